@@ -1,0 +1,40 @@
+"""Learn speculative decoding with Gemma 4's MTP drafters.
+
+Start with `load_pair()` and `reference_generate(pair, "your prompt")`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gemma_mtp_edu.pairs import ModelPair as ModelPair
+    from gemma_mtp_edu.pairs import load_pair as load_pair
+    from gemma_mtp_edu.plots import plot_pass_times as plot_pass_times
+    from gemma_mtp_edu.plots import plot_rounds as plot_rounds
+    from gemma_mtp_edu.reference import reference_generate as reference_generate
+    from gemma_mtp_edu.trace import GenerationTrace as GenerationTrace
+    from gemma_mtp_edu.trace import RoundTrace as RoundTrace
+
+__version__ = "0.1.0"
+
+# Imported on first use: `import gemma_mtp_edu` must not cost the seconds that torch takes to load.
+_HOMES = {
+    "GenerationTrace": "trace",
+    "ModelPair": "pairs",
+    "RoundTrace": "trace",
+    "load_pair": "pairs",
+    "plot_pass_times": "plots",
+    "plot_rounds": "plots",
+    "reference_generate": "reference",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,90 @@
+"""The demo: one prompt, plain and assisted in the same run, every round shown."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+from gemma_mtp_edu.pairs import ModelPair, load_pair
+from gemma_mtp_edu.reference import OnTokens, reference_generate
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.views import text_view
+
+WARM_UP_TOKENS = 8
+
+
+def run(prompt: str, pair_name: str, *, gamma: int | None, max_new_tokens: int) -> None:
+    """Generate plainly and assisted, print text, rounds, saved passes and the time ratio.
+
+    Args:
+        prompt: A user's message.
+        pair_name: What `load_pair` takes.
+        gamma: Drafts per round; by default what the drafter's configuration says.
+        max_new_tokens: Tokens to write at most.
+    """
+    pair = load_pair(pair_name)
+    plain, assisted = compare(pair, prompt, gamma=gamma, max_new_tokens=max_new_tokens)
+    ascii_only = not _can_print("✓★·")
+    print(f"prompt: {prompt}\n\n{assisted.text}\n", file=sys.stdout)
+    print(text_view(assisted, ascii_only=ascii_only))
+    print(report(plain, assisted))
+
+
+def compare(
+    pair: ModelPair, prompt: str, *, gamma: int | None = None, max_new_tokens: int = 256
+) -> tuple[GenerationTrace, GenerationTrace]:
+    """Return the traces of a plain and an assisted run of one prompt, after a short warm-up of each."""
+    for assisted in (False, True):
+        reference_generate(
+            pair, prompt, assisted=assisted, gamma=gamma, max_new_tokens=WARM_UP_TOKENS
+        )
+    traces = []
+    for assisted in (False, True):
+        with progress("assisted" if assisted else "plain", max_new_tokens) as on_tokens:
+            traces.append(
+                reference_generate(
+                    pair,
+                    prompt,
+                    assisted=assisted,
+                    gamma=gamma,
+                    max_new_tokens=max_new_tokens,
+                    on_tokens=on_tokens,
+                )
+            )
+    return traces[0], traces[1]
+
+
+def report(plain: GenerationTrace, assisted: GenerationTrace) -> str:
+    """Return what the drafter saved, in passes and in time, and whether the texts are the same."""
+    saved = plain.target_passes - assisted.target_passes
+    ratio = plain.seconds / assisted.seconds
+    same = "identical" if plain.token_ids == assisted.token_ids else "DIFFERENT"
+    conditions = assisted.provenance
+    return (
+        f"target passes: {assisted.target_passes} instead of {plain.target_passes} ({saved} saved)\n"
+        f"time: {assisted.seconds:.2f} s instead of {plain.seconds:.2f} s, {ratio:.2f}x "
+        f"({conditions['pair']} pair, {conditions['dtype']}, {conditions['device']}, "
+        f"{conditions['threads']} threads, transformers {conditions['transformers']})\n"
+        f"text: {same} to plain generation"
+    )
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[OnTokens]:
+    """Show a progress bar of tokens on stderr once a run takes more than two seconds."""
+    bar = tqdm(total=total, desc=label, unit="token", delay=2, leave=False, file=sys.stderr)
+    with bar:
+        yield lambda tokens: _advance(bar, len(tokens))
+
+
+def _advance(bar: "tqdm[None]", count: int) -> None:
+    bar.update(count)
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

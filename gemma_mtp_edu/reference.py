@@ -1,0 +1,322 @@
+"""The library's own `generate()`, traced round by round through its public hooks only.
+
+A streamer receives one chunk of tokens per target pass, a hook on the target sees the drafts go in and
+the logits come out, a hook on the drafter sees each draft step. Nothing in the library is replaced.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+from jaxtyping import Int
+from torch import Tensor
+from transformers.generation.streamers import BaseStreamer
+
+from gemma_mtp_edu import registry
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason
+
+OnTokens = Callable[[tuple[int, ...]], None]
+
+
+def reference_generate(
+    pair: ModelPair,
+    prompt: str | Int[Tensor, "1 seq"],
+    *,
+    assisted: bool = True,
+    gamma: int | None = None,
+    max_new_tokens: int = 128,
+    temperature: float = 0.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    stop_strings: list[str] | None = None,
+    seed: int | None = None,
+    on_tokens: OnTokens | None = None,
+) -> GenerationTrace:
+    """Run `target.generate()` with or without the drafter and record what happened.
+
+    Args:
+        pair: The models.
+        prompt: A user's message, or token ids `[1, seq]`.
+        assisted: Whether the drafter proposes tokens.
+        gamma: Drafts per round; by default what `drafter.generation_config.num_assistant_tokens`
+            says, or the registry's recommendation where that is unset. The configuration is as
+            before afterwards, also after an error.
+        max_new_tokens: Tokens to write at most; at least 1.
+        temperature: 0 for greedy decoding, else sampling. Assisted sampling by the library is not
+            lossless for this drafter (transformers#47932).
+        top_k: Keep that many most probable tokens when sampling.
+        top_p: Keep the most probable tokens up to that mass when sampling.
+        stop_strings: Strings that end the text; assisted runs of the library may go past them.
+        seed: Seed of the sampling; the global random state is as before afterwards.
+        on_tokens: Called with each pass's new token ids, as they come.
+
+    Returns:
+        The trace. Round 0 is the prefill.
+
+    Raises:
+        ValueError: A number is out of range, or no number of drafts is set anywhere.
+
+    Source:
+        transformers 5.22.2, `GenerationMixin._assisted_decoding`.
+    """
+    ids = pair.encode(prompt)
+    _check_numbers(gamma, max_new_tokens, temperature)
+    recorder = _Recorder(pair, prompt_length=ids.shape[1], on_tokens=on_tokens)
+    arguments = _arguments(pair, assisted, max_new_tokens, temperature, top_k, top_p, stop_strings)
+    with _drafts_per_round(pair, gamma), _seeded(pair, seed), recorder.listening():
+        output = pair.target.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            streamer=recorder,
+            **arguments,
+        )
+    token_ids = tuple(output[0, ids.shape[1] :].tolist())
+    rounds = recorder.rounds()
+    return GenerationTrace(
+        prompt_ids=tuple(ids[0].tolist()),
+        token_ids=token_ids,
+        text=pair.decode(token_ids) if pair.processor is not None else "",
+        rounds=rounds,
+        stop_reason=_stop_reason(pair, token_ids, max_new_tokens),
+        vocabulary=token_texts(pair, {*token_ids, *(d for r in rounds for d in r.draft_ids)}),
+        provenance=provenance(pair, "generate, assisted" if assisted else "generate, plain"),
+    )
+
+
+def token_texts(pair: ModelPair, token_ids: set[int]) -> dict[int, str]:
+    """Return the text of each token id; empty where the pair has no processor."""
+    if pair.processor is None:
+        return {}
+    return {i: pair.decode([i], skip_special_tokens=False) for i in sorted(token_ids)}
+
+
+def provenance(pair: ModelPair, method: str) -> dict[str, str]:
+    """Return what made a trace: pair, method, dtype, device, versions."""
+    return {
+        "pair": pair.name,
+        "method": method,
+        "dtype": str(pair.target.dtype).removeprefix("torch."),
+        "device": pair.device.type,
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def eos_ids(pair: ModelPair) -> set[int]:
+    """Return the token ids that end a text, as the target's generation configuration says."""
+    eos = pair.target.generation_config.eos_token_id
+    if eos is None:
+        return set()
+    return {eos} if isinstance(eos, int) else set(eos)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One target pass while it is recorded; probabilities stay tensors until the run is over."""
+
+    draft_ids: Tensor
+    draft_probs: list[Tensor] = field(default_factory=list)
+    target_probs: Tensor | None = None
+    chunk: tuple[int, ...] = ()
+    draft_seconds: float = 0.0
+    verify_seconds: float = 0.0
+    started: float = 0.0
+    ended: float = 0.0
+
+
+class _Recorder(BaseStreamer):
+    """Listens to a run: streamer for the library, hooks on both models."""
+
+    def __init__(self, pair: ModelPair, prompt_length: int, on_tokens: OnTokens | None) -> None:
+        self.pair = pair
+        self.prompt_length = prompt_length
+        self.on_tokens = on_tokens
+        self.passes: list[_Pass] = []
+        self.draft_probs: list[Tensor] = []
+        self.draft_seconds = 0.0
+        self.step_started = 0.0
+        self.saw_prompt = False
+        self.last_end = 0.0
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Attach the hooks, and remove them again whatever happens."""
+        target, drafter = self.pair.target, self.pair.drafter
+        handles = [
+            target.register_forward_pre_hook(self._target_starts, with_kwargs=True),
+            target.register_forward_hook(self._target_ends),
+            drafter.register_forward_pre_hook(self._drafter_starts),
+            drafter.register_forward_hook(self._drafter_ends),
+        ]
+        self.last_end = self._now()
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def put(self, value: Tensor) -> None:
+        """Take the prompt first, then one chunk of tokens per target pass."""
+        if not self.saw_prompt:
+            self.saw_prompt = True
+            return
+        current = self.passes[-1]
+        current.chunk = tuple(value.reshape(-1).tolist())
+        current.ended = self.last_end = self._now()
+        if self.on_tokens is not None:
+            self.on_tokens(current.chunk)
+
+    def end(self) -> None:
+        """Do nothing: the last chunk has been put already."""
+
+    def rounds(self) -> tuple[RoundTrace, ...]:
+        """Return the records, once the run is over."""
+        records: list[RoundTrace] = []
+        length = self.prompt_length
+        for current in self.passes:
+            if current.chunk:
+                records.append(_record(current, length, first=not records))
+                length += len(current.chunk)
+        return tuple(records)
+
+    def _now(self) -> float:
+        # A GPU works ahead of Python; without waiting for it, all time would fall on the last call.
+        if self.pair.device.type == "cuda":
+            torch.cuda.synchronize(self.pair.device)
+        return time.perf_counter()
+
+    def _target_starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        ids = kwargs["input_ids"][0]
+        drafts = ids[1:] if self.passes else ids[:0]
+        self.step_started = self._now()
+        self.passes.append(
+            _Pass(drafts, self.draft_probs, None, (), self.draft_seconds, 0.0, self.last_end)
+        )
+        self.draft_probs, self.draft_seconds = [], 0.0
+
+    def _target_ends(self, module: Any, args: Any, output: Any) -> None:
+        current = self.passes[-1]
+        current.verify_seconds = self._now() - self.step_started
+        drafts = current.draft_ids
+        if len(drafts):
+            logits = output.logits[0, -len(drafts) - 1 : -1].float()
+            current.target_probs = logits.softmax(-1).gather(1, drafts[:, None])[:, 0]
+
+    def _drafter_starts(self, module: Any, args: Any) -> None:
+        self.step_started = self._now()
+
+    def _drafter_ends(self, module: Any, args: Any, output: Any) -> None:
+        self.draft_seconds += self._now() - self.step_started
+        self.draft_probs.append(output.logits[0, -1].float().softmax(-1).max())
+
+
+def _record(current: _Pass, prefix_length: int, *, first: bool) -> RoundTrace:
+    drafts = tuple(current.draft_ids.tolist())
+    n_accepted, next_id, next_kind = _judge(drafts, current.chunk, first=first)
+    known = current.draft_seconds + current.verify_seconds
+    return RoundTrace(
+        prefix_length=prefix_length,
+        draft_ids=drafts,
+        n_accepted=n_accepted,
+        next_id=next_id,
+        next_kind=next_kind,
+        draft_probs=tuple(float(p) for p in current.draft_probs),
+        target_probs=() if current.target_probs is None else tuple(current.target_probs.tolist()),
+        draft_seconds=current.draft_seconds,
+        verify_seconds=current.verify_seconds,
+        other_seconds=max(0.0, current.ended - current.started - known),
+    )
+
+
+def _judge(
+    drafts: tuple[int, ...], chunk: tuple[int, ...], *, first: bool
+) -> tuple[int, int | None, NextKind]:
+    """Tell accepted drafts from the target's own token in the chunk that a pass committed.
+
+    A chunk that ends inside the drafts has no token of the target's own: the text ended there.
+    """
+    pairs = zip(drafts, chunk, strict=False)
+    n_accepted = next((i for i, (d, c) in enumerate(pairs) if d != c), min(len(drafts), len(chunk)))
+    if n_accepted == len(chunk):
+        return n_accepted, None, "none"
+    next_id = chunk[n_accepted]
+    if first:
+        return 0, next_id, "prefill"
+    if not drafts:
+        return 0, next_id, "plain"
+    return n_accepted, next_id, "bonus" if n_accepted == len(drafts) else "correction"
+
+
+def _check_numbers(gamma: int | None, max_new_tokens: int, temperature: float) -> None:
+    if gamma is not None and (not isinstance(gamma, int) or gamma < 1):
+        raise ValueError(f"got gamma {gamma!r}, need a whole number of drafts, at least 1")
+    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
+        raise ValueError(f"got max_new_tokens {max_new_tokens!r}, need a whole number, at least 1")
+    if not 0.0 <= temperature < float("inf"):
+        raise ValueError(f"got temperature {temperature!r}, need 0 (greedy) or a positive number")
+
+
+def _arguments(
+    pair: ModelPair,
+    assisted: bool,
+    max_new_tokens: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    stop_strings: list[str] | None,
+) -> dict[str, Any]:
+    """Return the keyword arguments of `generate()`; every default of the checkpoint is overridden."""
+    arguments: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
+    if temperature > 0:
+        arguments |= {"temperature": temperature, "top_k": top_k or 0, "top_p": top_p or 1.0}
+    if assisted:
+        arguments["assistant_model"] = pair.drafter
+    if stop_strings:
+        arguments |= {"stop_strings": stop_strings, "tokenizer": pair.tokenizer}
+    return arguments
+
+
+@contextmanager
+def _drafts_per_round(pair: ModelPair, gamma: int | None) -> Iterator[None]:
+    """Set the number of drafts where the library reads it, and put the old one back."""
+    config = pair.drafter.generation_config
+    before = config.num_assistant_tokens
+    config.num_assistant_tokens = gamma or before or _recommended(pair)
+    try:
+        yield
+    finally:
+        config.num_assistant_tokens = before
+
+
+def _recommended(pair: ModelPair) -> int:
+    info = registry.find(pair.name)
+    if info is None:
+        raise ValueError(
+            "the drafter's generation_config has no num_assistant_tokens and the pair is not "
+            "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
+        )
+    return info.draft_length
+
+
+@contextmanager
+def _seeded(pair: ModelPair, seed: int | None) -> Iterator[None]:
+    """Seed the global generators that `generate()` draws from, and put their state back."""
+    if seed is None:
+        yield
+        return
+    devices = [pair.device] if pair.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _stop_reason(pair: ModelPair, token_ids: tuple[int, ...], max_new_tokens: int) -> StopReason:
+    if token_ids and token_ids[-1] in eos_ids(pair):
+        return "eos"
+    return "length" if len(token_ids) >= max_new_tokens else "stop"

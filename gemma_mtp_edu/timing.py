@@ -1,0 +1,96 @@
+"""Time what decoding is made of: target passes over several tokens, plain steps, drafter steps.
+
+Kept apart from `cost`, which predicts: this module only measures, with warm-up and interleaved
+repeats, so that a machine that slows down halfway cannot favour one length over another.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from transformers import DynamicCache
+
+from gemma_mtp_edu.pairs import ModelPair
+
+
+@dataclass(frozen=True, slots=True)
+class PassTimes:
+    """Times of one target pass over several tokens, after the same context.
+
+    Attributes:
+        lengths: Tokens per pass.
+        seconds: Median seconds of a pass, in the order of `lengths`.
+        context_length: Tokens in the cache before each pass.
+    """
+
+    lengths: tuple[int, ...]
+    seconds: tuple[float, ...]
+    context_length: int
+
+    @property
+    def relative(self) -> tuple[float, ...]:
+        """Each time over that of the shortest pass."""
+        return tuple(s / self.seconds[0] for s in self.seconds)
+
+
+@torch.no_grad()
+def time_target_passes(
+    pair: ModelPair,
+    prompt: str | Int[Tensor, "1 seq"],
+    lengths: Sequence[int] = (1, 5, 9, 17),
+    *,
+    repeats: int = 7,
+) -> PassTimes:
+    """Measure a target pass over each number of tokens, as decoding makes it: with a filled cache.
+
+    Args:
+        pair: The models; only the target runs.
+        prompt: The context, as text or ids.
+        lengths: Tokens per pass.
+        repeats: Timed passes per length; the median counts. One more of each warms up.
+
+    Returns:
+        Median seconds per pass.
+
+    Raises:
+        ValueError: A number is below 1.
+    """
+    if min(*lengths, repeats) < 1:
+        raise ValueError(f"got lengths {tuple(lengths)} and repeats {repeats}, need 1 or more")
+    ids = pair.encode(prompt)
+    cache = DynamicCache(config=pair.target.config.get_text_config())
+    pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
+    # A cache that records its past can be cropped, so every pass starts from the same context.
+    cache.activate_past_recording()
+    samples: dict[int, list[float]] = {length: [] for length in lengths}
+    for _ in range(repeats + 1):
+        for length in lengths:
+            samples[length].append(_time_pass(pair, cache, ids, length))
+    seconds = tuple(statistics.median(samples[length][1:]) for length in lengths)
+    return PassTimes(tuple(lengths), seconds, ids.shape[1])
+
+
+def _time_pass(pair: ModelPair, cache: DynamicCache, ids: Tensor, length: int) -> float:
+    tokens = ids[:, -1:].expand(1, length)
+    positions = torch.arange(ids.shape[1], ids.shape[1] + length, device=ids.device)[None]
+    _wait(pair.device)
+    start = time.perf_counter()
+    pair.target(
+        input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True
+    )
+    _wait(pair.device)
+    seconds = time.perf_counter() - start
+    cache.crop(-length)
+    return seconds
+
+
+def _wait(device: torch.device) -> None:
+    """Wait for the GPU: its calls return before their work is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,193 @@
+"""Show a trace as text or HTML: every token's role by symbol AND word AND colour.
+
+Token text comes from a model and may be anything, so all of it is escaped and whitespace is made
+visible. Colours are borders only: text keeps the page's own colour, in light and dark themes.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Literal
+
+from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Role = Literal["accepted", "rejected", "correction", "bonus", "prefill", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a role is drawn; colours from the Okabe-Ito palette."""
+
+    symbol: str
+    ascii_symbol: str
+    color: str
+    border: str
+    meaning: str
+
+
+MARKS: dict[Role, Mark] = {
+    "accepted": Mark("✓", "+", "#009E73", "solid", "draft that the target agreed with"),
+    "rejected": Mark("✗", "x", "#D55E00", "dashed", "draft that was thrown away"),
+    "correction": Mark("▸", ">", "#0072B2", "double", "target's token in place of a rejected draft"),
+    "bonus": Mark("★", "*", "#CC79A7", "double", "target's token after drafts that all held"),
+    "prefill": Mark("▹", ">", "#56B4E9", "double", "first token, from reading the prompt"),
+    "plain": Mark("▹", ">", "#56B4E9", "double", "target's token of a pass without drafts"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownToken:
+    """One token of a round with its role and both models' probability of it, where known."""
+
+    text: str
+    role: Role
+    draft_prob: float | None = None
+    target_prob: float | None = None
+
+
+def shown_tokens(trace: GenerationTrace, record: RoundTrace) -> list[ShownToken]:
+    """Return a round's tokens in order: accepted drafts, rejected drafts, the target's own token."""
+    tokens = [
+        ShownToken(
+            visible(trace.token_text(draft)),
+            "accepted" if index < record.n_accepted else "rejected",
+            record.draft_probs[index] if index < len(record.draft_probs) else None,
+            record.target_probs[index] if index < len(record.target_probs) else None,
+        )
+        for index, draft in enumerate(record.draft_ids)
+    ]
+    if record.next_id is not None and record.next_kind != "none":
+        tokens.append(ShownToken(visible(trace.token_text(record.next_id)), record.next_kind))
+    return tokens
+
+
+def visible(text: str) -> str:
+    """Return token text with its whitespace shown: `·` space, `↵` new line, `⇥` tab.
+
+    >>> visible(" a\\n")
+    '·a↵'
+    """
+    return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥").replace("\r", "␍")
+
+
+def summary(trace: GenerationTrace) -> str:
+    """Return one sentence of counts."""
+    passes, tokens = trace.target_passes, len(trace.token_ids)
+    parts = [f"{tokens} tokens in {passes} target passes"]
+    if trace.drafter_passes:
+        parts.append(
+            f"{trace.n_accepted} of {trace.drafter_passes} drafts accepted "
+            f"({trace.acceptance_rate:.0%})"
+        )
+        parts.append(f"{trace.tokens_per_round:.2f} tokens per round")
+    return ", ".join(parts)
+
+
+def text_view(trace: GenerationTrace, *, ascii_only: bool = False, max_rounds: int = 40) -> str:
+    """Return the rounds as plain text, one line each, with a legend and a summary.
+
+    Args:
+        trace: What to show.
+        ascii_only: Use ASCII symbols, for terminals that cannot show others.
+        max_rounds: Rounds to list; the rest is counted in one line.
+    """
+    roles = {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
+    lines = [
+        f"  {_symbol(role, ascii_only)} {role}: {mark.meaning}"
+        for role, mark in MARKS.items()
+        if role in roles
+    ]
+    for index, record in enumerate(trace.rounds[:max_rounds]):
+        tokens = " ".join(
+            f"[{_symbol(t.role, ascii_only)} {t.text}]" for t in shown_tokens(trace, record)
+        )
+        counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
+        lines.append(f"round {index:>3}  {counts:>5}  {tokens}")
+    if len(trace.rounds) > max_rounds:
+        lines.append(f"... and {len(trace.rounds) - max_rounds} more rounds")
+    text = "\n".join([*lines, summary(trace)])
+    return text.encode("ascii", "backslashreplace").decode() if ascii_only else text
+
+
+def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
+    """Return the rounds as an HTML table that needs no script and no outside file."""
+    rows = "".join(
+        f"<tr><th scope='row' style='{_CELL}'>{index}</th>"
+        f"<td style='{_CELL}'>{record.n_accepted} of {len(record.draft_ids)}</td>"
+        f"<td style='{_CELL}text-align:left'>{_html_tokens(trace, record)}</td></tr>"
+        for index, record in enumerate(trace.rounds[:max_rounds])
+    )
+    left = len(trace.rounds) - max_rounds
+    more = f"<p>... and {left} more rounds</p>" if left > 0 else ""
+    return (
+        f"<div class='mtp-rounds'><p>{escape(summary(trace))}</p>"
+        f"<p>{_html_legend(trace)}</p>"
+        "<table style='border-collapse:collapse'><thead><tr>"
+        f"<th scope='col' style='{_CELL}'>round</th>"
+        f"<th scope='col' style='{_CELL}'>accepted</th>"
+        f"<th scope='col' style='{_CELL}text-align:left'>tokens</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>{more}</div>"
+    )
+
+
+def show_figure(figure: "Figure", alt: str) -> None:
+    """Display a figure in the notebook as an image with a text for those who cannot see it.
+
+    Args:
+        figure: A matplotlib figure; it is closed.
+        alt: What the picture shows, in a sentence or two.
+
+    Raises:
+        ValueError: The text is empty.
+    """
+    import matplotlib.pyplot as plt
+    from IPython.display import HTML, display
+
+    if not alt.strip():
+        raise ValueError("got an empty alt text, need a sentence that says what the figure shows")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    display(
+        HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">')
+    )
+
+
+_CELL = "padding:2px 8px;vertical-align:top;"
+
+
+def _symbol(role: Role, ascii_only: bool) -> str:
+    return MARKS[role].ascii_symbol if ascii_only else MARKS[role].symbol
+
+
+def _html_tokens(trace: GenerationTrace, record: RoundTrace) -> str:
+    return " ".join(_html_token(token) for token in shown_tokens(trace, record))
+
+
+def _html_token(token: ShownToken) -> str:
+    mark = MARKS[token.role]
+    label = f"{token.role}: {token.text}"
+    if token.draft_prob is not None:
+        label += f", drafter {token.draft_prob:.0%}"
+    if token.target_prob is not None:
+        label += f", target {token.target_prob:.0%}"
+    return (
+        f"<span tabindex='0' role='img' aria-label='{escape(label)}' title='{escape(label)}' "
+        f"style='display:inline-block;margin:1px;padding:0 4px;border:2px {mark.border} "
+        f"{mark.color};border-radius:4px;font-family:monospace;white-space:pre'>"
+        f"{mark.symbol} {escape(token.text)}</span>"
+    )
+
+
+def _html_legend(trace: GenerationTrace) -> str:
+    roles = {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
+    return "; ".join(
+        f"{mark.symbol} <b>{role}</b>: {mark.meaning}"
+        for role, mark in MARKS.items()
+        if role in roles
+    )

@@ -1,0 +1,51 @@
+"""Build the bundled pair from seeds: data, tokenizer, target, drafter, package.
+
+    python -m tools.pocket.build --out build/pocket
+
+Every stage is skipped when it is done and resumed from its last checkpoint when it was cut off.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from gemma_mtp_edu.bundled import bundled_folder
+from tools.pocket.package import package, report
+from tools.pocket.target import set_generation_config
+from tools.pocket.tokenizer import save_tokenizer
+from tools.pocket.train_drafter import train_drafter
+from tools.pocket.train_target import train_target
+
+SEED = 20261123
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """Return the tokenizer in `folder`, trained there first if it is missing."""
+    if not (folder / "tokenizer.json").exists():
+        save_tokenizer(folder, SEED)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def main() -> None:
+    """Run all stages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("build/pocket"))
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(args.out / "target")
+    target = train_target(tokenizer, args.out, SEED)
+    set_generation_config(target)
+    target.save_pretrained(args.out / "target")
+    drafter = train_drafter(target, tokenizer, args.out / "drafter-training", SEED)
+    drafter.save_pretrained(args.out / "drafter")
+    package(args.out, bundled_folder())
+    report(args.out, Path(__file__).parent / "training-log")
+
+
+if __name__ == "__main__":
+    main()

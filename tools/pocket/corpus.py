@@ -1,0 +1,116 @@
+"""The training stream: a seeded mix of the workloads, tokenized, sorted by length and cut into batches.
+
+Pool number n of a seed always holds the same batches, so training can resume at any step.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from tools.pocket.example import Example, Split, Workload, draw
+from tools.pocket.workloads import (
+    answers,
+    arithmetic,
+    chat,
+    extraction,
+    functions,
+    json_records,
+    lists,
+    stories,
+)
+
+# Shares of examples, not of tokens; the workloads that must be exactly right get more.
+SHARES: dict[Workload, float] = {
+    json_records: 0.16,
+    functions: 0.17,
+    arithmetic: 0.17,
+    extraction: 0.14,
+    answers: 0.14,
+    stories: 0.09,
+    lists: 0.07,
+    chat: 0.06,
+}
+WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}
+TWO_TURNS = 0.15  # share of conversations that hold two instructions
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Right-padded token ids and labels, both `[batch, seq]`; prompt and padding labels are ignored."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    workloads: list[str]
+
+
+def sample_mix(rng: Random, split: Split) -> Example:
+    """Draw one example of the mix."""
+    (workload,) = rng.choices(list(SHARES), weights=list(SHARES.values()))
+    return draw(workload, rng, split)
+
+
+def encode_dialog(
+    tokenizer: PreTrainedTokenizerFast, examples: list[Example]
+) -> tuple[list[int], list[int]]:
+    """Return token ids and labels of a conversation, loss on the answers and their end marks only."""
+    ids = [tokenizer.bos_token_id]
+    labels = [IGNORED]
+    for example in examples:
+        prompt = f"<|turn>user\n{example.prompt.strip()}<turn|>\n<|turn>model\n"
+        prompt_ids = tokenizer(prompt, add_special_tokens=False).input_ids
+        answer_ids = tokenizer(f"{example.answer}<turn|>", add_special_tokens=False).input_ids
+        newline_ids = tokenizer("\n", add_special_tokens=False).input_ids
+        ids += prompt_ids + answer_ids + newline_ids
+        labels += [IGNORED] * len(prompt_ids) + answer_ids + [IGNORED] * len(newline_ids)
+    return ids[:-1], labels[:-1]
+
+
+def batches(
+    tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: int, pool_size: int = 2048
+) -> Iterator[Batch]:
+    """Yield batches of about `tokens_per_batch` tokens, padding included, without end."""
+    pool = 0
+    while True:
+        yield from pool_batches(tokenizer, Random(f"{seed}-{pool}"), tokens_per_batch, pool_size)
+        pool += 1
+
+
+def pool_batches(
+    tokenizer: PreTrainedTokenizerFast,
+    rng: Random,
+    tokens_per_batch: int,
+    pool_size: int,
+    split: Split = "train",
+) -> list[Batch]:
+    """Draw `pool_size` conversations and cut them, sorted by length, into shuffled batches."""
+    rows = []
+    for _ in range(pool_size):
+        turns = 2 if rng.random() < TWO_TURNS else 1
+        examples = [sample_mix(rng, split) for _ in range(turns)]
+        rows.append((*encode_dialog(tokenizer, examples), examples[-1].workload))
+    rows.sort(key=lambda row: len(row[0]))
+    result, start = [], 0
+    while start < len(rows):
+        stop = start + 1
+        while stop < len(rows) and (stop - start + 1) * len(rows[stop][0]) <= tokens_per_batch:
+            stop += 1
+        result.append(_collate(tokenizer, rows[start:stop]))
+        start = stop
+    rng.shuffle(result)
+    return result
+
+
+def _collate(
+    tokenizer: PreTrainedTokenizerFast, rows: list[tuple[list[int], list[int], str]]
+) -> Batch:
+    width = max(len(ids) for ids, _, _ in rows)
+    input_ids = torch.full((len(rows), width), tokenizer.pad_token_id)
+    labels = torch.full((len(rows), width), IGNORED)
+    for row, (ids, row_labels, _) in enumerate(rows):
+        input_ids[row, : len(ids)] = torch.tensor(ids)
+        labels[row, : len(ids)] = torch.tensor(row_labels)
+    return Batch(input_ids, labels, [workload for _, _, workload in rows])

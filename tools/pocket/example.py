@@ -1,0 +1,55 @@
+"""One instruction-and-answer pair, and the rule that keeps held-out prompts out of training.
+
+This file does not write any text: each workload in `tools.pocket.workloads` does.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal, Protocol
+
+Split = Literal["train", "held_out"]
+HELD_OUT_ONE_IN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An instruction, its one right answer, and what a grader needs to judge another answer."""
+
+    workload: str
+    prompt: str
+    answer: str
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+class Workload(Protocol):
+    """What every workload module offers."""
+
+    NAME: str
+
+    def sample(self, rng: Random) -> Example:
+        """Draw one example; every choice comes from `rng`."""
+        ...
+
+    def grade(self, example: Example, text: str) -> dict[str, bool]:
+        """Judge a generated answer: a name for each demand, and whether `text` meets it."""
+        ...
+
+
+def split_of(prompt: str) -> Split:
+    """Return the split that a prompt belongs to, decided by its text alone.
+
+    A prompt is held out when the sha256 of its case-folded words divides by `HELD_OUT_ONE_IN`, so the
+    same prompt can never stand in both splits, whatever the seed.
+    """
+    words = " ".join(prompt.casefold().split())
+    digest = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")
+    return "held_out" if digest % HELD_OUT_ONE_IN == 0 else "train"
+
+
+def draw(workload: Workload, rng: Random, split: Split) -> Example:
+    """Draw examples from `workload` until one belongs to `split`."""
+    while True:
+        example = workload.sample(rng)
+        if split_of(example.prompt) == split:
+            return example

@@ -1,0 +1,91 @@
+"""Train the bundled target: ten layers first, then grown to thirty and trained on."""
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
+
+from tools.pocket import loop
+from tools.pocket.corpus import IGNORED, Batch, batches, pool_batches
+from tools.pocket.target import grow, new_target
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One stage of the target's training; steps count from its own start."""
+
+    name: str
+    steps: int
+    tokens_per_batch: int
+    learning_rate: float
+    warmup: int
+    decay_from: int
+    data_seed: int
+
+
+SHALLOW = Phase("shallow", 3600, 3072, 6e-3, 100, 3000, data_seed=1)
+DEEP = Phase("deep", 1000, 3072, 3e-3, 30, 250, data_seed=2)
+
+
+def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
+    """Return the mean cross-entropy over answer tokens; logits are made for those positions only."""
+    hidden = model.model(input_ids=batch.input_ids, use_cache=False).last_hidden_state[:, :-1]
+    labels = batch.labels[:, 1:]
+    answers = labels != IGNORED
+    logits = model.lm_head(hidden[answers])
+    cap = model.config.final_logit_softcapping
+    return cross_entropy(torch.tanh(logits / cap) * cap, labels[answers])
+
+
+@torch.no_grad()
+def held_out_loss(model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast) -> float:
+    """Return the mean answer loss over a fixed set of held-out conversations."""
+    held_out = pool_batches(tokenizer, Random("held-out"), 3072, 96, split="held_out")
+    losses = [answer_loss(model, batch).item() for batch in held_out]
+    return sum(losses) / len(losses)
+
+
+def run_phase(
+    phase: Phase, model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
+    """Train `model` through one phase, resuming from the checkpoint in `folder` if there is one."""
+    opts = loop.optimizers(model, phase.learning_rate)
+    first = loop.load_checkpoint(folder, model, opts)
+    log = loop.TrainingLog(folder.parent / f"{phase.name}.csv", first)
+    stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch)
+    running, tokens = 0.0, 0
+    for step, batch in enumerate(islice(stream, first, phase.steps), start=first):
+        factor = loop.learning_rate_factor(
+            step, warmup=phase.warmup, decay_from=phase.decay_from, total=phase.steps
+        )
+        loop.set_learning_rate(opts, phase.learning_rate * factor)
+        loss = answer_loss(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for opt in opts:
+            opt.step()
+            opt.zero_grad(set_to_none=True)
+        running, tokens = running + loss.item(), tokens + batch.input_ids.numel()
+        if (step + 1) % 50 == 0:
+            values = {"loss": running / 50, "tokens": tokens / 1000}
+            if (step + 1) % 250 == 0:
+                values["held_out_loss"] = held_out_loss(model, tokenizer)
+                loop.save_checkpoint(folder, step + 1, model, opts)
+            log.write(step, **values)
+            running, tokens = 0.0, 0
+    loop.save_checkpoint(folder, phase.steps, model, opts)
+
+
+def train_target(
+    tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int
+) -> Gemma4ForCausalLM:
+    """Run both phases and return the trained deep target."""
+    shallow = new_target(len(tokenizer), seed)
+    run_phase(SHALLOW, shallow, tokenizer, folder / SHALLOW.name)
+    deep = grow(shallow)
+    run_phase(DEEP, deep, tokenizer, folder / DEEP.name)
+    return deep

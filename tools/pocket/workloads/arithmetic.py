@@ -1,0 +1,277 @@
+"""Counting, sums solved column by column, times tables and small word problems.
+
+Each answer writes its steps out, so that a tiny model never has to carry a digit in its head.
+"""
+
+import re
+from random import Random
+
+from tools.pocket import words
+from tools.pocket.example import Example
+
+NAME = "arithmetic"
+COLUMNS = ("Ones", "Tens", "Hundreds", "Thousands")
+SMALL = "two three four five six seven eight nine ten".split()
+
+
+def sample(rng: Random) -> Example:
+    """Draw a counting, addition, subtraction, table, comparison or word problem."""
+    kinds = {
+        _count_up: 16, _count_down: 10, _count_by: 9, _parity: 5, _neighbour: 3, _double: 4,
+        _column_sum: 22, _word_problem: 11, _table: 10, _compare: 5, _product: 5,
+    }  # fmt: skip
+    (kind,) = rng.choices(list(kinds), weights=list(kinds.values()))
+    prompt, answer = kind(rng)
+    return Example(NAME, prompt, answer, {"final": _final(answer), "steps": "=" in answer})
+
+
+def grade(example: Example, text: str) -> dict[str, bool]:
+    """Compare the last equation of a worked answer, and what follows it, or the whole of any other answer."""
+    if example.spec["steps"] and "\n" not in example.answer:
+        return {"right": "=" in text and _final(text) == example.spec["final"]}
+    return {"right": " ".join(text.split()) == " ".join(example.answer.split())}
+
+
+def _final(text: str) -> str:
+    """Return the operands of the last equation and every number after it."""
+    before, _, after = text.rpartition("=")
+    return " ".join(re.findall(r"\d+", before)[-2:] + ["="] + re.findall(r"\d+", after))
+
+
+def _show(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _start(rng: Random) -> int:
+    return rng.choice([0, 1, 1, 1, rng.randrange(2, 30), rng.randrange(10, 100), rng.randrange(980)])
+
+
+def _count_up(rng: Random) -> tuple[str, str]:
+    start = _start(rng)
+    stop = start + rng.choice([rng.randrange(4, 16), rng.randrange(8, 40)])
+    request = rng.choice(
+        [
+            "Count [|up] from {a} [to|up to] {b}",
+            "Count [|up] from {a} to {b}[| for me| in order]",
+            "[Write|List|Give me|Show|Print|Say] [|all] the [numbers|whole numbers] from {a} to {b}",
+            "[Write|List|Give me|Name] [all|the|all the] numbers between {a} and {b}, both included",
+            "[Start|Begin] at {a} and count [up|] to {b}",
+            "[Write|List] every number from {a} to {b}",
+        ]
+    )
+    if start == 1:
+        request = rng.choice([request, request, "Count [to|up to] {b}[| for me]"])
+    prompt = words.ask(rng, words.spin(rng, request).format(a=start, b=stop))
+    return prompt, _show(list(range(start, stop + 1)))
+
+
+def _count_down(rng: Random) -> tuple[str, str]:
+    stop = rng.choice([0, 1, 1, rng.randrange(40), rng.randrange(900)])
+    start = stop + rng.choice([rng.randrange(4, 16), rng.randrange(8, 36)])
+    request = rng.choice(
+        [
+            "Count [down|backwards|back] from {a} to {b}[| for me]",
+            "[Start|Begin] at {a} and count [down|back|backwards] to {b}",
+            "[Write|List|Give me|Show] the numbers from {a} down to {b}",
+            "[Write|Give me|Make|Show] a countdown from {a} to {b}",
+            "[Write|List] the numbers from {a} to {b} [backwards|in falling order|going down]",
+        ]
+    )
+    prompt = words.ask(rng, words.spin(rng, request).format(a=start, b=stop))
+    return prompt, _show(list(range(start, stop - 1, -1)))
+
+
+def _count_by(rng: Random) -> tuple[str, str]:
+    step = rng.choice([2, 2, 3, 4, 5, 5, 10, 10, 20, 25, 100, 6, 7, 8, 9])
+    start = rng.choice([0, step, step * rng.randrange(1, 9)])
+    stop = start + step * rng.randrange(4, 20)
+    by = f"{step}s" if rng.random() < 0.6 or step not in range(2, 11) else _number_plural(step)
+    request = rng.choice(
+        [
+            "Count by {by} from {a} to {b}",
+            "Count from {a} to {b} by {by}",
+            "Count from {a} to {b} in [steps of {step}|{by}]",
+            "[Count|Skip count|Go] in [steps of {step}|{by}] from {a} [to|up to] {b}",
+            "[List|Write|Give me] the numbers from {a} to {b} in steps of {step}",
+            "[Start|Begin] at {a} and [add {step} each time|count by {by}] until you [reach|get to] {b}",
+        ]
+    )
+    request = words.spin(rng, request).format(a=start, b=stop, by=by, step=step)
+    return words.ask(rng, request), _show(list(range(start, stop + 1, step)))
+
+
+def _number_plural(number: int) -> str:
+    word = SMALL[number - 2]
+    return word + ("es" if word == "six" else "s")
+
+
+def _parity(rng: Random) -> tuple[str, str]:
+    odd = rng.randrange(2)
+    start = rng.choice([0, 0, rng.randrange(45), rng.randrange(450)]) * 2 + odd
+    stop = start + 2 * rng.randrange(4, 15)
+    request = rng.choice(
+        [
+            "[List|Write|Give me|Name|Show] [|all] the {kind} numbers [from {a} to {b}|between {a} and {b}]",
+            "[List|Write] [|all] {kind} numbers from {a} [to|up to] {b}",
+            "Count [|up] from {a} to {b} [using|with|in] [only|] {kind} numbers",
+        ]
+    )
+    kind = "odd" if odd else "even"
+    request = words.spin(rng, request).format(a=start, b=stop, kind=kind)
+    return words.ask(rng, request), _show(list(range(start, stop + 1, 2)))
+
+
+def _neighbour(rng: Random) -> tuple[str, str]:
+    number = rng.randrange(1, rng.choice([30, 100, 1000]))
+    side = rng.choice(["after", "before"])
+    near = number + (1 if side == "after" else -1)
+    question = rng.choice(
+        [
+            "[What|Which] number [comes|is] [right|just|] {side} {n}?",
+            "[What|Which] number [comes|is] [right|just|] {side} {n}",
+            "[Tell|Give] me the number {side} {n}[.|]",
+            "[what|which] number comes {side} {n}?",
+        ]
+    )
+    prompt = words.spin(rng, question).format(side=side, n=number)
+    return prompt, f"The number {side} {number} is {near}."
+
+
+def _double(rng: Random) -> tuple[str, str]:
+    start, count = rng.randrange(1, 13), rng.randrange(4, 9)
+    times = "{n} numbers" if rng.random() < 0.5 else "{word} numbers"
+    request = rng.choice(
+        [
+            "[Start|Begin] [at|with] {a} and [keep doubling|double each time], " + times,
+            "[Write|Give me|List|Show] [a doubling sequence|the doubling sequence] [of|with] "
+            + times
+            + " [that starts|starting] [at|with] {a}",
+            "[Write|List|Give me] " + times + ", each [double|twice] the one before, starting at {a}",
+        ]
+    )
+    word = SMALL[count - 2]
+    prompt = words.ask(rng, words.spin(rng, request).format(a=start, n=count, word=word))
+    return prompt, _show([start * 2**power for power in range(count)])
+
+
+def _column_sum(rng: Random) -> tuple[str, str]:
+    limit = rng.choice([20, 100, 100, 1000, 1000])
+    first, second = rng.randrange(1, limit), rng.randrange(1, rng.choice([limit, min(limit, 100)]))
+    minus = rng.random() < 0.45
+    if minus and first < second:
+        first, second = second, first
+    sign = "-" if minus else "+"
+    forms = [
+        "[What is|What's|How much is|what is|what's|how much is] {a} {sign} {b}[?|]",
+        "[Work out|Calculate|Compute|Solve|Find|calculate|compute|solve] {a} {sign} {b}[.|]",
+        "{a} {sign} {b}[| =| = ?|?]",
+        "[Please|Can you|Could you] [work out|calculate|compute|solve] {a} {sign} {b}",
+    ]
+    if minus:
+        forms += [
+            "[What is|what is|How much is] {a} [minus|take away|less] {b}[?|]",
+            "[Subtract|Take|subtract|take away] {b} from {a}[.|]",
+            "[What is|Find|Give me|Tell me] the difference [between|of] {a} and {b}",
+        ]
+    else:
+        forms += [
+            "[What is|what is|How much is|What do you get for] {a} [plus|and] {b}[?|]",
+            "[Add|add|Add up|Sum|Please add] {a} and {b}[.|]",
+            "[What is|Find|Give me|Tell me] the sum of {a} and {b}",
+            "[Add|add] {b} to {a}[.|]",
+        ]
+    prompt = words.spin(rng, rng.choice(forms)).format(a=first, b=second, sign=sign)
+    return prompt, _columns(first, second, minus)
+
+
+def _columns(first: int, second: int, minus: bool) -> str:
+    """Return the written steps of a sum or a difference and its result."""
+    steps, carry = [], 0
+    for place in range(len(str(max(first, second)))):
+        x, y = first // 10**place % 10, second // 10**place % 10
+        if minus:
+            step, carry = _borrow_step(x, y, carry)
+        else:
+            total = x + y + carry
+            step = f"{x} + {y} + {carry} = {total}, write {total % 10}"
+            carry = total // 10
+            step += f", carry {carry}" if carry else ""
+        steps.append(f"{COLUMNS[place]}: {step}.")
+    if carry:
+        steps.append(f"{COLUMNS[len(steps)]}: write {carry}.")
+    result = first - second if minus else first + second
+    return " ".join(steps) + f" {first} {'-' if minus else '+'} {second} = {result}."
+
+
+def _borrow_step(x: int, y: int, borrowed: int) -> tuple[str, int]:
+    left = x - y - borrowed
+    if left >= 0:
+        return f"{x} - {y} - {borrowed} = {left}, write {left}", 0
+    return f"{x + 10} - {y} - {borrowed} = {left + 10}, write {left + 10}, borrow 1", 1
+
+
+def _word_problem(rng: Random) -> tuple[str, str]:
+    first, second = rng.randrange(3, 100), rng.randrange(2, 60)
+    minus = rng.random() < 0.45
+    if minus and first < second:
+        first, second = second, first
+    thing = words.plural(words.thing(rng))
+    verb = "gives away|sells|loses|breaks" if minus else "buys|finds|gets|makes"
+    more = f"[{verb}] {second}" + (" [of them|]" if minus else " [more|more {things}]")
+    ending = "does {name} have [now|left|]" if minus else "does {name} have [now|in total|]"
+    form = rng.choice(
+        [
+            "{name} has {a} {things} and " + more + ". How many {things} " + ending + "?",
+            "{name} has {a} {things}. {name} " + more + ". How many {things} " + ending + "?",
+            "If {name} has {a} {things} and " + more + ", how many {things} " + ending + "?",
+        ]
+    )
+    who = words.name(rng)
+    prompt = words.spin(rng, form).format(name=who, a=first, things=thing)
+    prompt = prompt.replace(" ?", "?").replace(" .", ".").replace(" ,", ",")
+    result = first - second if minus else first + second
+    steps = _columns(first, second, minus)
+    return prompt, f"{steps} {who} has {result} {thing}."
+
+
+def _table(rng: Random) -> tuple[str, str]:
+    number, start = rng.randrange(2, 13), rng.choice([1, 1, 1, 2, 3, 4, 5])
+    stop = rng.choice([10, 10, rng.randrange(start + 2, 11), 12]) if start < 8 else 12
+    request = "[Write|Give me|Show|Show me|List|Print|Make] the [{n} times table|times table [of|for] {n}]"
+    request += "[| from {a} to {b}| from {a} [up to|through] {b}]"
+    request = words.spin(rng, request)
+    if "{a}" not in request:
+        start, stop = 1, 10
+    lines = [f"{number} x {i} = {number * i}" for i in range(start, stop + 1)]
+    return words.ask(rng, request.format(n=number, a=start, b=stop)), "\n".join(lines)
+
+
+def _compare(rng: Random) -> tuple[str, str]:
+    limit = rng.choice([20, 100, 1000])
+    first, second = rng.sample(range(1, limit), 2)
+    up = rng.random() < 0.6
+    word = rng.choice(["larger", "bigger", "greater"] if up else ["smaller", "less"])
+    form = rng.choice(
+        [
+            "[Which|which|What] [number is|is] {word}, {a} or {b}?",
+            "[Which|Which one|Which number] is {word}: {a} or {b}[?|]",
+            "[Compare|compare] {a} and {b}. Which [one|number|] is {word}?",
+        ]
+    )
+    prompt = words.spin(rng, form).format(word=word, a=first, b=second)
+    best, other = (max, min) if up else (min, max)
+    return prompt, f"{best(first, second)} is {word} than {other(first, second)}."
+
+
+def _product(rng: Random) -> tuple[str, str]:
+    first, second = rng.randrange(2, 13), rng.randrange(2, 10)
+    form = rng.choice(
+        [
+            "[What is|what is|How much is|What's] {a} [times|x|multiplied by|*] {b}[?|]",
+            "[Multiply|multiply|Please multiply] {a} by {b}[.|]",
+            "[Work out|Calculate|Compute|compute] {a} [x|times|*] {b}[.|]",
+            "{a} [x|*] {b} =",
+        ]
+    )
+    prompt = words.spin(rng, form).format(a=first, b=second)
+    return prompt, f"{first} x {second} = {first * second}."

@@ -1,0 +1,273 @@
+"""Copying, extracting and rewriting text that stands in the prompt itself."""
+
+from dataclasses import dataclass
+from random import Random
+
+from tools.pocket import words
+from tools.pocket.example import Example
+
+NAME = "rewrite"
+LONG_SHARE = 0.1
+THIS = "[this text|the text|the following text|this passage|the text below]"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A sentence and the names and cities that it mentions, in order."""
+
+    text: str
+    names: tuple[str, ...] = ()
+    cities: tuple[str, ...] = ()
+
+
+def sample(rng: Random) -> Example:
+    """Draw a task and a text for it."""
+    tasks = {
+        _copy: 28, _replace: 20, _numbered: 10, _one_per_line: 5, _names: 9, _cities: 6, _detail: 12,
+        _quote: 10, _capitals: 4, _full_stop: 3, _quoted_word: 3, _reorder: 3,
+    }  # fmt: skip
+    (task,) = rng.choices(list(tasks), weights=list(tasks.values()))
+    prompt, answer = task(rng)
+    return Example(NAME, prompt, answer)
+
+
+def grade(example: Example, text: str) -> dict[str, bool]:
+    """Compare with the one right answer."""
+    return {"right": text.strip() == example.answer}
+
+
+def _fact(rng: Random, who: str = "") -> Fact:
+    """Return a sentence of recombined names, places, things and numbers."""
+    person, other = who or words.name(rng), words.name(rng)
+    while other == person:
+        other = words.name(rng)
+    city, number = words.city(rng), rng.randint(2, 90)
+    thing, many = words.thing(rng), words.plural(words.thing(rng))
+    colour, animal, food, hobby = (f(rng) for f in (words.colour, words.animal, words.food, words.hobby))
+    adjective, day, month = (rng.choice(w) for w in (words.ADJECTIVES, words.DAYS, words.MONTHS))
+    one, both, at = (person,), (person, other), (city,)
+    facts = [
+        Fact(f"{person} lives in {city}.", one, at),
+        Fact(f"{person} works as {words.a(words.job(rng))} in {city}.", one, at),
+        Fact(f"{person} bought {number} {many} from {other}.", both),
+        Fact(f"{person} and {other} met in {city} on {day}.", both, at),
+        Fact(f"The {colour} {thing} belongs to {person}.", one),
+        Fact(f"{person} has {words.a(adjective)} {animal} and {number} {many}.", one),
+        Fact(f"The train to {city} leaves at {rng.randint(6, 22)}:{rng.randint(10, 59)}.", (), at),
+        Fact(f"{person} likes {food} and {hobby}.", one),
+        Fact(f"The {thing} is made of {words.material(rng)}."),
+        Fact(f"{person} gave the {thing} to {other}.", both),
+        Fact(f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.", (), at),
+        Fact(f"{person} found {words.a(colour)} {thing} under the {words.thing(rng)}.", one),
+        Fact(f"The {animal} slept on the {adjective} {thing}."),
+        Fact(f"{person} moved from {city} when {person} was {number} years old.", (person,), at),
+        Fact(f"On {day}, {person} wrote a letter to {other}.", both),
+        Fact(f"There are {number} {many} in the {colour} {rng.choice(['box', 'bag', 'room'])}."),
+        Fact(f"{person} cooked {food} for {other} and {number} guests.", both),
+        Fact(f"The shop in {city} sells {many} and {food}.", (), at),
+        Fact(f"{person} saw {words.a(animal)} near the {thing}.", one),
+        Fact(f"The meeting is on {day} at {rng.randint(8, 18)}:{rng.randint(10, 59)}."),
+        Fact(f"{person} sold the {adjective} {thing} for {number} dollars.", one),
+        Fact(f"In {month}, {person} will travel to {city}.", one, at),
+        Fact(f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.", both),
+        Fact(f"The {adjective} {animal} ate all the {food}."),
+    ]
+    return rng.choice(facts)
+
+
+def _text(rng: Random, least: int = 1, most: int = 5, who: str = "") -> list[Fact]:
+    count = rng.randint(10, 14) if rng.random() < LONG_SHARE else rng.randint(least, most)
+    return [_fact(rng, who if rng.random() < 0.5 else "") for _ in range(count)]
+
+
+def _write(facts: list[Fact]) -> str:
+    return " ".join(fact.text for fact in facts)
+
+
+def _copy(rng: Random) -> tuple[str, str]:
+    text = _write(_text(rng, rng.choice([1, 1, 2, 3]), 6))
+    one = text.count(". ") == 0
+    what = "[sentence|sentence|text|line]" if one else "[text|passage|paragraph]"
+    request = (
+        f"[Repeat|Copy|Copy|Write out|Repeat back|Type] [this|the following] {what}"
+        "[| exactly| word for word| without any change| as it is| unchanged]"
+    )
+    if rng.random() < 0.2:
+        request = "[Repeat|Copy] [the text|this] [after the colon|below] [|exactly]"
+        request = "[Repeat after me|Say this|Copy this|Echo this|Write this down]" if rng.random() < 0.5 else request
+    return words.ask_about(rng, words.spin(rng, request), text), text
+
+
+def _replace(rng: Random) -> tuple[str, str]:
+    if rng.random() < 0.3:
+        text = _write(_text(rng, 1, 5))
+        candidates = [w for w in text.replace(".", "").replace(",", "").split() if w.islower() and len(w) > 4]
+        old = rng.choice(candidates or ["the"])
+        new = rng.choice([words.thing(rng), words.colour(rng), words.pseudo_word(rng)])
+    else:
+        old = words.name(rng)
+        facts = [_fact(rng, old) for _ in range(40)]
+        named = [fact for fact in facts if old in fact.names]
+        body = [rng.choice(named), *_text(rng, 1, 4, old)]
+        text = _write(body)
+        new = words.name(rng)
+    request = rng.choice(
+        [
+            "[Replace|Change|Swap] [|every|each|all] {old} [by|with|for] {new} [in|in] " + THIS,
+            "[Replace|Change] [the word|every] {old} [with|to|by] {new} [in|in] " + THIS,
+            "[Rewrite|Copy|Write] " + THIS + " with {new} [instead of|in place of] {old}",
+            "[Replace|Change] {old} [with|to|by] {new} [everywhere|] in " + THIS,
+        ]
+    )
+    request = words.spin(rng, request).format(old=old, new=new)
+    return words.ask_about(rng, request, text), _swap_word(text, old, new)
+
+
+def _swap_word(text: str, old: str, new: str) -> str:
+    """Replace whole words only, punctuation kept."""
+    return " ".join(new + w[len(old) :] if w.rstrip(".,") == old else w for w in text.split(" "))
+
+
+def _items(rng: Random, least: int, most: int) -> list[str]:
+    pool = rng.choice([words.OBJECTS, words.FOODS, words.ANIMALS, words.CITIES, words.FIRST_NAMES, words.COLOURS])
+    return words.distinct(rng, pool, rng.randint(least, most))
+
+
+def _list_text(rng: Random, items: list[str]) -> str:
+    return rng.choice([", ".join(items), ", ".join(items), words.joined(items)]) + rng.choice(["", "", "."])
+
+
+def _numbered(rng: Random) -> tuple[str, str]:
+    items = _items(rng, 3, 9)
+    bullets = rng.random() < 0.35
+    kind = "[bulleted list|bullet list|list with bullets|bullet point list]" if bullets else "[numbered list|numbered list|list with numbers]"
+    request = rng.choice(
+        [
+            f"[Make|Write|Create|Give me] a {kind} [of|from|with] [these items|these words|these|the following|the items]",
+            f"[Turn|Put|Rewrite|Change] [these items|these words|this|the following] [into] a {kind}",
+        ]
+    ).replace("Rewrite", "Convert")
+    lines = [f"- {item}" if bullets else f"{i}. {item}" for i, item in enumerate(items, 1)]
+    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(lines)
+
+
+def _one_per_line(rng: Random) -> tuple[str, str]:
+    items = _items(rng, 3, 10)
+    request = "[Put|Write|List|Print|Show] [these words|these items|each of these|the following words] "
+    request += "[one per line|one on each line|on separate lines|each on its own line]"
+    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(items)
+
+
+def _distinct_of(facts: list[Fact], kind: str) -> list[str]:
+    return list(dict.fromkeys(item for fact in facts for item in getattr(fact, kind)))
+
+
+def _names(rng: Random) -> tuple[str, str]:
+    facts = _text(rng, 2, 5)
+    while not _distinct_of(facts, "names"):
+        facts = _text(rng, 2, 5)
+    request = rng.choice(
+        [
+            "[List|Write|Give me|Find|Extract|Name] [the names|all names|all the names|every name|the people] [in|from|in] " + THIS,
+            "[Who is named|Which people are named|Who is mentioned] in " + THIS + "?",
+            "[Which names|What names] are in " + THIS + "?",
+        ]
+    )
+    return _about(rng, words.spin(rng, request), _write(facts)), ", ".join(_distinct_of(facts, "names"))
+
+
+def _about(rng: Random, request: str, text: str) -> str:
+    """As `ask_about`, but a question stays as it is."""
+    if not request.endswith("?"):
+        return words.ask_about(rng, request, text)
+    return rng.choice([request, request[:-1] + ":"]) + rng.choice([" ", "\n"]) + text
+
+
+def _cities(rng: Random) -> tuple[str, str]:
+    facts = _text(rng, 1, 4)
+    while not _distinct_of(facts, "cities"):
+        facts = _text(rng, 1, 4)
+    cities = _distinct_of(facts, "cities")
+    if len(cities) == 1:
+        request = "[[What|Which] city is [mentioned|named] in {this}?|[Find|Extract|Give me|Name] the city in {this}]"
+    else:
+        request = "[[What|Which] cities are [mentioned|named] in {this}?|[Find|Extract|List|Name] [all|all the|the] cities in {this}]"
+    request = words.spin(rng, request.replace("{this}", "[this text|the text|this sentence|the text below]"))
+    if len(facts) > 1:
+        request = request.replace("this sentence", "this text")
+    return _about(rng, request, _write(facts)), ", ".join(cities)
+
+
+def _detail(rng: Random) -> tuple[str, str]:
+    """Hide an address, a date, a phone number or a price in a text and ask for it."""
+    person, thing = words.name(rng), words.thing(rng)
+    email = f"{person.lower()}{rng.choice(['', '.' + words.last_name(rng).lower()])}@{words.pseudo_word(rng)}.{rng.choice(['com', 'org', 'net'])}"
+    date = rng.choice([
+        f"{rng.randint(1, 28)} {rng.choice(words.MONTHS)} {rng.randint(1990, 2030)}",
+        f"{rng.randint(2000, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
+    ])  # fmt: skip
+    phone = f"555-{rng.randint(0, 9999):04}" if rng.random() < 0.5 else f"0{rng.randint(10, 99)} {rng.randint(100, 999)} {rng.randint(1000, 9999)}"
+    price = f"${rng.randint(1, 300)}.{rng.randint(0, 99):02}"
+    what, value, carriers = rng.choice([
+        ("email address", email, ["Write to {v} for help", "You can reach {p} at {v}", "The email of {p} is {v}", "Send the {t} list to {v}"]),
+        ("email", email, ["Write to {v} for help", "You can reach {p} at {v}", "Please send the bill to {v}"]),
+        ("date", date, ["The {t} will arrive on {v}", "{p} was born on {v}", "The party of {p} is on {v}", "We met {p} on {v}"]),
+        ("phone number", phone, ["Call {p} at {v}", "The phone number of {p} is {v}", "You can call the shop at {v}"]),
+        ("price", price, ["The {t} costs {v}", "{p} paid {v} for the {t}", "The price of the {t} is {v}", "{p} sold the {t} for {v}"]),
+    ])  # fmt: skip
+    carrier = rng.choice(carriers).format(v=value, p=person, t=thing) + "."
+    facts = [f.text for f in _text(rng, 0, 3) if "dollars" not in f.text]
+    facts.insert(rng.randint(0, len(facts)), carrier)
+    request = words.spin(
+        rng,
+        "[[Extract|Find|Give me|Write|Copy|Pick out] [only|] the {what} [from|in] {this}|[What is|Which is] the {what} in {this}?|"
+        "[What|Which] {what} is [in|given in|mentioned in] {this}?]".replace("{this}", THIS),
+    )
+    return _about(rng, request.replace("{what}", what), " ".join(facts)), value
+
+
+def _quote(rng: Random) -> tuple[str, str]:
+    facts = _text(rng, 2, 6)
+    ordinals = ["first", "second", "third", "fourth", "fifth", "sixth"]
+    index = rng.randrange(min(len(facts), 5))
+    ordinal = "last" if rng.random() < 0.2 else ordinals[index]
+    answer = facts[-1] if ordinal == "last" else facts[index]
+    request = "[Quote|Copy|Repeat|Write|Give me|Find|Show] [only|] the {o} sentence [of|from|in] " + THIS
+    if rng.random() < 0.2:
+        request = "[What|Which] is the {o} sentence [of|in] " + THIS + "?"
+    return _about(rng, words.spin(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
+
+
+def _capitals(rng: Random) -> tuple[str, str]:
+    items = [w.lower() for w in _items(rng, 1, 4)]
+    lower = rng.random() < 0.25
+    kind = "[lower case|small letters|lower case letters]" if lower else "[capital letters|upper case|capitals|all caps|uppercase]"
+    request = f"[Write|Rewrite|Put|Say] [this|these words|the following|the words] in {kind}"
+    if len(items) == 1:
+        request = request.replace("these words|", "this word|").replace("the words", "the word")
+    text = " ".join(items)
+    shown, answer = (text.upper(), text) if lower else (text, text.upper())
+    return words.ask_about(rng, words.spin(rng, request), shown), answer
+
+
+def _full_stop(rng: Random) -> tuple[str, str]:
+    text = _write([_fact(rng) for _ in range(rng.randint(1, 3))])
+    request = "[Add|Put] [the missing|a] full stop [at|to] the end of [this|this text|the text|the following text]"
+    return words.ask_about(rng, words.spin(rng, request), text[:-1]), text
+
+
+def _quoted_word(rng: Random) -> tuple[str, str]:
+    items = [words.pseudo_word(rng) if rng.random() < 0.5 else words.thing(rng) for _ in range(rng.randint(1, 4))]
+    text, count = " ".join(items), rng.randint(2, 6)
+    request = f'[Write|Repeat|Say|Print] ["{text}"|the words "{text}"|{text}] {count} times'
+    if len(items) == 1:
+        request = request.replace("the words", "the word")
+    return words.ask(rng, words.spin(rng, request)), "\n".join([text] * count)
+
+
+def _reorder(rng: Random) -> tuple[str, str]:
+    items = _items(rng, 3, 6)
+    request = "[Write|List|Put|Give me] [these words|these items|this list|the items] in [reverse|reversed|backward] order"
+    if rng.random() < 0.3:
+        request = "[Reverse|Turn around] [|the order of] [these words|this list|these items]"
+    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), ", ".join(reversed(items))

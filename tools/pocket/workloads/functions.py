@@ -1,0 +1,299 @@
+"""Small Python functions, judged by what they compute.
+
+Without a name in the prompt, each task has one conventional name. Arguments are called `x`, `a` and `b`,
+`text` or `numbers`, unless the prompt names its own. The docstring restates the task.
+
+The grader runs only code that passes an allow-list. It stops accidents, not attackers.
+"""
+
+import ast
+import sys
+from collections.abc import Callable
+from random import Random
+from types import FrameType
+from typing import Any
+
+from tools.pocket import words
+from tools.pocket.example import Example
+
+NAME = "code"
+# A task: default name, arguments, task phrases (the first one goes into the docstring), body lines.
+# In the texts {A} and {B} are the arguments and {n}, {m}, {c} are constants drawn for the prompt.
+Task = tuple[str, str, tuple[str, ...], str]
+TASKS: tuple[Task, ...] = (
+    ("add_numbers", "a b", ("the sum of two numbers", "+adds two numbers"), "return {A} + {B}"),
+    ("subtract_numbers", "a b", ("the difference of two numbers", "+subtracts the second number from the first"), "return {A} - {B}"),
+    ("multiply_numbers", "a b", ("the product of two numbers", "+multiplies two numbers"), "return {A} * {B}"),
+    ("average", "a b", ("the average of two numbers", "the mean of two numbers"), "return ({A} + {B}) / 2"),
+    ("larger", "a b", ("the larger of two numbers", "the bigger of two numbers", "the maximum of two numbers"), "if {A} > {B}:\n    return {A}\nreturn {B}"),
+    ("smaller", "a b", ("the smaller of two numbers", "the minimum of two numbers"), "if {A} < {B}:\n    return {A}\nreturn {B}"),
+    ("rectangle_area", "width height", ("the area of a rectangle", "+computes the area of a rectangle"), "return {A} * {B}"),
+    ("rectangle_perimeter", "width height", ("the perimeter of a rectangle",), "return 2 * ({A} + {B})"),
+    ("multiply_by_{n}", "x", ("a number multiplied by {n}", "+multiplies a number by {n}", "a number times {n}"), "return {A} * {n}"),
+    ("add_{n}", "x", ("a number plus {n}", "+adds {n} to a number"), "return {A} + {n}"),
+    ("subtract_{n}", "x", ("a number minus {n}", "+subtracts {n} from a number"), "return {A} - {n}"),
+    ("times_{n}_plus_{m}", "x", ("a number times {n} plus {m}", "+multiplies a number by {n} and adds {m}", "+multiplies its input by {n} and then adds {m}"), "return {A} * {n} + {m}"),
+    ("times_{n}_minus_{m}", "x", ("a number times {n} minus {m}", "+multiplies a number by {n} and subtracts {m}"), "return {A} * {n} - {m}"),
+    ("double", "x", ("the double of a number", "+doubles a number", "twice a number"), "return {A} * 2"),
+    ("square", "x", ("the square of a number", "+squares a number"), "return {A} * {A}"),
+    ("cube", "x", ("the cube of a number", "+cubes a number"), "return {A} * {A} * {A}"),
+    ("absolute", "x", ("the absolute value of a number",), "if {A} < 0:\n    return -{A}\nreturn {A}"),
+    ("{c}", "{d}", ("{d} converted to {e}", "+converts {d} to {e}"), "return {A} * {f}"),
+    ("is_even", "x", ("?a number is even",), "return {A} % 2 == 0"),
+    ("is_odd", "x", ("?a number is odd",), "return {A} % 2 == 1"),
+    ("is_positive", "x", ("?a number is positive",), "return {A} > 0"),
+    ("is_negative", "x", ("?a number is negative",), "return {A} < 0"),
+    ("is_divisible_by_{n}", "x", ("?a number is divisible by {n}", "?a number can be divided by {n}"), "return {A} % {n} == 0"),
+    ("is_greater_than_{n}", "x", ("?a number is greater than {n}", "?a number is larger than {n}", "?a number is bigger than {n}"), "return {A} > {n}"),
+    ("is_less_than_{n}", "x", ("?a number is less than {n}", "?a number is smaller than {n}", "?a number is below {n}"), "return {A} < {n}"),
+    ("is_between_{n}_and_{o}", "x", ("?a number is between {n} and {o}",), "return {n} <= {A} <= {o}"),
+    ("are_equal", "a b", ("?two numbers are equal", "?two numbers are the same"), "return {A} == {B}"),
+    ("reverse_text", "text", ("a string reversed", "+reverses a string", "the reverse of a string", "+reverses a word"), "return {A}[::-1]"),
+    ("to_upper", "text", ("a string in upper case", "+converts a string to upper case", "a string in capital letters", "+makes a string uppercase"), "return {A}.upper()"),
+    ("to_lower", "text", ("a string in lower case", "+converts a string to lower case", "+makes a string lowercase"), "return {A}.lower()"),
+    ("repeat_text", "text", ("a string repeated {n} times", "+repeats a string {n} times"), "return {A} * {n}"),
+    ("count_{k}", "text", ('the number of times "{k}" is in a string', '+counts the letter "{k}" in a string', '+counts how often the letter "{k}" is in a string'), 'count = 0\nfor letter in {A}:\n    if letter == "{k}":\n        count += 1\nreturn count'),
+    ("count_vowels", "text", ("the number of vowels in a string", "+counts the vowels in a string"), 'count = 0\nfor letter in {A}:\n    if letter in "aeiou":\n        count += 1\nreturn count'),
+    ("first_{n}_letters", "text", ("the first {n} letters of a string", "the first {n} characters of a string"), "return {A}[:{n}]"),
+    ("last_{n}_letters", "text", ("the last {n} letters of a string", "the last {n} characters of a string"), "return {A}[-{n}:]"),
+    ("join_words", "words", ('a list of words joined with "{s}"', '+joins a list of words with "{s}"'), 'return "{s}".join({A})'),
+    ("starts_with_{k}", "text", ('?a string starts with "{k}"', '?a string begins with "{k}"'), 'return {A}.startswith("{k}")'),
+    ("ends_with_{k}", "text", ('?a string ends with "{k}"', '?a string ends in "{k}"'), 'return {A}.endswith("{k}")'),
+    ("is_palindrome", "text", ("?a string is a palindrome", "?a word is a palindrome"), "return {A} == {A}[::-1]"),
+    ("text_length", "text", ("the length of a string", "the number of letters in a string"), "return len({A})"),
+    ("greet", "name", ("a greeting for a name", "+greets a person by name"), 'return "Hello, " + {A} + "!"'),
+    ("sum_list", "numbers", ("the sum of a list of numbers", "+adds up a list of numbers", "+sums a list"), "total = 0\nfor number in {A}:\n    total += number\nreturn total"),
+    ("product_list", "numbers", ("the product of a list of numbers", "+multiplies all numbers in a list"), "result = 1\nfor number in {A}:\n    result *= number\nreturn result"),
+    ("largest", "numbers", ("the largest number in a list", "the biggest number in a list", "the maximum of a list", "+finds the largest number in a list"), "return max({A})"),
+    ("smallest", "numbers", ("the smallest number in a list", "the minimum of a list", "+finds the smallest number in a list"), "return min({A})"),
+    ("list_length", "numbers", ("the number of items in a list", "+counts the items in a list", "the length of a list"), "return len({A})"),
+    ("list_average", "numbers", ("the average of a list of numbers", "the mean of a list of numbers"), "return sum({A}) / len({A})"),
+    ("greater_than_{n}", "numbers", ("the numbers in a list that are greater than {n}", "+keeps the numbers greater than {n} in a list", "all numbers of a list larger than {n}"), "result = []\nfor number in {A}:\n    if number > {n}:\n        result.append(number)\nreturn result"),
+    ("less_than_{n}", "numbers", ("the numbers in a list that are less than {n}", "+keeps the numbers less than {n} in a list", "all numbers of a list smaller than {n}"), "result = []\nfor number in {A}:\n    if number < {n}:\n        result.append(number)\nreturn result"),
+    ("even_numbers", "numbers", ("the even numbers in a list", "+keeps the even numbers of a list"), "result = []\nfor number in {A}:\n    if number % 2 == 0:\n        result.append(number)\nreturn result"),
+    ("odd_numbers", "numbers", ("the odd numbers in a list", "+keeps the odd numbers of a list"), "result = []\nfor number in {A}:\n    if number % 2 == 1:\n        result.append(number)\nreturn result"),
+    ("squares", "numbers", ("the squares of a list of numbers", "+squares each number in a list"), "return [number * number for number in {A}]"),
+    ("double_list", "numbers", ("each number in a list doubled", "+doubles each number in a list"), "return [number * 2 for number in {A}]"),
+    ("add_{n}_to_list", "numbers", ("each number in a list plus {n}", "+adds {n} to each number in a list"), "return [number + {n} for number in {A}]"),
+    ("multiply_list_by_{n}", "numbers", ("each number in a list times {n}", "+multiplies each number in a list by {n}"), "return [number * {n} for number in {A}]"),
+    ("sort_list", "numbers", ("a list in sorted order", "+sorts a list", "+sorts a list of numbers"), "return sorted({A})"),
+    ("sort_descending", "numbers", ("a list sorted from largest to smallest", "+sorts a list in descending order"), "return sorted({A}, reverse=True)"),
+    ("reverse_list", "numbers", ("a list in reverse order", "+reverses a list"), "return {A}[::-1]"),
+    ("first_item", "numbers", ("the first item of a list", "the first element of a list"), "return {A}[0]"),
+    ("last_item", "numbers", ("the last item of a list", "the last element of a list"), "return {A}[-1]"),
+    ("count_{n}", "numbers", ("the number of times {n} is in a list", "+counts how often {n} is in a list"), "return {A}.count({n})"),
+    ("contains_{n}", "numbers", ("?a list contains {n}", "?{n} is in a list"), "return {n} in {A}"),
+    ("sum_to_n", "n", ("the sum of the numbers from 1 to n", "+adds the numbers from 1 to n"), "total = 0\nfor i in range(1, {A} + 1):\n    total += i\nreturn total"),
+    ("factorial", "n", ("the factorial of a number", "+computes the factorial of a number"), "result = 1\nfor i in range(2, {A} + 1):\n    result *= i\nreturn result"),
+    ("count_to_n", "n", ("a list of the numbers from 1 to n",), "return list(range(1, {A} + 1))"),
+    ("fizz_{n}", "x", ('"{w}" if a number is divisible by {n}, else the number',), 'if {A} % {n} == 0:\n    return "{w}"\nreturn {A}'),
+    ("get_value", "data key", ("the value of a key in a dictionary", "+looks up a key in a dictionary"), "return {A}[{B}]"),
+    ("get_or_default", "data key", ("the value of a key in a dictionary, or {n} if it is missing",), "return {A}.get({B}, {n})"),
+)  # fmt: skip
+UNITS = (("meters", "centimeters", 100), ("kilometers", "meters", 1000), ("hours", "minutes", 60),
+         ("minutes", "seconds", 60), ("days", "hours", 24), ("weeks", "days", 7),
+         ("feet", "inches", 12), ("years", "months", 12), ("kilograms", "grams", 1000))  # fmt: skip
+INPUTS: dict[str, list[Any]] = {
+    "number": [0, 1, 2, 3, 5, 6, 7, 12, 20, 35, 60, 97, -1, -4, -30],
+    "text": ["", "hello", "level", "Banana Bread", "a", "moon tea", "xylophone zebra", "trees", "abcdefghijklmnopqrstuvwxyz" * 5],
+    "numbers": [[3, 1, 2], [7], [10, -4, 25, 8, 8], [5, 6, 12, 33, 9, 2], [40, 99, 70], [9, 4, 1, 50], [61, 20, 84], list(range(110))],
+    "words": [["red", "blue"], ["one"], ["x", "y", "z"]],
+    "count": [1, 2, 3, 5, 6],
+}
+ALLOWED_CALLS = {"len", "max", "min", "sum", "sorted", "range", "list", "abs", "str", "int", "round",
+                 "reversed", "enumerate", "zip", "any", "all", "set", "float", "bool"}  # fmt: skip
+ALLOWED_METHODS = {"upper", "lower", "join", "startswith", "endswith", "count", "append", "get", "sort",
+                   "reverse", "strip", "split", "replace", "items", "keys", "values"}  # fmt: skip
+BANNED = (ast.Import, ast.ImportFrom, ast.While, ast.Try, ast.With, ast.Lambda, ast.ClassDef, ast.Global,
+          ast.Nonlocal, ast.Delete, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.LShift,
+          ast.JoinedStr, ast.Starred, ast.AsyncFunctionDef, ast.NamedExpr, ast.Match)  # fmt: skip
+MAX_STEPS = 2000
+MAX_SIZE = 100_000
+
+
+def sample(rng: Random) -> Example:
+    """Draw a task, its constants, a name and a way to ask for it."""
+    default, arguments, phrases, body = rng.choices(TASKS, weights=[1 + 0.4 * task[3].count("\n") for task in TASKS])[0]
+    parts = _constants(rng)
+    phrase = rng.choice(phrases).format(**parts)
+    default = default.format(**parts)
+    names = arguments.format(**parts).split()
+    own_name, own_arguments = rng.random() < 0.6, rng.random() < 0.2 and arguments != "{d}"
+    kinds = [_kind(argument) for argument in names]
+    function = _own_name(rng, default) if own_name else default
+    if own_arguments:
+        names = _own_arguments(rng, kinds)
+    task = phrases[0].format(**parts)
+    docstring = f"Return whether {task[1:]}." if task[0] == "?" else f"Return {task}."
+    # Words such as "from 1 to n" speak of the argument by its name.
+    if arguments == "n":
+        phrase, docstring = (t.replace(" to n", f" to {names[0]}") for t in (phrase, docstring))
+    code = body.format(A=names[0], B=names[-1], **parts).replace("\n", "\n    ")
+    answer = f'def {function}({", ".join(names)}):\n    """{docstring}"""\n    {code}'
+    if '"' in docstring[:1] + docstring[-1:]:
+        raise ValueError(f"docstring {docstring!r} must neither start nor end with a quote")
+    prompt = _prompt(rng, phrase, function if own_name else "", names if own_arguments else [])
+    inputs = _inputs(kinds)
+    expected = _run(answer, function, inputs)
+    return Example(NAME, prompt, answer, {"name": function, "inputs": inputs, "expected": expected})
+
+
+def grade(example: Example, text: str) -> dict[str, bool]:
+    """Check that the code parses, and that it computes what the reference computes."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {"parses": False, "right": False}
+    spec = example.spec
+    if not _is_safe(tree, spec["name"]):
+        return {"parses": True, "right": False}
+    try:
+        results = _run(text, spec["name"], spec["inputs"])
+    except Exception:  # whatever generated code raises, it is a wrong answer
+        return {"parses": True, "right": False}
+    return {"parses": True, "right": repr(results) == repr(spec["expected"])}
+
+
+def _constants(rng: Random) -> dict[str, Any]:
+    number = rng.choice([rng.randint(2, 12), rng.randint(2, 20), rng.randint(2, 100)])
+    big, small, factor = rng.choice(UNITS)
+    return {
+        "n": number, "m": rng.randint(1, 20), "o": number + rng.randint(2, 90),
+        "c": f"{big}_to_{small}", "d": big, "e": small, "f": factor,
+        "k": rng.choice("abcdefghilmnoprstuwxz"), "s": rng.choice(["-", ", ", " ", "_", "/", "+"]),
+        "w": rng.choice(["fizz", "buzz", "pop", words.pseudo_word(rng)]),
+    }  # fmt: skip
+
+
+def _own_name(rng: Random, default: str) -> str:
+    verbs = "compute calc do make run get find apply my check solve".split()
+    made_up = [words.pseudo_word(rng), f"{rng.choice(verbs)}_{words.pseudo_word(rng)}", f"f{rng.randint(1, 99)}"]
+    return rng.choice([default, default, f"{rng.choice(verbs)}_{default}", "f", *made_up])
+
+
+def _own_arguments(rng: Random, kinds: list[str]) -> list[str]:
+    common = {
+        "numbers": "values items data entries row scores prices", "text": "s word line phrase string",
+        "words": "parts items names", "number": "value num y z left right first second p q amount",
+    }  # fmt: skip
+    return words.distinct(rng, common.get(kinds[0], "m k p q value limit").split(), len(kinds))
+
+
+def _kind(argument: str) -> str:
+    kinds = {"text": "text", "name": "text", "numbers": "numbers", "words": "words", "n": "count"}
+    return {"data": "data", "key": "key"}.get(argument) or kinds.get(argument, "number")
+
+
+def _inputs(kinds: list[str]) -> list[list[Any]]:
+    if kinds == ["data", "key"]:
+        return [[{"a": 1, "b": 2}, "b"], [{"x": 7}, "x"], [{"k": 5, "m": 0}, "m"]]
+    if len(kinds) == 2:
+        return [[2, 3], [10, 4], [-1, 7], [5, 5], [0, 9]]
+    # Numbers around 100 tell the constants of limits apart.
+    return [[value] for value in INPUTS[kinds[0]]] + ([[i] for i in range(200)] if kinds == ["number"] else [])
+
+
+def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
+    """Compose opener, name, arguments and task into one request."""
+    task = {"+": phrase[1:], "?": "[checks|tests|returns|tells] [if|whether] " + phrase[1:]}.get(
+        phrase[0], f"[returns|returns|gives] {phrase}"
+    )
+    called = f"[named|called|with the name] {function}" if function else ""
+    takes = f"takes {words.joined(names)} and" if names else ""
+    opener = "[Write|Create|Make|Give me|Define] a [|Python|Python|small Python|simple Python] function"
+    imperative = _imperative(task)
+    form = rng.choice(
+        [
+            f"{opener} {called} that {takes} {task}",
+            f"{opener} {called} that {takes} {task}",
+            f"[Write|Create|Make] a function {called} in Python that {takes} {task}",
+            f"[Write|Give me] [|the] Python code for a function {called} that {takes} {task}",
+            f"[Write|Define|Implement|Code] {function or 'a function'}[| in Python], [a function that|which] {takes} {task}"
+            if function
+            else f"I need a [Python|] function that {takes} {task}",
+            f"[Write|Give me|Show me] [Python code|code] to {imperative}" if not function and not names
+            else f"{opener} {called}. It {takes} {task}",
+            f"[Python function|python function|def] {function}{'(' + ', '.join(names) + ')' if names else ''} that {task}"
+            if function
+            else f"[Python function|python function|a Python function] that {takes} {task}",
+        ]
+    )  # fmt: skip
+    request = words.spin(rng, form).replace(" ,", ",")
+    request = request.replace(" .", ".")
+    bare = ("I need", "Python f", "python f", "def", "a Python")
+    return request if request.startswith(bare) else words.ask(rng, request)
+
+
+def _imperative(task: str) -> str:
+    """Turn "adds two numbers" or "[returns|gives] x" into "add two numbers"."""
+    head, _, rest = task.partition(" ")
+    if head.startswith("["):
+        head = "check" if "checks" in head else "return"
+        return f"{head} {rest}"
+    return f"{'multiply' if head == 'multiplies' else head[:-1]} {rest}".replace("and adds", "and add")
+
+
+def _is_safe(tree: ast.Module, function: str) -> bool:
+    """Allow one plain function of known calls, short constants and nothing with an underscore attribute."""
+    body = tree.body
+    if len(body) != 1 or not isinstance(body[0], ast.FunctionDef) or body[0].name != function:
+        return False
+    if body[0].decorator_list or body[0].args.defaults:
+        return False
+    for node in ast.walk(tree):
+        if isinstance(node, BANNED) or (isinstance(node, ast.FunctionDef) and node is not body[0]):
+            return False
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            if not isinstance(node.right, ast.Constant) or node.right.value not in (1, 2, 3):
+                return False
+        if isinstance(node, ast.Attribute) and node.attr not in ALLOWED_METHODS:
+            return False
+        if isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value > 10_000:
+            return False
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id not in ALLOWED_CALLS:
+                return False
+        elif isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
+            return False
+    return True
+
+
+def _run(code: str, function: str, inputs: list[list[Any]]) -> list[Any]:
+    """Return the results for each input, under restricted builtins, a step limit and a size limit."""
+    builtins = {n: getattr(__import__("builtins"), n) for n in ALLOWED_CALLS} | {"range": _short_range}
+    scope: dict[str, Any] = {"__builtins__": builtins}
+    exec(code, scope)  # noqa: S102
+    call: Callable[..., Any] = scope[function]
+    results = []
+    before = sys.gettrace()
+    for row in inputs:
+        steps = 0
+
+        def watch(frame: FrameType, event: str, arg: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            big = any(_is_big(value) for value in frame.f_locals.values())
+            if steps > MAX_STEPS or big:
+                raise RuntimeError("the function runs too long or builds too much")
+            return watch
+
+        copies = [value.copy() if isinstance(value, list | dict) else value for value in row]
+        sys.settrace(watch)
+        try:
+            results.append(call(*copies))
+        finally:
+            sys.settrace(before)
+    return results
+
+
+def _short_range(*bounds: int) -> range:
+    steps = range(*bounds)
+    if len(steps) > 10_000:
+        raise RuntimeError("the range is too long")
+    return steps
+
+
+def _is_big(value: Any) -> bool:
+    if isinstance(value, int | float):
+        return abs(value) > 1_000_000
+    return isinstance(value, str | list) and len(value) > MAX_SIZE // 100
