@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gemma_mtp_edu.pairs import ModelPair as ModelPair
     from gemma_mtp_edu.pairs import load_pair as load_pair
+    from gemma_mtp_edu.pairs import model_ids as model_ids
+    from gemma_mtp_edu.plots import plot_layers as plot_layers
     from gemma_mtp_edu.plots import plot_pass_times as plot_pass_times
     from gemma_mtp_edu.plots import plot_rounds as plot_rounds
     from gemma_mtp_edu.reference import reference_generate as reference_generate
@@ -23,6 +25,8 @@ _HOMES = {
     "ModelPair": "pairs",
     "RoundTrace": "trace",
     "load_pair": "pairs",
+    "model_ids": "pairs",
+    "plot_layers": "plots",
     "plot_pass_times": "plots",
     "plot_rounds": "plots",
     "reference_generate": "reference",

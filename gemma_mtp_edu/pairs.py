@@ -145,6 +145,19 @@ def load_pair(
     return ModelPair(*models, processor=processor, name=name)
 
 
+def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
+    """Return what `from_pretrained` takes for the target and the drafter of a pair.
+
+    Args:
+        target: What `load_pair` takes.
+
+    Returns:
+        Two hub ids or two folders; for the bundled pair its folders in the package.
+    """
+    _, target_source, drafter_source = _sources(target, None)
+    return target_source, drafter_source
+
+
 def choose_device(device: str = "auto") -> torch.device:
     """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
     if device != "auto":

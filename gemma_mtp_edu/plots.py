@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from gemma_mtp_edu.anatomy import LayerInfo, layers
+from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.timing import PassTimes
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.views import MARKS, Role, shown_tokens, summary
@@ -19,6 +21,14 @@ HATCHES: dict[Role, str] = {
     "bonus": "...",
     "prefill": "---",
     "plain": "---",
+}
+
+# Where a layer's keys and values come from: edge colour and hatch.
+KV_STYLES = {
+    "own": ("#0072B2", ""),
+    "handed over": ("#D55E00", "xx"),
+    "shared": ("#666666", "..."),
+    "target": ("#009E73", "///"),
 }
 
 
@@ -106,8 +116,8 @@ def plot_pass_times(times: PassTimes, *, ax: Axes | None = None) -> Axes:
 def describe_pass_times(times: PassTimes) -> str:
     """Return in words what `plot_pass_times` draws."""
     return (
-        "Line chart of the time of one target pass, which stays far below the dashed line of as many "
-        "one-token passes: "
+        "Line chart of the time of one target pass by its number of tokens, against a dashed line of "
+        "that many one-token passes: "
         + ", ".join(
             f"{n} tokens {r:.1f} times the shortest"
             for n, r in zip(times.lengths, times.relative, strict=True)
@@ -121,3 +131,49 @@ def _short(text: str, limit: int = 9) -> str:
     plain = text.replace("·", "_").replace("↵", "\\n").replace("⇥", "\\t")
     plain = plain.encode("ascii", "backslashreplace").decode()
     return plain if len(plain) <= limit else plain[: limit - 2] + ".."
+
+
+def plot_layers(pair: ModelPair, *, ax: Axes | None = None) -> Axes:
+    """Draw both models layer by layer: attention type, and where keys and values come from."""
+    rows = dict(zip(("target", "drafter"), layers(pair), strict=True))
+    if ax is None:
+        width = max(6.0, 0.28 * max(map(len, rows.values())))
+        _, ax = plt.subplots(figsize=(width, 2.6), layout="constrained")
+    for y, row in enumerate(rows.values()):
+        for layer in row:
+            color, hatch = KV_STYLES[layer.kv]
+            full = layer.attention == "full"
+            ax.barh(
+                y, 0.86, left=layer.index, height=0.8 if full else 0.45, color="white",
+                edgecolor=color, hatch=hatch, linewidth=1.5,
+            )  # fmt: skip
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.set(xlabel="layer (tall: full attention, low: sliding window)", ylim=(1.6, -0.6))
+    ax.spines[["top", "right"]].set_visible(False)
+    used = dict.fromkeys(layer.kv for row in rows.values() for layer in row)
+    ax.legend(
+        handles=[
+            Patch(facecolor="white", edgecolor=color, hatch=hatch, label=f"KV: {kv}")
+            for kv, (color, hatch) in KV_STYLES.items()
+            if kv in used
+        ],
+        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False,
+    )  # fmt: skip
+    return ax
+
+
+def describe_layers(pair: ModelPair) -> str:
+    """Return in words what `plot_layers` draws."""
+    target, drafter = layers(pair)
+    own = [layer for layer in target if layer.kv != "shared"]
+    handed = [f"{layer.index} ({layer.attention})" for layer in target if layer.kv == "handed over"]
+    return (
+        f"The target has {len(target)} layers, {_full(target)} of them with full attention. The first "
+        f"{len(own)} make keys and values of their own, the others share them. Layers "
+        f"{' and '.join(handed)} hand theirs to the drafter, whose {len(drafter)} layers, "
+        f"{_full(drafter)} of them with full attention, have none of their own."
+    )
+
+
+def _full(row: list[LayerInfo]) -> int:
+    return sum(layer.attention == "full" for layer in row)

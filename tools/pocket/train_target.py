@@ -27,7 +27,7 @@ class Phase:
     data_seed: int
 
 
-SHALLOW = Phase("shallow", 3600, 3072, 6e-3, 100, 3000, data_seed=1)
+SHALLOW = Phase("shallow", 3000, 3072, 6e-3, 100, 3000, data_seed=1)
 DEEP = Phase("deep", 1000, 3072, 3e-3, 30, 250, data_seed=2)
 
 

@@ -1,4 +1,7 @@
-"""Open lists: as many things of a kind as the prompt asks for, in any order."""
+"""Open lists: any things of a kind, as many as the prompt asks for.
+
+Items stand in alphabetical order: a small model that decodes greedily would else repeat its favourite.
+"""
 
 import re
 from random import Random
@@ -82,7 +85,7 @@ def sample(rng: Random) -> Example:
         ask += rng.choice((".", ".", "", "!"))
     if rng.random() < 0.25:
         ask = ask[0].lower() + ask[1:]
-    chosen = rng.sample(items, count)
+    chosen = sorted(rng.sample(items, count), key=str.casefold)
     lines = [f"{i}. {item}" if numbered else f"- {item}" for i, item in enumerate(chosen, 1)]
     return Example(NAME, ask, "\n".join(lines), {"count": count, "numbered": numbered})
 

@@ -1,0 +1,138 @@
+"""Exercise checkers: they take the learner's answer or function, and ask the question that helps.
+
+An exercise cell ends with one call. An answer of None, or a function that returns None, counts as not
+tried yet, so an unfinished notebook still runs from top to bottom.
+"""
+
+import math
+from collections.abc import Callable
+
+from gemma_mtp_edu.compatibility import kv_layers
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.reference import reference_generate
+from gemma_mtp_edu.trace import GenerationTrace
+
+NOT_TRIED = "Not answered yet: fill in the cell above, then run it again."
+RIGHT = "Right."
+
+
+def passes_needed(function: Callable[[int, int], int | None]) -> None:
+    """Lesson 00: target passes for `n_tokens` when every round commits `per_round` tokens."""
+    for n_tokens, per_round in ((60, 1), (61, 5), (60, 5), (1, 5), (2, 3)):
+        expected = 1 + math.ceil((n_tokens - 1) / per_round)
+        if not _agrees(function, (n_tokens, per_round), expected, _passes_question):
+            return
+    print(RIGHT)
+
+
+def saved_passes(answer: int | None, plain: GenerationTrace, assisted: GenerationTrace) -> None:
+    """Lesson 00: how many target passes the drafter saved."""
+    expected = plain.target_passes - assisted.target_passes
+    if answer is None:
+        print(NOT_TRIED)
+    elif answer == expected:
+        print(f"{RIGHT} {plain.target_passes} passes became {assisted.target_passes}.")
+    elif answer == assisted.n_accepted:
+        print(
+            f"{answer} is the number of accepted drafts. Each saves a pass only if its round was "
+            "not the last: did the text end inside the drafts?"
+        )
+    else:
+        print(f"Not {answer}. Which property of the two traces counts the target's passes?")
+
+
+def hard_prompt(pair: ModelPair, prompt: str | None, *, below: float = 0.6) -> None:
+    """Lesson 00: a prompt whose drafts are mostly rejected."""
+    if prompt is None:
+        print(NOT_TRIED)
+        return
+    rate = reference_generate(pair, prompt, gamma=4).acceptance_rate
+    if rate is None:
+        print("The text ended before anything was drafted. Which prompt gets a longer answer?")
+    elif rate < below:
+        print(f"{RIGHT} Only {rate:.0%} of the drafts were accepted.")
+    else:
+        print(f"{rate:.0%} were accepted, below {below:.0%} is wanted. What is hard to guess?")
+
+
+def memory_floor(function: Callable[[float, float, float], float | None]) -> None:
+    """Lesson 01: least seconds per token from parameters, bytes per parameter and bandwidth."""
+    for case in ((2.3e9, 2, 320e9), (2.3e9, 1, 320e9), (31e9, 2, 3.35e12)):
+        parameters, size, bandwidth = case
+        if not _agrees(function, case, parameters * size / bandwidth, _floor_question):
+            return
+    print(RIGHT)
+
+
+def break_even(function: Callable[[float, int, float], float | None]) -> None:
+    """Lesson 01: tokens a round must commit so that drafting costs no time."""
+    for case in ((1.1, 4, 0.1), (1.0, 4, 0.0), (1.5, 8, 0.25)):
+        verify, gamma, drafter = case
+        if not _agrees(function, case, verify + gamma * drafter, _break_even_question):
+            return
+    print(RIGHT)
+
+
+def kv_layer(answer: int | None, pair: ModelPair) -> None:
+    """Lesson 02: the target layer whose full-attention KV the drafter reads."""
+    producers = kv_layers(pair.target.config)
+    text = pair.target.config.get_text_config()
+    if answer is None:
+        print(NOT_TRIED)
+    elif answer == producers["full_attention"]:
+        print(f"{RIGHT} It is the last full-attention layer that still makes KV of its own.")
+    elif answer == text.num_hidden_layers - 1:
+        print("That layer has full attention, but does it make keys and values, or share them?")
+    elif answer == producers["sliding_attention"]:
+        print("That one hands over the sliding-window KV. Which one does it for full attention?")
+    else:
+        print(f"Not {answer}. Look at the figure: which tall bar is marked as handed over?")
+
+
+def scored_tokens(function: Callable[[int, int, int], int | None]) -> None:
+    """Lesson 02: tokens that a centroid head scores, from vocabulary, clusters and top-k."""
+    for case in ((262_144, 2048, 32), (2048, 128, 16), (1000, 10, 1)):
+        vocabulary, centroids, top_k = case
+        if not _agrees(function, case, vocabulary // centroids * top_k, _centroid_question):
+            return
+    print(RIGHT)
+
+
+def _agrees(
+    function: Callable[..., float | None],
+    case: tuple[float, ...],
+    expected: float,
+    question: Callable[[float, float], str],
+) -> bool:
+    """Try one case; print what to think about where the answer is missing or wrong."""
+    answer = function(*case)
+    if answer is None:
+        print(NOT_TRIED)
+        return False
+    if not math.isclose(answer, expected, rel_tol=1e-6):
+        arguments = ", ".join(f"{value:g}" for value in case)
+        print(f"For ({arguments}) you got {answer:g}. {question(answer, expected)}")
+        return False
+    return True
+
+
+def _passes_question(answer: float, expected: float) -> str:
+    if answer == expected - 1:
+        return "Which pass reads the prompt, and what does it give?"
+    return "How many tokens are left after the prefill, and is the last round always full?"
+
+
+def _floor_question(answer: float, expected: float) -> str:
+    if math.isclose(answer * expected, 1, rel_tol=1e-6):
+        return "Those are tokens per second. What are the seconds per token?"
+    return "How many bytes does one pass read, and how many come per second?"
+
+
+def _break_even_question(answer: float, expected: float) -> str:
+    if answer < expected:
+        return "Does your cost of a round hold both the verify pass and every drafter step?"
+    return "A round that costs as much as n plain passes must commit how many tokens?"
+
+
+def _centroid_question(answer: float, expected: float) -> str:
+    return "How many tokens are in one cluster, and how many clusters are searched?"

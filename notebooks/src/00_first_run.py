@@ -1,0 +1,258 @@
+# %% [markdown]
+# # 00 First run: the same text, sooner
+#
+# **Goal**: run Gemma 4's multi-token prediction (MTP) from end to end, see that the text does not
+# change, and count what was saved.
+#
+# **Minutes**: 15. **Prerequisites**: Python; you have used a language model before.
+
+# %% [markdown]
+# ## Setup
+#
+# This cell installs what is missing and says what it found. It never changes torch or ipywidgets.
+
+# %% tags=["setup"]
+# SETUP
+
+# %% [markdown]
+# ## Pick a pair
+#
+# MTP needs two models: a **target** that decides, and a small **drafter** that proposes. `pocket` is a
+# tiny pair that comes with this course; it has Gemma 4's architecture and runs on any CPU. On a Colab
+# GPU, choose a real pair (E2B needs about 13 GB) and run everything again.
+
+# %%
+PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
+
+# %% [markdown]
+# ## Load the models
+#
+# These are the steps of Google's tutorial. A drafter is an ordinary checkpoint, loaded like any other.
+
+# %%
+import torch
+from transformers import AutoModelForCausalLM, AutoProcessor
+
+from gemma_mtp_edu import model_ids
+
+TARGET_MODEL_ID, ASSISTANT_MODEL_ID = model_ids(PAIR)
+processor = AutoProcessor.from_pretrained(TARGET_MODEL_ID)
+
+# %%
+from gemma_mtp_edu.pairs import choose_device, choose_dtype
+
+device = choose_device()
+dtype = torch.float32 if PAIR == "pocket" else choose_dtype(device)
+target_model = AutoModelForCausalLM.from_pretrained(TARGET_MODEL_ID, dtype=dtype, device_map=device)
+assistant_model = AutoModelForCausalLM.from_pretrained(
+    ASSISTANT_MODEL_ID, dtype=dtype, device_map=device
+)
+
+# %% [markdown]
+# The two models together are a pair. Building a `ModelPair` checks that they fit: one vocabulary, and
+# a drafter made for this target.
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import ModelPair
+
+pair = ModelPair(target_model, assistant_model, processor, name=PAIR)
+print(type(target_model).__name__, "+", type(assistant_model).__name__)
+
+# %% [markdown]
+# ## Ask something
+#
+# The chat template puts the question between the turn marks that the model was trained with.
+
+# %% tags=["nbval-check-output"]
+question = "Explain the concepts of speculative decoding and MTP in 3 sentences."
+messages = [{"role": "user", "content": question}]
+input_text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+inputs = processor(text=input_text, return_tensors="pt").to(target_model.device)
+print(input_text)
+
+# %% [markdown]
+# ## First without a drafter
+#
+# Google's tutorial starts with the drafter on. Then you cannot know what it changed. So first the
+# target alone: one pass of the model for every token.
+
+# %% tags=["nbval-check-output"]
+prompt_length = inputs["input_ids"].shape[1]
+plain = target_model.generate(**inputs, max_new_tokens=256, do_sample=False)
+print(processor.decode(plain[0][prompt_length:], skip_special_tokens=True))
+
+# %% [markdown]
+# **Predict** before you go on: with a drafter, will the text be the same, nearly the same, or worse?
+
+# %% [markdown]
+# ## Now with the drafter
+#
+# `assistant_model=` is all that enables MTP.
+
+# %% tags=["nbval-check-output"]
+outputs = target_model.generate(
+    **inputs, assistant_model=assistant_model, max_new_tokens=256, do_sample=False
+)
+response = processor.decode(outputs[0][prompt_length:], skip_special_tokens=True)
+print(response)
+
+# %% tags=["nbval-check-output"]
+same = torch.equal(plain, outputs)
+print("identical token by token:", same)
+assert same or dtype != torch.float32  # in 16 bit a near tie may fall the other way: lesson 05
+
+# %% [markdown]
+# ## What happened inside
+#
+# `reference_generate` runs the very same `generate()` and listens. Each row below is one **round**: the
+# drafter proposes four tokens, the target verifies them in one pass. It keeps the drafts up to the first
+# wrong one and always adds **one token of its own**.
+
+# %%
+from gemma_mtp_edu import reference_generate
+
+assisted = reference_generate(pair, question, max_new_tokens=256)
+assisted
+
+# %% [markdown]
+# The same as a picture, for the first rounds. A *correction* is the target's token in place of a
+# rejected draft; a *bonus* follows drafts that were all accepted.
+
+# %%
+from gemma_mtp_edu import plot_rounds
+from gemma_mtp_edu.plots import describe_rounds
+from gemma_mtp_edu.views import show_figure
+
+ax = plot_rounds(assisted, count=7)
+show_figure(ax.figure, alt=describe_rounds(assisted, count=7))
+
+# %% [markdown]
+# ## What was saved
+#
+# The text is the same, so only the number of target passes counts. Each pass of the plain run wrote one
+# token.
+
+# %% tags=["nbval-check-output"]
+alone = reference_generate(pair, question, assisted=False, max_new_tokens=256)
+assert alone.token_ids == assisted.token_ids or dtype != torch.float32
+print("target passes without drafter:", alone.target_passes)
+print("target passes with drafter:   ", assisted.target_passes)
+print(f"drafts accepted: {assisted.n_accepted} of {assisted.drafter_passes}")
+
+# %% [markdown]
+# Fewer passes are a promise; time is the proof. Both runs are warm by now. These seconds belong to the
+# machine that ran this page: run the cell to see yours.
+
+# %% tags=["timing"]
+for name, trace in (("plain", alone), ("with drafter", assisted)):
+    print(f"{name:12} {trace.seconds:5.2f} s, {len(trace.token_ids) / trace.seconds:5.1f} tokens/s")
+print(f"ratio {alone.seconds / assisted.seconds:.2f}")
+
+# %% [markdown]
+# ## Many drafts or few?
+#
+# The number of drafts per round is yours to choose. **Predict**: with 15 drafts instead of 2, will there
+# be fewer target passes? Will more drafts be wasted?
+
+# %% tags=["nbval-check-output"]
+for gamma in (2, 4, 15):
+    trace = reference_generate(pair, question, gamma=gamma, max_new_tokens=256)
+    wasted = trace.drafter_passes - trace.n_accepted
+    print(f"{gamma:2} drafts: {trace.target_passes:3} target passes, {wasted:3} drafts wasted")
+
+# %% [markdown]
+# In the tutorial you set the number on the drafter's `generation_config`, and a schedule with it.
+# `"heuristic"` should add 2 drafts after a round in which all were accepted, and take 1 away otherwise.
+
+# %%
+assistant_model.generation_config.num_assistant_tokens = 4
+assistant_model.generation_config.num_assistant_tokens_schedule = "heuristic"
+
+outputs = target_model.generate(
+    **inputs, assistant_model=assistant_model, max_new_tokens=256, do_sample=False
+)
+response = processor.decode(outputs[0][prompt_length:], skip_special_tokens=True)
+
+# %% [markdown]
+# Did the schedule do anything? The trace knows how many tokens each round drafted.
+
+# %% tags=["nbval-check-output"]
+trace = reference_generate(pair, question, max_new_tokens=256)
+print([len(r.draft_ids) for r in trace.draft_rounds])
+
+# %% [markdown]
+# In transformers 5.20 to 5.22 the number never changes: the schedule is silently ignored for these
+# drafters (PR 48982 dropped it; 5.17 still had it). Lesson 09 builds schedules that work.
+
+# %%
+assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
+
+# %% [markdown]
+# ## Change this
+#
+# Type a prompt of your own. Structured text (JSON, code, counting) is easy to guess, a story is not:
+# compare their acceptance.
+
+# %% tags=["nbval-check-output"]
+my_prompt = "Write a JSON record for a person named Mira Olsen who is 31 years old and lives in Oslo."
+mine = reference_generate(pair, my_prompt, max_new_tokens=128)
+print(mine.text)
+print(f"accepted: {mine.acceptance_rate:.0%}, tokens per round: {mine.tokens_per_round:.2f}")
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. The drafter proposes, the target verifies in one pass and always adds one token of its own.
+# 2. With greedy decoding the text is what the target alone would have written.
+# 3. What is saved depends on how many drafts are accepted, and that depends on the text.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** How many target passes did the drafter save for `question`? Compute it from `alone` and
+# `assisted`.
+#
+# <details><summary>Hint</summary>A trace has a property <code>target_passes</code>.</details>
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import checks
+
+saved = None  # your answer
+checks.saved_passes(saved, alone, assisted)
+
+# %% [markdown]
+# **2.** A text has `n_tokens`. The prefill gives the first one; each round after it commits `per_round`
+# tokens. How many target passes is that, prefill included?
+#
+# <details><summary>Hint</summary>The last round may be only partly used: round up
+# (<code>math.ceil</code>).</details>
+
+
+# %% tags=["nbval-check-output"]
+def passes_needed(n_tokens, per_round):
+    return None  # your code
+
+
+checks.passes_needed(passes_needed)
+
+# %% [markdown]
+# **3.** Find a prompt of which less than 60% of the drafts are accepted.
+#
+# <details><summary>Hint</summary>What could go on in a thousand ways? A short story, for
+# example.</details>
+
+# %% tags=["nbval-check-output"]
+hard_prompt = None  # your prompt, as text
+checks.hard_prompt(pair, hard_prompt)
+
+# %% [markdown]
+# ## Sources
+#
+# - Leviathan, Kalman, Matias 2023, *Fast Inference from Transformers via Speculative Decoding*,
+#   [arXiv:2211.17192](https://arxiv.org/abs/2211.17192)
+# - Google, *Gemma 4 Multi-Token Prediction using Hugging Face Transformers*
+#   ([ai.google.dev](https://ai.google.dev/gemma/docs/mtp/mtp))
+# - transformers documentation of
+#   [gemma4_assistant](https://huggingface.co/docs/transformers/model_doc/gemma4_assistant)
+#
+# Next: `01_why_decoding_is_slow`.

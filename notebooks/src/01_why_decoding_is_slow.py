@@ -1,0 +1,198 @@
+# %% [markdown]
+# # 01 Why decoding is slow
+#
+# **Goal**: measure that a pass over five tokens costs about what a pass over one does, and see why
+# that is the gap that speculative decoding lives in.
+#
+# **Minutes**: 15. **Prerequisites**: lesson 00.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# SETUP
+
+# %%
+PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
+
+# %%
+from gemma_mtp_edu import load_pair, reference_generate
+
+pair = load_pair(PAIR)
+
+# %% [markdown]
+# ## One token, one pass
+#
+# A language model writes **autoregressively**: each pass of the network yields one token, which is then
+# read by the next pass. There is no way to start the second pass before the first is over.
+
+# %% tags=["nbval-check-output"]
+prompt = "Count from 1 to 12."
+trace = reference_generate(pair, prompt, assisted=False, max_new_tokens=64)
+print(trace.text)
+print(len(trace.token_ids), "tokens,", trace.target_passes, "target passes")
+assert trace.target_passes == len(trace.token_ids)
+
+# %% [markdown]
+# Only the first pass is different. It is the **prefill**: it reads the whole prompt at once and gives
+# the first token. How many tokens did it read, and how long did it take against the passes after it?
+
+# %% tags=["nbval-check-output"]
+print("tokens in the prompt:", len(trace.prompt_ids))
+
+# %% tags=["timing"]
+import statistics
+
+prefill = trace.rounds[0].verify_seconds
+later = statistics.median(r.verify_seconds for r in trace.draft_rounds)
+print(f"prefill: {1000 * prefill:.0f} ms, a later pass: {1000 * later:.0f} ms")
+
+# %% [markdown]
+# A dozen tokens or more were read in about the time that one takes. So a pass does not cost a fixed time
+# *per token*.
+
+# %% [markdown]
+# ## Predict
+#
+# One pass over 1 token takes some time. How long does one pass over 5 tokens take: five times as long?
+# Twice? The same? And over 17? Write your guesses down.
+
+# %%
+my_guess = {1: 1.0, 5: None, 9: None, 17: None}  # times as long as one token
+
+# %% [markdown]
+# ## Measure
+#
+# `time_target_passes` fills the cache with a prompt, then passes 1, 5, 9 and 17 tokens over it, again and
+# again in turns. The first pass of each kind only warms up; the median of the others counts.
+
+# %%
+from gemma_mtp_edu.timing import time_target_passes
+
+times = time_target_passes(pair, prompt, lengths=(1, 5, 9, 17))
+
+# %% tags=["timing"]
+for length, seconds, ratio in zip(times.lengths, times.seconds, times.relative, strict=True):
+    print(f"{length:2} tokens: {1000 * seconds:6.1f} ms, {ratio:.2f} times one token")
+
+# %% [markdown]
+# Whatever your machine: five tokens in one pass are far cheaper than five passes.
+
+# %% tags=["nbval-check-output"]
+cost_of_five = times.relative[1]
+print("one pass over 5 tokens is cheaper than 3 passes over 1:", cost_of_five < 3)
+assert cost_of_five < 3
+
+# %% tags=["timing"]
+from gemma_mtp_edu import plot_pass_times
+from gemma_mtp_edu.plots import describe_pass_times
+from gemma_mtp_edu.views import show_figure
+
+ax = plot_pass_times(times)
+show_figure(ax.figure, alt=describe_pass_times(times))
+
+# %% [markdown]
+# ## Why
+#
+# A pass must fetch **all weights** of the model, whether it works on one token or on five. On a GPU that
+# takes longer than the arithmetic, so the processor waits for memory. On a CPU with a model as small as
+# `pocket`, starting the many small operations of 30 layers takes most of the time. Both costs are paid
+# per pass, not per token.
+
+# %% [markdown]
+# ## The floor
+#
+# Memory gives a lower bound for a pass: bytes of the weights over bytes per second. Take the 2.3 billion
+# effective parameters of E2B in bf16 (2 bytes each) and a T4 with 320 GB/s:
+
+# %% tags=["nbval-check-output"]
+parameters, bytes_each, bandwidth = 2.3e9, 2, 320e9
+floor = parameters * bytes_each / bandwidth
+print(f"at least {1000 * floor:.1f} ms per pass, so at most {1 / floor:.0f} tokens/s")
+
+# %% [markdown]
+# That bound holds for plain decoding, however fast the arithmetic is. There are two ways under it: make
+# the weights smaller (quantisation), or **get more than one token out of a pass**.
+
+# %% [markdown]
+# ## The gap
+#
+# If somebody hands us four tokens that *might* come next, one pass over five tokens can check them all
+# and gives one more. When all four are right, we get five tokens for the price of about one pass.
+
+# %% tags=["nbval-check-output"]
+assisted = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
+assert assisted.token_ids == trace.token_ids or PAIR != "pocket"
+print("tokens per round:", [len(r.token_ids) for r in assisted.rounds])
+print(trace.target_passes, "passes became", assisted.target_passes)
+
+# %% [markdown]
+# The guesses are not free: somebody must make them. That is the drafter's work, and its cost decides
+# whether the gap is worth anything. Here is what one round spends on drafting and on verifying.
+
+# %% tags=["timing"]
+draft = statistics.median(r.draft_seconds for r in assisted.draft_rounds)
+verify = statistics.median(r.verify_seconds for r in assisted.draft_rounds)
+print(f"a round: drafting 4 tokens {1000 * draft:.0f} ms, verifying {1000 * verify:.0f} ms")
+
+# %% [markdown]
+# ## Change this
+#
+# Does the gap shrink for longer passes? Try lengths up to 65, or a longer context as the prompt. On a
+# GPU with a real pair, try a pass over 257 tokens: sooner or later the arithmetic takes over.
+
+# %% tags=["timing"]
+more = time_target_passes(pair, prompt, lengths=(1, 33, 65), repeats=3)
+for length, ratio in zip(more.lengths, more.relative, strict=True):
+    print(f"{length:2} tokens: {ratio:.2f} times one token")
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. Plain decoding makes one pass of the whole model for every token.
+# 2. A pass over five tokens costs about what a pass over one does.
+# 3. Whoever can guess the next tokens cheaply turns that into speed: the drafter.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Write the floor as a function: seconds per pass from parameters, bytes per parameter and
+# bandwidth in bytes per second.
+#
+# <details><summary>Hint</summary>All bytes are read once per pass. Seconds are bytes divided by bytes
+# per second.</details>
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import checks
+
+
+def memory_floor(parameters, bytes_per_parameter, bandwidth):
+    return None  # your code
+
+
+checks.memory_floor(memory_floor)
+
+# %% [markdown]
+# **2.** A verify pass takes `verify` times as long as a one-token pass; each drafter step takes `drafter`
+# times as long. How many tokens must a round with `gamma` drafts commit to be as fast as plain decoding?
+#
+# <details><summary>Hint</summary>What does the round cost, counted in one-token passes? Plain decoding
+# writes one token for each of those.</details>
+
+
+# %% tags=["nbval-check-output"]
+def break_even(verify, gamma, drafter):
+    return None  # your code
+
+
+checks.break_even(break_even)
+
+# %% [markdown]
+# ## Sources
+#
+# - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), section 3
+# - Shazeer 2019, *Fast Transformer Decoding*, [arXiv:1911.02150](https://arxiv.org/abs/1911.02150),
+#   on decoding as a memory-bandwidth problem
+# - NVIDIA T4 data sheet (320 GB/s memory bandwidth)
+#
+# Next: `02_load_a_pair`.

@@ -1,0 +1,221 @@
+# %% [markdown]
+# # 02 Load a pair: what the two models are
+#
+# **Goal**: know what a target and its drafter are made of, what they share, what the drafter lacks, and
+# how to tell that two models fit.
+#
+# **Minutes**: 20. **Prerequisites**: lesson 00; you have heard of layers, embeddings and attention.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# SETUP
+
+# %%
+PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
+
+# %% [markdown]
+# ## One call
+#
+# `load_pair` takes a short name, a hub id or a folder. It picks the device and the number format, loads
+# both models and the tokenizer, and checks that everything fits.
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import load_pair
+
+pair = load_pair(PAIR)
+print(pair.name, pair.target.dtype)
+
+# %% [markdown]
+# Which pairs are there? Memory is for both models: fp32 for `pocket`, bf16 for the others.
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu.registry import PAIRS
+
+for info in PAIRS.values():
+    print(f"{info.name:8} {info.target_size:22} drafter {info.drafter_size:6} {info.memory_gb:5} GB")
+
+# %% [markdown]
+# ## Two sizes
+#
+# **Predict**: how many times smaller is the drafter than the target?
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu.anatomy import parameter_counts
+
+for role, model in (("target", pair.target), ("drafter", pair.drafter)):
+    counts = parameter_counts(model)
+    print(f"{role}: {sum(counts.values()):,} parameters")
+    for part, count in sorted(counts.items(), key=lambda item: -item[1]):
+        print(f"    {part:36}{count:>12,}")
+
+# %% [markdown]
+# In number of layers, which is what a pass costs at this size, the gap is as wide as in the real E2B: 35
+# layers against 4.
+
+# %% tags=["nbval-check-output"]
+target_text = pair.target.config.get_text_config()
+drafter_text = pair.drafter.config.get_text_config()
+print("layers:", target_text.num_hidden_layers, "against", drafter_text.num_hidden_layers)
+assert drafter_text.num_hidden_layers < target_text.num_hidden_layers / 4
+
+# %% [markdown]
+# ## One vocabulary
+#
+# The drafter hands over token *numbers*. They mean the same to both models only because both use one
+# tokenizer: there is no second one to load.
+
+# %% tags=["nbval-check-output"]
+print("tokens:", target_text.vocab_size, drafter_text.vocab_size)
+ids = pair.encode("Name 3 colors.")
+print(ids.shape)
+print([pair.decode([i], skip_special_tokens=False) for i in ids[0].tolist()])
+
+# %% [markdown]
+# `<|turn>` and `<turn|>` mark the turns of the conversation. The model ends its answer with `<turn|>`,
+# and generation stops there.
+
+# %% [markdown]
+# ## Layers
+#
+# The picture shows each layer as a bar. Tall ones see all earlier tokens (*full attention*), low ones only
+# the most recent (*sliding window*). The upper half of the target makes no keys and values (KV) of its
+# own: it reads those of a layer below.
+
+# %%
+from gemma_mtp_edu import plot_layers
+from gemma_mtp_edu.plots import describe_layers
+from gemma_mtp_edu.views import show_figure
+
+ax = plot_layers(pair)
+show_figure(ax.figure, alt=describe_layers(pair))
+
+# %% [markdown]
+# ## What the drafter lacks
+#
+# Look for the layers that compute keys and values. **Predict**: how many has the drafter?
+
+# %% tags=["nbval-check-output"]
+def kv_projections(model):
+    return sum(name.endswith("k_proj.weight") for name, _ in model.named_parameters())
+
+
+print("target layers with keys of their own:", kv_projections(pair.target))
+print("drafter layers with keys of their own:", kv_projections(pair.drafter))
+assert kv_projections(pair.drafter) == 0
+
+# %% [markdown]
+# None. The drafter has no memory of the text: no KV, so no KV cache, and no prefill of the prompt. It
+# *looks into the target's memory* instead. This is what a target pass over a prompt hands to it:
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu.anatomy import hand_over
+
+for name, shape in hand_over(pair, "Name 3 colors.").items():
+    print(f"{name:26}{shape}")
+
+# %% [markdown]
+# The shapes are `[batch, tokens, hidden]` and `[batch, heads, tokens, head size]`. There is one pair of keys
+# and values per attention type, from the last layer of that type that makes its own: the bars marked
+# *handed over*.
+
+# %% [markdown]
+# ## What goes in
+#
+# A draft starts from two vectors of the target, side by side: the **embedding of the newest token**, and
+# the **hidden state that predicted it**. A projection brings them to the drafter's width.
+
+# %% tags=["nbval-check-output"]
+print("hidden size of the target:", target_text.hidden_size)
+print("what the drafter expects: ", pair.drafter.config.backbone_hidden_size)
+print("projection in:", tuple(pair.drafter.pre_projection.weight.shape))
+assert pair.drafter.pre_projection.in_features == 2 * target_text.hidden_size
+
+# %% [markdown]
+# ## What comes out
+#
+# Scoring the whole vocabulary would be the drafter's dearest step. A **centroid head** (E2B, E4B and
+# `pocket` have one) first picks a few clusters of tokens and scores only those inside.
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu.anatomy import scored_share
+
+print(f"share of the vocabulary that is scored per draft: {scored_share(pair.drafter):.1%}")
+
+# %% [markdown]
+# ## When two models do not fit
+#
+# Swap target and drafter. What should happen?
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import ModelPair
+
+try:
+    ModelPair(pair.drafter, pair.target, pair.processor)
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# The check reads the two configurations, so it costs nothing and needs no weights. It compares vocabulary,
+# hidden size, and heads of keys and values.
+
+# %% [markdown]
+# ## Change this
+#
+# Pretend that the drafter was made for a wider target. Which number must change back?
+
+# %% tags=["nbval-check-output"]
+import copy
+
+from gemma_mtp_edu.compatibility import IncompatiblePairError, check_pair
+
+wrong = copy.deepcopy(pair.drafter.config)
+wrong.backbone_hidden_size = 2560
+try:
+    check_pair(pair.target.config, wrong)
+except IncompatiblePairError as error:
+    print(error)
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. A pair is a large target and a small drafter that share one vocabulary.
+# 2. The drafter has no KV and no cache: it reads the target's keys, values and hidden state.
+# 3. So a drafter works only with the target that it was made for, and that can be checked beforehand.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Which layer of the target hands its *full-attention* keys and values to the drafter? Count from 0.
+#
+# <details><summary>Hint</summary>In the picture, look for the tall bar that is marked as handed
+# over.</details>
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import checks
+
+layer = None  # your answer
+checks.kv_layer(layer, pair)
+
+# %% [markdown]
+# **2.** A centroid head cuts a vocabulary into clusters of equal size and searches the `top_k` best ones.
+# How many tokens does it score?
+#
+# <details><summary>Hint</summary>First find the size of one cluster.</details>
+
+
+# %% tags=["nbval-check-output"]
+def scored_tokens(vocabulary, centroids, top_k):
+    return None  # your code
+
+
+checks.scored_tokens(scored_tokens)
+
+# %% [markdown]
+# ## Sources
+#
+# - transformers 5.22.2, `Gemma4TextAttention` (which layer stores shared KV) and
+#   `Gemma4AssistantForCausalLM` (projections, centroid head)
+# - [transformers documentation of gemma4_assistant](https://huggingface.co/docs/transformers/model_doc/gemma4_assistant)
+# - vllm-project/recipes, Google/Gemma4.md (recommended draft lengths)

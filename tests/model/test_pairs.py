@@ -1,0 +1,133 @@
+"""Loading pairs: names, folders, devices, and errors that say what to do."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from transformers.utils import logging as transformers_logging
+
+from gemma_mtp_edu import ModelPair, load_pair, model_ids
+from gemma_mtp_edu.bundled import bundled_folder
+from gemma_mtp_edu.compatibility import IncompatiblePairError
+from gemma_mtp_edu.pairs import PairNotFoundError, choose_dtype
+from gemma_mtp_edu.releases import UnsupportedReleaseError
+
+
+def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
+    target, drafter = pair.target.config, pair.drafter.config
+    assert type(pair.target).__name__ == "Gemma4ForCausalLM"
+    assert type(pair.drafter).__name__ == "Gemma4AssistantForCausalLM"
+    assert set(target.layer_types) == {"sliding_attention", "full_attention"}
+    assert 0 < target.num_kv_shared_layers < target.num_hidden_layers
+    assert target.hidden_size_per_layer_input > 0
+    assert target.final_logit_softcapping == 30.0
+    assert target.num_hidden_layers >= 7 * drafter.text_config.num_hidden_layers
+    assert drafter.use_ordered_embeddings
+    assert pair.drafter.generation_config.num_assistant_tokens >= 1
+    assert pair.drafter.generation_config.num_assistant_tokens_schedule == "constant"
+    assert not pair.target.training and not pair.drafter.training
+
+
+def test_the_default_is_fp32_on_cpu(pair: ModelPair) -> None:
+    assert pair.name == "pocket"
+    assert pair.target.dtype == pair.drafter.dtype == torch.float32
+
+
+def test_dtype_can_be_given() -> None:
+    pair = load_pair("pocket", device="cpu", dtype="bfloat16")
+    assert pair.target.dtype == pair.drafter.dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="got dtype 'int4'"):
+        load_pair("pocket", dtype="int4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((7, 5), torch.float16), ((8, 0), torch.bfloat16)]
+)
+def test_bf16_needs_compute_capability_8(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_dtype(torch.device("cuda")) == expected
+    assert choose_dtype(torch.device("cpu")) == torch.float32
+
+
+def test_a_folder_with_both_models_loads(tmp_path: Path) -> None:
+    shutil.copytree(bundled_folder(), tmp_path / "mine")
+    pair = load_pair(tmp_path / "mine")
+    assert pair.name == "mine"
+
+
+def test_a_target_folder_finds_the_drafter_beside_it(tmp_path: Path) -> None:
+    shutil.copytree(bundled_folder() / "target", tmp_path / "m")
+    shutil.copytree(bundled_folder() / "drafter", tmp_path / "m-assistant")
+    assert model_ids(tmp_path / "m") == (str(tmp_path / "m"), str(tmp_path / "m-assistant"))
+    assert load_pair(str(tmp_path / "m")).name == "m"
+
+
+def test_registered_names_give_hub_ids() -> None:
+    assert model_ids("e2b") == ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it-assistant")
+
+
+def test_an_unknown_name_gets_a_suggestion() -> None:
+    with pytest.raises(PairNotFoundError, match="did you mean 'pocket'"):
+        load_pair("pokcet")
+
+
+def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
+    with pytest.raises(PairNotFoundError) as raised:
+        load_pair("E2B")
+    message = str(raised.value)
+    assert "google/gemma-4-E2B-it" in message
+    assert "go online" in message
+    assert "load_pair('pocket')" in message
+
+
+def test_a_folder_without_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PairNotFoundError, match=r"needs config\.json"):
+        load_pair(tmp_path, drafter=tmp_path)
+
+
+def test_swapped_models_are_refused(pair: ModelPair) -> None:
+    with pytest.raises(IncompatiblePairError, match="is a drafter"):
+        ModelPair(pair.drafter, pair.target, pair.processor)
+
+
+def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers, "__version__", "5.23.0")
+    with pytest.raises(UnsupportedReleaseError, match=r"got transformers 5\.23\.0"):
+        load_pair()
+
+
+def test_loading_leaves_the_library_s_progress_setting(pair: ModelPair) -> None:
+    before = transformers_logging.is_progress_bar_enabled()
+    load_pair()
+    assert transformers_logging.is_progress_bar_enabled() == before
+
+
+def test_text_goes_through_the_chat_template(pair: ModelPair) -> None:
+    ids = pair.encode("Hello")
+    text = pair.decode(ids[0], skip_special_tokens=False)
+    assert text == "<bos><|turn>user\nHello<turn|>\n<|turn>model\n"
+    assert torch.equal(pair.encode(ids), ids)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("  ", "empty prompt"),
+        (torch.zeros(2, 3, dtype=torch.long), r"shape \(2, 3\)"),
+        (torch.zeros(1, 0, dtype=torch.long), r"shape \(1, 0\)"),
+        (torch.zeros(1, 3), "float32"),
+    ],
+)
+def test_bad_prompts_are_refused(pair: ModelPair, prompt: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pair.encode(prompt)  # type: ignore[arg-type]
+
+
+def test_text_needs_a_processor(pair: ModelPair) -> None:
+    bare = ModelPair(pair.target, pair.drafter)
+    with pytest.raises(ValueError, match="no processor"):
+        bare.encode("Hello")

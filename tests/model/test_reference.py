@@ -1,0 +1,133 @@
+"""The library's own generate(), traced: same tokens as an untraced call, and nothing left behind."""
+
+import pytest
+import torch
+
+from gemma_mtp_edu import ModelPair, reference_generate
+
+PROMPTS = (
+    "Count from 3 to 9.",
+    "Write a JSON record for a person named Ida Berg who is 44 years old.",
+    "Tell me a short story about a heron.",
+    "What is MTP?",
+)
+
+
+def hooks(pair: ModelPair) -> int:
+    return sum(
+        len(m._forward_hooks) + len(m._forward_pre_hooks) for m in (pair.target, pair.drafter)
+    )
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_assisted_equals_plain_and_the_untraced_call(pair: ModelPair, prompt: str) -> None:
+    plain = reference_generate(pair, prompt, assisted=False, max_new_tokens=48)
+    assisted = reference_generate(pair, prompt, gamma=4, max_new_tokens=48)
+    ids = pair.encode(prompt)
+    untraced = pair.target.generate(
+        ids, attention_mask=torch.ones_like(ids), max_new_tokens=48, do_sample=False
+    )
+    assert plain.token_ids == assisted.token_ids == tuple(untraced[0, ids.shape[1] :].tolist())
+    assert assisted.target_passes < plain.target_passes == len(plain.token_ids)
+
+
+@pytest.mark.parametrize("gamma", [1, 3, 15])
+def test_rounds_add_up(pair: ModelPair, gamma: int) -> None:
+    trace = reference_generate(pair, PROMPTS[1], gamma=gamma, max_new_tokens=40)
+    assert trace.rounds[0].next_kind == "prefill"
+    length = len(trace.prompt_ids)
+    for record in trace.rounds:
+        assert record.prefix_length == length
+        assert len(record.draft_ids) <= gamma
+        assert len(record.draft_probs) == len(record.target_probs) == len(record.draft_ids)
+        assert all(0 <= p <= 1 for p in (*record.draft_probs, *record.target_probs))
+        length += len(record.token_ids)
+    assert length == len(trace.prompt_ids) + len(trace.token_ids)
+    assert sum((r.token_ids for r in trace.rounds), ()) == trace.token_ids
+    assert max(len(r.draft_ids) for r in trace.rounds) == gamma
+
+
+def test_greedy_acceptance_means_the_target_s_own_choice(pair: ModelPair) -> None:
+    """Under greedy decoding a bonus or correction follows exactly the drafts that match."""
+    trace = reference_generate(pair, PROMPTS[2], gamma=4, max_new_tokens=60)
+    kinds = {r.next_kind for r in trace.draft_rounds}
+    assert "correction" in kinds
+    for record in trace.draft_rounds:
+        if record.next_kind == "correction":
+            assert record.draft_ids[record.n_accepted] != record.next_id
+        if record.next_kind == "bonus":
+            assert record.n_accepted == len(record.draft_ids)
+
+
+def test_the_text_ends_by_itself_or_at_the_limit(pair: ModelPair) -> None:
+    ended = reference_generate(pair, "Count from 3 to 5.", max_new_tokens=64)
+    assert ended.stop_reason == "eos"
+    assert ended.text == "3, 4, 5"
+    cut = reference_generate(pair, "Count from 3 to 9.", max_new_tokens=4)
+    assert cut.stop_reason == "length"
+    assert len(cut.token_ids) == 4
+
+
+def test_provenance_names_the_conditions(pair: ModelPair) -> None:
+    provenance = reference_generate(pair, "Hello", max_new_tokens=2).provenance
+    assert provenance["pair"] == "pocket"
+    assert provenance["dtype"] == "float32"
+    assert {"device", "threads", "torch", "transformers", "method"} <= set(provenance)
+
+
+def test_tokens_arrive_as_they_come(pair: ModelPair) -> None:
+    chunks: list[tuple[int, ...]] = []
+    trace = reference_generate(pair, PROMPTS[0], max_new_tokens=32, on_tokens=chunks.append)
+    assert chunks == [r.token_ids for r in trace.rounds]
+
+
+def test_sampling_repeats_with_its_seed_and_leaves_the_random_state(pair: ModelPair) -> None:
+    state = torch.get_rng_state()
+    runs = [
+        reference_generate(pair, PROMPTS[2], temperature=1.0, seed=seed, max_new_tokens=24)
+        for seed in (1, 1, 2)
+    ]
+    assert runs[0].token_ids == runs[1].token_ids != runs[2].token_ids
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_interrupt_leaves_configuration_and_hooks_as_before(pair: ModelPair) -> None:
+    before = pair.drafter.generation_config.to_dict(), hooks(pair)
+
+    def stop(tokens: tuple[int, ...]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reference_generate(pair, PROMPTS[0], gamma=7, max_new_tokens=32, on_tokens=stop)
+    assert (pair.drafter.generation_config.to_dict(), hooks(pair)) == before
+    assert reference_generate(pair, "Count from 3 to 5.").text == "3, 4, 5"
+
+
+def test_an_unset_draft_count_falls_back_to_the_registry(pair: ModelPair) -> None:
+    config = pair.drafter.generation_config
+    before = config.num_assistant_tokens
+    config.num_assistant_tokens = None
+    try:
+        trace = reference_generate(pair, PROMPTS[1], max_new_tokens=16)
+        assert max(len(r.draft_ids) for r in trace.rounds) == 4
+        assert config.num_assistant_tokens is None
+        nameless = ModelPair(pair.target, pair.drafter, pair.processor)
+        with pytest.raises(ValueError, match="no num_assistant_tokens"):
+            reference_generate(nameless, PROMPTS[1], max_new_tokens=16)
+    finally:
+        config.num_assistant_tokens = before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"gamma": 0}, "gamma 0"),
+        ({"gamma": 2.5}, r"gamma 2\.5"),
+        ({"max_new_tokens": 0}, "max_new_tokens 0"),
+        ({"temperature": -1.0}, r"temperature -1\.0"),
+        ({"temperature": float("nan")}, "temperature nan"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(pair: ModelPair, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        reference_generate(pair, "Hello", **arguments)

@@ -1,0 +1,85 @@
+"""Traces: what they count, and that they survive storage."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemma_mtp_edu.trace import GenerationTrace, RoundTrace, TraceFormatError
+
+PREFILL = RoundTrace(3, (), 0, 10, "prefill")
+BONUS = RoundTrace(4, (11, 12), 2, 13, "bonus", (0.9, 0.8), (0.7, 0.6), 0.1, 0.2, 0.05)
+CORRECTION = RoundTrace(7, (14, 15), 0, 16, "correction")
+ENDED = RoundTrace(8, (17, 1, 18), 2, None, "none")
+
+
+def make_trace(*rounds: RoundTrace) -> GenerationTrace:
+    ids = tuple(i for r in rounds for i in r.token_ids)
+    return GenerationTrace((5, 6, 7), ids, "text", rounds, "eos", {11: " a"}, {"pair": "test"})
+
+
+def test_hand_worked_counts() -> None:
+    """Four passes: 1 + (2 + 1) + (0 + 1) + 2 tokens; 4 of 7 drafts accepted; 6 tokens in 3 rounds."""
+    trace = make_trace(PREFILL, BONUS, CORRECTION, ENDED)
+    assert trace.token_ids == (10, 11, 12, 13, 16, 17, 1)
+    assert trace.target_passes == 4
+    assert trace.drafter_passes == 7
+    assert trace.n_accepted == 4
+    assert trace.acceptance_rate == pytest.approx(4 / 7)
+    assert trace.tokens_per_round == pytest.approx(6 / 3)
+    assert trace.seconds == pytest.approx(0.35)
+
+
+def test_a_text_without_drafts_has_no_rates() -> None:
+    trace = make_trace(PREFILL)
+    assert trace.acceptance_rate is None
+    assert trace.tokens_per_round is None
+
+
+def test_more_accepted_than_drafted_is_refused() -> None:
+    with pytest.raises(ValueError, match="n_accepted is 3, but 2 tokens"):
+        RoundTrace(0, (1, 2), 3, 4, "bonus")
+
+
+def test_frame_has_one_row_per_round() -> None:
+    frame = make_trace(PREFILL, BONUS).to_frame()
+    assert list(frame["accepted"]) == [0, 2]
+    assert list(frame["text"]) == ["<10>", " a<12><13>"]
+
+
+rounds = st.builds(
+    lambda prefix, drafts, share, own: RoundTrace(
+        prefix, tuple(drafts), int(share * len(drafts)), own, "correction", (0.5,) * len(drafts)
+    ),
+    st.integers(0, 10_000),
+    st.lists(st.integers(0, 262_143), max_size=8),
+    st.floats(0, 1),
+    st.one_of(st.none(), st.integers(0, 262_143)),
+)
+
+
+@given(st.lists(rounds, max_size=5), st.dictionaries(st.integers(0, 99), st.text(), max_size=5))
+def test_json_round_trip(records: list[RoundTrace], vocabulary: dict[int, str]) -> None:
+    trace = GenerationTrace((1,), (2,), "é\n\u2028", tuple(records), "length", vocabulary, {})
+    assert GenerationTrace.from_json(trace.to_json()) == trace
+
+
+def test_a_cut_file_is_named_as_such() -> None:
+    text = make_trace(BONUS).to_json()
+    with pytest.raises(TraceFormatError, match="cut off"):
+        GenerationTrace.from_json(text[: len(text) // 2])
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "gemma_mtp_edu.trace/999"}'])
+def test_another_schema_is_refused(text: str) -> None:
+    with pytest.raises(TraceFormatError, match=r"reads 'gemma_mtp_edu\.trace/1'"):
+        GenerationTrace.from_json(text)
+
+
+@pytest.mark.parametrize("field", ["rounds", "token_ids", "vocabulary"])
+def test_a_missing_field_is_refused(field: str) -> None:
+    record = json.loads(make_trace(BONUS).to_json())
+    del record[field]
+    with pytest.raises(TraceFormatError, match=field):
+        GenerationTrace.from_json(json.dumps(record))
