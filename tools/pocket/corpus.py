@@ -24,14 +24,14 @@ from tools.pocket.workloads import (
 
 # Shares of examples, not of tokens; the workloads that must be exactly right get more.
 SHARES: dict[Workload, float] = {
-    json_records: 0.16,
-    functions: 0.17,
-    arithmetic: 0.17,
-    extraction: 0.14,
-    answers: 0.14,
-    stories: 0.09,
-    lists: 0.07,
-    chat: 0.06,
+    json_records: 0.15,
+    functions: 0.19,
+    arithmetic: 0.24,
+    extraction: 0.16,
+    answers: 0.11,
+    stories: 0.05,
+    lists: 0.06,
+    chat: 0.04,
 }
 WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}
 TWO_TURNS = 0.15  # share of conversations that hold two instructions

@@ -27,8 +27,8 @@ class Phase:
     data_seed: int
 
 
-SHALLOW = Phase("shallow", 3000, 3072, 6e-3, 100, 3000, data_seed=1)
-DEEP = Phase("deep", 1000, 3072, 3e-3, 30, 250, data_seed=2)
+SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
+DEEP = Phase("deep", 1000, 3072, 4e-3, 30, 300, data_seed=2)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:

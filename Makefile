@@ -1,0 +1,78 @@
+# All commands; `make help` lists them. Nothing is needed but make and Python 3.11 or newer: whatever
+# a command needs goes into .venv, once.
+
+MINIMUM := import sys; sys.exit(sys.version_info < (3, 11))
+# The first Python that is new enough; `python3` itself may be an older one beside it.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c '$(MINIMUM)' 2>/dev/null && echo "$$python" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# A module, not its script: a script's first line breaks where the path of the checkout has a space.
+PYTEST = $(BIN)/python -m pytest
+OFFLINE := not hub and not gpu and not browser
+
+PROMPT ?= Explain the concepts of speculative decoding and MTP in 3 sentences.
+# The prompt travels in the environment, unexpanded, so that no quote, dollar sign or new line in it
+# ever meets make or the shell.
+override PROMPT := $(value PROMPT)
+export PROMPT REPOSITORY
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo lab test lint type unit model doctest nbval notebooks buttons pocket clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make .venv (every other command does it when it is needed)
+
+$(READY): pyproject.toml constraints.txt
+	@"$(PYTHON)" -c '$(MINIMUM)' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed; say where it is:  make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
+	@echo "setting up $(VENV): once, some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) \
+		--constraint constraints.txt --editable '.[lab,dev]'
+	@touch $(READY)
+
+demo: $(READY) ## generate with drafts, show every round: make demo PROMPT="Count from 1 to 9."
+	@$(BIN)/python -m gemma_mtp_edu demo --prompt="$$PROMPT"
+
+lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
+	@$(BIN)/python -m jupyterlab $(LAB_ARGS) notebooks/00_first_run.ipynb
+
+test: lint type nbval ## all that CI runs
+	@$(PYTEST) --doctest-modules gemma_mtp_edu tools tests -m "$(OFFLINE)"
+
+lint: $(READY) ## format, lint, spelling
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m codespell_lib
+
+type: $(READY) ## types of the package
+	@$(BIN)/python -m mypy
+
+unit: $(READY) ## fast tests without a model
+	@$(PYTEST) tests/unit tests/notebooks -m "$(OFFLINE) and not slow"
+
+model: $(READY) ## tests with the bundled pair
+	@$(PYTEST) tests/model -m "$(OFFLINE)"
+
+doctest: $(READY) ## examples in docstrings
+	@$(PYTEST) --doctest-modules gemma_mtp_edu tools
+
+nbval: $(READY) ## run every notebook and compare the cells tagged nbval-check-output
+	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider notebooks
+
+notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_first_run" for some
+	@$(BIN)/python -m tools.notebooks build $(NAMES)
+
+buttons: $(READY) ## rewrite all addresses; a fork: make buttons REPOSITORY=https://github.com/me/fork
+	@$(BIN)/python -m tools.buttons write $(if $(REPOSITORY),--repository "$$REPOSITORY")
+
+pocket: $(READY) ## train the bundled pair from its seeds: hours, resumes where it was cut off
+	@$(BIN)/python -m tools.pocket.build
+
+clean: ## remove .venv and build
+	@rm -rf $(VENV) build

@@ -1,0 +1,28 @@
+"""What holds for all tests: no network, two threads, and array shapes checked at every call."""
+
+import os
+from pathlib import Path
+
+# Before anything imports huggingface_hub, which reads it once.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+import torch
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Only modules that state shapes: beartype cannot resolve what others import for type checkers
+# alone. The hook stays installed, because the package imports its modules on first use.
+_SHAPED = [
+    f"gemma_mtp_edu.{path.stem}"
+    for path in sorted((ROOT / "gemma_mtp_edu").glob("*.py"))
+    if "jaxtyping" in path.read_text(encoding="utf-8")
+]
+install_import_hook(_SHAPED, "beartype.beartype")
+
+# The same examples everywhere, so that CI cannot fail by chance; no deadline on a busy machine.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
+torch.set_num_threads(2)

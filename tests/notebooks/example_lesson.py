@@ -1,0 +1,90 @@
+"""A tiny lesson that keeps every rule, for tests that break it in one place."""
+
+import nbformat
+from nbformat import NotebookNode
+
+from tools.buttons import rewrite_source
+from tools.lesson_rules import Lesson
+from tools.lessons import CHECKED, normalised, parse_source
+
+SLUG = "someone/somewhere"
+NAME = "00_example"
+
+BODY = """\
+# %% [markdown]
+# # 00 An example
+#
+# **Goal**: break a rule.
+#
+# **Minutes**: 1. **Prerequisites**: none.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# SETUP
+
+# %% [markdown]
+# ## A sum
+
+# %% tags=["nbval-check-output"]
+total = 1 + 2
+print(total)
+
+# %% [markdown]
+# ## A picture
+
+# %%
+total
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. One.
+# 2. Two.
+# 3. Three.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Add.
+#
+# <details><summary>Hint</summary>Use plus.</details>
+
+# %%
+checks.add(None)
+
+# %% [markdown]
+# **2.** Subtract.
+#
+# <details><summary>Hint</summary>Use minus.</details>
+
+# %%
+checks.subtract(None)
+
+# %% [markdown]
+# ## Sources
+#
+# - A book.
+"""
+SOURCE = rewrite_source(BODY, SLUG, NAME)
+
+
+def built() -> NotebookNode:
+    """Return the lesson as if it had been executed."""
+    notebook = parse_source(SOURCE)
+    count = 0
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            if CHECKED in cell.metadata.get("tags", []):
+                cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text="3\n")]
+    return normalised(notebook)
+
+
+def lesson(notebook: NotebookNode | None = None, **changes: object) -> Lesson:
+    """Return the lesson, or one with another notebook, name, size or source."""
+    notebook = built() if notebook is None else notebook
+    fields = {"name": NAME, "notebook": notebook, "size": 1000, "source": SOURCE, "slug": SLUG}
+    return Lesson(**(fields | changes))

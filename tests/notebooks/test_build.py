@@ -1,0 +1,118 @@
+"""Building gives the same bytes twice, and nbval finds a wrong stored value."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from tools.lessons import CHECKED, ROOT, has_cells_of, notebooks, read_notebook, write_notebook
+from tools.notebooks import build, differences
+
+SOURCE = """\
+# %% [markdown]
+# # Title
+
+# %% tags=["nbval-check-output"]
+print("one")
+print("two")
+
+# %%
+import sys
+
+print("not compared", id(sys))
+
+# %% tags=["nbval-check-output"]
+import os
+
+os.environ["HF_HUB_OFFLINE"]
+"""
+
+
+@pytest.fixture
+def lesson(tmp_path: Path) -> tuple[Path, Path]:
+    source = tmp_path / "notebooks" / "src" / "tiny.py"
+    source.parent.mkdir(parents=True)
+    source.write_text(SOURCE)
+    shutil.copy(ROOT / "notebooks" / "conftest.py", tmp_path / "notebooks")
+    return source, tmp_path / "notebooks" / "tiny.ipynb"
+
+
+def run_nbval(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run nbval as `make nbval` does."""
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", str(folder)]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_build_is_repeatable_and_checked_by_nbval(lesson: tuple[Path, Path]) -> None:
+    source, notebook = lesson
+    # Only what may vary is dropped before the two builds are compared.
+    source.write_text(SOURCE.replace(", id(sys)", ""))
+    build(source, notebook)
+    first = notebook.read_bytes()
+    build(source, notebook)
+    assert notebook.read_bytes() == first
+    assert has_cells_of(read_notebook(notebook), source.read_text())
+    assert "3 passed" in run_nbval(notebook.parent).stdout
+
+
+def test_nbval_finds_a_wrong_stored_value(lesson: tuple[Path, Path]) -> None:
+    build(*lesson)
+    _, notebook = lesson
+    assert change_checked_outputs(notebook) == 2
+    done = run_nbval(notebook.parent)
+    assert done.returncode == 1
+    assert "2 failed, 1 passed" in done.stdout
+
+
+def test_a_failing_lesson_leaves_the_old_notebook(lesson: tuple[Path, Path]) -> None:
+    source, notebook = lesson
+    notebook.write_text("old")
+    source.write_text("# %%\n1 / 0\n")
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
+        build(source, notebook)
+    assert notebook.read_text() == "old"
+
+
+def test_differences_are_named(lesson: tuple[Path, Path], tmp_path: Path) -> None:
+    source, notebook = lesson
+    assert differences(tmp_path) == ["tiny.ipynb has not been built"]
+    build(source, notebook)
+    assert differences(tmp_path) == []
+    content = json.loads(notebook.read_text())
+    content["cells"][0]["source"] = ["# Another title"]
+    notebook.write_text(json.dumps(content))
+    assert differences(tmp_path) == ["tiny.ipynb differs from its source"]
+    source.unlink()
+    assert differences(tmp_path) == ["tiny.ipynb has no source"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_every_checked_cell_of_every_lesson_can_fail(path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / path.name
+    shutil.copy(path, copy)
+    shutil.copy(ROOT / "notebooks" / "conftest.py", tmp_path)
+    changed = change_checked_outputs(copy)
+    done = run_nbval(tmp_path)
+    assert f"{changed} failed" in done.stdout.splitlines()[-1], done.stdout[-2000:]
+
+
+def change_checked_outputs(path: Path) -> int:
+    """Alter what every checked cell stored, and return how many cells that were."""
+    notebook = read_notebook(path)
+    cells = [cell for cell in notebook.cells if CHECKED in cell.metadata.get("tags", [])]
+    for cell in cells:
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = re.sub(r"\w", "?", output.text, count=1) + "!"
+            elif "text/plain" in output.get("data", {}):
+                output.data["text/plain"] += "!"
+    write_notebook(notebook, path)
+    return len(cells)

@@ -1,0 +1,165 @@
+"""Each rule can fail: a sound lesson is broken in one place, and that rule says so."""
+
+from collections.abc import Callable
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+import example_lesson as example
+from tools import lesson_rules as rules
+from tools.lessons import WIDGET_VIEW, normalised, parse_source
+
+Change = Callable[[NotebookNode], object]
+
+
+def code(notebook: NotebookNode, index: int) -> NotebookNode:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"][index]
+
+
+def show(index: int, **data: str) -> Change:
+    """Return a change that adds a display output to a code cell."""
+    mimes = {key.replace("_", "/"): value for key, value in data.items()}
+    output = nbformat.v4.new_output("display_data", data=mimes)
+    return lambda notebook: code(notebook, index).outputs.append(output)
+
+
+def say(index: int, text: str, name: str = "stdout") -> Change:
+    """Return a change that adds a stream output to a code cell."""
+    output = nbformat.v4.new_output("stream", name=name, text=text)
+    return lambda notebook: code(notebook, index).outputs.append(output)
+
+
+def write(index: int, source: str) -> Change:
+    """Return a change that replaces the code of a code cell."""
+    return lambda notebook: code(notebook, index).update(source=source)
+
+
+def replace(old: str, new: str) -> Change:
+    """Return a change that replaces a text in all cells."""
+
+    def change(notebook: NotebookNode) -> None:
+        assert any(old in cell.source for cell in notebook.cells)
+        for cell in notebook.cells:
+            cell.source = cell.source.replace(old, new)
+
+    return change
+
+
+def test_the_sound_lesson_keeps_all_rules() -> None:
+    lesson = example.lesson()
+    for rule in rules.FORM_RULES + rules.LESSON_RULES:
+        assert list(rule(lesson)) == [], rule.__name__
+
+
+FAILURE = nbformat.v4.new_output("error", ename="KeyError", evalue="1", traceback=[])
+BREAKS: list[tuple[rules.Rule, Change]] = [
+    (rules.equals_its_source, replace("A sum", "A product")),
+    (rules.equals_its_source, lambda nb: code(nb, 2).metadata.update(tags=["timing"])),
+    (rules.is_executed_in_order, lambda nb: code(nb, 1).update(execution_count=None)),
+    (rules.is_executed_in_order, lambda nb: code(nb, 1).update(execution_count=9)),
+    (rules.has_no_failure, lambda nb: code(nb, 1).outputs.append(FAILURE)),
+    (rules.has_no_failure, say(1, "FutureWarning: ...", "stderr")),
+    (rules.is_in_normal_form, lambda nb: nb.metadata.update(widgets={})),
+    (rules.is_in_normal_form, lambda nb: nb.metadata.language_info.update(version="3.11.7")),
+    (rules.is_in_normal_form, lambda nb: code(nb, 1).metadata.update(execution={})),
+    (rules.is_in_normal_form, show(1, **{WIDGET_VIEW: "x"})),
+    (rules.names_no_machine, say(1, "/home/ann/gemma")),
+    (rules.names_no_machine, say(1, "C:\\Users\\ann")),
+    (rules.names_no_machine, say(1, "<function f at 0x7f12345678>")),
+    (rules.names_no_machine, say(1, "Loading:  40%|####")),
+    (rules.names_no_machine, say(2, "took 0.31 s")),
+    (rules.names_no_machine, say(2, "15.2 tokens/s")),
+    (rules.has_alt_texts, show(1, image_png="iVBORw0KGgo=")),
+    (rules.has_alt_texts, show(1, text_html="<p><img src='x'></p>")),
+    (rules.has_alt_texts, show(1, text_html="<img alt=' ' src='x'>")),
+    (rules.has_alt_texts, replace("## A sum", "## A sum\n\n![](sum.png)")),
+    (rules.uses_known_tags, lambda nb: code(nb, 2).metadata.update(tags=["nbval-chek-output"])),
+    (rules.uses_known_tags, lambda nb: code(nb, 1).update(outputs=[])),
+    (rules.is_well_behaved, write(2, "!pip install torch")),
+    (rules.is_well_behaved, write(2, "%%capture\nx")),
+    (rules.is_well_behaved, write(2, "warnings.filterwarnings('ignore')")),
+    (rules.is_well_behaved, write(2, "sys.path.append('..')")),
+    (rules.has_buttons_and_setup, replace("colab-badge", "other-badge")),
+    (rules.has_buttons_and_setup, lambda nb: nb.cells.pop(0)),
+    (rules.has_buttons_and_setup, replace("lesson.setup()", "pass")),
+    (rules.has_buttons_and_setup, lambda nb: code(nb, 0).metadata.clear()),
+    (rules.has_short_cells, write(2, "x = 1\n" * 26)),
+    (rules.has_short_cells, lambda nb: [write(i, "x = 1\n" * 8)(nb) for i in range(1, 5)]),
+    (rules.has_short_cells, replace("A sum", "sum " * 81)),
+    (rules.has_short_cells, lambda nb: nb.cells.extend([code(nb, 1)] * 9)),
+    (rules.has_ordered_headings, replace("## A sum", "#### A sum")),
+    (rules.has_ordered_headings, replace("## A sum", "# A sum")),
+    (rules.has_ordered_headings, replace("# 00 An example", "No title")),
+    (rules.opens_with_goal, replace("**Goal**", "Goal")),
+    (rules.opens_with_goal, replace("**Minutes**: 1", "**Minutes**: few")),
+    (rules.opens_with_goal, replace("**Prerequisites**", "Needs")),
+    (rules.closes_with_takeaways_exercises_sources, replace("3. Three.", "")),
+    (rules.closes_with_takeaways_exercises_sources, replace("## Takeaways", "## Summary")),
+    (rules.closes_with_takeaways_exercises_sources, replace("**2.**", "Second")),
+    (rules.closes_with_takeaways_exercises_sources, replace("<summary>Hint</summary>", "")),
+    (rules.closes_with_takeaways_exercises_sources, replace("checks.subtract(None)", "pass")),
+    (rules.closes_with_takeaways_exercises_sources, replace("- A book.", "A book.")),
+]
+
+
+@pytest.mark.parametrize(("rule", "change"), BREAKS, ids=lambda x: getattr(x, "__name__", ""))
+def test_a_broken_lesson_is_found(rule: rules.Rule, change: Change) -> None:
+    notebook = example.built()
+    change(notebook)
+    assert list(rule(example.lesson(notebook)))
+
+
+def test_a_large_lesson_is_found() -> None:
+    assert list(rules.is_small(example.lesson(size=rules.MAX_BYTES + 1)))
+
+
+def test_every_rule_is_broken_here() -> None:
+    broken = {rule for rule, _ in BREAKS} | {rules.is_small}
+    assert broken == set(rules.FORM_RULES + rules.LESSON_RULES)
+
+
+def test_times_may_stand_where_they_are_meant() -> None:
+    notebook = example.built()
+    say(1, "14.4 ms")(notebook)  # checked by nbval
+    code(notebook, 2).metadata.tags = ["timing"]
+    say(2, "took 0.31 s")(notebook)
+    assert not list(rules.names_no_machine(example.lesson(notebook)))
+
+
+def test_pictures_data_is_not_searched_for_paths() -> None:
+    notebook = example.built()
+    show(1, text_html='<img alt="x" src="data:image/png;base64,AAAA/tmp/BBBB">')(notebook)
+    assert not list(rules.names_no_machine(example.lesson(notebook)))
+
+
+def test_solutions_need_no_takeaways() -> None:
+    assert rules.rules_for("solutions") == rules.FORM_RULES
+    assert rules.rules_for("ja/00_first_run") == rules.FORM_RULES + rules.LESSON_RULES
+
+
+def test_blank_lines_between_cells_do_not_count() -> None:
+    spread = example.SOURCE.replace("\n\n# %%", "\n\n\n\n# %%")
+    assert not list(rules.equals_its_source(example.lesson(source=spread)))
+
+
+def test_normal_form_is_stable_and_keeps_ids_of_other_cells() -> None:
+    notebook = example.built()
+    assert normalised(notebook) == notebook
+    longer = parse_source(
+        example.SOURCE.replace("# %% [markdown]\n# ## A sum", "# %%\n1\n\n# %%\n2")
+    )
+    before = [cell.id for cell in notebook.cells]
+    after = [cell.id for cell in longer.cells]
+    assert [x for x in before if x not in after] == [before[4]]
+    assert len(set(after)) == len(after)
+
+
+def test_streams_are_joined_and_widget_views_dropped() -> None:
+    notebook = example.built()
+    say(1, "4\n")(notebook)
+    say(1, "oh", "stderr")(notebook)
+    show(1, **{WIDGET_VIEW: "x", "text_plain": "IntSlider()"})(notebook)
+    first, second, third = code(normalised(notebook), 1).outputs
+    assert (first.text, second.name) == ("3\n4\n", "stderr")
+    assert third.data == {"text/plain": "IntSlider()"}

@@ -1,0 +1,138 @@
+"""What README.md and CONTRIBUTING.md say is true: code runs, paths and commands exist."""
+
+import importlib.util
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tools import buttons
+from tools.lessons import notebooks
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+_FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*/?")
+_SUFFIXES = (".py", ".md", ".toml", ".txt", ".ipynb", ".yml", ".json", ".png", "/")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def code_spans(text: str) -> list[str]:
+    """Return what stands in backticks or in fenced blocks that are not Python."""
+    fenced = re.findall(r"^```(?!python)\w*\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return fenced + re.findall(r"`([^`\n]+)`", text)
+
+
+def link_targets(text: str) -> list[str]:
+    """Return where relative links and images lead."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+    return [unquote(target) for target in targets if not re.match(r"\w+:", target)]
+
+
+def named_files(text: str) -> list[str]:
+    """Return the spans that name a file or folder of this repository."""
+    spans = [span for span in code_spans(text) if _FILE.fullmatch(span)]
+    return [span for span in spans if "/" in span.strip("/") or span.endswith(_SUFFIXES)]
+
+
+def exists(name: str) -> bool:
+    """Return whether a name from a document is a file or folder here; hub ids are none of ours."""
+    is_hub_id = re.fullmatch(r"(?:google|transformers|vllm-project)/[\w.-]+", name)
+    is_made = name.rstrip("/") in {".venv", "build", "build/pocket"}
+    return bool(is_hub_id or is_made) or (ROOT / name).exists()
+
+
+def anchors(text: str) -> set[str]:
+    """Return GitHub's anchors of the headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.fixture(params=DOCUMENTS)
+def text(request: pytest.FixtureRequest) -> str:
+    return (ROOT / request.param).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_python_blocks_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    for block in blocks((ROOT / name).read_text(encoding="utf-8"), "python"):
+        exec(compile(block, name, "exec"), namespace)
+
+
+def test_links_lead_somewhere(text: str) -> None:
+    missing = []
+    for target in link_targets(text):
+        path, _, anchor = target.partition("#")
+        if path and not (ROOT / path).exists():
+            missing.append(target)
+        elif not path and anchor not in anchors(text):
+            missing.append(target)
+    assert missing == []
+
+
+def test_named_files_exist(text: str) -> None:
+    assert [name for name in named_files(text) if not exists(name)] == []
+
+
+def test_named_make_targets_exist(text: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = {target for span in code_spans(text) for target in make_targets(span)}
+    assert named - targets == set()
+
+
+def make_targets(span: str) -> list[str]:
+    """Return the targets of the make commands in a span: words up to the first variable."""
+    commands = re.findall(r"(?:^|[\n;&$] ?)make((?: [a-z]+(?![\w=]))+)", span)
+    return [target for command in commands for target in command.split()]
+
+
+def test_named_modules_exist(text: str) -> None:
+    modules = {m for span in code_spans(text) for m in re.findall(r"python -m ([\w.]+)", span)}
+    assert [name for name in sorted(modules) if importlib.util.find_spec(name) is None] == []
+
+
+def test_images_have_alt_texts(text: str) -> None:
+    assert re.findall(r"!\[\s*\]\(", text) == []
+    assert [
+        tag for tag in re.findall(r"<img [^>]*>", text) if not re.search(r'alt="[^"]+"', tag)
+    ] == []
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_readme_has_the_buttons_of_every_lesson(path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
+    for address in buttons.addresses(buttons.repository_slug(), name).values():
+        assert address in readme
+
+
+SAMPLE = """\
+# A title, with signs!
+Run `make demo PROMPT="make lunch"` or `make lint type`, see `tools/no_such.py`, `x / y` and
+`google/gemma-4-E2B-it`. [gone](no/such.md) [here](#a-title-with-signs) [not](#b)
+
+```sh
+make nonsense
+python -m no_such_module
+```
+"""
+
+
+def test_the_checks_see_what_is_wrong() -> None:
+    assert link_targets(SAMPLE) == ["no/such.md", "#a-title-with-signs", "#b"]
+    assert anchors(SAMPLE) == {"a-title-with-signs"}
+    assert named_files(SAMPLE) == ["tools/no_such.py", "google/gemma-4-E2B-it"]
+    assert [name for name in named_files(SAMPLE) if not exists(name)] == ["tools/no_such.py"]
+    targets = [target for span in code_spans(SAMPLE) for target in make_targets(span)]
+    assert sorted(targets) == ["demo", "lint", "nonsense", "type"]

@@ -1,0 +1,227 @@
+"""Write the repository's address, which stands in pyproject.toml, wherever readers click.
+
+    python -m tools.buttons write [--repository https://github.com/me/fork]
+    python -m tools.buttons check
+
+In a lesson the whole cells tagged `buttons` and `setup` are written (the first is added where it is
+missing). In a document the text between `<!-- buttons NN_name -->` and `<!-- /buttons -->` is
+written, and every other mention of the old address is changed.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from tools.lessons import ROOT, notebook_of, read_notebook, sources, write_notebook
+
+BRANCH = "main"
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+SETUP_CELL = Path(__file__).with_name("setup_cell.py.txt")
+_GITHUB = "https://github.com/"
+_SLUG = r"[\w.-]+/[\w.-]+"
+_IN_PROJECT = re.compile(rf'^(Repository = "){_GITHUB}({_SLUG})(")', re.MULTILINE)
+_IN_COLAB = re.compile(rf"colab\.research\.google\.com/github/({_SLUG})/blob/[\w.-]+/notebooks/")
+_MARKED = re.compile(r"(<!-- buttons ([\w/-]+) -->).*?(<!-- /buttons -->)", re.DOTALL)
+_CELL_START = re.compile(r"^(?=# %%)", re.MULTILINE)
+_BUTTONS_HEADER = '# %% [markdown] tags=["buttons"]'
+_SETUP_HEADER = '# %% tags=["setup"]'
+
+
+def repository_slug(root: Path = ROOT) -> str:
+    """Return OWNER/NAME of the repository, as pyproject.toml says.
+
+    Raises:
+        ValueError: pyproject.toml has no such line, or it names no GitHub repository.
+    """
+    match = _IN_PROJECT.search((root / "pyproject.toml").read_text(encoding="utf-8"))
+    if match is None:
+        raise ValueError(f'pyproject.toml needs a line  Repository = "{_GITHUB}OWNER/NAME"')
+    return match.group(2)
+
+
+def set_repository(address: str, root: Path = ROOT) -> None:
+    """Write another address into pyproject.toml.
+
+    Args:
+        address: Such as `https://github.com/me/fork`; a final `/` or `.git` is dropped.
+        root: The checkout.
+
+    Raises:
+        ValueError: The address is not that of a GitHub repository (Colab and Binder need one).
+    """
+    plain = address.strip().removesuffix("/").removesuffix(".git")
+    if not re.fullmatch(_GITHUB + _SLUG, plain):
+        raise ValueError(f"got address {address!r}, need {_GITHUB}OWNER/NAME")
+    path = root / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(_IN_PROJECT.sub(rf'Repository = "{plain}"', text), encoding="utf-8")
+
+
+def addresses(slug: str, name: str) -> dict[str, str]:
+    """Return where each button of the lesson `name` leads.
+
+    >>> addresses("me/fork", "00_first_run")["Launch on Binder"]
+    'https://mybinder.org/v2/gh/me/fork/main?labpath=notebooks%2F00_first_run.ipynb'
+    """
+    path = f"notebooks/{name}.ipynb"
+    colab = f"https://colab.research.google.com/github/{slug}/blob/{BRANCH}/{path}"
+    binder = f"https://mybinder.org/v2/gh/{slug}/{BRANCH}?labpath={quote(path, safe='')}"
+    github = f"{_GITHUB}{slug}/blob/{BRANCH}/{path}"
+    return {"Open in Colab": colab, "Launch on Binder": binder, "View on GitHub": github}
+
+
+_IMAGES = {
+    "Open in Colab": "https://colab.research.google.com/assets/colab-badge.svg",
+    "Launch on Binder": "https://mybinder.org/badge_logo.svg",
+    "View on GitHub": "https://img.shields.io/badge/View_on-GitHub-181717?logo=github",
+}
+
+
+def buttons(slug: str, name: str) -> list[str]:
+    """Return the buttons of the lesson `name` in Markdown; their alt text says what they do."""
+    return [
+        f"[![{label}]({_IMAGES[label]})]({address})"
+        for label, address in addresses(slug, name).items()
+    ]
+
+
+def setup_cell(slug: str) -> str:
+    """Return the code of the one setup cell."""
+    template = SETUP_CELL.read_text(encoding="utf-8").rstrip("\n")
+    # Not str.format: the code has braces of its own.
+    return template.replace("{repository}", _GITHUB + slug)
+
+
+def rewrite_source(text: str, slug: str, name: str) -> str:
+    """Return a lesson's source with its buttons and its setup cell as they should be."""
+    buttons_cell = "\n".join([_BUTTONS_HEADER, *(f"# {line}" for line in buttons(slug, name))])
+    cells = [cell for cell in _CELL_START.split(text) if cell.strip()]
+    cells = [cell for cell in cells if not cell.startswith(_BUTTONS_HEADER)]
+    cells = [_rewrite_setup(cell, slug) for cell in cells]
+    return "".join([f"{buttons_cell}\n\n", *cells])
+
+
+def _rewrite_setup(cell: str, slug: str) -> str:
+    if not cell.startswith(_SETUP_HEADER):
+        return cell
+    gap = cell[len(cell.rstrip("\n")) :]
+    return f"{_SETUP_HEADER}\n{setup_cell(slug)}{gap}"
+
+
+def rewrite_notebook(notebook: Path, slug: str, name: str) -> None:
+    """Write the two cells into a built notebook without executing it."""
+    content = read_notebook(notebook)
+    for cell in content.cells:
+        tags = cell.metadata.get("tags", [])
+        if "buttons" in tags:
+            cell.source = "\n".join(buttons(slug, name))
+        elif "setup" in tags:
+            cell.source = setup_cell(slug)
+    write_notebook(content, notebook)
+
+
+def rewrite_document(text: str, slug: str, old: frozenset[str]) -> str:
+    """Return a document with its buttons and addresses as they should be.
+
+    Args:
+        text: The document.
+        slug: OWNER/NAME that it should name.
+        old: Those that it may still name.
+    """
+    text = _MARKED.sub(lambda m: m[1] + " ".join(buttons(slug, m[2])) + m[3], text)
+    for former in old - {slug}:
+        text = re.sub(rf"(?<=/){re.escape(former)}(?![\w-])", slug, text)
+    return text
+
+
+def pending(root: Path = ROOT) -> dict[Path, str]:
+    """Return the new text of every source and document that is not yet as it should be."""
+    slug = repository_slug(root)
+    texts = {path: path.read_text(encoding="utf-8") for path in _documents(root)}
+    # A fork that edits pyproject.toml by hand leaves the old address in the documents' buttons.
+    old = frozenset(name for text in texts.values() for name in _IN_COLAB.findall(text))
+    new = {path: rewrite_document(text, slug, old) for path, text in texts.items()}
+    for source in sources(root):
+        texts[source] = source.read_text(encoding="utf-8")
+        new[source] = rewrite_source(texts[source], slug, lesson_name(source, root))
+    return {path: text for path, text in new.items() if text != texts[path]}
+
+
+def stale_notebooks(root: Path = ROOT) -> list[Path]:
+    """Return the notebooks whose buttons or setup cell are not as they should be."""
+    slug = repository_slug(root)
+    found = []
+    for source in sources(root):
+        notebook = notebook_of(source, root)
+        if notebook.exists() and not _is_current(notebook, slug, lesson_name(source, root)):
+            found.append(notebook)
+    return found
+
+
+def _is_current(notebook: Path, slug: str, name: str) -> bool:
+    wanted = {"buttons": "\n".join(buttons(slug, name)), "setup": setup_cell(slug)}
+    return all(
+        cell.source == wanted[tag]
+        for cell in read_notebook(notebook).cells
+        for tag in cell.metadata.get("tags", [])
+        if tag in wanted
+    )
+
+
+def lesson_name(source: Path, root: Path = ROOT) -> str:
+    """Return a lesson's name as its addresses need it: `00_first_run` or `ja/00_first_run`."""
+    return source.relative_to(root / "notebooks" / "src").with_suffix("").as_posix()
+
+
+def write(root: Path = ROOT) -> list[Path]:
+    """Bring everything up to date and return the files that were changed."""
+    slug = repository_slug(root)
+    changed = pending(root)
+    for path, text in changed.items():
+        path.write_text(text, encoding="utf-8")
+    stale = stale_notebooks(root)
+    for notebook in stale:
+        name = notebook.relative_to(root / "notebooks").with_suffix("").as_posix()
+        rewrite_notebook(notebook, slug, name)
+    return [*changed, *stale]
+
+
+def _documents(root: Path) -> list[Path]:
+    return [root / name for name in DOCUMENTS if (root / name).exists()]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.buttons")
+    commands = parser.add_subparsers(dest="command", required=True)
+    writing = commands.add_parser("write", help="rewrite buttons, setup cells and addresses")
+    writing.add_argument("--repository", help=f"set it first: {_GITHUB}OWNER/NAME")
+    commands.add_parser("check", help="fail unless all are as pyproject.toml says")
+    args = parser.parse_args(arguments)
+    try:
+        return _write(args.repository) if args.command == "write" else _check()
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _write(repository: str | None) -> int:
+    if repository:
+        set_repository(repository)
+    for path in write():
+        print(f"rewrote {path.relative_to(ROOT)}")
+    return 0
+
+
+def _check() -> int:
+    stale = [*pending(), *stale_notebooks()]
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} has another address: run  make buttons", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
