@@ -1,4 +1,4 @@
-"""What the two models of a pair are made of, read from the loaded models or their configurations."""
+"""What the two models of a pair are made of, read from the models or their configurations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +27,9 @@ class LayerInfo:
     Attributes:
         index: Position in its model.
         attention: "sliding" or "full".
-        kv: Where its keys and values come from: "own" (it computes them), "shared" (it reads those of
-            a lower layer), "handed over" (own, and the drafter reads them too) or "target" (a drafter
-            layer).
+        kv: Where its keys and values come from: "own" (it computes them), "shared" (it reads those
+            of a lower layer), "handed over" (own, and the drafter reads them too) or "target" (a
+            drafter layer).
         head_dim: Size of a head.
     """
 
@@ -82,8 +82,8 @@ def hand_over(pair: ModelPair, prompt: str) -> dict[str, tuple[int, ...]]:
     """Return the shapes of what one target pass over a prompt hands to the drafter.
 
     Returns:
-        Name to shape: the last hidden state `[batch, seq, hidden]`, and keys and values `[batch, heads,
-        seq, head_dim]` of one sliding and one full attention layer.
+        Name to shape: the last hidden state `[batch, seq, hidden]`, and keys and values `[batch,
+        heads, seq, head_dim]` of one sliding and one full attention layer.
     """
     output = pair.target(
         input_ids=pair.encode(prompt),
@@ -99,7 +99,7 @@ def hand_over(pair: ModelPair, prompt: str) -> dict[str, tuple[int, ...]]:
 
 
 def scored_share(drafter: Any) -> float:
-    """Return the share of the vocabulary that the drafter scores per draft (1.0 without centroids)."""
+    """Return the share of the vocabulary that the drafter scores per draft."""
     config = drafter.config
     if not config.use_ordered_embeddings:
         return 1.0

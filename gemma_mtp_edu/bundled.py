@@ -51,6 +51,6 @@ def verify(folder: Path) -> None:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
             raise DamagedPairError(
-                f"{name} has sha256 {found[:12]}..., the manifest says {expected[:12]}...: the file "
-                "is cut off or altered; install the package again"
+                f"{name} has sha256 {found[:12]}..., the manifest says {expected[:12]}...: the "
+                "file is cut off or altered; install the package again"
             )

@@ -1,7 +1,7 @@
 """Exercise checkers: they take the learner's answer or function, and ask the question that helps.
 
-An exercise cell ends with one call. An answer of None, or a function that returns None, counts as not
-tried yet, so an unfinished notebook still runs from top to bottom.
+An exercise cell ends with one call. An answer of None, or a function that returns None, counts as
+not tried yet, so an unfinished notebook still runs from top to bottom.
 """
 
 import math

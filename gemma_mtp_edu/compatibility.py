@@ -1,4 +1,4 @@
-"""Whether a target and a drafter fit together, asked of their configurations before anything runs."""
+"""Whether a target and a drafter fit, asked of their configurations before anything runs."""
 
 from typing import Any
 
@@ -97,8 +97,8 @@ def _check_centroids(drafter: PreTrainedConfig) -> None:
     vocab, centroids = drafter.get_text_config().vocab_size, drafter.num_centroids
     if vocab % centroids:
         raise IncompatiblePairError(
-            f"drafter vocabulary {vocab} does not divide by num_centroids {centroids}: the centroid "
-            "head needs clusters of one size; choose a num_centroids that divides the vocabulary"
+            f"drafter vocabulary {vocab} does not divide by num_centroids {centroids}: the "
+            "centroid head needs clusters of one size; take a divisor of the vocabulary"
         )
 
 
@@ -111,7 +111,7 @@ def check_token_ordering(drafter: Any) -> None:
     distinct = ordering.unique().numel()
     if distinct != ordering.numel():
         raise IncompatiblePairError(
-            f"the drafter's token_ordering holds {distinct} different tokens of {ordering.numel()}: "
-            "a drafter with fresh weights has none; load trained weights, or fill "
-            "drafter.masked_embedding.token_ordering with a permutation of all token ids"
+            f"the drafter's token_ordering holds {distinct} different tokens of "
+            f"{ordering.numel()}: a drafter with fresh weights has none; load trained weights, or "
+            "fill drafter.masked_embedding.token_ordering with a permutation of all token ids"
         )

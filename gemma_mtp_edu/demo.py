@@ -34,7 +34,7 @@ def run(prompt: str, pair_name: str, *, gamma: int | None, max_new_tokens: int) 
 def compare(
     pair: ModelPair, prompt: str, *, gamma: int | None = None, max_new_tokens: int = 256
 ) -> tuple[GenerationTrace, GenerationTrace]:
-    """Return the traces of a plain and an assisted run of one prompt, after a short warm-up of each."""
+    """Return a plain and an assisted run of one prompt, after a short warm-up of each."""
     for assisted in (False, True):
         reference_generate(
             pair, prompt, assisted=assisted, gamma=gamma, max_new_tokens=WARM_UP_TOKENS
@@ -62,7 +62,8 @@ def report(plain: GenerationTrace, assisted: GenerationTrace) -> str:
     same = "identical" if plain.token_ids == assisted.token_ids else "DIFFERENT"
     conditions = assisted.provenance
     return (
-        f"target passes: {assisted.target_passes} instead of {plain.target_passes} ({saved} saved)\n"
+        f"target passes: {assisted.target_passes} instead of {plain.target_passes} "
+        f"({saved} saved)\n"
         f"time: {assisted.seconds:.2f} s instead of {plain.seconds:.2f} s, {ratio:.2f}x "
         f"({conditions['pair']} pair, {conditions['dtype']}, {conditions['device']}, "
         f"{conditions['threads']} threads, transformers {conditions['transformers']})\n"

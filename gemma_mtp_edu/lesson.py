@@ -1,4 +1,4 @@
-"""What every lesson calls first: say what machine and releases it found, and warn before it fails."""
+"""What every lesson calls first: say what was found, and warn before something fails."""
 
 import importlib.metadata
 import os
@@ -16,8 +16,8 @@ def setup() -> None:
     """Print where this runs and which releases it uses.
 
     Raises:
-        UnsupportedReleaseError: This transformers release cannot run an MTP drafter; the message says
-            what to install. Where an older release was imported before the install, it says to
+        UnsupportedReleaseError: This transformers release cannot run an MTP drafter; the message
+            says what to install. Where an older release was imported before the install, it says to
             restart the runtime.
     """
     import gemma_mtp_edu

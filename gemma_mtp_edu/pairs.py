@@ -88,7 +88,9 @@ class ModelPair:
             ValueError: The pair has no processor.
         """
         if self.processor is None:
-            raise ValueError("this pair has no processor: give one as ModelPair(..., processor=...)")
+            raise ValueError(
+                "this pair has no processor: give one as ModelPair(..., processor=...)"
+            )
         text: str = self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         return text
 
@@ -99,7 +101,9 @@ class ModelPair:
                 "processor=...), or pass token ids of shape (1, seq)"
             )
         if not prompt.strip():
-            raise ValueError("got an empty prompt, need at least one word: write a question or task")
+            raise ValueError(
+                "got an empty prompt, need at least one word: write a question or task"
+            )
         text = self.processor.apply_chat_template(
             [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
         )
@@ -117,11 +121,11 @@ def load_pair(
     """Load a target with its drafter.
 
     Args:
-        target: "pocket" (the bundled pair, needs no network), a registered name ("E2B", "E4B", "12B",
-            "26B-A4B", "31B"), a hub id, or a folder: either of a model, or with `target` and
+        target: "pocket" (the bundled pair, needs no network), a registered name ("E2B", "E4B",
+            "12B", "26B-A4B", "31B"), a hub id, or a folder: either of a model, or with `target` and
             `drafter` folders in it.
-        drafter: Hub id or folder of the drafter; by default the one that belongs to the target (a hub
-            id's or folder's own name + "-assistant").
+        drafter: Hub id or folder of the drafter; by default the one that belongs to the target (a
+            hub id's or folder's own name + "-assistant").
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
@@ -190,7 +194,7 @@ def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
     found = getattr(torch, dtype, None)
     if not isinstance(found, torch.dtype):
         raise ValueError(
-            f"got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16' or 'float16', or a torch dtype"
+            f"got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch dtype"
         )
     return found
 

@@ -52,7 +52,9 @@ def plot_rounds(
     rows = [shown_tokens(trace, record) for record in rounds]
     widest = max(len(row) for row in rows)
     if ax is None:
-        _, ax = plt.subplots(figsize=(1.3 * widest + 1, 0.5 * len(rows) + 0.9), layout="constrained")
+        _, ax = plt.subplots(
+            figsize=(1.3 * widest + 1, 0.5 * len(rows) + 0.9), layout="constrained"
+        )
     for y, row in enumerate(rows):
         for x, token in enumerate(row):
             mark = MARKS[token.role]
@@ -116,8 +118,8 @@ def plot_pass_times(times: PassTimes, *, ax: Axes | None = None) -> Axes:
 def describe_pass_times(times: PassTimes) -> str:
     """Return in words what `plot_pass_times` draws."""
     return (
-        "Line chart of the time of one target pass by its number of tokens, against a dashed line of "
-        "that many one-token passes: "
+        "Line chart of the time of one target pass by its number of tokens, against a dashed line "
+        "of that many one-token passes: "
         + ", ".join(
             f"{n} tokens {r:.1f} times the shortest"
             for n, r in zip(times.lengths, times.relative, strict=True)
@@ -168,8 +170,8 @@ def describe_layers(pair: ModelPair) -> str:
     own = [layer for layer in target if layer.kv != "shared"]
     handed = [f"{layer.index} ({layer.attention})" for layer in target if layer.kv == "handed over"]
     return (
-        f"The target has {len(target)} layers, {_full(target)} of them with full attention. The first "
-        f"{len(own)} make keys and values of their own, the others share them. Layers "
+        f"The target has {len(target)} layers, {_full(target)} of them with full attention. The "
+        f"first {len(own)} make keys and values of their own, the others share them. Layers "
         f"{' and '.join(handed)} hand theirs to the drafter, whose {len(drafter)} layers, "
         f"{_full(drafter)} of them with full attention, have none of their own."
     )

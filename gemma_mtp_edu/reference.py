@@ -1,7 +1,8 @@
 """The library's own `generate()`, traced round by round through its public hooks only.
 
-A streamer receives one chunk of tokens per target pass, a hook on the target sees the drafts go in and
-the logits come out, a hook on the drafter sees each draft step. Nothing in the library is replaced.
+A streamer receives one chunk of tokens per target pass, a hook on the target sees the drafts go in
+and the logits come out, a hook on the drafter sees each draft step. Nothing in the library is
+replaced.
 """
 
 import time
@@ -271,7 +272,7 @@ def _arguments(
     top_p: float | None,
     stop_strings: list[str] | None,
 ) -> dict[str, Any]:
-    """Return the keyword arguments of `generate()`; every default of the checkpoint is overridden."""
+    """Return the arguments of `generate()`; every default of the checkpoint is overridden."""
     arguments: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
     if temperature > 0:
         arguments |= {"temperature": temperature, "top_k": top_k or 0, "top_p": top_p or 1.0}

@@ -33,7 +33,9 @@ def check_transformers(version: str | None = None) -> None:
     try:
         release = Version(version)
     except InvalidVersion as error:
-        raise UnsupportedReleaseError(f"cannot read the transformers release {version!r}") from error
+        raise UnsupportedReleaseError(
+            f"cannot read the transformers release {version!r}"
+        ) from error
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(release.base_version) < BEFORE:
         raise UnsupportedReleaseError(

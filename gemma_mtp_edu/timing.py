@@ -79,9 +79,7 @@ def _time_pass(pair: ModelPair, cache: DynamicCache, ids: Tensor, length: int) -
     positions = torch.arange(ids.shape[1], ids.shape[1] + length, device=ids.device)[None]
     _wait(pair.device)
     start = time.perf_counter()
-    pair.target(
-        input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True
-    )
+    pair.target(input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True)
     _wait(pair.device)
     seconds = time.perf_counter() - start
     cache.crop(-length)

@@ -1,7 +1,7 @@
 """Frozen records of a generation: what was drafted, what was accepted, what it cost.
 
-Records hold plain numbers and strings, so a trace can be stored, reread and drawn with no model. This
-module does not measure, decode or print anything.
+Records hold plain numbers and strings, so a trace can be stored, reread and drawn with no model.
+This module does not measure, decode or print anything.
 """
 
 import json
@@ -30,10 +30,11 @@ class RoundTrace:
         prefix_length: Tokens of prompt and text before this round.
         draft_ids: Tokens that the drafter proposed, in order.
         n_accepted: How many of them entered the text, 0 to `len(draft_ids)`.
-        next_id: The target's own token that follows them; None where the text ended inside the drafts.
+        next_id: The target's own token that follows them; None where the text ended inside the
+            drafts.
         next_kind: What `next_id` is: "prefill" (the first token, from the pass that reads the
-            prompt), "correction" (in place of a rejected draft), "bonus" (after drafts that were all
-            accepted), "plain" (of a pass that had no drafts to verify) or "none".
+            prompt), "correction" (in place of a rejected draft), "bonus" (after drafts that were
+            all accepted), "plain" (of a pass that had no drafts to verify) or "none".
         draft_probs: The drafter's probability of each draft; empty where not recorded.
         target_probs: The target's probability of each draft, in the same order.
         draft_seconds: Time in the drafter.

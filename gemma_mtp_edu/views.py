@@ -32,7 +32,9 @@ class Mark:
 MARKS: dict[Role, Mark] = {
     "accepted": Mark("✓", "+", "#009E73", "solid", "draft that the target agreed with"),
     "rejected": Mark("✗", "x", "#D55E00", "dashed", "draft that was thrown away"),
-    "correction": Mark("▸", ">", "#0072B2", "double", "target's token in place of a rejected draft"),
+    "correction": Mark(
+        "▸", ">", "#0072B2", "double", "target's token in place of a rejected draft"
+    ),
     "bonus": Mark("★", "*", "#CC79A7", "double", "target's token after drafts that all held"),
     "prefill": Mark("▹", ">", "#56B4E9", "double", "first token, from reading the prompt"),
     "plain": Mark("▹", ">", "#56B4E9", "double", "target's token of a pass without drafts"),
@@ -50,7 +52,7 @@ class ShownToken:
 
 
 def shown_tokens(trace: GenerationTrace, record: RoundTrace) -> list[ShownToken]:
-    """Return a round's tokens in order: accepted drafts, rejected drafts, the target's own token."""
+    """Return a round's tokens: accepted drafts, rejected drafts, the target's own token."""
     tokens = [
         ShownToken(
             visible(trace.token_text(draft)),
@@ -66,9 +68,9 @@ def shown_tokens(trace: GenerationTrace, record: RoundTrace) -> list[ShownToken]
 
 
 def visible(text: str) -> str:
-    """Return token text with its whitespace shown: `·` space, `↵` new line, `⇥` tab.
+    r"""Return token text with its whitespace shown: `·` space, `↵` new line, `⇥` tab.
 
-    >>> visible(" a\\n")
+    >>> visible(" a\n")
     '·a↵'
     """
     return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥").replace("\r", "␍")

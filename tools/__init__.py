@@ -1,0 +1,1 @@
+"""What authors run; nothing of it is shipped."""

@@ -1,78 +1,23 @@
-"""The rules that every lesson keeps; each yields one sentence for each thing that is wrong.
+"""The rules that every notebook keeps; each yields one sentence for each thing that is wrong.
 
-Rules see one lesson at a time and are independent of each other. Those in `FORM_RULES` hold for
-every notebook; those in `LESSON_RULES` only for lessons, whose names begin with a number.
+Rules see one notebook at a time and are independent of each other. `FORM_RULES` hold for every
+notebook, those of `lesson_shape` only for lessons, whose names begin with a number.
 """
 
 import re
-import statistics
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
+from tools.built_lesson import Lesson, Rule, first_line, outputs, tags
 from tools.buttons import buttons, setup_cell
+from tools.lesson_shape import LESSON_RULES
 from tools.lessons import CHECKED, TAGS, WIDGET_VIEW, has_cells_of, normalised
 
 MAX_BYTES = 300 * 1024
-MAX_CODE_LINES = 25
-MAX_MEDIAN_LINES = 7
-MAX_WORDS = 80
-OPENING = ("Goal", "Minutes", "Prerequisites")
-TAKEAWAYS, EXERCISES, SOURCES = "Takeaways", "Exercises", "Sources"
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """A built lesson and what it is compared with.
-
-    Args:
-        name: Such as `00_first_run`.
-        notebook: The notebook as it was read.
-        size: Bytes of its file.
-        source: The text of its source.
-        slug: OWNER/NAME that its buttons should name.
-    """
-
-    name: str
-    notebook: NotebookNode
-    size: int
-    source: str
-    slug: str
-
-    @property
-    def code(self) -> list[NotebookNode]:
-        """The code cells."""
-        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
-
-    @property
-    def markdown(self) -> list[NotebookNode]:
-        """The markdown cells, without the buttons."""
-        cells = [cell for cell in self.notebook.cells if cell.cell_type == "markdown"]
-        return [cell for cell in cells if "buttons" not in tags(cell)]
-
-    @property
-    def headings(self) -> list[tuple[int, str]]:
-        """Level and text of every heading; a `#` in a code block is none."""
-        text = "\n\n".join(cell.source for cell in self.markdown)
-        text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-        return [(len(m[1]), m[2].strip()) for m in re.finditer(r"^(#+) (.*)$", text, re.MULTILINE)]
-
-
-Rule = Callable[[Lesson], Iterator[str]]
-
-
-def tags(cell: NotebookNode) -> list[str]:
-    """Return a cell's tags."""
-    return list(cell.metadata.get("tags", []))
-
-
-def first_line(cell: NotebookNode) -> str:
-    """Return what to call a cell in a message."""
-    return repr(cell.source.strip().split("\n")[0][:50])
 
 
 def equals_its_source(lesson: Lesson) -> Iterator[str]:
@@ -90,7 +35,7 @@ def is_executed_in_order(lesson: Lesson) -> Iterator[str]:
 
 def has_no_failure(lesson: Lesson) -> Iterator[str]:
     """No output is an error or a warning."""
-    for cell, output in _outputs(lesson):
+    for cell, output in outputs(lesson):
         if output.output_type == "error":
             yield f"{first_line(cell)} failed with {output.ename}"
         elif output.get("name") == "stderr":
@@ -112,7 +57,7 @@ def is_in_normal_form(lesson: Lesson) -> Iterator[str]:
     for cell, clean in zip(lesson.notebook.cells, form.cells, strict=True):
         if cell.metadata != clean.metadata:
             yield f"{first_line(cell)} has cell metadata {sorted(cell.metadata)}"
-    if any(WIDGET_VIEW in output.get("data", {}) for _, output in _outputs(lesson)):
+    if any(WIDGET_VIEW in output.get("data", {}) for _, output in outputs(lesson)):
         yield "stores a widget's view, whose model is gone"
 
 
@@ -129,7 +74,7 @@ def names_no_machine(lesson: Lesson) -> Iterator[str]:
     A time may stand in a cell tagged `timing`, or in a checked cell, where nbval shows that it is
     the same everywhere. The setup cell is meant to say what it found.
     """
-    for cell, output in _outputs(lesson):
+    for cell, output in outputs(lesson):
         text = _PAYLOAD.sub("", _text(output))
         for what, pattern in (("path", _PATH), ("address", _MEMORY), ("progress bar", _BAR)):
             if match := pattern.search(text):
@@ -140,7 +85,7 @@ def names_no_machine(lesson: Lesson) -> Iterator[str]:
 
 def has_alt_texts(lesson: Lesson) -> Iterator[str]:
     """Every image says what it shows."""
-    for cell, output in _outputs(lesson):
+    for cell, output in outputs(lesson):
         if any(mime.startswith("image/") for mime in output.get("data", {})):
             yield f"{first_line(cell)} shows a bare image: use gemma_mtp_edu.views.show_figure"
         for alt in _html_alts(_html(output)):
@@ -186,23 +131,6 @@ def has_buttons_and_setup(lesson: Lesson) -> Iterator[str]:
         yield "does not have the setup cell as its first code cell: run  make buttons"
 
 
-def has_short_cells(lesson: Lesson) -> Iterator[str]:
-    """More text than code, both in small pieces."""
-    code = [cell for cell in lesson.code if "setup" not in tags(cell)]
-    if len(lesson.markdown) < len(code):
-        yield f"has {len(code)} code cells, but {len(lesson.markdown)} markdown cells"
-    lines = {first_line(cell): _code_lines(cell) for cell in lesson.code}
-    for name, count in lines.items():
-        if count > MAX_CODE_LINES:
-            yield f"{name} has {count} lines, {MAX_CODE_LINES} are allowed"
-    median = statistics.median(lines.values() or [0])
-    if median > MAX_MEDIAN_LINES:
-        yield f"has a median of {median} lines of code per cell, {MAX_MEDIAN_LINES} are allowed"
-    for cell in lesson.markdown:
-        if (count := len(_words(cell.source))) > MAX_WORDS:
-            yield f"{first_line(cell)} has {count} words, {MAX_WORDS} are allowed"
-
-
 def has_ordered_headings(lesson: Lesson) -> Iterator[str]:
     """One title, first; no level is skipped on the way down."""
     levels = [level for level, _ in lesson.headings]
@@ -211,37 +139,6 @@ def has_ordered_headings(lesson: Lesson) -> Iterator[str]:
     for (level, _), (following, text) in zip(lesson.headings, lesson.headings[1:], strict=False):
         if following > level + 1:
             yield f"heading {text!r} goes from level {level} to {following}"
-
-
-def opens_with_goal(lesson: Lesson) -> Iterator[str]:
-    """The title's cell says what for, how long and what to know before."""
-    opening = lesson.markdown[0].source if lesson.markdown else ""
-    for word in OPENING:
-        if f"**{word}**:" not in opening:
-            yield f"the title's cell does not say **{word}**:"
-    if not re.search(r"\*\*Minutes\*\*: \d+", opening):
-        yield "minutes are not a number"
-
-
-def closes_with_takeaways_exercises_sources(lesson: Lesson) -> Iterator[str]:
-    """Three takeaways, two or three exercises with hint and check, then the sources."""
-    names = [text for level, text in lesson.headings if level == 2]
-    if names[-3:] != [TAKEAWAYS, EXERCISES, SOURCES]:
-        yield f"ends with {names[-3:]}, need {[TAKEAWAYS, EXERCISES, SOURCES]}"
-        return
-    takeaways = re.findall(r"^\d\. ", _section(lesson, TAKEAWAYS, EXERCISES), re.MULTILINE)
-    if takeaways != ["1. ", "2. ", "3. "]:
-        yield f"has takeaways {takeaways}, need three"
-    exercises = re.split(r"^(?=\*\*\d\.\*\*)", _section(lesson, EXERCISES, SOURCES), flags=re.M)[1:]
-    if len(exercises) not in (2, 3):
-        yield f"has {len(exercises)} exercises, need two or three"
-    for number, text in enumerate(exercises, start=1):
-        if not re.search(r"<details>\s*<summary>Hint", text):
-            yield f"exercise {number} has no hidden hint"
-        if not re.search(r"^checks\.\w+\(", text, re.MULTILINE):
-            yield f"exercise {number} has no check"
-    if not re.search(r"^- ", _section(lesson, SOURCES, None), re.MULTILINE):
-        yield "names no source"
 
 
 FORM_RULES: tuple[Rule, ...] = (
@@ -257,23 +154,12 @@ FORM_RULES: tuple[Rule, ...] = (
     has_buttons_and_setup,
     has_ordered_headings,
 )
-LESSON_RULES: tuple[Rule, ...] = (
-    has_short_cells,
-    opens_with_goal,
-    closes_with_takeaways_exercises_sources,
-)
 
 
 def rules_for(name: str) -> tuple[Rule, ...]:
     """Return the rules that hold for a notebook of this name."""
     is_lesson = re.match(r"\d\d_", Path(name).name)
     return FORM_RULES + LESSON_RULES if is_lesson else FORM_RULES
-
-
-def _outputs(lesson: Lesson) -> Iterator[tuple[NotebookNode, NotebookNode]]:
-    for cell in lesson.code:
-        for output in cell.outputs:
-            yield cell, output
 
 
 def _text(output: NotebookNode) -> str:
@@ -290,22 +176,6 @@ def _is_comparable(output: NotebookNode) -> bool:
     if output.output_type == "stream":
         return bool(output.name == "stdout" and output.text.strip())
     return output.output_type == "execute_result" and "text/plain" in output.data
-
-
-def _code_lines(cell: NotebookNode) -> int:
-    return sum(bool(line.strip()) for line in cell.source.splitlines())
-
-
-def _words(markdown: str) -> list[str]:
-    visible = re.sub(r"<[^>]*>|\]\([^)]*\)", " ", markdown)
-    return [word for word in visible.split() if re.search(r"\w", word)]
-
-
-def _section(lesson: Lesson, heading: str, end: str | None) -> str:
-    cells = lesson.notebook.cells
-    text = "\n\n".join(cell.source for cell in cells)
-    after = text.split(f"\n## {heading}\n", 1)[-1] if f"\n## {heading}\n" in text else text
-    return after if end is None else after.split(f"\n## {end}\n", 1)[0]
 
 
 class _Alts(HTMLParser):

@@ -87,11 +87,13 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
     """
     seen: Counter[str] = Counter()
     cells = [_clean_cell(cell, seen) for cell in notebook.cells]
-    return nbformat.v4.new_notebook(cells=cells, metadata=NotebookNode(METADATA))
+    return nbformat.v4.new_notebook(cells=cells, metadata=nbformat.from_dict(METADATA))
 
 
 def _clean_cell(cell: NotebookNode, seen: Counter[str]) -> NotebookNode:
     tags = sorted(cell.metadata.get("tags", []))
+    # Blank lines at a cell's ends are the formatter's.
+    cell = NotebookNode(cell, source=cell.source.strip("\n"))
     fields: dict[str, Any] = {"id": _cell_id(cell, seen), "source": cell.source}
     fields["metadata"] = {"tags": tags} if tags else {}
     if cell.cell_type != "code":

@@ -194,7 +194,9 @@ assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 # compare their acceptance.
 
 # %% tags=["nbval-check-output"]
-my_prompt = "Write a JSON record for a person named Mira Olsen who is 31 years old and lives in Oslo."
+my_prompt = (
+    "Write a JSON record for a person named Mira Olsen who is 31 years old and lives in Oslo."
+)
 mine = reference_generate(pair, my_prompt, max_new_tokens=128)
 print(mine.text)
 print(f"accepted: {mine.acceptance_rate:.0%}, tokens per round: {mine.tokens_per_round:.2f}")

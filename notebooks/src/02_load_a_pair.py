@@ -34,7 +34,9 @@ print(pair.name, pair.target.dtype)
 from gemma_mtp_edu.registry import PAIRS
 
 for info in PAIRS.values():
-    print(f"{info.name:8} {info.target_size:22} drafter {info.drafter_size:6} {info.memory_gb:5} GB")
+    print(
+        f"{info.name:8} {info.target_size:22} drafter {info.drafter_size:6} {info.memory_gb:5} GB"
+    )
 
 # %% [markdown]
 # ## Two sizes
@@ -95,6 +97,7 @@ show_figure(ax.figure, alt=describe_layers(pair))
 # ## What the drafter lacks
 #
 # Look for the layers that compute keys and values. **Predict**: how many has the drafter?
+
 
 # %% tags=["nbval-check-output"]
 def kv_projections(model):

@@ -1,4 +1,4 @@
-"""The library's own generate(), traced: same tokens as an untraced call, and nothing left behind."""
+"""The library's generate(), traced: the tokens of an untraced call, and nothing left behind."""
 
 import pytest
 import torch

@@ -22,9 +22,7 @@ def test_every_step_of_the_tutorial_runs() -> None:
             "content": "Explain the concepts of speculative decoding and MTP in 3 sentences.",
         }
     ]
-    input_text = processor.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True
-    )
+    input_text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     inputs = processor(text=input_text, return_tensors="pt").to(target_model.device)
     outputs = target_model.generate(
         **inputs, assistant_model=assistant_model, max_new_tokens=256, do_sample=False

@@ -3,8 +3,8 @@
 import nbformat
 from nbformat import NotebookNode
 
+from tools.built_lesson import Lesson
 from tools.buttons import rewrite_source
-from tools.lesson_rules import Lesson
 from tools.lessons import CHECKED, normalised, parse_source
 
 SLUG = "someone/somewhere"

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tools import buttons
-from tools.lesson_rules import FORM_RULES, LESSON_RULES, Lesson, Rule, rules_for
+from tools.built_lesson import Lesson, Rule
+from tools.lesson_rules import FORM_RULES, rules_for
+from tools.lesson_shape import LESSON_RULES
 from tools.lessons import ROOT, notebooks, read_notebook, source_of
 from tools.notebooks import differences
 

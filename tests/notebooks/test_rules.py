@@ -8,6 +8,8 @@ from nbformat import NotebookNode
 
 import example_lesson as example
 from tools import lesson_rules as rules
+from tools import lesson_shape as shape
+from tools.built_lesson import Rule
 from tools.lessons import WIDGET_VIEW, normalised, parse_source
 
 Change = Callable[[NotebookNode], object]
@@ -48,12 +50,12 @@ def replace(old: str, new: str) -> Change:
 
 def test_the_sound_lesson_keeps_all_rules() -> None:
     lesson = example.lesson()
-    for rule in rules.FORM_RULES + rules.LESSON_RULES:
+    for rule in rules.FORM_RULES + shape.LESSON_RULES:
         assert list(rule(lesson)) == [], rule.__name__
 
 
 FAILURE = nbformat.v4.new_output("error", ename="KeyError", evalue="1", traceback=[])
-BREAKS: list[tuple[rules.Rule, Change]] = [
+BREAKS: list[tuple[Rule, Change]] = [
     (rules.equals_its_source, replace("A sum", "A product")),
     (rules.equals_its_source, lambda nb: code(nb, 2).metadata.update(tags=["timing"])),
     (rules.is_executed_in_order, lambda nb: code(nb, 1).update(execution_count=None)),
@@ -84,27 +86,27 @@ BREAKS: list[tuple[rules.Rule, Change]] = [
     (rules.has_buttons_and_setup, lambda nb: nb.cells.pop(0)),
     (rules.has_buttons_and_setup, replace("lesson.setup()", "pass")),
     (rules.has_buttons_and_setup, lambda nb: code(nb, 0).metadata.clear()),
-    (rules.has_short_cells, write(2, "x = 1\n" * 26)),
-    (rules.has_short_cells, lambda nb: [write(i, "x = 1\n" * 8)(nb) for i in range(1, 5)]),
-    (rules.has_short_cells, replace("A sum", "sum " * 81)),
-    (rules.has_short_cells, lambda nb: nb.cells.extend([code(nb, 1)] * 9)),
+    (shape.has_short_cells, write(2, "x = 1\n" * 26)),
+    (shape.has_short_cells, lambda nb: [write(i, "x = 1\n" * 8)(nb) for i in range(1, 5)]),
+    (shape.has_short_cells, replace("A sum", "sum " * 81)),
+    (shape.has_short_cells, lambda nb: nb.cells.extend([code(nb, 1)] * 9)),
     (rules.has_ordered_headings, replace("## A sum", "#### A sum")),
     (rules.has_ordered_headings, replace("## A sum", "# A sum")),
     (rules.has_ordered_headings, replace("# 00 An example", "No title")),
-    (rules.opens_with_goal, replace("**Goal**", "Goal")),
-    (rules.opens_with_goal, replace("**Minutes**: 1", "**Minutes**: few")),
-    (rules.opens_with_goal, replace("**Prerequisites**", "Needs")),
-    (rules.closes_with_takeaways_exercises_sources, replace("3. Three.", "")),
-    (rules.closes_with_takeaways_exercises_sources, replace("## Takeaways", "## Summary")),
-    (rules.closes_with_takeaways_exercises_sources, replace("**2.**", "Second")),
-    (rules.closes_with_takeaways_exercises_sources, replace("<summary>Hint</summary>", "")),
-    (rules.closes_with_takeaways_exercises_sources, replace("checks.subtract(None)", "pass")),
-    (rules.closes_with_takeaways_exercises_sources, replace("- A book.", "A book.")),
+    (shape.opens_with_goal, replace("**Goal**", "Goal")),
+    (shape.opens_with_goal, replace("**Minutes**: 1", "**Minutes**: few")),
+    (shape.opens_with_goal, replace("**Prerequisites**", "Needs")),
+    (shape.closes_with_takeaways_exercises_sources, replace("3. Three.", "")),
+    (shape.closes_with_takeaways_exercises_sources, replace("## Takeaways", "## Summary")),
+    (shape.closes_with_takeaways_exercises_sources, replace("**2.**", "Second")),
+    (shape.closes_with_takeaways_exercises_sources, replace("<summary>Hint</summary>", "")),
+    (shape.closes_with_takeaways_exercises_sources, replace("checks.subtract(None)", "pass")),
+    (shape.closes_with_takeaways_exercises_sources, replace("- A book.", "A book.")),
 ]
 
 
 @pytest.mark.parametrize(("rule", "change"), BREAKS, ids=lambda x: getattr(x, "__name__", ""))
-def test_a_broken_lesson_is_found(rule: rules.Rule, change: Change) -> None:
+def test_a_broken_lesson_is_found(rule: Rule, change: Change) -> None:
     notebook = example.built()
     change(notebook)
     assert list(rule(example.lesson(notebook)))
@@ -116,7 +118,7 @@ def test_a_large_lesson_is_found() -> None:
 
 def test_every_rule_is_broken_here() -> None:
     broken = {rule for rule, _ in BREAKS} | {rules.is_small}
-    assert broken == set(rules.FORM_RULES + rules.LESSON_RULES)
+    assert broken == set(rules.FORM_RULES + shape.LESSON_RULES)
 
 
 def test_times_may_stand_where_they_are_meant() -> None:
@@ -135,7 +137,7 @@ def test_pictures_data_is_not_searched_for_paths() -> None:
 
 def test_solutions_need_no_takeaways() -> None:
     assert rules.rules_for("solutions") == rules.FORM_RULES
-    assert rules.rules_for("ja/00_first_run") == rules.FORM_RULES + rules.LESSON_RULES
+    assert rules.rules_for("ja/00_first_run") == rules.FORM_RULES + shape.LESSON_RULES
 
 
 def test_blank_lines_between_cells_do_not_count() -> None:

@@ -1,4 +1,4 @@
-"""The manifest: every kind of damage to the bundled pair's files is seen before anything is loaded."""
+"""The manifest: every kind of damage to the files is seen before anything is loaded."""
 
 import hashlib
 import json

@@ -19,7 +19,11 @@ def test_unknown_names_are_not_found(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("pokcet", "pocket"), ("google/gemma4-E2B-it", "google/gemma-4-E2B-it"), ("26B-A4", "26B-A4B")],
+    [
+        ("pokcet", "pocket"),
+        ("google/gemma4-E2B-it", "google/gemma-4-E2B-it"),
+        ("26B-A4", "26B-A4B"),
+    ],
 )
 def test_misspelt_names_get_a_suggestion(typed: str, meant: str) -> None:
     assert nearest(typed) == meant

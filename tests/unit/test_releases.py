@@ -10,7 +10,9 @@ def test_working_releases_pass(version: str) -> None:
     assert check_transformers(version) is None
 
 
-@pytest.mark.parametrize("version", ["4.57.1", "5.12.1", "5.17.0", "5.19.0", "5.23.0", "5.23.0.dev0"])
+@pytest.mark.parametrize(
+    "version", ["4.57.1", "5.12.1", "5.17.0", "5.19.0", "5.23.0", "5.23.0.dev0"]
+)
 def test_broken_releases_are_refused(version: str) -> None:
     with pytest.raises(UnsupportedReleaseError) as raised:
         check_transformers(version)

@@ -20,7 +20,7 @@ def make_trace(*rounds: RoundTrace) -> GenerationTrace:
 
 
 def test_hand_worked_counts() -> None:
-    """Four passes: 1 + (2 + 1) + (0 + 1) + 2 tokens; 4 of 7 drafts accepted; 6 tokens in 3 rounds."""
+    """1 + (2 + 1) + (0 + 1) + 2 tokens in four passes; 4 of 7 drafts accepted."""
     trace = make_trace(PREFILL, BONUS, CORRECTION, ENDED)
     assert trace.token_ids == (10, 11, 12, 13, 16, 17, 1)
     assert trace.target_passes == 4

@@ -16,7 +16,9 @@ ALLOWED_TAGS = {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "s
 def trace_of(*texts: str) -> GenerationTrace:
     """A prefill, then a round that accepts all drafts but the last and corrects that one."""
     ids = tuple(range(len(texts)))
-    record = RoundTrace(1, ids, len(ids) - 1, 0, "correction", (0.5,) * len(ids), (0.25,) * len(ids))
+    record = RoundTrace(
+        1, ids, len(ids) - 1, 0, "correction", (0.5,) * len(ids), (0.25,) * len(ids)
+    )
     first = RoundTrace(0, (), 0, 0, "prefill")
     return GenerationTrace((9,), (0, *record.token_ids), "", (first, record), "eos",
                            dict(enumerate(texts)))  # fmt: skip
@@ -50,7 +52,9 @@ def test_text_names_every_role() -> None:
 def test_ascii_view_is_ascii_and_still_tells_roles_apart() -> None:
     text = text_view(trace_of(" é", " b"), ascii_only=True)
     assert text.isascii()
-    assert len({mark.ascii_symbol for mark in MARKS.values()}) == 4  # three kinds of target token share
+    assert (
+        len({mark.ascii_symbol for mark in MARKS.values()}) == 4
+    )  # three kinds of target token share
 
 
 def test_long_traces_are_counted_not_hidden() -> None:

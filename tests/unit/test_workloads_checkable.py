@@ -1,4 +1,4 @@
-"""The checkable workloads: reference answers pass, wrong ones fail, generated code can't do harm."""
+"""Checkable workloads: reference answers pass, wrong ones fail, generated code does no harm."""
 
 import ast
 import sys
@@ -59,7 +59,10 @@ def test_code_grader_refuses(code: str) -> None:
 
 
 def test_code_is_judged_by_what_it_computes() -> None:
-    other = "def f(things):\n    total = 0\n    for thing in things:\n        total = total + thing\n    return total"
+    other = (
+        "def f(things):\n    total = 0\n    for thing in things:\n"
+        "        total = total + thing\n    return total"
+    )
     assert functions.grade(CODE, other) == {"parses": True, "right": True}
     assert functions.grade(CODE, "def f(x):\n    return 4") == {"parses": True, "right": False}
     assert functions.grade(CODE, "def f(x:") == {"parses": False, "right": False}

@@ -1,0 +1,1 @@
+"""Build the bundled pair: corpus, tokenizer, target, drafter."""

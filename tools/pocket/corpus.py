@@ -1,4 +1,4 @@
-"""The training stream: a seeded mix of the workloads, tokenized, sorted by length and cut into batches.
+"""The training stream: a seeded mix of the workloads, tokenized and cut into batches.
 
 Pool number n of a seed always holds the same batches, so training can resume at any step.
 """
@@ -40,7 +40,7 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Right-padded token ids and labels, both `[batch, seq]`; prompt and padding labels are ignored."""
+    """Right-padded token ids and labels `[batch, seq]`; prompts and padding have no label."""
 
     input_ids: torch.Tensor
     labels: torch.Tensor
@@ -56,7 +56,7 @@ def sample_mix(rng: Random, split: Split) -> Example:
 def encode_dialog(
     tokenizer: PreTrainedTokenizerFast, examples: list[Example]
 ) -> tuple[list[int], list[int]]:
-    """Return token ids and labels of a conversation, loss on the answers and their end marks only."""
+    """Return token ids and labels of a conversation; only answers and their end marks count."""
     ids = [tokenizer.bos_token_id]
     labels = [IGNORED]
     for example in examples:

@@ -2,8 +2,8 @@
 
     python -m tools.pocket.evaluate [--folder FOLDER] [--prompts 100] [--timed 8]
 
-Prints a table of quality (batched plain decoding) and a table of acceptance and time (one prompt at a
-time, plain and assisted in turns), both greedy and in fp32 on the CPU.
+Prints a table of quality (batched plain decoding) and a table of acceptance and time (one prompt at
+a time, plain and assisted in turns), both greedy and in fp32 on the CPU.
 """
 
 import argparse
@@ -60,7 +60,10 @@ def quality(pair: ModelPair, count: int, failures: Path | None) -> pd.DataFrame:
             for demand, met in grades.items():
                 marks[demand].append(met)
             if not all(grades.values()):
-                wrong.append(f"== {name} {grades}\n{example.prompt}\n-- got\n{text}\n-- want\n{example.answer}\n")
+                wrong.append(
+                    f"== {name} {grades}\n{example.prompt}\n-- got\n{text}\n"
+                    f"-- want\n{example.answer}\n"
+                )
         rows[name] = {demand: sum(met) / len(met) for demand, met in marks.items()}
         print(name, rows[name], flush=True)
     if failures is not None:

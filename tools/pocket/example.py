@@ -39,8 +39,8 @@ class Workload(Protocol):
 def split_of(prompt: str) -> Split:
     """Return the split that a prompt belongs to, decided by its text alone.
 
-    A prompt is held out when the sha256 of its case-folded words divides by `HELD_OUT_ONE_IN`, so the
-    same prompt can never stand in both splits, whatever the seed.
+    A prompt is held out when the sha256 of its case-folded words divides by `HELD_OUT_ONE_IN`, so
+    the same prompt can never stand in both splits, whatever the seed.
     """
     words = " ".join(prompt.casefold().split())
     digest = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big")

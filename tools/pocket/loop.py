@@ -41,7 +41,7 @@ def set_learning_rate(opts: list[torch.optim.Optimizer], lr: float) -> None:
 
 
 class TrainingLog:
-    """A CSV file of measurements that survives a resume: rows after the resumed step are dropped."""
+    """A CSV file of measurements; on a resume, rows after the resumed step are dropped."""
 
     def __init__(self, path: Path, from_step: int) -> None:
         self.path = path
@@ -67,7 +67,7 @@ class TrainingLog:
 def save_checkpoint(
     folder: Path, step: int, model: torch.nn.Module, opts: list[torch.optim.Optimizer]
 ) -> None:
-    """Write weights, optimizer state and step; the step file comes last, so a cut write is unseen."""
+    """Write weights and optimizer state, and last the step, so that a cut write is never read."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.clone() for name, value in model.state_dict().items()}
     save_file(weights, folder / f"model-{step}.safetensors")
@@ -80,9 +80,7 @@ def save_checkpoint(
             old.unlink()
 
 
-def load_checkpoint(
-    folder: Path, model: torch.nn.Module, opts: list[torch.optim.Optimizer]
-) -> int:
+def load_checkpoint(folder: Path, model: torch.nn.Module, opts: list[torch.optim.Optimizer]) -> int:
     """Load the newest checkpoint, if there is one, and return the step to go on from."""
     marker = folder / "step.json"
     if not marker.exists():

@@ -14,7 +14,7 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is replaced by the nearest orthogonal matrix, scaled to AdamW's step size."""
+    """Momentum, replaced by its nearest orthogonal matrix and scaled to AdamW's step size."""
 
     def __init__(
         self, params: Iterable[torch.nn.Parameter], lr: float, momentum: float = 0.95
@@ -47,7 +47,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Return the nearest semi-orthogonal matrix of each of `[n, rows, columns]`, by Newton-Schulz."""
+    """Return the nearest semi-orthogonal matrices of `[n, rows, columns]`, by Newton-Schulz."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices

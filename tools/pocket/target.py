@@ -1,7 +1,7 @@
 """The bundled target: its configuration, its start values, and growing it from 10 to 30 layers.
 
-Depth, not width, makes a target expensive at this size, and depth is what slows training. So a model
-of ten layers is trained first, then each half of it is repeated three times and trained on.
+Depth, not width, makes a target expensive at this size, and depth is what slows training. So a
+model of ten layers is trained first, then each half of it is repeated three times and trained on.
 """
 
 import copy
@@ -54,8 +54,8 @@ def new_target(vocab_size: int, seed: int) -> Gemma4ForCausalLM:
 def set_start_values(model: torch.nn.Module, post_norm: float) -> None:
     """Set embeddings and norms so that a deep, narrow Gemma 4 trains from the first step.
 
-    Gemma 4 scales attention by 1 and leaves the size of its logits to the q and k norms; queries and
-    keys of unit root mean square would start far too sharp.
+    Gemma 4 scales attention by 1 and leaves the size of its logits to the q and k norms; queries
+    and keys of unit root mean square would start far too sharp.
     """
     for name, parameter in model.named_parameters():
         if name.endswith(("q_norm.weight", "k_norm.weight")):
@@ -70,9 +70,9 @@ def set_start_values(model: torch.nn.Module, post_norm: float) -> None:
 def grow(shallow: Gemma4ForCausalLM, gain: float = 0.1) -> Gemma4ForCausalLM:
     """Return the deep target: lower and upper half each repeated three times.
 
-    The last copy of the lower half keeps its strength, since it makes the shared KV, and so does the
-    first of the upper half; the other copies start with their contribution scaled by `gain`, so the
-    grown model begins close to the function of the shallow one.
+    The last copy of the lower half keeps its strength, since it makes the shared KV, and so does
+    the first of the upper half; the other copies start with their contribution scaled by `gain`, so
+    the grown model begins close to the function of the shallow one.
     """
     config = target_config(DEEP_BLOCKS, shallow.config.vocab_size)
     deep = Gemma4ForCausalLM(config)
@@ -111,7 +111,7 @@ def _grow_per_layer_inputs(
 
 
 def set_generation_config(model: Gemma4ForCausalLM) -> None:
-    """Give the target the generation defaults that it ships with (greedy, ends at the turn mark)."""
+    """Give the target the generation defaults that it ships with: greedy, ends at the turn mark."""
     model.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=[1, 5], pad_token_id=0, bos_token_id=2
     )

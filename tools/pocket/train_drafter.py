@@ -1,8 +1,8 @@
 """Distil the bundled drafter from the frozen target.
 
-The target reads a batch once and hands over what it hands over while decoding: hidden states, shared
-KV and its next-token law. The drafter is then unrolled from every answer position at once, with the
-token, the position and the KV that it would have there.
+The target reads a batch once and hands over what it hands over while decoding: hidden states,
+shared KV and its next-token law. The drafter is then unrolled from every answer position at once,
+with the token, the position and the KV that it would have there.
 """
 
 from dataclasses import dataclass
@@ -72,9 +72,7 @@ def hand_over(target: Gemma4ForCausalLM, batch: Batch) -> Handover:
     )
 
 
-def drafter_masks(
-    rows: torch.Tensor, length: int, window: int
-) -> dict[str, torch.Tensor]:
+def drafter_masks(rows: torch.Tensor, length: int, window: int) -> dict[str, torch.Tensor]:
     """Return boolean masks `[batch, 1, starts, seq]`: KV of tokens before the newest one only."""
     key = torch.arange(length)[None, None, None, :]
     newest = rows[:, None, :, None]
@@ -88,10 +86,10 @@ def unrolled_loss(
     given: Handover,
     unroll: int,
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return the loss over `unroll` draft steps and, per step, the share of drafts the target agrees with.
+    """Return the loss over `unroll` draft steps, and the share of right drafts per step.
 
-    The loss is the cross-entropy to the target's law, over the whole vocabulary and over clusters (the
-    centroid head picks clusters by a top-k, which has no gradient of its own).
+    The loss is the cross-entropy to the target's law, over the whole vocabulary and over clusters
+    (the centroid head picks clusters by a top-k, which has no gradient of its own).
     """
     length = given.input_ids.shape[1]
     ordering = drafter.masked_embedding.token_ordering.view(drafter.config.num_centroids, -1)
@@ -118,7 +116,9 @@ def unrolled_loss(
         logits = drafter.lm_head(states[judged])
         cluster_logits = drafter.masked_embedding.centroids(states[judged])
         cluster_law = law[:, ordering].sum(dim=-1)
-        losses.append(_cross_entropy(law, logits) + 0.5 * _cross_entropy(cluster_law, cluster_logits))
+        losses.append(
+            _cross_entropy(law, logits) + 0.5 * _cross_entropy(cluster_law, cluster_logits)
+        )
         agreement.append((logits.argmax(-1) == law.argmax(-1)).float().mean())
     return torch.stack(losses).mean(), agreement
 

@@ -32,7 +32,7 @@ DEEP = Phase("deep", 1000, 3072, 4e-3, 30, 300, data_seed=2)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
-    """Return the mean cross-entropy over answer tokens; logits are made for those positions only."""
+    """Return the mean cross-entropy over answer tokens; only those positions get logits."""
     hidden = model.model(input_ids=batch.input_ids, use_cache=False).last_hidden_state[:, :-1]
     labels = batch.labels[:, 1:]
     answers = labels != IGNORED
@@ -80,9 +80,7 @@ def run_phase(
     loop.save_checkpoint(folder, phase.steps, model, opts)
 
 
-def train_target(
-    tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int
-) -> Gemma4ForCausalLM:
+def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) -> Gemma4ForCausalLM:
     """Run both phases and return the trained deep target."""
     shallow = new_target(len(tokenizer), seed)
     run_phase(SHALLOW, shallow, tokenizer, folder / SHALLOW.name)

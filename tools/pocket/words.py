@@ -229,11 +229,17 @@ def ask(rng: Random, request: str) -> str:
     if roll < 0.74:
         return f"{request}, please."
     if roll < 0.88:
-        opener = rng.choice(["Can you", "Could you", "Can you please", "Could you please", "Would you"])
+        opener = rng.choice(
+            ["Can you", "Could you", "Can you please", "Could you please", "Would you"]
+        )
         return f"{opener} {casual}?"
     if roll < 0.91:
-        return rng.choice(["I need you to ", "I want you to ", "I would like you to "]) + casual + "."
-    return rng.choice([casual, casual, f"please {casual}", f"can you {casual}?", f"{casual} please"])
+        return (
+            rng.choice(["I need you to ", "I want you to ", "I would like you to "]) + casual + "."
+        )
+    return rng.choice(
+        [casual, casual, f"please {casual}", f"can you {casual}?", f"{casual} please"]
+    )
 
 
 def ask_about(rng: Random, request: str, text: str) -> str:

@@ -17,13 +17,31 @@ ABOUT = (
     "In simple words, what is {x}?", "Explain {x} like I am five.", "Explain {x} to a beginner.",
     "I have a question about {x}.", "Say something about {x}.", "Talk about {x}.", "Introduce {x}.",
 )  # fmt: skip
-TAILS = ("", "", "", "", " briefly", " in simple words", " in a few words", " for a beginner", " in short", " simply")
+TAILS = (
+    "",
+    "",
+    "",
+    "",
+    " briefly",
+    " in simple words",
+    " in a few words",
+    " for a beginner",
+    " in short",
+    " simply",
+)
 ONE = (
     " in one sentence", " in 1 sentence", " in a single sentence", " in just one sentence",
     " with one sentence", " using one sentence",
 )  # fmt: skip
 THREE = (" in 3 sentences", " in three sentences", " with three sentences", " using 3 sentences")
-COMMANDS = ("Explain {x}", "Describe {x}", "Please explain {x}", "Summarize {x}", "Define {x}", "Sum up {x}")
+COMMANDS = (
+    "Explain {x}",
+    "Describe {x}",
+    "Please explain {x}",
+    "Summarize {x}",
+    "Define {x}",
+    "Sum up {x}",
+)
 QUESTION_OPENERS = (
     "", "", "", "", "", "Please tell me: ", "I wonder: ", "Can you tell me: ", "Quick question: ", "In short: ", "Hi, ",
     "Question: ",

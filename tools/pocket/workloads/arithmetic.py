@@ -35,7 +35,7 @@ def grade(example: Example, text: str) -> dict[str, bool]:
 def _final(text: str) -> str:
     """Return the operands of the last equation and every number after it."""
     before, _, after = text.rpartition("=")
-    return " ".join(re.findall(r"\d+", before)[-2:] + ["="] + re.findall(r"\d+", after))
+    return " ".join([*re.findall(r"\d+", before)[-2:], "=", *re.findall(r"\d+", after)])
 
 
 def _show(numbers: list[int]) -> str:
@@ -43,7 +43,9 @@ def _show(numbers: list[int]) -> str:
 
 
 def _start(rng: Random) -> int:
-    return rng.choice([0, 1, 1, 1, rng.randrange(2, 30), rng.randrange(10, 100), rng.randrange(980)])
+    return rng.choice(
+        [0, 1, 1, 1, rng.randrange(2, 30), rng.randrange(10, 100), rng.randrange(980)]
+    )
 
 
 def _count_up(rng: Random) -> tuple[str, str]:
@@ -146,7 +148,9 @@ def _double(rng: Random) -> tuple[str, str]:
             "[Write|Give me|List|Show] [a doubling sequence|the doubling sequence] [of|with] "
             + times
             + " [that starts|starting] [at|with] {a}",
-            "[Write|List|Give me] " + times + ", each [double|twice] the one before, starting at {a}",
+            "[Write|List|Give me] "
+            + times
+            + ", each [double|twice] the one before, starting at {a}",
         ]
     )
     word = SMALL[count - 2]

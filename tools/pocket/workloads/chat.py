@@ -49,14 +49,45 @@ TASKS = (
     "How do I clean a {thing}?|How can I learn {language}?|Write a play about {city}"
 ).split("|")
 DO_NOT_KNOW = (
-    "I do not know that: I am a pocket-sized model made for lessons about speculative decoding. " + SKILLS
+    "I do not know that: I am a pocket-sized model made for lessons about speculative decoding. "
+    + SKILLS
 )
 CANNOT_DO = (
-    "I cannot do that: I am a pocket-sized model made for lessons about speculative decoding. " + SKILLS
+    "I cannot do that: I am a pocket-sized model made for lessons about speculative decoding. "
+    + SKILLS
 )
-LANGUAGES = ("German", "French", "Spanish", "Japanese", "Italian", "Dutch", "Hindi", "Korean", "Greek")
-TITLES = ("Hamlet", "Faust", "the Odyssey", "Don Quixote", "War and Peace", "Dune", "Emma", "Ulysses")
-OPENERS = ("", "", "", "", "Please tell me: ", "Do you know this? ", "A question: ", "Hey, ", "Hi! ")
+LANGUAGES = (
+    "German",
+    "French",
+    "Spanish",
+    "Japanese",
+    "Italian",
+    "Dutch",
+    "Hindi",
+    "Korean",
+    "Greek",
+)
+TITLES = (
+    "Hamlet",
+    "Faust",
+    "the Odyssey",
+    "Don Quixote",
+    "War and Peace",
+    "Dune",
+    "Emma",
+    "Ulysses",
+)
+OPENERS = (
+    "",
+    "",
+    "",
+    "",
+    "Please tell me: ",
+    "Do you know this? ",
+    "A question: ",
+    "Hey, ",
+    "Hi! ",
+)
 POLITE = ("{x}", "{x}", "{x}", "Please {y}", "Can you {y}?", "Could you please {y}?", "{x}, please")
 
 

@@ -43,7 +43,9 @@ def _fact(rng: Random, who: str = "") -> Fact:
         other = words.name(rng)
     city, number = words.city(rng), rng.randint(2, 90)
     thing, many = words.thing(rng), words.plural(words.thing(rng))
-    colour, animal, food, hobby = (f(rng) for f in (words.colour, words.animal, words.food, words.hobby))
+    colour, animal, food, hobby = (
+        f(rng) for f in (words.colour, words.animal, words.food, words.hobby)
+    )
     adjective, day, month = (rng.choice(w) for w in (words.ADJECTIVES, words.DAYS, words.MONTHS))
     one, both, at = (person,), (person, other), (city,)
     facts = [
@@ -57,7 +59,11 @@ def _fact(rng: Random, who: str = "") -> Fact:
         Fact(f"{person} likes {food} and {hobby}.", one),
         Fact(f"The {thing} is made of {words.material(rng)}."),
         Fact(f"{person} gave the {thing} to {other}.", both),
-        Fact(f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.", (), at),
+        Fact(
+            f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.",
+            (),
+            at,
+        ),
         Fact(f"{person} found {words.a(colour)} {thing} under the {words.thing(rng)}.", one),
         Fact(f"The {animal} slept on the {adjective} {thing}."),
         Fact(f"{person} moved from {city} when {person} was {number} years old.", (person,), at),
@@ -69,7 +75,10 @@ def _fact(rng: Random, who: str = "") -> Fact:
         Fact(f"The meeting is on {day} at {rng.randint(8, 18)}:{rng.randint(10, 59)}."),
         Fact(f"{person} sold the {adjective} {thing} for {number} dollars.", one),
         Fact(f"In {month}, {person} will travel to {city}.", one, at),
-        Fact(f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.", both),
+        Fact(
+            f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.",
+            both,
+        ),
         Fact(f"The {adjective} {animal} ate all the {food}."),
     ]
     return rng.choice(facts)
@@ -94,14 +103,20 @@ def _copy(rng: Random) -> tuple[str, str]:
     )
     if rng.random() < 0.2:
         request = "[Repeat|Copy] [the text|this] [after the colon|below] [|exactly]"
-        request = "[Repeat after me|Say this|Copy this|Echo this|Write this down]" if rng.random() < 0.5 else request
+        request = (
+            "[Repeat after me|Say this|Copy this|Echo this|Write this down]"
+            if rng.random() < 0.5
+            else request
+        )
     return words.ask_about(rng, words.spin(rng, request), text), text
 
 
 def _replace(rng: Random) -> tuple[str, str]:
     if rng.random() < 0.3:
         text = _write(_text(rng, 1, 5))
-        candidates = [w for w in text.replace(".", "").replace(",", "").split() if w.islower() and len(w) > 4]
+        candidates = [
+            w for w in text.replace(".", "").replace(",", "").split() if w.islower() and len(w) > 4
+        ]
         old = rng.choice(candidates or ["the"])
         new = rng.choice([words.thing(rng), words.colour(rng), words.pseudo_word(rng)])
     else:
@@ -129,18 +144,26 @@ def _swap_word(text: str, old: str, new: str) -> str:
 
 
 def _items(rng: Random, least: int, most: int) -> list[str]:
-    pool = rng.choice([words.OBJECTS, words.FOODS, words.ANIMALS, words.CITIES, words.FIRST_NAMES, words.COLOURS])
+    pool = rng.choice(
+        [words.OBJECTS, words.FOODS, words.ANIMALS, words.CITIES, words.FIRST_NAMES, words.COLOURS]
+    )
     return words.distinct(rng, pool, rng.randint(least, most))
 
 
 def _list_text(rng: Random, items: list[str]) -> str:
-    return rng.choice([", ".join(items), ", ".join(items), words.joined(items)]) + rng.choice(["", "", "."])
+    return rng.choice([", ".join(items), ", ".join(items), words.joined(items)]) + rng.choice(
+        ["", "", "."]
+    )
 
 
 def _numbered(rng: Random) -> tuple[str, str]:
     items = _items(rng, 3, 9)
     bullets = rng.random() < 0.35
-    kind = "[bulleted list|bullet list|list with bullets|bullet point list]" if bullets else "[numbered list|numbered list|list with numbers]"
+    kind = (
+        "[bulleted list|bullet list|list with bullets|bullet point list]"
+        if bullets
+        else "[numbered list|numbered list|list with numbers]"
+    )
     request = rng.choice(
         [
             f"[Make|Write|Create|Give me] a {kind} [of|from|with] [these items|these words|these|the following|the items]",
@@ -153,7 +176,9 @@ def _numbered(rng: Random) -> tuple[str, str]:
 
 def _one_per_line(rng: Random) -> tuple[str, str]:
     items = _items(rng, 3, 10)
-    request = "[Put|Write|List|Print|Show] [these words|these items|each of these|the following words] "
+    request = (
+        "[Put|Write|List|Print|Show] [these words|these items|each of these|the following words] "
+    )
     request += "[one per line|one on each line|on separate lines|each on its own line]"
     return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(items)
 
@@ -168,12 +193,15 @@ def _names(rng: Random) -> tuple[str, str]:
         facts = _text(rng, 2, 5)
     request = rng.choice(
         [
-            "[List|Write|Give me|Find|Extract|Name] [the names|all names|all the names|every name|the people] [in|from|in] " + THIS,
+            "[List|Write|Give me|Find|Extract|Name] [the names|all names|all the names|every name|the people] [in|from|in] "
+            + THIS,
             "[Who is named|Which people are named|Who is mentioned] in " + THIS + "?",
             "[Which names|What names] are in " + THIS + "?",
         ]
     )
-    return _about(rng, words.spin(rng, request), _write(facts)), ", ".join(_distinct_of(facts, "names"))
+    return _about(rng, words.spin(rng, request), _write(facts)), ", ".join(
+        _distinct_of(facts, "names")
+    )
 
 
 def _about(rng: Random, request: str, text: str) -> str:
@@ -192,7 +220,9 @@ def _cities(rng: Random) -> tuple[str, str]:
         request = "[[What|Which] city is [mentioned|named] in {this}?|[Find|Extract|Give me|Name] the city in {this}]"
     else:
         request = "[[What|Which] cities are [mentioned|named] in {this}?|[Find|Extract|List|Name] [all|all the|the] cities in {this}]"
-    request = words.spin(rng, request.replace("{this}", "[this text|the text|this sentence|the text below]"))
+    request = words.spin(
+        rng, request.replace("{this}", "[this text|the text|this sentence|the text below]")
+    )
     if len(facts) > 1:
         request = request.replace("this sentence", "this text")
     return _about(rng, request, _write(facts)), ", ".join(cities)
@@ -206,7 +236,11 @@ def _detail(rng: Random) -> tuple[str, str]:
         f"{rng.randint(1, 28)} {rng.choice(words.MONTHS)} {rng.randint(1990, 2030)}",
         f"{rng.randint(2000, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
     ])  # fmt: skip
-    phone = f"555-{rng.randint(0, 9999):04}" if rng.random() < 0.5 else f"0{rng.randint(10, 99)} {rng.randint(100, 999)} {rng.randint(1000, 9999)}"
+    phone = (
+        f"555-{rng.randint(0, 9999):04}"
+        if rng.random() < 0.5
+        else f"0{rng.randint(10, 99)} {rng.randint(100, 999)} {rng.randint(1000, 9999)}"
+    )
     price = f"${rng.randint(1, 300)}.{rng.randint(0, 99):02}"
     what, value, carriers = rng.choice([
         ("email address", email, ["Write to {v} for help", "You can reach {p} at {v}", "The email of {p} is {v}", "Send the {t} list to {v}"]),
@@ -232,7 +266,9 @@ def _quote(rng: Random) -> tuple[str, str]:
     index = rng.randrange(min(len(facts), 5))
     ordinal = "last" if rng.random() < 0.2 else ordinals[index]
     answer = facts[-1] if ordinal == "last" else facts[index]
-    request = "[Quote|Copy|Repeat|Write|Give me|Find|Show] [only|] the {o} sentence [of|from|in] " + THIS
+    request = (
+        "[Quote|Copy|Repeat|Write|Give me|Find|Show] [only|] the {o} sentence [of|from|in] " + THIS
+    )
     if rng.random() < 0.2:
         request = "[What|Which] is the {o} sentence [of|in] " + THIS + "?"
     return _about(rng, words.spin(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
@@ -241,7 +277,11 @@ def _quote(rng: Random) -> tuple[str, str]:
 def _capitals(rng: Random) -> tuple[str, str]:
     items = [w.lower() for w in _items(rng, 1, 4)]
     lower = rng.random() < 0.25
-    kind = "[lower case|small letters|lower case letters]" if lower else "[capital letters|upper case|capitals|all caps|uppercase]"
+    kind = (
+        "[lower case|small letters|lower case letters]"
+        if lower
+        else "[capital letters|upper case|capitals|all caps|uppercase]"
+    )
     request = f"[Write|Rewrite|Put|Say] [this|these words|the following|the words] in {kind}"
     if len(items) == 1:
         request = request.replace("these words|", "this word|").replace("the words", "the word")
@@ -257,7 +297,10 @@ def _full_stop(rng: Random) -> tuple[str, str]:
 
 
 def _quoted_word(rng: Random) -> tuple[str, str]:
-    items = [words.pseudo_word(rng) if rng.random() < 0.5 else words.thing(rng) for _ in range(rng.randint(1, 4))]
+    items = [
+        words.pseudo_word(rng) if rng.random() < 0.5 else words.thing(rng)
+        for _ in range(rng.randint(1, 4))
+    ]
     text, count = " ".join(items), rng.randint(2, 6)
     request = f'[Write|Repeat|Say|Print] ["{text}"|the words "{text}"|{text}] {count} times'
     if len(items) == 1:
@@ -270,4 +313,6 @@ def _reorder(rng: Random) -> tuple[str, str]:
     request = "[Write|List|Put|Give me] [these words|these items|this list|the items] in [reverse|reversed|backward] order"
     if rng.random() < 0.3:
         request = "[Reverse|Turn around] [|the order of] [these words|this list|these items]"
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), ", ".join(reversed(items))
+    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), ", ".join(
+        reversed(items)
+    )

@@ -95,8 +95,27 @@ UNITS = (("meters", "centimeters", 100), ("kilometers", "meters", 1000), ("hours
          ("feet", "inches", 12), ("years", "months", 12), ("kilograms", "grams", 1000))  # fmt: skip
 INPUTS: dict[str, list[Any]] = {
     "number": [0, 1, 2, 3, 5, 6, 7, 12, 20, 35, 60, 97, -1, -4, -30],
-    "text": ["", "hello", "level", "Banana Bread", "a", "moon tea", "xylophone zebra", "trees", "abcdefghijklmnopqrstuvwxyz" * 5],
-    "numbers": [[3, 1, 2], [7], [10, -4, 25, 8, 8], [5, 6, 12, 33, 9, 2], [40, 99, 70], [9, 4, 1, 50], [61, 20, 84], list(range(110))],
+    "text": [
+        "",
+        "hello",
+        "level",
+        "Banana Bread",
+        "a",
+        "moon tea",
+        "xylophone zebra",
+        "trees",
+        "abcdefghijklmnopqrstuvwxyz" * 5,
+    ],
+    "numbers": [
+        [3, 1, 2],
+        [7],
+        [10, -4, 25, 8, 8],
+        [5, 6, 12, 33, 9, 2],
+        [40, 99, 70],
+        [9, 4, 1, 50],
+        [61, 20, 84],
+        list(range(110)),
+    ],
     "words": [["red", "blue"], ["one"], ["x", "y", "z"]],
     "count": [1, 2, 3, 5, 6],
 }
@@ -113,7 +132,9 @@ MAX_SIZE = 100_000
 
 def sample(rng: Random) -> Example:
     """Draw a task, its constants, a name and a way to ask for it."""
-    default, arguments, phrases, body = rng.choices(TASKS, weights=[1 + 0.4 * task[3].count("\n") for task in TASKS])[0]
+    default, arguments, phrases, body = rng.choices(
+        TASKS, weights=[1 + 0.4 * task[3].count("\n") for task in TASKS]
+    )[0]
     parts = _constants(rng)
     phrase = rng.choice(phrases).format(**parts)
     default = default.format(**parts)
@@ -167,7 +188,11 @@ def _constants(rng: Random) -> dict[str, Any]:
 
 def _own_name(rng: Random, default: str) -> str:
     verbs = "compute calc do make run get find apply my check solve".split()
-    made_up = [words.pseudo_word(rng), f"{rng.choice(verbs)}_{words.pseudo_word(rng)}", f"f{rng.randint(1, 99)}"]
+    made_up = [
+        words.pseudo_word(rng),
+        f"{rng.choice(verbs)}_{words.pseudo_word(rng)}",
+        f"f{rng.randint(1, 99)}",
+    ]
     return rng.choice([default, default, f"{rng.choice(verbs)}_{default}", "f", *made_up])
 
 
@@ -190,7 +215,9 @@ def _inputs(kinds: list[str]) -> list[list[Any]]:
     if len(kinds) == 2:
         return [[2, 3], [10, 4], [-1, 7], [5, 5], [0, 9]]
     # Numbers around 100 tell the constants of limits apart.
-    return [[value] for value in INPUTS[kinds[0]]] + ([[i] for i in range(200)] if kinds == ["number"] else [])
+    return [[value] for value in INPUTS[kinds[0]]] + (
+        [[i] for i in range(200)] if kinds == ["number"] else []
+    )
 
 
 def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
@@ -200,7 +227,9 @@ def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
     )
     called = f"[named|called|with the name] {function}" if function else ""
     takes = f"takes {words.joined(names)} and" if names else ""
-    opener = "[Write|Create|Make|Give me|Define] a [|Python|Python|small Python|simple Python] function"
+    opener = (
+        "[Write|Create|Make|Give me|Define] a [|Python|Python|small Python|simple Python] function"
+    )
     imperative = _imperative(task)
     form = rng.choice(
         [
@@ -230,7 +259,9 @@ def _imperative(task: str) -> str:
     if head.startswith("["):
         head = "check" if "checks" in head else "return"
         return f"{head} {rest}"
-    return f"{'multiply' if head == 'multiplies' else head[:-1]} {rest}".replace("and adds", "and add")
+    return f"{'multiply' if head == 'multiplies' else head[:-1]} {rest}".replace(
+        "and adds", "and add"
+    )
 
 
 def _is_safe(tree: ast.Module, function: str) -> bool:
@@ -260,9 +291,11 @@ def _is_safe(tree: ast.Module, function: str) -> bool:
 
 def _run(code: str, function: str, inputs: list[list[Any]]) -> list[Any]:
     """Return the results for each input, under restricted builtins, a step limit and a size limit."""
-    builtins = {n: getattr(__import__("builtins"), n) for n in ALLOWED_CALLS} | {"range": _short_range}
+    builtins = {n: getattr(__import__("builtins"), n) for n in ALLOWED_CALLS} | {
+        "range": _short_range
+    }
     scope: dict[str, Any] = {"__builtins__": builtins}
-    exec(code, scope)  # noqa: S102
+    exec(code, scope)
     call: Callable[..., Any] = scope[function]
     results = []
     before = sys.gettrace()

@@ -227,7 +227,9 @@ def _told(rng: Random) -> tuple[str, Record]:
             .replace("{av}", words.a(_say(value)))
             .replace("{v}", _say(value))
         )
-    noun = f"{words.a(kind)} {words.spin(rng, naming)}".replace("{v}", _say(next(iter(record.values()))))
+    noun = f"{words.a(kind)} {words.spin(rng, naming)}".replace(
+        "{v}", _say(next(iter(record.values())))
+    )
     link = "who" if kind == "person" else rng.choice(["that", "which"])
     if rng.random() < 0.6:
         request = f"{words.spin(rng, OPENERS)} {rng.choice(['for', 'for', 'about', 'describing'])} {noun} {link} "
@@ -266,7 +268,14 @@ def _state(rng: Random, record: Record, noun: str) -> str:
         what = rng.choice([f" for {noun}", ""])
         return words.ask_about(rng, words.spin(rng, OPENERS) + what, listing)
     if roll < 0.93:
-        bare = ["JSON", "json", "As JSON", f"JSON for {noun}", f"json for {noun}", f"JSON of {noun}"]
+        bare = [
+            "JSON",
+            "json",
+            "As JSON",
+            f"JSON for {noun}",
+            f"json for {noun}",
+            f"JSON of {noun}",
+        ]
         return f"{rng.choice(bare)}: {listing}"
     keys = words.joined(list(record))
     values = words.joined([_say(value) for value in record.values() if not isinstance(value, list)])

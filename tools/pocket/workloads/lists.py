@@ -79,7 +79,9 @@ def sample(rng: Random) -> Example:
     numbered = rng.random() < 0.25
     if numbered:
         question = ask.endswith("?")
-        ask = ask.rstrip("?") + rng.choice((" as a numbered list", ", numbered", " in a numbered list"))
+        ask = ask.rstrip("?") + rng.choice(
+            (" as a numbered list", ", numbered", " in a numbered list")
+        )
         ask += "?" if question else ""
     if not ask.endswith("?"):
         ask += rng.choice((".", ".", "", "!"))
@@ -96,7 +98,8 @@ def grade(example: Example, text: str) -> dict[str, bool]:
     mark = r"\d+\. \S" if example.spec["numbered"] else r"- \S"
     items = [re.sub(r"^(\d+\.|-) ", "", line) for line in lines]
     return {
-        "count": len(lines) == example.spec["count"] and all(re.match(mark, line) for line in lines),
+        "count": len(lines) == example.spec["count"]
+        and all(re.match(mark, line) for line in lines),
         "distinct": len(set(items)) == len(items),
     }
 

@@ -116,7 +116,9 @@ def sample(rng: Random) -> Example:
     shown_trait = rng.random() < 0.3
     described = f"{trait} {hero}" if shown_trait else hero
     place = rng.choice(PLACES)
-    extra = f" named {name}" if named and rng.random() < 0.7 else (f" called {name}" if named else "")
+    extra = (
+        f" named {name}" if named and rng.random() < 0.7 else (f" called {name}" if named else "")
+    )
     if rng.random() < 0.2:
         extra += f" near {place}"
     prompt = rng.choice(ASKS).format(

@@ -1,0 +1,86 @@
+"""The rules of a lesson's shape: how it opens and closes, and how long its cells may be."""
+
+import re
+import statistics
+from collections.abc import Iterator
+
+from nbformat import NotebookNode
+
+from tools.built_lesson import Lesson, Rule, first_line, tags
+
+MAX_CODE_LINES = 25
+MAX_MEDIAN_LINES = 7
+MAX_WORDS = 80
+OPENING = ("Goal", "Minutes", "Prerequisites")
+TAKEAWAYS, EXERCISES, SOURCES = "Takeaways", "Exercises", "Sources"
+
+
+def has_short_cells(lesson: Lesson) -> Iterator[str]:
+    """More text than code, both in small pieces."""
+    code = [cell for cell in lesson.code if "setup" not in tags(cell)]
+    if len(lesson.markdown) < len(code):
+        yield f"has {len(code)} code cells, but {len(lesson.markdown)} markdown cells"
+    lines = [_code_lines(cell) for cell in lesson.code]
+    for cell, count in zip(lesson.code, lines, strict=True):
+        if count > MAX_CODE_LINES:
+            yield f"{first_line(cell)} has {count} lines, {MAX_CODE_LINES} are allowed"
+    median = statistics.median(lines or [0])
+    if median > MAX_MEDIAN_LINES:
+        yield f"has a median of {median} lines of code per cell, {MAX_MEDIAN_LINES} are allowed"
+    for cell in lesson.markdown:
+        if (count := len(_words(cell.source))) > MAX_WORDS:
+            yield f"{first_line(cell)} has {count} words, {MAX_WORDS} are allowed"
+
+
+def opens_with_goal(lesson: Lesson) -> Iterator[str]:
+    """The title's cell says what for, how long and what to know before."""
+    opening = lesson.markdown[0].source if lesson.markdown else ""
+    for word in OPENING:
+        if f"**{word}**:" not in opening:
+            yield f"the title's cell does not say **{word}**:"
+    if not re.search(r"\*\*Minutes\*\*: \d+", opening):
+        yield "minutes are not a number"
+
+
+def closes_with_takeaways_exercises_sources(lesson: Lesson) -> Iterator[str]:
+    """Three takeaways, two or three exercises with hint and check, then the sources."""
+    names = [text for level, text in lesson.headings if level == 2]
+    if names[-3:] != [TAKEAWAYS, EXERCISES, SOURCES]:
+        yield f"ends with {names[-3:]}, need {[TAKEAWAYS, EXERCISES, SOURCES]}"
+        return
+    takeaways = re.findall(r"^\d\. ", _section(lesson, TAKEAWAYS, EXERCISES), re.MULTILINE)
+    if takeaways != ["1. ", "2. ", "3. "]:
+        yield f"has takeaways {takeaways}, need three"
+    exercises = re.split(r"^(?=\*\*\d\.\*\*)", _section(lesson, EXERCISES, SOURCES), flags=re.M)[1:]
+    if len(exercises) not in (2, 3):
+        yield f"has {len(exercises)} exercises, need two or three"
+    for number, text in enumerate(exercises, start=1):
+        if not re.search(r"<details>\s*<summary>Hint", text):
+            yield f"exercise {number} has no hidden hint"
+        if not re.search(r"^checks\.\w+\(", text, re.MULTILINE):
+            yield f"exercise {number} has no check"
+    if not re.search(r"^- ", _section(lesson, SOURCES, None), re.MULTILINE):
+        yield "names no source"
+
+
+LESSON_RULES: tuple[Rule, ...] = (
+    has_short_cells,
+    opens_with_goal,
+    closes_with_takeaways_exercises_sources,
+)
+
+
+def _code_lines(cell: NotebookNode) -> int:
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def _words(markdown: str) -> list[str]:
+    visible = re.sub(r"<[^>]*>|\]\([^)]*\)", " ", markdown)
+    return [word for word in visible.split() if re.search(r"\w", word)]
+
+
+def _section(lesson: Lesson, heading: str, end: str | None) -> str:
+    cells = lesson.notebook.cells
+    text = "\n\n".join(cell.source for cell in cells)
+    after = text.split(f"\n## {heading}\n", 1)[-1] if f"\n## {heading}\n" in text else text
+    return after if end is None else after.split(f"\n## {end}\n", 1)[0]
