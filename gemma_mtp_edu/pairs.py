@@ -144,9 +144,10 @@ def load_pair(
     chosen_dtype = _dtype(dtype, chosen_device, small=name == registry.POCKET)
     check_pair(_config(target_source), _config(drafter_source))
     with _quiet_progress(name == registry.POCKET):
-        models = [_load(s, chosen_device, chosen_dtype) for s in (target_source, drafter_source)]
+        target_model = _load(target_source, chosen_device, chosen_dtype)
+        drafter_model = _load(drafter_source, chosen_device, chosen_dtype)
         processor = _from_hub(AutoProcessor.from_pretrained, target_source)
-    return ModelPair(*models, processor=processor, name=name)
+    return ModelPair(target_model, drafter_model, processor=processor, name=name)
 
 
 def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:

@@ -198,12 +198,14 @@ class GenerationTrace:
         return html_view(self)
 
 
+def _round(record: dict[str, Any]) -> RoundTrace:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+    return RoundTrace(**values)
+
+
 def _fields(record: dict[str, Any]) -> dict[str, Any]:
     """Turn JSON's lists and string keys back into tuples, records and integer keys."""
-    rounds = tuple(
-        RoundTrace(**{k: tuple(v) if isinstance(v, list) else v for k, v in r.items()})
-        for r in record["rounds"]
-    )
+    rounds = tuple(_round(r) for r in record["rounds"])
     return {
         "prompt_ids": tuple(record["prompt_ids"]),
         "token_ids": tuple(record["token_ids"]),

@@ -1,3 +1,8 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/02_load_a_pair.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2F02_load_a_pair.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/02_load_a_pair.ipynb)
+
 # %% [markdown]
 # # 02 Load a pair: what the two models are
 #
@@ -10,7 +15,29 @@
 # ## Setup
 
 # %% tags=["setup"]
-# SETUP
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
 
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
