@@ -72,7 +72,8 @@ def find(name: str) -> PairInfo | None:
     """Return the registered pair whose short name or target id is `name`, ignoring case."""
     wanted = name.casefold()
     for info in PAIRS.values():
-        if wanted in (info.name.casefold(), info.target_id.casefold()):
+        # The bundled pair has no hub id: an empty name must not find it.
+        if wanted and wanted in (info.name.casefold(), info.target_id.casefold()):
             return info
     return None
 
