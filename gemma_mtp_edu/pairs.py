@@ -249,6 +249,12 @@ def _load(source: str, device: torch.device, dtype: torch.dtype) -> Any:
 
 def _from_hub(load: Any, source: str, **kwargs: Any) -> Any:
     """Call a `from_pretrained`, and say what to do where the files cannot be had."""
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise PairNotFoundError(
+            f"cannot load {source}: no config.json in it. A model folder needs config.json, "
+            "safetensors weights and, for a target, tokenizer files"
+        )
     try:
         return load(source, **kwargs)
     except OSError as error:
