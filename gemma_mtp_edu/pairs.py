@@ -192,8 +192,8 @@ def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
         return dtype
     if dtype == "auto":
         return torch.float32 if small else choose_dtype(device)
-    found = getattr(torch, dtype, None)
-    if not isinstance(found, torch.dtype):
+    found = {t: getattr(torch, t) for t in ("float32", "bfloat16", "float16")}.get(dtype)
+    if found is None:
         raise ValueError(
             f"got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch dtype"
         )

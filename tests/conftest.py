@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Only modules that state shapes: beartype cannot resolve what others import for type checkers
 # alone. The hook stays installed, because the package imports its modules on first use.
-# Not `pairs` and `reference`: they take what users give them, and say themselves what is wrong with it.
+# Not `pairs` and `reference`: they take what users give and say themselves what is wrong.
 _SHAPED = [
     f"gemma_mtp_edu.{path.stem}"
     for path in sorted((ROOT / "gemma_mtp_edu").glob("*.py"))
