@@ -247,23 +247,24 @@ def _load(source: str, device: torch.device, dtype: torch.dtype) -> Any:
     )
 
 
+_FOLDER_NEEDS = (
+    "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
+)
+
+
 def _from_hub(load: Any, source: str, **kwargs: Any) -> Any:
     """Call a `from_pretrained`, and say what to do where the files cannot be had."""
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise PairNotFoundError(
-            f"cannot load {source}: no config.json in it. A model folder needs config.json, "
-            "safetensors weights and, for a target, tokenizer files"
-        )
+        raise PairNotFoundError(f"cannot load {source}: no config.json in it. {_FOLDER_NEEDS}")
     try:
         return load(source, **kwargs)
     except OSError as error:
         near = registry.nearest(source)
         hint = f" Did you mean {near!r}?" if near and near != source else ""
-        if Path(source).exists():
+        if folder.exists():
             raise PairNotFoundError(
-                f"cannot load {source}: {_first_line(error)} A model folder needs config.json, "
-                "safetensors weights and, for a target, tokenizer files"
+                f"cannot load {source}: {_first_line(error)} {_FOLDER_NEEDS}"
             ) from error
         raise PairNotFoundError(
             f"cannot get {source!r}: it is not in the local cache, and the hub did not give it "

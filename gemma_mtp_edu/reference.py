@@ -19,6 +19,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu import registry
 from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.timing import wait_for
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason
 
 OnTokens = Callable[[tuple[int, ...]], None]
@@ -188,8 +189,7 @@ class _Recorder(BaseStreamer):
 
     def _now(self) -> float:
         # A GPU works ahead of Python; without waiting for it, all time would fall on the last call.
-        if self.pair.device.type == "cuda":
-            torch.cuda.synchronize(self.pair.device)
+        wait_for(self.pair.device)
         return time.perf_counter()
 
     def _target_starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:

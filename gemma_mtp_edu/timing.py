@@ -77,16 +77,16 @@ def time_target_passes(
 def _time_pass(pair: ModelPair, cache: DynamicCache, ids: Tensor, length: int) -> float:
     tokens = ids[:, -1:].expand(1, length)
     positions = torch.arange(ids.shape[1], ids.shape[1] + length, device=ids.device)[None]
-    _wait(pair.device)
+    wait_for(pair.device)
     start = time.perf_counter()
     pair.target(input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True)
-    _wait(pair.device)
+    wait_for(pair.device)
     seconds = time.perf_counter() - start
     cache.crop(-length)
     return seconds
 
 
-def _wait(device: torch.device) -> None:
+def wait_for(device: torch.device) -> None:
     """Wait for the GPU: its calls return before their work is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

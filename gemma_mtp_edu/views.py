@@ -97,7 +97,7 @@ def text_view(trace: GenerationTrace, *, ascii_only: bool = False, max_rounds: i
         ascii_only: Use ASCII symbols, for terminals that cannot show others.
         max_rounds: Rounds to list; the rest is counted in one line.
     """
-    roles = {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
+    roles = _roles(trace)
     lines = [
         f"  {_symbol(role, ascii_only)} {role}: {mark.meaning}"
         for role, mark in MARKS.items()
@@ -163,6 +163,11 @@ def show_figure(figure: "Figure", alt: str) -> None:
 _CELL = "padding:2px 8px;vertical-align:top;"
 
 
+def _roles(trace: GenerationTrace) -> set[Role]:
+    """Return the roles that occur, for the legends."""
+    return {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
+
+
 def _symbol(role: Role, ascii_only: bool) -> str:
     return MARKS[role].ascii_symbol if ascii_only else MARKS[role].symbol
 
@@ -187,7 +192,7 @@ def _html_token(token: ShownToken) -> str:
 
 
 def _html_legend(trace: GenerationTrace) -> str:
-    roles = {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
+    roles = _roles(trace)
     return "; ".join(
         f"{mark.symbol} <b>{role}</b>: {mark.meaning}"
         for role, mark in MARKS.items()

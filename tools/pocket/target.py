@@ -4,8 +4,6 @@ Depth, not width, makes a target expensive at this size, and depth is what slows
 model of ten layers is trained first, then each half of it is repeated three times and trained on.
 """
 
-import copy
-
 import torch
 from transformers import Gemma4ForCausalLM, Gemma4TextConfig, GenerationConfig
 
@@ -115,4 +113,3 @@ def set_generation_config(model: Gemma4ForCausalLM) -> None:
     model.generation_config = GenerationConfig(
         do_sample=False, eos_token_id=[1, 5], pad_token_id=0, bos_token_id=2
     )
-    model.config = copy.deepcopy(model.config)
