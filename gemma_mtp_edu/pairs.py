@@ -163,6 +163,14 @@ def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
     return target_source, drafter_source
 
 
+def eos_ids(target: Any) -> set[int]:
+    """Return the token ids that end a text, as the target's generation configuration says."""
+    eos = target.generation_config.eos_token_id
+    if eos is None:
+        return set()
+    return {eos} if isinstance(eos, int) else set(eos)
+
+
 def choose_device(device: str = "auto") -> torch.device:
     """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
     if device != "auto":

@@ -6,23 +6,25 @@ replaced.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import transformers
 from jaxtyping import Int
 from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu import registry
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, eos_ids
+from gemma_mtp_edu.recording import make_trace
+from gemma_mtp_edu.run import OnTokens
+from gemma_mtp_edu.sampling import check_sampling
+from gemma_mtp_edu.schedules import check_gamma
+from gemma_mtp_edu.stopping import check_max_new_tokens
 from gemma_mtp_edu.timing import wait_for
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason
-
-OnTokens = Callable[[tuple[int, ...]], None]
 
 
 def reference_generate(
@@ -67,7 +69,10 @@ def reference_generate(
         transformers 5.22.2, `GenerationMixin._assisted_decoding`.
     """
     ids = pair.encode(prompt)
-    _check_numbers(gamma, max_new_tokens, temperature)
+    if gamma is not None:
+        check_gamma(gamma)
+    check_max_new_tokens(max_new_tokens)
+    check_sampling(temperature, top_k, top_p)
     recorder = _Recorder(pair, prompt_length=ids.shape[1], on_tokens=on_tokens)
     arguments = _arguments(pair, assisted, max_new_tokens, temperature, top_k, top_p, stop_strings)
     with _drafts_per_round(pair, gamma), _seeded(pair, seed), recorder.listening():
@@ -78,44 +83,9 @@ def reference_generate(
             **arguments,
         )
     token_ids = tuple(output[0, ids.shape[1] :].tolist())
-    rounds = recorder.rounds()
-    return GenerationTrace(
-        prompt_ids=tuple(ids[0].tolist()),
-        token_ids=token_ids,
-        text=pair.decode(token_ids) if pair.processor is not None else "",
-        rounds=rounds,
-        stop_reason=_stop_reason(pair, token_ids, max_new_tokens),
-        vocabulary=token_texts(pair, {*token_ids, *(d for r in rounds for d in r.draft_ids)}),
-        provenance=provenance(pair, "generate, assisted" if assisted else "generate, plain"),
-    )
-
-
-def token_texts(pair: ModelPair, token_ids: set[int]) -> dict[int, str]:
-    """Return the text of each token id; empty where the pair has no processor."""
-    if pair.processor is None:
-        return {}
-    return {i: pair.decode([i], skip_special_tokens=False) for i in sorted(token_ids)}
-
-
-def provenance(pair: ModelPair, method: str) -> dict[str, str]:
-    """Return what made a trace: pair, method, dtype, device, versions."""
-    return {
-        "pair": pair.name,
-        "method": method,
-        "dtype": str(pair.target.dtype).removeprefix("torch."),
-        "device": pair.device.type,
-        "threads": str(torch.get_num_threads()),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
-
-
-def eos_ids(pair: ModelPair) -> set[int]:
-    """Return the token ids that end a text, as the target's generation configuration says."""
-    eos = pair.target.generation_config.eos_token_id
-    if eos is None:
-        return set()
-    return {eos} if isinstance(eos, int) else set(eos)
+    method = "generate, assisted" if assisted else "generate, plain"
+    stop_reason = _stop_reason(pair, token_ids, max_new_tokens)
+    return make_trace(pair, ids, token_ids, recorder.rounds(), stop_reason, method)
 
 
 @dataclass(slots=True)
@@ -254,15 +224,6 @@ def _judge(
     return n_accepted, next_id, "bonus" if n_accepted == len(drafts) else "correction"
 
 
-def _check_numbers(gamma: int | None, max_new_tokens: int, temperature: float) -> None:
-    if gamma is not None and (not isinstance(gamma, int) or gamma < 1):
-        raise ValueError(f"got gamma {gamma!r}, need a whole number of drafts, at least 1")
-    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
-        raise ValueError(f"got max_new_tokens {max_new_tokens!r}, need a whole number, at least 1")
-    if not 0.0 <= temperature < float("inf"):
-        raise ValueError(f"got temperature {temperature!r}, need 0 (greedy) or a positive number")
-
-
 def _arguments(
     pair: ModelPair,
     assisted: bool,
@@ -318,6 +279,6 @@ def _seeded(pair: ModelPair, seed: int | None) -> Iterator[None]:
 
 
 def _stop_reason(pair: ModelPair, token_ids: tuple[int, ...], max_new_tokens: int) -> StopReason:
-    if token_ids and token_ids[-1] in eos_ids(pair):
+    if token_ids and token_ids[-1] in eos_ids(pair.target):
         return "eos"
     return "length" if len(token_ids) >= max_new_tokens else "stop"

@@ -37,6 +37,9 @@ class RoundTrace:
             all accepted), "plain" (of a pass that had no drafts to verify) or "none".
         draft_probs: The drafter's probability of each draft; empty where not recorded.
         target_probs: The target's probability of each draft, in the same order.
+        overlaps: When sampling, per position that the target judged (the accepted ones and the
+            first rejected one) the sum over the vocabulary of min(p, q).
+        uniforms: When sampling, the number drawn at each of those positions.
         draft_seconds: Time in the drafter.
         verify_seconds: Time in the target.
         other_seconds: The rest of the round.
@@ -49,6 +52,8 @@ class RoundTrace:
     next_kind: NextKind
     draft_probs: tuple[float, ...] = ()
     target_probs: tuple[float, ...] = ()
+    overlaps: tuple[float, ...] = ()
+    uniforms: tuple[float, ...] = ()
     draft_seconds: float = 0.0
     verify_seconds: float = 0.0
     other_seconds: float = 0.0

@@ -8,22 +8,28 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Only modules that state shapes: beartype cannot resolve what others import for type checkers
 # alone. The hook stays installed, because the package imports its modules on first use.
-# Not `pairs` and `reference`: they take what users give and say themselves what is wrong.
+# Not `pairs`, `reference` and `decoding`: they take what users give and say themselves what is wrong.
 _SHAPED = [
     f"gemma_mtp_edu.{path.stem}"
     for path in sorted((ROOT / "gemma_mtp_edu").glob("*.py"))
-    if path.stem not in {"pairs", "reference"} and "jaxtyping" in path.read_text(encoding="utf-8")
+    if path.stem not in {"pairs", "reference", "decoding"} and "jaxtyping" in path.read_text(encoding="utf-8")
 ]
 install_import_hook(_SHAPED, "beartype.beartype")
 
-# The same examples everywhere, so that CI cannot fail by chance; no deadline on a busy machine.
-settings.register_profile("repeatable", derandomize=True, deadline=None)
+# The same examples everywhere, so that CI cannot fail by chance; no deadline on a busy machine. Not
+# `explain`: it traces every line of a model when an example fails.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
 settings.load_profile("repeatable")
 torch.set_num_threads(2)

@@ -1,0 +1,172 @@
+"""What both loops share: one generation's target, text and sampler, and who listens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import LogitsProcessorList
+
+from gemma_mtp_edu.drafters import Draft
+from gemma_mtp_edu.pairs import ModelPair, eos_ids
+from gemma_mtp_edu.recording import Recorder, draft_probabilities, make_trace
+from gemma_mtp_edu.sampling import (
+    NonFiniteLogitsError,
+    Sampler,
+    logits_processors,
+    seeded_generator,
+)
+from gemma_mtp_edu.stopping import Text, check_max_new_tokens, stop_criteria
+from gemma_mtp_edu.target import HandOver, Target, TargetOutput
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.verification import Verification, verify_greedy, verify_sampling
+
+OnTokens = Callable[[tuple[int, ...]], None]
+
+
+@runtime_checkable
+class Streamer(Protocol):
+    """What transformers' streamers can do."""
+
+    def put(self, value: Tensor) -> None:
+        """Take the prompt first, then new tokens."""
+        ...
+
+    def end(self) -> None:
+        """Know that the text is over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Options:
+    """How to write a text: the arguments that both generate functions share."""
+
+    max_new_tokens: int
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    repetition_penalty: float | None
+    logits_processor: LogitsProcessorList | None
+    stop_strings: list[str] | None
+    seed: int | None
+    on_tokens: OnTokens | None
+    streamer: Streamer | None
+
+    def sampler(self, device: torch.device) -> Sampler:
+        """Return how tokens are chosen.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
+        processors = logits_processors(
+            self.temperature,
+            self.top_k,
+            self.top_p,
+            self.repetition_penalty,
+            self.logits_processor or (),
+        )
+        draws = self.temperature > 0
+        return Sampler(processors, seeded_generator(device, self.seed) if draws else None)
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One generation."""
+
+    target: Target
+    text: Text
+    sampler: Sampler
+    recorder: Recorder
+    on_tokens: OnTokens | None = None
+    streamer: Streamer | None = None
+
+    def prefill(self) -> HandOver | None:
+        """Read the prompt, write the first token, and hand over what a drafter needs."""
+        if self.streamer is not None:
+            self.streamer.put(self.text.ids.cpu())
+        self.recorder.lap()
+        output = self.target.prefill(self.text.ids)
+        verdict, _ = self.judge(output, None)
+        verify_seconds = self.recorder.lap()
+        self.commit(None, verdict, None)
+        self.recorder.end_round(0.0, verify_seconds)
+        return self.target.hand_over(output, 0, 0)
+
+    def judge(
+        self, output: TargetOutput, draft: Draft | None
+    ) -> tuple[Verification, Float[Tensor, " gamma"]]:
+        """Apply the accept rule, greedy or lossless sampling.
+
+        Returns:
+            What is accepted, and the target's probability of each draft.
+
+        Raises:
+            NonFiniteLogitsError: The target gave NaN.
+        """
+        drafts = self.text.ids[:, :0] if draft is None else draft.ids
+        scores = self.sampler.processed(output.logits, self.text.ids, drafts)
+        best = scores.max(-1)
+        if best.values.isnan().any():
+            raise NonFiniteLogitsError(
+                f"the target's logits hold NaN after {self.text.n_new} tokens, so no token can be "
+                "chosen: with float16 load the pair in bfloat16 or float32, else check its weights"
+            )
+        if self.sampler.generator is None:
+            verdict = verify_greedy(best.indices, drafts[0])
+        else:
+            law = None if draft is None else draft.probs
+            verdict = verify_sampling(scores.softmax(-1), law, drafts[0], self.sampler.generator)
+        return verdict, draft_probabilities(scores, drafts)
+
+    def commit(
+        self, draft: Draft | None, verdict: Verification, target_probs: Tensor | None
+    ) -> None:
+        """Write the accepted drafts and the target's own token, and tell who listens."""
+        accepted = [] if draft is None else draft.ids[0, : verdict.n_accepted].tolist()
+        tokens = [*accepted, verdict.next_id]
+        prefix_length = self.text.ids.shape[1]
+        n_written = self.text.append(tokens)
+        self.recorder.add(prefix_length, draft, verdict, n_written, target_probs)
+        written = tuple(tokens[:n_written])
+        if self.on_tokens is not None:
+            self.on_tokens(written)
+        if self.streamer is not None:
+            self.streamer.put(torch.tensor(written))
+            if self.text.stop_reason is not None:
+                self.streamer.end()
+
+    def trace(self, pair: ModelPair, method: str) -> GenerationTrace:
+        """Return the trace of the finished run."""
+        assert self.text.stop_reason is not None
+        start = self.text.prompt_length
+        return make_trace(
+            pair,
+            self.text.ids[:, :start],
+            self.text.ids[0, start:].tolist(),
+            self.recorder.records(),
+            self.text.stop_reason,
+            method,
+        )
+
+
+def new_run(
+    pair: ModelPair, prompt: str | Int[Tensor, "1 seq"], options: Options, *, hands_over: bool
+) -> Run:
+    """Check what the caller gave and return a run that has not started.
+
+    Raises:
+        ValueError: The prompt or a number is out of range.
+    """
+    ids = pair.encode(prompt)
+    check_max_new_tokens(options.max_new_tokens)
+    criteria = stop_criteria(options.stop_strings, pair.tokenizer)
+    return Run(
+        Target(pair.target, hands_over=hands_over),
+        Text(ids, options.max_new_tokens, eos_ids(pair.target), criteria),
+        options.sampler(pair.device),
+        Recorder(pair.device),
+        options.on_tokens,
+        options.streamer,
+    )

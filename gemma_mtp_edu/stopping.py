@@ -1,0 +1,128 @@
+"""When a text ends: token by token, so that it ends inside a draft just where it should.
+
+The library asks its stopping criteria once per round, so a stop inside accepted drafts is found
+late or, where a later token hides it, not at all.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from transformers import (
+    EosTokenCriteria,
+    MaxLengthCriteria,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    StopStringCriteria,
+)
+
+from gemma_mtp_edu.trace import StopReason
+
+
+class Text:
+    """The prompt and what has been written after it.
+
+    Args:
+        prompt_ids: The prompt.
+        max_new_tokens: Tokens to write at most.
+        eos_ids: Tokens that end the text; they are kept.
+        criteria: More reasons to stop, asked after every token.
+
+    Attributes:
+        stop_reason: Why the text is over; None while it is not.
+    """
+
+    def __init__(
+        self,
+        prompt_ids: Int[Tensor, "1 seq"],
+        max_new_tokens: int,
+        eos_ids: Iterable[int],
+        criteria: Sequence[StoppingCriteria] = (),
+    ) -> None:
+        self.prompt_length = prompt_ids.shape[1]
+        self.eos_ids = frozenset(eos_ids)
+        self.criteria = StoppingCriteriaList(criteria)
+        # One buffer for the whole run: appending would copy the prompt in every round.
+        self._buffer = prompt_ids.new_zeros(1, self.prompt_length + max_new_tokens)
+        self._buffer[:, : self.prompt_length] = prompt_ids
+        self._length = self.prompt_length
+        self.stop_reason: StopReason | None = None
+
+    @property
+    def ids(self) -> Int[Tensor, "1 seq"]:
+        """Prompt and text."""
+        return self._buffer[:, : self._length]
+
+    @property
+    def newest(self) -> Int[Tensor, "1 1"]:
+        """The last token."""
+        return self.ids[:, -1:]
+
+    @property
+    def n_new(self) -> int:
+        """Tokens written so far."""
+        return self._length - self.prompt_length
+
+    @property
+    def remaining(self) -> int:
+        """Tokens that may still be written."""
+        return self._buffer.shape[1] - self._length
+
+    def append(self, tokens: Sequence[int]) -> int:
+        """Write tokens up to the first one that ends the text, and return how many were written."""
+        start = self._length
+        new = torch.tensor(tokens[: self.remaining], dtype=self._buffer.dtype)
+        self._buffer[0, start : start + len(new)] = new.to(self._buffer.device)
+        for token in new.tolist():
+            self._length += 1
+            self.stop_reason = self._reason(token)
+            if self.stop_reason is not None:
+                break
+        return self._length - start
+
+    def _reason(self, token: int) -> StopReason | None:
+        if token in self.eos_ids:
+            return "eos"
+        # Criteria know no scores here: transformers' own never look at them.
+        if self.criteria and bool(self.criteria(self.ids, None).all()):
+            return "stop"
+        return None if self.remaining else "length"
+
+
+def stop_criteria(stop_strings: Sequence[str] | None, tokenizer: Any) -> list[StoppingCriteria]:
+    """Return the criterion that ends a text at one of some strings.
+
+    Raises:
+        ValueError: There are strings but no tokenizer, or a string is empty.
+    """
+    if not stop_strings:
+        return []
+    if isinstance(stop_strings, str):
+        stop_strings = [stop_strings]
+    if tokenizer is None:
+        raise ValueError(
+            "stop_strings need a tokenizer, and this pair has none: give one as "
+            "ModelPair(..., processor=...)"
+        )
+    if not all(isinstance(text, str) and text for text in stop_strings):
+        raise ValueError(f"got stop_strings {stop_strings!r}, need texts that are not empty")
+    return [StopStringCriteria(tokenizer, list(stop_strings))]
+
+
+def without_known(criteria: Iterable[StoppingCriteria]) -> list[StoppingCriteria]:
+    """Return the criteria that `Text` does not apply anyway: neither length nor EOS."""
+    known = (MaxLengthCriteria, EosTokenCriteria)
+    return [criterion for criterion in criteria if not isinstance(criterion, known)]
+
+
+def check_max_new_tokens(max_new_tokens: Any) -> None:
+    """Raise unless it is a number of tokens.
+
+    Raises:
+        ValueError: It is not a whole number of at least 1.
+    """
+    whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
+    if not whole or max_new_tokens < 1:
+        raise ValueError(f"got max_new_tokens {max_new_tokens!r}, need a whole number, at least 1")

@@ -1,0 +1,140 @@
+"""Random tiny Gemma 4 models, for tests that need many shapes.
+
+Embeddings are not tied: a tied random model repeats one token for ever, and proves little.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from transformers import (
+    Gemma4AssistantConfig,
+    Gemma4AssistantForCausalLM,
+    Gemma4ForCausalLM,
+    Gemma4TextConfig,
+    GenerationConfig,
+)
+
+from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu.drafters import Draft, DraftContext, fixed_draft
+from gemma_mtp_edu.sampling import Sampler
+from gemma_mtp_edu.schedules import Schedule
+
+WINDOW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What varies between the pairs."""
+
+    vocab: int = 64
+    shared_layers: int = 2
+    centroids: int = 8  # 0: a dense head
+    experts: bool = False
+    softcap: float | None = None
+    per_layer_inputs: int = 0
+    seed: int = 0
+
+
+@cache
+def tiny_pair(shape: Shape = Shape(), dtype: torch.dtype = torch.float32) -> ModelPair:
+    """Return a pair with random weights, the same for the same shape."""
+    torch.manual_seed(shape.seed)
+    target = Gemma4ForCausalLM(_target_config(shape)).to(dtype)
+    with torch.no_grad():
+        # Wide logits, so that the text varies and no two tokens are nearly equal.
+        target.lm_head.weight.normal_(0, 0.5)
+    drafter = Gemma4AssistantForCausalLM(_drafter_config(shape, target)).to(dtype)
+    if drafter.masked_embedding is not None:
+        drafter.masked_embedding.token_ordering.copy_(torch.randperm(shape.vocab))
+    target.generation_config = GenerationConfig(pad_token_id=0, eos_token_id=None)
+    drafter.generation_config = GenerationConfig(
+        num_assistant_tokens=4, num_assistant_tokens_schedule="constant", is_assistant=True
+    )
+    return ModelPair(target, drafter, name="tiny")
+
+
+def _layers(shape: Shape, **more: Any) -> Gemma4TextConfig:
+    return Gemma4TextConfig(
+        **{
+            "vocab_size": shape.vocab,
+            "vocab_size_per_layer_input": shape.vocab,
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_attention_heads": 2,
+            "num_key_value_heads": 1,
+            "head_dim": 16,
+            "global_head_dim": 16,
+            "sliding_window": WINDOW,
+            "max_position_embeddings": 256,
+            "tie_word_embeddings": False,
+            "pad_token_id": 0,
+            "bos_token_id": 2,
+            "eos_token_id": 1,
+            **more,
+        }
+    )
+
+
+def _target_config(shape: Shape) -> Gemma4TextConfig:
+    kinds = ["sliding_attention", "full_attention"]
+    experts = {
+        "enable_moe_block": True,
+        "num_experts": 4,
+        "top_k_experts": 2,
+        "moe_intermediate_size": 16,
+    }
+    return _layers(
+        shape,
+        num_hidden_layers=4,
+        layer_types=kinds * 2,
+        num_kv_shared_layers=shape.shared_layers,
+        hidden_size_per_layer_input=shape.per_layer_inputs,
+        final_logit_softcapping=shape.softcap,
+        **(experts if shape.experts else {}),
+    )
+
+
+def _drafter_config(shape: Shape, target: Gemma4ForCausalLM) -> Gemma4AssistantConfig:
+    layers = _layers(
+        shape,
+        num_hidden_layers=2,
+        num_kv_shared_layers=2,
+        layer_types=["sliding_attention", "full_attention"],
+        hidden_size_per_layer_input=0,
+        vocab_size_per_layer_input=0,
+    )
+    return Gemma4AssistantConfig(
+        text_config=layers,
+        backbone_hidden_size=target.config.hidden_size,
+        use_ordered_embeddings=shape.centroids > 0,
+        num_centroids=shape.centroids or 1,
+        centroid_intermediate_top_k=max(1, shape.centroids // 2),
+    )
+
+
+def prompt_ids(length: int, vocab: int = 64, seed: int = 0) -> torch.Tensor:
+    """Return a random prompt `[1, length]`."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(3, vocab, (1, length), generator=generator)
+
+
+class KnowingDrafter:
+    """Drafts the known continuation, wrong with a given probability; so all outcomes occur."""
+
+    hands_over = False
+
+    def __init__(self, prompt_length: int, text: tuple[int, ...], right: float, vocab: int) -> None:
+        self.prompt_length, self.text, self.right, self.vocab = prompt_length, text, right, vocab
+        self.generator = torch.Generator().manual_seed(7)
+
+    def draft(
+        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+    ) -> Draft:
+        position = context.ids.shape[1] - self.prompt_length
+        known = list(self.text[position : position + gamma])
+        for index, token in enumerate(known):
+            if torch.rand((), generator=self.generator) > self.right:
+                known[index] = (token + 1) % self.vocab
+        return fixed_draft(known, context)
