@@ -25,10 +25,10 @@ from tools.pocket.workloads import (
 # Shares of examples, not of tokens; the workloads that must be exactly right get more.
 SHARES: dict[Workload, float] = {
     json_records: 0.15,
-    functions: 0.19,
-    arithmetic: 0.24,
+    functions: 0.18,
+    arithmetic: 0.23,
     extraction: 0.16,
-    answers: 0.11,
+    answers: 0.13,
     stories: 0.05,
     lists: 0.06,
     chat: 0.04,
