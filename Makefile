@@ -20,7 +20,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lab test lint type unit model doctest nbval notebooks buttons pocket clean
+.PHONY: help setup demo lab test lint type unit model doctest nbval notebooks buttons figures bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -71,8 +71,15 @@ notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_fir
 buttons: $(READY) ## rewrite all addresses; a fork: make buttons REPOSITORY=https://github.com/me/fork
 	@$(BIN)/python -m tools.buttons write $(if $(REPOSITORY),--repository "$$REPOSITORY")
 
+bench: $(READY) ## time plain and assisted decoding, ours and the library's; BENCH_ARGS="--quick"
+	@$(BIN)/python -m gemma_mtp_edu bench $(BENCH_ARGS)
+
+figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output and hardware table
+	@$(BIN)/python -m tools.figures
+
 pocket: $(READY) ## train the bundled pair from its seeds: hours, resumes where it was cut off
 	@$(BIN)/python -m tools.pocket.build
+	@$(BIN)/python -m tools.pocket.card
 
 clean: ## remove .venv and build
 	@rm -rf $(VENV) build

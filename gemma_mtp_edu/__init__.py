@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gemma_mtp_edu.decoding import autoregressive_generate as autoregressive_generate
+    from gemma_mtp_edu.decoding import speculative_generate as speculative_generate
     from gemma_mtp_edu.pairs import ModelPair as ModelPair
     from gemma_mtp_edu.pairs import load_pair as load_pair
     from gemma_mtp_edu.pairs import model_ids as model_ids
@@ -14,13 +16,25 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.plots import plot_pass_times as plot_pass_times
     from gemma_mtp_edu.plots import plot_rounds as plot_rounds
     from gemma_mtp_edu.reference import reference_generate as reference_generate
+    from gemma_mtp_edu.schedules import Confidence as Confidence
+    from gemma_mtp_edu.schedules import Constant as Constant
+    from gemma_mtp_edu.schedules import FromProfile as FromProfile
+    from gemma_mtp_edu.schedules import Heuristic as Heuristic
     from gemma_mtp_edu.trace import GenerationTrace as GenerationTrace
     from gemma_mtp_edu.trace import RoundTrace as RoundTrace
+    from gemma_mtp_edu.widgets import RoundViewer as RoundViewer
 
 __version__ = "0.1.0"
 
 # Imported on first use: `import gemma_mtp_edu` must not cost the seconds that torch takes to load.
 _HOMES = {
+    "Confidence": "schedules",
+    "Constant": "schedules",
+    "FromProfile": "schedules",
+    "Heuristic": "schedules",
+    "RoundViewer": "widgets",
+    "autoregressive_generate": "decoding",
+    "speculative_generate": "decoding",
     "GenerationTrace": "trace",
     "ModelPair": "pairs",
     "RoundTrace": "trace",

@@ -1,8 +1,9 @@
-"""The command line: `python -m gemma_mtp_edu demo`."""
+"""The command line: `python -m gemma_mtp_edu demo | bench`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from gemma_mtp_edu import __version__
 
@@ -11,13 +12,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
     args = _parser().parse_args(arguments)
     # torch takes seconds to load, so `--help` must not import it.
-    from gemma_mtp_edu import demo
+    from gemma_mtp_edu import bench, demo
     from gemma_mtp_edu.bundled import DamagedPairError
-    from gemma_mtp_edu.pairs import PairNotFoundError
+    from gemma_mtp_edu.pairs import PairNotFoundError, load_pair
     from gemma_mtp_edu.releases import UnsupportedReleaseError
 
     try:
-        demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
+        if args.command == "bench":
+            bench.run(load_pair(args.pair), bench.QUICK if args.quick else bench.Plan(), args.out)
+        else:
+            demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
     except (PairNotFoundError, DamagedPairError, UnsupportedReleaseError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -36,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--pair", default="pocket", help="pocket, E2B, a hub id or a folder")
     demo.add_argument("--gamma", type=int, help="drafts per round")
     demo.add_argument("--max-new-tokens", type=int, default=256, help="tokens to write at most")
+    measure = commands.add_parser("bench", help="time plain and assisted decoding side by side")
+    measure.add_argument("--pair", default="pocket", help="pocket, E2B, a hub id or a folder")
+    measure.add_argument("--quick", action="store_true", help="one prompt each, four drafts, once")
+    measure.add_argument("--out", type=Path, help="write all numbers to this JSON file")
     return parser
 
 

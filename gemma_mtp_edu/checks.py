@@ -8,12 +8,16 @@ import math
 from collections.abc import Callable
 
 from gemma_mtp_edu.compatibility import kv_layers
+from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.decoding_checks import emitted as emitted
+from gemma_mtp_edu.decoding_checks import greedy_loop as greedy_loop
+from gemma_mtp_edu.decoding_checks import greedy_round as greedy_round
+from gemma_mtp_edu.decoding_checks import residual as residual
+from gemma_mtp_edu.decoding_checks import surest_mistake as surest_mistake
+from gemma_mtp_edu.decoding_checks import tokens_of_rounds as tokens_of_rounds
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.reference import reference_generate
 from gemma_mtp_edu.trace import GenerationTrace
-
-NOT_TRIED = "Not answered yet: fill in the cell above, then run it again."
-RIGHT = "Right."
 
 
 def passes_needed(function: Callable[[int, int], int | None]) -> None:

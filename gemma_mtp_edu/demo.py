@@ -26,7 +26,7 @@ def run(prompt: str, pair_name: str, *, gamma: int | None, max_new_tokens: int) 
     pair = load_pair(pair_name)
     plain, assisted = compare(pair, prompt, gamma=gamma, max_new_tokens=max_new_tokens)
     ascii_only = not _can_print("✓★·")
-    print(f"prompt: {prompt}\n\n{assisted.text}\n", file=sys.stdout)
+    print(f"prompt: {prompt}\n\n{assisted.text}\n")
     print(text_view(assisted, ascii_only=ascii_only))
     print(report(plain, assisted))
 
@@ -74,13 +74,8 @@ def report(plain: GenerationTrace, assisted: GenerationTrace) -> str:
 @contextmanager
 def progress(label: str, total: int) -> Iterator[OnTokens]:
     """Show a progress bar of tokens on stderr once a run takes more than two seconds."""
-    bar = tqdm(total=total, desc=label, unit="token", delay=2, leave=False, file=sys.stderr)
-    with bar:
-        yield lambda tokens: _advance(bar, len(tokens))
-
-
-def _advance(bar: "tqdm[None]", count: int) -> None:
-    bar.update(count)
+    with tqdm(total=total, desc=label, unit="token", delay=2, leave=False) as bar:
+        yield lambda tokens: bar.update(len(tokens))
 
 
 def _can_print(text: str) -> bool:

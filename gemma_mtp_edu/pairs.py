@@ -81,6 +81,18 @@ class ModelPair:
             )
         return ids.to(self.device)
 
+    def encode_messages(self, messages: list[dict[str, str]]) -> Int[Tensor, "1 seq"]:
+        """Return the ids `[1, seq]` of a conversation that the model is to answer.
+
+        Args:
+            messages: Turns with "role" ("user" or "assistant") and "content"; a user's comes last.
+        """
+        text = self.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        ids: Tensor = self.processor(text=text, return_tensors="pt")["input_ids"]
+        return ids.to(self.device)
+
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids.
 
@@ -104,11 +116,7 @@ class ModelPair:
             raise ValueError(
                 "got an empty prompt, need at least one word: write a question or task"
             )
-        text = self.processor.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
-        )
-        ids: Tensor = self.processor(text=text, return_tensors="pt")["input_ids"]
-        return ids
+        return self.encode_messages([{"role": "user", "content": prompt}])
 
 
 def load_pair(

@@ -1,8 +1,10 @@
 """Figures of traces and measurements, each with a description made from the same data.
 
-Labels are ASCII, because matplotlib draws boxes for what its font lacks. Colours are the Okabe-Ito
-palette's, and each role also has its own hatch, so a grey print still tells them apart.
+Colours are the Okabe-Ito palette's. What a colour says, words or hatches say too, so that a grey
+print still tells it.
 """
+
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -10,105 +12,43 @@ from matplotlib.patches import Patch
 
 from gemma_mtp_edu.anatomy import LayerInfo, layers
 from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.round_figure import describe_rounds as describe_rounds
+from gemma_mtp_edu.round_figure import plot_rounds as plot_rounds
 from gemma_mtp_edu.timing import PassTimes
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.views import MARKS, Role, shown_tokens, summary
+from gemma_mtp_edu.views import visible
 
-HATCHES: dict[Role, str] = {
-    "accepted": "",
-    "rejected": "xxx",
-    "correction": "///",
-    "bonus": "...",
-    "prefill": "---",
-    "plain": "---",
-}
-
-# Where a layer's keys and values come from: edge colour and hatch.
+# Where a layer's keys and values come from: edge colour, hatch and words.
 KV_STYLES = {
-    "own": ("#0072B2", ""),
-    "handed over": ("#D55E00", "xx"),
-    "shared": ("#666666", "..."),
-    "target": ("#009E73", "///"),
+    "own": ("#0072B2", "", "makes its own"),
+    "handed over": ("#D55E00", "xx", "makes its own, handed over to the drafter"),
+    "shared": ("#666666", "...", "reads those of a lower layer"),
+    "target": ("#009E73", "///", "reads those that the target handed over"),
 }
-
-
-def plot_rounds(
-    trace: GenerationTrace, *, first: int = 0, count: int = 8, ax: Axes | None = None
-) -> Axes:
-    """Draw rounds as rows of token boxes: accepted, rejected, the target's own token.
-
-    Args:
-        trace: What to draw.
-        first: The first round to draw.
-        count: Rounds to draw at most.
-        ax: Where to draw; a new figure by default.
-
-    Raises:
-        ValueError: There is no such round.
-    """
-    rounds = trace.rounds[first : first + count]
-    if not rounds:
-        raise ValueError(f"got first={first} and count={count}, the trace has {len(trace.rounds)}")
-    rows = [shown_tokens(trace, record) for record in rounds]
-    widest = max(len(row) for row in rows)
-    if ax is None:
-        _, ax = plt.subplots(
-            figsize=(1.3 * widest + 1, 0.5 * len(rows) + 0.9), layout="constrained"
-        )
-    for y, row in enumerate(rows):
-        for x, token in enumerate(row):
-            mark = MARKS[token.role]
-            ax.barh(
-                y, 0.94, left=x, height=0.8, color="white", edgecolor=mark.color, linewidth=2,
-                hatch=HATCHES[token.role], alpha=0.9,
-            )  # fmt: skip
-            ax.text(
-                x + 0.47, y, f"{mark.ascii_symbol} {_short(token.text)}", ha="center", va="center",
-                family="monospace", fontsize=9, parse_math=False,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-            )  # fmt: skip
-    ax.set_yticks(range(len(rows)), [f"round {first + i}" for i in range(len(rows))])
-    ax.set_xticks([i + 0.47 for i in range(widest)], [str(i + 1) for i in range(widest)])
-    ax.set(xlabel="token of the round", ylim=(len(rows) - 0.5, -0.5))
-    ax.spines[["top", "right"]].set_visible(False)
-    roles = list(dict.fromkeys(token.role for row in rows for token in row))
-    ax.legend(
-        handles=[
-            Patch(
-                facecolor="white", edgecolor=MARKS[role].color, hatch=HATCHES[role],
-                label=f"{MARKS[role].ascii_symbol} {role}",
-            )
-            for role in roles
-        ],
-        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False,
-    )  # fmt: skip
-    return ax
-
-
-def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> str:
-    """Return in words what `plot_rounds` draws."""
-    sentences = []
-    for index, record in enumerate(trace.rounds[first : first + count], start=first):
-        tokens = ", ".join(f"{t.role} {t.text!r}" for t in shown_tokens(trace, record))
-        sentences.append(f"Round {index}: {tokens}.")
-    return f"Rounds of a generation with {summary(trace)}. " + " ".join(sentences)
 
 
 def plot_pass_times(times: PassTimes, *, ax: Axes | None = None) -> Axes:
-    """Draw the time of one target pass against its number of tokens, relative to one token.
+    """Draw the time of one target pass against its number of tokens, relative to the shortest.
 
-    The dashed line is what as many one-token passes would take.
+    The dashed line is what as many tokens would take in passes of the shortest kind.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    ax.plot(times.lengths, times.relative, "o-", color="#0072B2", label="one pass (measured)")
+    shortest = times.lengths[0]
     ax.plot(
-        times.lengths, [n / times.lengths[0] for n in times.lengths], "--", color="#D55E00",
-        label="that many passes of one token",
+        times.lengths, times.relative, "o-", color="#0072B2", label="all in one pass (measured)"
+    )
+    ax.plot(
+        times.lengths, [n / shortest for n in times.lengths], "--", color="#D55E00",
+        label="one by one" if shortest == 1 else f"in passes of {shortest}",
     )  # fmt: skip
+    for length, ratio in zip(times.lengths[1:], times.relative[1:], strict=True):
+        ax.annotate(
+            f"{ratio:.1f}", (length, ratio), xytext=(0, 6), textcoords="offset points",
+            ha="center", fontsize=9,
+        )  # fmt: skip
     ax.set(
-        xlabel="tokens in the pass", ylabel="time / time of the shortest pass",
-        xticks=times.lengths, ylim=(0, None),
+        xlabel="tokens", ylabel="times as long as the shortest pass", xticks=times.lengths,
+        ylim=(0, None),
     )  # fmt: skip
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
@@ -128,38 +68,34 @@ def describe_pass_times(times: PassTimes) -> str:
     )
 
 
-def _short(text: str, limit: int = 9) -> str:
-    """Return token text that fits its box and holds ASCII only."""
-    plain = text.replace("·", "_").replace("↵", "\\n").replace("⇥", "\\t")
-    plain = plain.encode("ascii", "backslashreplace").decode()
-    return plain if len(plain) <= limit else plain[: limit - 2] + ".."
-
-
 def plot_layers(pair: ModelPair, *, ax: Axes | None = None) -> Axes:
     """Draw both models layer by layer: attention type, and where keys and values come from."""
     rows = dict(zip(("target", "drafter"), layers(pair), strict=True))
+    longest = max(map(len, rows.values()))
     if ax is None:
-        width = max(6.0, 0.28 * max(map(len, rows.values())))
-        _, ax = plt.subplots(figsize=(width, 2.6), layout="constrained")
+        _, ax = plt.subplots(figsize=(max(6.0, 0.25 * longest), 3.2), layout="constrained")
     for y, row in enumerate(rows.values()):
         for layer in row:
-            color, hatch = KV_STYLES[layer.kv]
-            full = layer.attention == "full"
-            ax.barh(
-                y, 0.86, left=layer.index, height=0.8 if full else 0.45, color="white",
+            color, hatch, _ = KV_STYLES[layer.kv]
+            ax.bar(
+                layer.index, 0.8 if layer.attention == "full" else 0.45, width=0.8,
+                bottom=y - (0.4 if layer.attention == "full" else 0.225), color="white",
                 edgecolor=color, hatch=hatch, linewidth=1.5,
             )  # fmt: skip
-    ax.set_yticks(range(len(rows)), list(rows))
-    ax.set(xlabel="layer (tall: full attention, low: sliding window)", ylim=(1.6, -0.6))
+    ax.set_yticks(range(len(rows)), [f"{name}\n{len(row)} layers" for name, row in rows.items()])
+    ax.set(
+        xlabel="number of the layer (tall: full attention, low: sliding window)",
+        xticks=range(0, longest, 5), xlim=(-0.8, longest), ylim=(1.6, -0.6),
+    )  # fmt: skip
     ax.spines[["top", "right"]].set_visible(False)
     used = dict.fromkeys(layer.kv for row in rows.values() for layer in row)
+    handles = [
+        Patch(facecolor="white", edgecolor=color, hatch=hatch, label=words)
+        for color, hatch, words in map(KV_STYLES.__getitem__, used)
+    ]
     ax.legend(
-        handles=[
-            Patch(facecolor="white", edgecolor=color, hatch=hatch, label=f"KV: {kv}")
-            for kv, (color, hatch) in KV_STYLES.items()
-            if kv in used
-        ],
-        loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False,
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, frameon=False,
+        title="keys and values: the layer ...",
     )  # fmt: skip
     return ax
 
@@ -179,3 +115,41 @@ def describe_layers(pair: ModelPair) -> str:
 
 def _full(row: list[LayerInfo]) -> int:
     return sum(layer.attention == "full" for layer in row)
+
+
+def plot_laws(
+    names: Sequence[str], laws: Mapping[str, Sequence[float]], *, ax: Axes | None = None
+) -> Axes:
+    """Draw several laws over the same few tokens as bars side by side.
+
+    Args:
+        names: The tokens' texts.
+        laws: For each law its probabilities, in the order of `names`.
+        ax: Where to draw.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    width = 0.8 / len(laws)
+    styles = zip(
+        ("#0072B2", "#009E73", "#D55E00", "#CC79A7"), ("", "///", "...", "xx"), strict=True
+    )
+    for index, ((label, law), (color, hatch)) in enumerate(zip(laws.items(), styles, strict=False)):
+        places = [i + (index - (len(laws) - 1) / 2) * width for i in range(len(names))]
+        ax.bar(
+            places, law, width, label=label, color="white", edgecolor=color, hatch=hatch,
+            linewidth=1.5,
+        )  # fmt: skip
+    ax.set_xticks(range(len(names)), [visible(name) for name in names])
+    ax.set(xlabel="next token", ylabel="probability")
+    ax.legend(frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def describe_laws(names: Sequence[str], laws: Mapping[str, Sequence[float]]) -> str:
+    """Return in words what `plot_laws` draws."""
+    tokens = (
+        f"{visible(name)!r}: " + ", ".join(f"{label} {law[i]:.0%}" for label, law in laws.items())
+        for i, name in enumerate(names)
+    )
+    return "Bar chart of the probability of the next token. " + "; ".join(tokens) + "."

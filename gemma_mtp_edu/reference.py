@@ -75,7 +75,7 @@ def reference_generate(
     check_sampling(temperature, top_k, top_p)
     recorder = _Recorder(pair, prompt_length=ids.shape[1], on_tokens=on_tokens)
     arguments = _arguments(pair, assisted, max_new_tokens, temperature, top_k, top_p, stop_strings)
-    with _drafts_per_round(pair, gamma), _seeded(pair, seed), recorder.listening():
+    with drafts_per_round(pair, gamma), _seeded(pair, seed), recorder.listening():
         output = pair.target.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
@@ -245,7 +245,7 @@ def _arguments(
 
 
 @contextmanager
-def _drafts_per_round(pair: ModelPair, gamma: int | None) -> Iterator[None]:
+def drafts_per_round(pair: ModelPair, gamma: int | None) -> Iterator[None]:
     """Set the number of drafts where the library reads it, and put the old one back."""
     config = pair.drafter.generation_config
     before = config.num_assistant_tokens

@@ -19,6 +19,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from gemma_mtp_edu.verification import draw
+
 # These look at one row of logits and at no token before it, so all rows can go through at once.
 _ROW_BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
 
@@ -97,11 +99,6 @@ class Sampler:
             raise NonFiniteLogitsError("the drafter's logits hold NaN, nothing can be drawn")
         token_id = draw(probs, self.generator)[None, None]
         return Choice(token_id, probs[token_id[0, 0]], probs)
-
-
-def draw(probs: Float[Tensor, " vocab"], generator: torch.Generator) -> Int[Tensor, ""]:
-    """Return a token id drawn from `probs`."""
-    return torch.multinomial(probs, 1, generator=generator)[0]
 
 
 def logits_processors(

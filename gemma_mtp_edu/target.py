@@ -75,8 +75,11 @@ class Target:
         return length
 
     def prefill(self, ids: Int[Tensor, "1 seq"]) -> TargetOutput:
-        """Read the prompt; the logits are those after its last token."""
-        output = self._forward(ids, last_only=True)
+        """Read the prompt; the logits are those after its last token.
+
+        Tokens that a given cache holds already are not read again.
+        """
+        output = self._forward(ids[:, self.length :], last_only=True)
         # From here on sliding layers must keep what falls out of the window until `crop` says how
         # many tokens stay. During the prefill that would only hold the whole prompt in memory.
         self.cache.activate_past_recording()

@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gemma_mtp_edu.sampling import draw
-
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -95,6 +93,11 @@ def verify_sampling(
     )
 
 
+def draw(probs: Float[Tensor, " vocab"], generator: torch.Generator) -> Int[Tensor, ""]:
+    """Return a token id drawn from `probs`."""
+    return torch.multinomial(probs, 1, generator=generator)[0]
+
+
 def residual_distribution(
     target_probs: Float[Tensor, " vocab"], draft_probs: Float[Tensor, " vocab"]
 ) -> Float[Tensor, " vocab"]:
@@ -137,10 +140,9 @@ def emitted_distribution(
     Source: Leviathan et al. 2023, arXiv:2211.17192, appendix A.1.
     """
     kept = torch.minimum(target_probs, draft_probs)
-    rejected = 1 - kept.sum()
-    if rejected <= 0:
-        return kept
-    return kept + rejected * residual_distribution(target_probs, draft_probs)
+    if not (target_probs > draft_probs).any():
+        return kept  # equal laws: nothing is ever rejected
+    return kept + (1 - kept.sum()) * residual_distribution(target_probs, draft_probs)
 
 
 def one_hot(

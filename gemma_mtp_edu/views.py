@@ -15,7 +15,7 @@ from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Role = Literal["accepted", "rejected", "correction", "bonus", "prefill", "plain"]
+Role = Literal["draft", "accepted", "rejected", "correction", "bonus", "prefill", "plain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Mark:
 
 
 MARKS: dict[Role, Mark] = {
+    "draft": Mark("?", "?", "#666666", "dotted", "draft that is not judged yet"),
     "accepted": Mark("✓", "+", "#009E73", "solid", "draft that the target agreed with"),
     "rejected": Mark("✗", "x", "#D55E00", "dashed", "draft that was thrown away"),
     "correction": Mark(
@@ -51,17 +52,24 @@ class ShownToken:
     target_prob: float | None = None
 
 
-def shown_tokens(trace: GenerationTrace, record: RoundTrace) -> list[ShownToken]:
-    """Return a round's tokens: accepted drafts, rejected drafts, the target's own token."""
-    tokens = [
-        ShownToken(
-            visible(trace.token_text(draft)),
-            "accepted" if index < record.n_accepted else "rejected",
-            record.draft_probs[index] if index < len(record.draft_probs) else None,
-            record.target_probs[index] if index < len(record.target_probs) else None,
+def shown_tokens(
+    trace: GenerationTrace, record: RoundTrace, *, judged: bool = True
+) -> list[ShownToken]:
+    """Return a round's tokens: accepted drafts, rejected drafts, the target's own token.
+
+    With `judged=False` only what the drafter knows: the drafts and its probabilities.
+    """
+    tokens = []
+    for index, draft in enumerate(record.draft_ids):
+        own = record.draft_probs[index] if index < len(record.draft_probs) else None
+        target = record.target_probs[index] if index < len(record.target_probs) else None
+        role: Role = "accepted" if index < record.n_accepted else "rejected"
+        text = visible(trace.token_text(draft))
+        tokens.append(
+            ShownToken(text, role, own, target) if judged else ShownToken(text, "draft", own)
         )
-        for index, draft in enumerate(record.draft_ids)
-    ]
+    if not judged:
+        return tokens
     if record.next_id is not None and record.next_kind != "none":
         tokens.append(ShownToken(visible(trace.token_text(record.next_id)), record.next_kind))
     return tokens
@@ -173,10 +181,11 @@ def _symbol(role: Role, ascii_only: bool) -> str:
 
 
 def _html_tokens(trace: GenerationTrace, record: RoundTrace) -> str:
-    return " ".join(_html_token(token) for token in shown_tokens(trace, record))
+    return " ".join(html_token(token) for token in shown_tokens(trace, record))
 
 
-def _html_token(token: ShownToken) -> str:
+def html_token(token: ShownToken) -> str:
+    """Return one token as HTML: symbol, frame, and role and probabilities in words on focus."""
     mark = MARKS[token.role]
     label = f"{token.role}: {token.text}"
     if token.draft_prob is not None:

@@ -15,11 +15,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Only modules that state shapes: beartype cannot resolve what others import for type checkers
 # alone. The hook stays installed, because the package imports its modules on first use.
-# Not `pairs`, `reference` and `decoding`: they take what users give and say themselves what is wrong.
+# Not those that take what users give: they say themselves what is wrong.
+_CHECK_THEMSELVES = {"pairs", "reference", "decoding", "custom"}
 _SHAPED = [
     f"gemma_mtp_edu.{path.stem}"
     for path in sorted((ROOT / "gemma_mtp_edu").glob("*.py"))
-    if path.stem not in {"pairs", "reference", "decoding"} and "jaxtyping" in path.read_text(encoding="utf-8")
+    if path.stem not in _CHECK_THEMSELVES and "jaxtyping" in path.read_text(encoding="utf-8")
 ]
 install_import_hook(_SHAPED, "beartype.beartype")
 

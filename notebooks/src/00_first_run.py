@@ -54,7 +54,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 # %% [markdown]
 # ## Load the models
 #
-# These are the steps of Google's tutorial. A drafter is an ordinary checkpoint, loaded like any other.
+# These are the steps of Google's tutorial (its address is at the end). A drafter is an ordinary checkpoint,
+# loaded like any other.
 
 # %%
 import torch
@@ -77,7 +78,7 @@ assistant_model = AutoModelForCausalLM.from_pretrained(
 
 # %% [markdown]
 # The two models together are a pair. Building a `ModelPair` checks that they fit: one vocabulary, and
-# a drafter made for this target.
+# a drafter made for this target. Lesson 02 looks inside both.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu import ModelPair
@@ -100,12 +101,13 @@ print(input_text)
 # %% [markdown]
 # ## First without a drafter
 #
-# Google's tutorial starts with the drafter on. Then you cannot know what it changed. So first the
-# target alone: one pass of the model for every token.
+# Google's tutorial starts with the drafter on. Then you cannot know what it changed. So first the target
+# alone: one **pass** (a run of the whole model) for every token. `do_sample=False` is *greedy* decoding:
+# always the most probable token, nothing random.
 
 # %% tags=["nbval-check-output"]
 prompt_length = inputs["input_ids"].shape[1]
-plain = target_model.generate(**inputs, max_new_tokens=256, do_sample=False)
+plain = target_model.generate(**inputs, max_new_tokens=128, do_sample=False)
 print(processor.decode(plain[0][prompt_length:], skip_special_tokens=True))
 
 # %% [markdown]
@@ -114,53 +116,71 @@ print(processor.decode(plain[0][prompt_length:], skip_special_tokens=True))
 # %% [markdown]
 # ## Now with the drafter
 #
-# `assistant_model=` is all that enables MTP.
+# `assistant_model=` is all it takes to switch MTP on.
 
 # %% tags=["nbval-check-output"]
 outputs = target_model.generate(
-    **inputs, assistant_model=assistant_model, max_new_tokens=256, do_sample=False
+    **inputs, assistant_model=assistant_model, max_new_tokens=128, do_sample=False
 )
 response = processor.decode(outputs[0][prompt_length:], skip_special_tokens=True)
 print(response)
 
+# %% [markdown]
+# Compare every token, not only what you see:
+
 # %% tags=["nbval-check-output"]
 same = torch.equal(plain, outputs)
 print("identical token by token:", same)
-assert same or dtype != torch.float32  # in 16 bit a near tie may fall the other way: lesson 05
+assert same or dtype != torch.float32  # 16 bit rounds: a near tie may fall the other way
 
 # %% [markdown]
 # ## What happened inside
 #
 # `reference_generate` runs the very same `generate()` and listens. Each row below is one **round**: the
-# drafter proposes four tokens, the target verifies them in one pass. It keeps the drafts up to the first
-# wrong one and always adds **one token of its own**.
+# drafter proposes four tokens, and the target verifies them in one pass. It keeps the drafts up to the first
+# wrong one and always adds **one token of its own**. In the boxes, `·` is a space.
 
 # %%
 from gemma_mtp_edu import reference_generate
 
-assisted = reference_generate(pair, question, max_new_tokens=256)
+assisted = reference_generate(pair, question, max_new_tokens=128)
 assisted
 
 # %% [markdown]
-# The same as a picture, for the first rounds. A *correction* is the target's token in place of a
-# rejected draft; a *bonus* follows drafts that were all accepted.
+# Round 0 is the **prefill**: the target reads the prompt and gives the first token. `<turn|>` ends the
+# answer. `pocket` has learned this answer, so its drafts are mostly right. What if they are not?
+
+# %% [markdown]
+# ## When drafts are wrong
+#
+# A story could go on in many ways. Below, each round has two lanes: what the drafter proposed, and the one
+# token that the target added. A *correction* takes the place of the first rejected draft; a *bonus*
+# follows drafts that were all accepted. **Predict**: can a draft be kept that stands behind a rejected one?
 
 # %%
 from gemma_mtp_edu import plot_rounds
 from gemma_mtp_edu.plots import describe_rounds
 from gemma_mtp_edu.views import show_figure
 
-ax = plot_rounds(assisted, count=7)
-show_figure(ax.figure, alt=describe_rounds(assisted, count=7))
+story = reference_generate(
+    pair, "Write a short story about a fox who finds a drum.", max_new_tokens=64
+)
+ax = plot_rounds(story, count=5)
+show_figure(ax.figure, alt=describe_rounds(story, count=5))
+
+# %% [markdown]
+# No: all drafts behind a rejected one are thrown away, because they continue a text that is not written.
+# Still no round is empty, since the target adds its own token. So no target pass writes less than in plain
+# decoding.
 
 # %% [markdown]
 # ## What was saved
 #
-# The text is the same, so only the number of target passes counts. Each pass of the plain run wrote one
-# token.
+# Back to the question. The text is the same, so what counts is the number of target passes. Each pass of
+# the plain run wrote one token.
 
 # %% tags=["nbval-check-output"]
-alone = reference_generate(pair, question, assisted=False, max_new_tokens=256)
+alone = reference_generate(pair, question, assisted=False, max_new_tokens=128)
 assert alone.token_ids == assisted.token_ids or dtype != torch.float32
 print("target passes without drafter:", alone.target_passes)
 print("target passes with drafter:   ", assisted.target_passes)
@@ -182,12 +202,20 @@ print(f"ratio {alone.seconds / assisted.seconds:.2f}")
 # be fewer target passes? Will more drafts be wasted?
 
 # %% tags=["nbval-check-output"]
-for gamma in (2, 4, 15):
-    trace = reference_generate(pair, question, gamma=gamma, max_new_tokens=256)
+traces = {4: assisted}
+for gamma in (2, 15):
+    traces[gamma] = reference_generate(pair, question, gamma=gamma, max_new_tokens=128)
+for gamma, trace in sorted(traces.items()):
     wasted = trace.drafter_passes - trace.n_accepted
     print(f"{gamma:2} drafts: {trace.target_passes:3} target passes, {wasted:3} drafts wasted")
 
 # %% [markdown]
+# More drafts save target passes, but more of them may be wasted, and each costs a pass of the drafter. Which
+# number is best depends on the text and on your machine.
+
+# %% [markdown]
+# ## A schedule that does nothing
+#
 # In the tutorial you set the number on the drafter's `generation_config`, and a schedule with it.
 # `"heuristic"` should add 2 drafts after a round in which all were accepted, and take 1 away otherwise.
 
@@ -195,21 +223,16 @@ for gamma in (2, 4, 15):
 assistant_model.generation_config.num_assistant_tokens = 4
 assistant_model.generation_config.num_assistant_tokens_schedule = "heuristic"
 
-outputs = target_model.generate(
-    **inputs, assistant_model=assistant_model, max_new_tokens=256, do_sample=False
-)
-response = processor.decode(outputs[0][prompt_length:], skip_special_tokens=True)
-
 # %% [markdown]
-# Did the schedule do anything? The trace knows how many tokens each round drafted.
+# Does it? The trace knows how many tokens each round drafted.
 
 # %% tags=["nbval-check-output"]
-trace = reference_generate(pair, question, max_new_tokens=256)
+trace = reference_generate(pair, question, max_new_tokens=128)
 print([len(r.draft_ids) for r in trace.draft_rounds])
 
 # %% [markdown]
-# In transformers 5.20 to 5.22 the number never changes: the schedule is silently ignored for these
-# drafters (PR 48982 dropped it; 5.17 still had it). Lesson 09 builds schedules that work.
+# In transformers 5.20 to 5.22 the number never changes: the schedule is silently ignored for these drafters
+# (PR 48982 dropped it; 5.17 still had it). A later lesson builds schedules that work.
 
 # %%
 assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
@@ -217,8 +240,8 @@ assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 # %% [markdown]
 # ## Change this
 #
-# Type a prompt of your own. Structured text (JSON, code, counting) is easy to guess, a story is not:
-# compare their acceptance.
+# Type a prompt of your own. Structured text (JSON, code, counting) is easy to guess, a story is not: compare
+# the share of accepted drafts.
 
 # %% tags=["nbval-check-output"]
 my_prompt = (
@@ -226,7 +249,8 @@ my_prompt = (
 )
 mine = reference_generate(pair, my_prompt, max_new_tokens=128)
 print(mine.text)
-print(f"accepted: {mine.acceptance_rate:.0%}, tokens per round: {mine.tokens_per_round:.2f}")
+for name, trace in (("my prompt", mine), ("the story", story)):
+    print(f"{name}: {trace.acceptance_rate:.0%} accepted, {trace.tokens_per_round:.2f} per round")
 
 # %% [markdown]
 # ## Takeaways

@@ -7,7 +7,7 @@
 # # 01 Why decoding is slow
 #
 # **Goal**: measure that a pass over five tokens costs about what a pass over one does, and see why
-# that is the gap that speculative decoding lives in.
+# speculative decoding can win by that.
 #
 # **Minutes**: 15. **Prerequisites**: lesson 00.
 
@@ -42,19 +42,24 @@ lesson.setup()
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
+# %% [markdown]
+# The first passes of a program are slow: memory is allocated, code is loaded. So warm up before any timing.
+
 # %%
 from gemma_mtp_edu import load_pair, reference_generate
 
 pair = load_pair(PAIR)
+prompt = "Count from 1 to 12."
+warm_up = reference_generate(pair, prompt, max_new_tokens=8)
 
 # %% [markdown]
 # ## One token, one pass
 #
 # A language model writes **autoregressively**: each pass of the network yields one token, which is then
-# read by the next pass. There is no way to start the second pass before the first is over.
+# read by the next pass. There is no way to start the second pass before the first is over. First without
+# the drafter:
 
 # %% tags=["nbval-check-output"]
-prompt = "Count from 1 to 12."
 trace = reference_generate(pair, prompt, assisted=False, max_new_tokens=64)
 print(trace.text)
 print(len(trace.token_ids), "tokens,", trace.target_passes, "target passes")
@@ -75,8 +80,8 @@ later = statistics.median(r.verify_seconds for r in trace.draft_rounds)
 print(f"prefill: {1000 * prefill:.0f} ms, a later pass: {1000 * later:.0f} ms")
 
 # %% [markdown]
-# A dozen tokens or more were read in about the time that one takes. So a pass does not cost a fixed time
-# *per token*.
+# Each later pass reads one token. The prefill read all of the prompt, and it took nowhere near as many times
+# longer. So a pass does not cost a fixed time *per token*.
 
 # %% [markdown]
 # ## Predict
@@ -90,8 +95,9 @@ my_guess = {1: 1.0, 5: None, 9: None, 17: None}  # times as long as one token
 # %% [markdown]
 # ## Measure
 #
-# `time_target_passes` fills the cache with a prompt, then passes 1, 5, 9 and 17 tokens over it, again and
-# again in turns. The first pass of each kind only warms up; the median of the others counts.
+# `time_target_passes` lets the target read a prompt, which fills its cache. Then it times passes over 1, 5, 9
+# and 17 more tokens, again and again in turns. The first of each kind only warms up; the median of the
+# others counts.
 
 # %%
 from gemma_mtp_edu.timing import time_target_passes
@@ -103,7 +109,8 @@ for length, seconds, ratio in zip(times.lengths, times.seconds, times.relative, 
     print(f"{length:2} tokens: {1000 * seconds:6.1f} ms, {ratio:.2f} times one token")
 
 # %% [markdown]
-# Whatever your machine: five tokens in one pass are far cheaper than five passes.
+# How good were your guesses? Whatever your machine: five tokens in one pass are far cheaper than five
+# passes. In the picture, compare the solid line with the dashed one.
 
 # %% tags=["nbval-check-output"]
 cost_of_five = times.relative[1]
@@ -123,14 +130,14 @@ show_figure(ax.figure, alt=describe_pass_times(times))
 #
 # A pass must fetch **all weights** of the model, whether it works on one token or on five. On a GPU that
 # takes longer than the arithmetic, so the processor waits for memory. On a CPU with a model as small as
-# `pocket`, starting the many small operations of 30 layers takes most of the time. Both costs are paid
-# per pass, not per token.
+# `pocket` something else takes most of the time: starting the many small operations of 30 layers. Both
+# costs are paid per pass, not per token.
 
 # %% [markdown]
 # ## The floor
 #
-# Memory gives a lower bound for a pass: bytes of the weights over bytes per second. Take the 2.3 billion
-# effective parameters of E2B in bf16 (2 bytes each) and a T4 with 320 GB/s:
+# Memory gives a lower bound for the time of a pass: bytes of the weights divided by bytes per second. Take
+# the 2.3 billion effective parameters of E2B in 16 bit (2 bytes each) and a T4 GPU, which reads 320 GB/s:
 
 # %% tags=["nbval-check-output"]
 parameters, bytes_each, bandwidth = 2.3e9, 2, 320e9
@@ -142,10 +149,11 @@ print(f"at least {1000 * floor:.1f} ms per pass, so at most {1 / floor:.0f} toke
 # the weights smaller (quantisation), or **get more than one token out of a pass**.
 
 # %% [markdown]
-# ## The gap
+# ## Five for the price of one
 #
-# If somebody hands us four tokens that *might* come next, one pass over five tokens can check them all
-# and gives one more. When all four are right, we get five tokens for the price of about one pass.
+# Suppose somebody hands us four tokens that *might* come next. One pass over the newest token and these four
+# checks them all and gives one more. When all four are right, we get five tokens for about the price of
+# one.
 
 # %% tags=["nbval-check-output"]
 assisted = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
@@ -154,8 +162,8 @@ print("tokens per round:", [len(r.token_ids) for r in assisted.rounds])
 print(trace.target_passes, "passes became", assisted.target_passes)
 
 # %% [markdown]
-# The guesses are not free: somebody must make them. That is the drafter's work, and its cost decides
-# whether the gap is worth anything. Here is what one round spends on drafting and on verifying.
+# The guesses are not free: the drafter must make them, and its cost decides whether anything is won. Here is
+# what one round spends on drafting and on verifying.
 
 # %% tags=["timing"]
 draft = statistics.median(r.draft_seconds for r in assisted.draft_rounds)
@@ -165,8 +173,8 @@ print(f"a round: drafting 4 tokens {1000 * draft:.0f} ms, verifying {1000 * veri
 # %% [markdown]
 # ## Change this
 #
-# Does the gap shrink for longer passes? Try lengths up to 65, or a longer context as the prompt. On a
-# GPU with a real pair, try a pass over 257 tokens: sooner or later the arithmetic takes over.
+# Does the advantage last for longer passes? Try other lengths, or a longer prompt. On a GPU with a real pair,
+# try a pass over 257 tokens: sooner or later the arithmetic takes over.
 
 # %% tags=["timing"]
 more = time_target_passes(pair, prompt, lengths=(1, 33, 65), repeats=3)

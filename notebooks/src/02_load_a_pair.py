@@ -55,15 +55,15 @@ pair = load_pair(PAIR)
 print(pair.name, pair.target.dtype)
 
 # %% [markdown]
-# Which pairs are there? Memory is for both models: fp32 for `pocket`, bf16 for the others.
+# Which pairs are there? Sizes are numbers of parameters. Memory is for both models: `pocket` in fp32, the
+# others in 16 bit (E2B and E4B as published, the larger ones two bytes a parameter).
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.registry import PAIRS
 
+print(f"{'pair':8} {'target':22} {'drafter':8} memory")
 for info in PAIRS.values():
-    print(
-        f"{info.name:8} {info.target_size:22} drafter {info.drafter_size:6} {info.memory_gb:5} GB"
-    )
+    print(f"{info.name:8} {info.target_size:22} {info.drafter_size:8} {info.memory_gb:g} GB")
 
 # %% [markdown]
 # ## Two sizes
@@ -73,15 +73,18 @@ for info in PAIRS.values():
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.anatomy import parameter_counts
 
+totals = []
 for role, model in (("target", pair.target), ("drafter", pair.drafter)):
     counts = parameter_counts(model)
-    print(f"{role}: {sum(counts.values()):,} parameters")
+    totals.append(sum(counts.values()))
+    print(f"{role}: {totals[-1]:,} parameters")
     for part, count in sorted(counts.items(), key=lambda item: -item[1]):
         print(f"    {part:36}{count:>12,}")
+print(f"the target is {totals[0] / totals[1]:.1f} times as large")
 
 # %% [markdown]
-# In number of layers, which is what a pass costs at this size, the gap is as wide as in the real E2B: 35
-# layers against 4.
+# A model this small spends its time per layer, whatever the layers' width. So compare the numbers of
+# layers. In the real E2B it is 35 against 4.
 
 # %% tags=["nbval-check-output"]
 target_text = pair.target.config.get_text_config()
@@ -92,8 +95,8 @@ assert drafter_text.num_hidden_layers < target_text.num_hidden_layers / 4
 # %% [markdown]
 # ## One vocabulary
 #
-# The drafter hands over token *numbers*. They mean the same to both models only because both use one
-# tokenizer: there is no second one to load.
+# The drafter hands over token *numbers* (ids). They mean the same to both models only because both use one
+# tokenizer: there is no second one to load. Below, a prompt in its chat template, token by token.
 
 # %% tags=["nbval-check-output"]
 print("tokens:", target_text.vocab_size, drafter_text.vocab_size)
@@ -108,9 +111,10 @@ print([pair.decode([i], skip_special_tokens=False) for i in ids[0].tolist()])
 # %% [markdown]
 # ## Layers
 #
-# The picture shows each layer as a bar. Tall ones see all earlier tokens (*full attention*), low ones only
-# the most recent (*sliding window*). The upper half of the target makes no keys and values (KV) of its
-# own: it reads those of a layer below.
+# Attention compares the newest token with **keys** and reads **values** of earlier ones; together they are the
+# KV that a cache keeps. The picture shows each layer as a bar. Tall ones see all earlier tokens (*full
+# attention*), low ones only the most recent (*sliding window*). The upper half of the target makes no KV of
+# its own: it reads that of a lower layer.
 
 # %%
 from gemma_mtp_edu import plot_layers
@@ -137,7 +141,8 @@ assert kv_projections(pair.drafter) == 0
 
 # %% [markdown]
 # None. The drafter has no memory of the text: no KV, so no KV cache, and no prefill of the prompt. It
-# *looks into the target's memory* instead. This is what a target pass over a prompt hands to it:
+# *looks into the target's memory* instead. This is what a target pass over a prompt hands to it, by
+# shape:
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.anatomy import hand_over
@@ -146,9 +151,9 @@ for name, shape in hand_over(pair, "Name 3 colors.").items():
     print(f"{name:26}{shape}")
 
 # %% [markdown]
-# The shapes are `[batch, tokens, hidden]` and `[batch, heads, tokens, head size]`. There is one pair of keys
-# and values per attention type, from the last layer of that type that makes its own: the bars marked
-# *handed over*.
+# The first is `[batch, tokens, hidden size]`: the output of the target's last layer. The others are `[batch,
+# heads, tokens, head size]`. There is one pair of keys and values per attention type, from the last layer
+# of that type that makes its own: the two bars marked *handed over*.
 
 # %% [markdown]
 # ## What goes in
@@ -165,8 +170,8 @@ assert pair.drafter.pre_projection.in_features == 2 * target_text.hidden_size
 # %% [markdown]
 # ## What comes out
 #
-# Scoring the whole vocabulary would be the drafter's dearest step. A **centroid head** (E2B, E4B and
-# `pocket` have one) first picks a few clusters of tokens and scores only those inside.
+# To score the whole vocabulary would be the drafter's most expensive step. A **centroid head** (E2B, E4B and
+# `pocket` have one) first picks a few clusters of tokens and scores only the tokens in them.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.anatomy import scored_share
@@ -193,7 +198,7 @@ except ValueError as error:
 # %% [markdown]
 # ## Change this
 #
-# Pretend that the drafter was made for a wider target. Which number must change back?
+# Pretend that the drafter was made for a wider target. **Predict**: which number will the error name?
 
 # %% tags=["nbval-check-output"]
 import copy

@@ -19,7 +19,7 @@ FORBIDDEN = {
     "cost": MODELS,
     "replay": MODELS,
     "views": MODELS,
-    "sampling": {"transformers"} | SHOWS,
+    "sampling": {"gemma_mtp_edu.pairs"} | SHOWS,
     "verification": {"transformers"} | SHOWS,
     "decoding": {"gemma_mtp_edu.plots", "gemma_mtp_edu.widgets"},
 }

@@ -1,13 +1,17 @@
 """What README.md and CONTRIBUTING.md say is true: code runs, paths and commands exist."""
 
 import importlib.util
+import os
 import re
+import subprocess
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from tools import buttons
+from tools import buttons, figures, hardware
+from tools.document import part
 from tools.lessons import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +73,28 @@ def test_python_blocks_run(
         exec(compile(block, name, "exec"), namespace)
 
 
+@pytest.mark.parametrize("name", [*DOCUMENTS, "gemma_mtp_edu/data/pocket/README.md"])
+def test_shell_blocks_are_commands_of_the_makefile(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    assert lines
+    for line in lines:
+        assert line.startswith("make ")
+        # A dry run: the demo really runs in tests/model, and `make test` is what runs this.
+        done = subprocess.run(
+            ["bash", "-c", f"{line} --dry-run"], cwd=ROOT, env=shell_environment(),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, ""), line
+
+
+def shell_environment() -> dict[str, str]:
+    """Return the environment that a person's make has, not a part of the make that runs this."""
+    return {
+        key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))
+    }
+
+
 def test_links_lead_somewhere(text: str) -> None:
     missing = []
     for target in link_targets(text):
@@ -115,6 +141,52 @@ def test_readme_has_the_buttons_of_every_lesson(path: Path) -> None:
     name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
     for address in buttons.addresses(buttons.repository_slug(), name).values():
         assert address in readme
+
+
+def test_the_picture_is_there_and_small() -> None:
+    picture = ROOT / figures.PICTURE
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 80_000
+
+
+def test_the_picture_has_a_text_that_says_what_it_shows() -> None:
+    shown = part((ROOT / "README.md").read_text(encoding="utf-8"), "picture")
+    (tag,) = re.findall(r"<img [^>]*>", shown)
+    assert f'src="{figures.PICTURE}"' in tag
+    (alt,) = re.findall(r'alt="([^"]*)"', tag)
+    said = unescape(alt)
+    assert figures.PROMPT in said
+    assert re.search(r"\d+ tokens in \d+ target passes", said)
+    rounds = re.findall(r"Round \d+: the drafter proposes (?:['\"].*?['\"](?:, |; )){2,}", said)
+    assert len(rounds) == figures.ROUNDS
+    for role in ("accepted", "rejected", "(correction)", "(bonus)"):
+        assert role in said
+
+
+def test_the_demo_of_the_readme_is_the_command_above_it() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f'make demo PROMPT="{figures.DEMO_PROMPT}"' in blocks(readme, "sh")[0]
+    shown = part(readme, "demo")
+    assert f"prompt: {figures.DEMO_PROMPT}" in shown
+    assert "text: identical to plain generation" in shown
+    assert not re.search(r"\d s\b|time:", shown)
+
+
+def test_each_module_in_the_reading_order_builds_on_those_above_it() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    order = re.findall(r"`gemma_mtp_edu/(\w+)\.py`", readme)
+    assert len(order) > 10
+    for place, name in enumerate(order):
+        code = (ROOT / "gemma_mtp_edu" / f"{name}.py").read_text(encoding="utf-8")
+        needed = re.findall(r"^from gemma_mtp_edu\.(\w+) import", code, re.MULTILINE)
+        for names in re.findall(r"^from gemma_mtp_edu import ([\w, ]+)$", code, re.MULTILINE):
+            needed += names.split(", ")
+        assert set(needed) & set(order[place:]) == set(), name
+
+
+def test_the_table_of_hardware_is_that_of_the_registry() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert part(readme, "hardware") == hardware.table()
 
 
 SAMPLE = """\

@@ -1,12 +1,15 @@
 """Measure the bundled pair on held-out prompts: is it right, what is accepted, what is saved.
 
-    python -m tools.pocket.evaluate [--folder FOLDER] [--prompts 100] [--timed 8]
+    python -m tools.pocket.evaluate [--folder FOLDER] [--prompts 100] [--timed 8] [--card]
 
 Prints a table of quality (batched plain decoding) and a table of acceptance and time (one prompt at
-a time, plain and assisted in turns), both greedy and in fp32 on the CPU.
+a time, plain and assisted in turns), both greedy and in fp32 on the CPU. With `--card` the model
+card of the bundled pair gets them.
 """
 
 import argparse
+import os
+import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,8 +18,12 @@ from random import Random
 
 import pandas as pd
 import torch
+import transformers
 
 from gemma_mtp_edu import ModelPair, load_pair, reference_generate
+from gemma_mtp_edu.registry import POCKET
+from tools.document import part, write_parts
+from tools.pocket import card
 from tools.pocket.corpus import WORKLOADS
 from tools.pocket.example import Example, draw
 
@@ -35,13 +42,8 @@ def answers(pair: ModelPair, examples: list[Example]) -> Iterator[tuple[Example,
     """Yield each example with its greedy answer and whether that ended by itself, in batches."""
     for start in range(0, len(examples), BATCH):
         chunk = examples[start : start + BATCH]
-        texts = [
-            pair.processor.apply_chat_template(
-                [{"role": "user", "content": e.prompt}], tokenize=False, add_generation_prompt=True
-            )
-            for e in chunk
-        ]
-        inputs = pair.processor(text=texts, return_tensors="pt", padding=True)
+        ids = [pair.encode(example.prompt)[0].tolist() for example in chunk]
+        inputs = pair.tokenizer.pad({"input_ids": ids}, return_tensors="pt")
         output = pair.target.generate(
             **inputs, max_new_tokens=MAX_NEW_TOKENS, do_sample=False, pad_token_id=0
         )
@@ -105,20 +107,62 @@ def speed(pair: ModelPair, count: int, gamma: int) -> pd.DataFrame:
     return frame
 
 
+def conditions(pair: ModelPair, args: argparse.Namespace) -> dict[str, str]:
+    """Return all that the measured numbers depend on."""
+    return {
+        "machine": f"{machine()}, {torch.get_num_threads()} threads",
+        "dtype": str(pair.target.dtype).removeprefix("torch."),
+        "decoding": "greedy",
+        "held-out prompts a workload": f"{args.prompts} for quality, {args.timed} for time",
+        "drafts per round": str(args.gamma),
+        "tokens an answer": f"at most {MAX_NEW_TOKENS}",
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def machine() -> str:
+    """Return the processor and the number of its cores that are there."""
+    return f"{_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print both tables, and write them into the model card where that is wanted."""
+    args = _parser().parse_args()
+    if args.card:
+        if not (args.prompts and args.timed and args.folder == POCKET):
+            raise SystemExit("--card needs both tables of the bundled pair: no --folder, no zeros")
+        part(card.CARD.read_text(encoding="utf-8"), "measured")  # fails now, not after an hour
+    pair = load_pair(args.folder, device="cpu", dtype="float32")
+    if args.prompts:
+        marks = quality(pair, args.prompts, args.failures)
+        print(marks.round(3).to_string())
+    if args.timed:
+        times = speed(pair, args.timed, args.gamma)
+        print(times.round(3).to_string())
+    if args.card:
+        measured = card.measured(marks, times, conditions(pair, args))
+        write_parts(card.CARD, card.parts() | {"measured": measured})
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", default="pocket", help="a pair's folder, or pocket")
+    parser.add_argument("--folder", default=POCKET, help="a pair's folder, or pocket")
     parser.add_argument("--prompts", type=int, default=100, help="prompts a workload for quality")
     parser.add_argument("--timed", type=int, default=8, help="prompts a workload for acceptance")
     parser.add_argument("--gamma", type=int, default=4)
     parser.add_argument("--failures", type=Path, help="write the wrong answers to this file")
-    args = parser.parse_args()
-    pair = load_pair(args.folder, device="cpu", dtype="float32")
-    if args.prompts:
-        print(quality(pair, args.prompts, args.failures).round(3).to_string())
-    if args.timed:
-        print(speed(pair, args.timed, args.gamma).round(3).to_string())
+    parser.add_argument("--card", action="store_true", help="write the tables into the model card")
+    return parser
 
 
 if __name__ == "__main__":

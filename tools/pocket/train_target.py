@@ -28,7 +28,7 @@ class Phase:
 
 
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
-DEEP = Phase("deep", 1000, 3072, 4e-3, 30, 300, data_seed=2)
+DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:

@@ -1,0 +1,232 @@
+"""Measure plain and assisted decoding, ours and the library's, in one interleaved run.
+
+Times of a machine drift. So all methods take turns on every prompt, medians are compared, and what
+counts are the ratios of one run. Everything that a reader needs to judge a number stands in the
+result: hardware, dtype, threads, versions, prompts, draft lengths.
+"""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.prompts import PROMPTS
+from gemma_mtp_edu.recording import provenance
+from gemma_mtp_edu.reference import drafts_per_round, reference_generate
+from gemma_mtp_edu.timing import wait_for
+
+SCHEMA = "gemma_mtp_edu.bench/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+        gammas: Draft lengths.
+        repeats: Timed turns of each method.
+        max_new_tokens: Tokens to write at most.
+        prompts_per_workload: How many of each workload's prompts.
+        long_contexts: Also run after a conversation of at least four sliding windows.
+    """
+
+    gammas: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12)
+    repeats: int = 3
+    max_new_tokens: int = 64
+    prompts_per_workload: int = 2
+    long_contexts: bool = True
+
+
+QUICK = Plan(gammas=(4,), repeats=1, prompts_per_workload=1, max_new_tokens=48)
+
+
+def bench(pair: ModelPair, plan: Plan = Plan()) -> pd.DataFrame:
+    """Return one row per context, workload, prompt, draft length and method.
+
+    Columns: `seconds` (median), `tokens`, `target_passes`, `same_text` (as in the library's plain
+    run).
+
+    Args:
+        pair: The models.
+        plan: What to measure.
+    """
+    cases = [
+        (context, workload, prompt)
+        for context in ("short", "long")[: 1 + plan.long_contexts]
+        for workload, prompts in PROMPTS.items()
+        for prompt in prompts[: plan.prompts_per_workload]
+    ]
+    rows: list[dict[str, Any]] = []
+    for context, workload, prompt in tqdm(cases, unit="prompt", delay=2, leave=False):
+        ids = long_context(pair, prompt) if context == "long" else pair.encode(prompt)
+        for row in _measure(pair, ids, plan):
+            rows.append({"context": context, "workload": workload, "prompt": prompt, **row})
+    return pd.DataFrame(rows)
+
+
+def long_context(pair: ModelPair, prompt: str) -> Tensor:
+    """Return ids of a conversation of at least four sliding windows that ends with `prompt`."""
+    window = pair.target.config.get_text_config().sliding_window
+    messages: list[dict[str, str]] = [{"role": "user", "content": prompt}]
+    earlier = [text for prompts in PROMPTS.values() for text in prompts]
+    while True:
+        ids = pair.encode_messages(messages)
+        if ids.shape[1] >= 4 * window:
+            return ids
+        question = earlier[len(messages) // 2 % len(earlier)]
+        answer = autoregressive_generate(pair, question, max_new_tokens=64).text
+        turn = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+        messages = [*turn, *messages]
+
+
+def _measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
+    """Time all methods on one prompt, in turns; the first turn only warms up."""
+    runs: list[tuple[str, int, Callable[[], Sequence[int]]]] = [
+        ("plain, library", 0, lambda: _library(pair, ids, plan)),
+        ("plain, ours", 0, lambda: _plain(pair, ids, plan)),
+        ("lookup, library", 4, lambda: _library(pair, ids, plan, prompt_lookup_num_tokens=4)),
+    ]
+    for gamma in plan.gammas:
+        runs += [
+            ("assisted, library", gamma, lambda g=gamma: _assisted(pair, ids, plan, g)),
+            ("assisted, ours", gamma, lambda g=gamma: _ours(pair, ids, plan, g)),
+        ]
+    seconds: list[list[float]] = [[] for _ in runs]
+    texts: list[tuple[int, ...]] = [()] * len(runs)
+    for _ in range(plan.repeats + 1):
+        for index, (_, _, run) in enumerate(runs):
+            wait_for(pair.device)
+            start = time.perf_counter()
+            texts[index] = tuple(run())
+            wait_for(pair.device)
+            seconds[index].append(time.perf_counter() - start)
+    return [
+        {
+            "method": method,
+            "gamma": gamma,
+            "seconds": statistics.median(seconds[index][1:]),
+            "tokens": len(texts[index]),
+            "target_passes": _passes(pair, ids, plan, method, gamma),
+            "same_text": texts[index] == texts[0],
+        }
+        for index, (method, gamma, _) in enumerate(runs)
+    ]
+
+
+def _library(pair: ModelPair, ids: Tensor, plan: Plan, **arguments: Any) -> list[int]:
+    output = pair.target.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=plan.max_new_tokens,
+        do_sample=False,
+        **arguments,
+    )
+    written: list[int] = output[0, ids.shape[1] :].tolist()
+    return written
+
+
+def _assisted(pair: ModelPair, ids: Tensor, plan: Plan, gamma: int) -> list[int]:
+    with drafts_per_round(pair, gamma):
+        return _library(pair, ids, plan, assistant_model=pair.drafter)
+
+
+def _plain(pair: ModelPair, ids: Tensor, plan: Plan) -> tuple[int, ...]:
+    return autoregressive_generate(pair, ids, max_new_tokens=plan.max_new_tokens).token_ids
+
+
+def _ours(pair: ModelPair, ids: Tensor, plan: Plan, gamma: int) -> tuple[int, ...]:
+    limit = plan.max_new_tokens
+    return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).token_ids
+
+
+def _passes(pair: ModelPair, ids: Tensor, plan: Plan, method: str, gamma: int) -> int | None:
+    """Count the target's passes in a run of its own: counting would cost the timed ones time."""
+    limit = plan.max_new_tokens
+    if method == "assisted, library":
+        return reference_generate(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
+    if method == "assisted, ours":
+        return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
+    return None
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the speedup over the library's plain run, by context, workload, method, draft length.
+
+    Per prompt the ratio of the medians; then the mean over a workload's prompts.
+    """
+    keys = ["context", "workload", "prompt"]
+    plain = rows[rows["method"] == "plain, library"].set_index(keys)["seconds"]
+    ratios = rows.join(plain.rename("plain_seconds"), on=keys)
+    ratios["speedup"] = ratios["plain_seconds"] / ratios["seconds"]
+    ratios["label"] = [
+        f"{method}, {gamma} drafts" if gamma else method
+        for method, gamma in zip(ratios["method"], ratios["gamma"], strict=True)
+    ]
+    order = list(dict.fromkeys(ratios["label"]))
+    table = ratios.pivot_table(index=["context", "workload"], columns="label", values="speedup")
+    return table[order]
+
+
+def conclusions(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the few numbers that hold the project to its goals."""
+    table = summary(rows)
+    ours = table[[c for c in table.columns if c.startswith("assisted, ours")]]
+    theirs = table[[c for c in table.columns if c.startswith("assisted, library")]]
+    result: dict[str, float] = {}
+    for context in table.index.unique("context"):
+        mine, library = ours.loc[context], theirs.loc[context]
+        ratio = mine.to_numpy() / library.to_numpy()
+        best = mine.max(axis=1)
+        result[f"{context}: ours over library's assisted run, mean"] = float(ratio.mean())
+        result[f"{context}: ours over plain, best length per workload, mean"] = float(best.mean())
+        for workload in ("json", "code"):
+            result[f"{context}: ours over plain, {workload}"] = float(best[workload])
+    counted = rows.dropna(subset=["target_passes"])
+    passes = counted.groupby("method")["target_passes"].sum()
+    result["library's target passes over ours"] = float(
+        passes["assisted, library"] / passes["assisted, ours"]
+    )
+    result["share of texts equal to the library's plain one"] = float(rows["same_text"].mean())
+    return result
+
+
+def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
+    """Return what a number means nothing without."""
+    gpu = torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else ""
+    return {
+        **provenance(pair, "bench"),
+        "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        "gpu": gpu or "none",
+        "python": platform.python_version(),
+        "plan": str(plan),
+    }
+
+
+def run(pair: ModelPair, plan: Plan, out: Path | None) -> None:
+    """Measure, print the tables, and write all of it to a JSON file where one is named."""
+    rows = bench(pair, plan)
+    facts = conditions(pair, plan)
+    print("\n".join(f"{key}: {value}" for key, value in facts.items()))
+    print(summary(rows).round(2).T.to_string())
+    numbers = conclusions(rows)
+    print("\n".join(f"{key}: {value:.2f}" for key, value in numbers.items()))
+    if out is not None:
+        record = {
+            "schema": SCHEMA,
+            "conditions": facts,
+            "conclusions": numbers,
+            "rows": rows.to_dict(orient="records"),
+        }
+        out.write_text(json.dumps(record, indent=1), encoding="utf-8")

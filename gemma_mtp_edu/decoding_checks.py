@@ -1,0 +1,165 @@
+"""Exercise checkers of the decoding lessons; `checks` hands them on."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gemma_mtp_edu.decoding import autoregressive_generate
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.verification import emitted_distribution, residual_distribution
+
+NOT_TRIED = "Not answered yet: fill in the cell above, then run it again."
+RIGHT = "Right."
+
+_ROUNDS = (
+    ([5, 8], [5, 7, 9], (1, 7)),
+    ([5, 7], [5, 7, 9], (2, 9)),
+    ([1, 7, 9], [5, 7, 9, 2], (0, 5)),
+    ([], [4], (0, 4)),
+    ([3, 1, 3], [3, 2, 3, 6], (1, 2)),
+)
+
+
+def tokens_of_rounds(
+    function: Callable[[GenerationTrace], Sequence[int] | None], trace: GenerationTrace
+) -> None:
+    """Lesson 03: the text's token ids, put together from the rounds."""
+    answer = function(trace)
+    if answer is None:
+        print(NOT_TRIED)
+    elif tuple(answer) == trace.token_ids:
+        print(RIGHT)
+    elif len(answer) > len(trace.token_ids):
+        print(f"You have {len(answer)} tokens of {len(trace.token_ids)}. Do rejected drafts count?")
+    elif len(answer) == trace.n_accepted:
+        print("These are the accepted drafts alone. What does the target add in every round?")
+    else:
+        print(
+            f"You have {len(answer)} tokens of {len(trace.token_ids)}. Is the prefill among them?"
+        )
+
+
+def surest_mistake(answer: int | None, trace: GenerationTrace) -> None:
+    """Lesson 03: the round whose rejected draft the drafter was surest of."""
+    wrong = {
+        index: record.draft_probs[record.n_accepted]
+        for index, record in enumerate(trace.rounds)
+        if record.next_kind == "correction"
+    }
+    if answer is None:
+        print(NOT_TRIED)
+    elif answer not in wrong:
+        print(f"In round {answer} no draft was rejected. Which rounds end with a correction?")
+    elif wrong[answer] == max(wrong.values()):
+        print(f"{RIGHT} The drafter gave {wrong[answer]:.0%} to a draft that the target refused.")
+    else:
+        print(f"There it gave {wrong[answer]:.0%}. Is there a rejected draft with more?")
+
+
+def greedy_round(
+    function: Callable[[list[int], list[int]], tuple[int, int] | None],
+) -> None:
+    """Lesson 04: accepted drafts and the target's own token, from two lists of token ids."""
+    for drafts, wanted, expected in _ROUNDS:
+        answer = function(list(drafts), list(wanted))
+        if answer is None:
+            print(NOT_TRIED)
+            return
+        if tuple(answer) != expected:
+            question = _round_question(tuple(answer), expected, len(drafts))
+            print(f"For drafts {drafts} and target {wanted} you got {answer}. {question}")
+            return
+    print(RIGHT)
+
+
+def _round_question(answer: tuple[Any, ...], expected: tuple[int, int], gamma: int) -> str:
+    if answer[0] != expected[0]:
+        if answer[0] > expected[0]:
+            return "May a draft count that stands after a wrong one?"
+        return "Does the comparison stop too early: is the draft at that place wrong?"
+    if expected[0] == gamma:
+        return "All drafts hold. Which of the target's tokens follows the last one?"
+    return "What stands in the place of the first wrong draft: whose token?"
+
+
+def greedy_loop(
+    function: Callable[[ModelPair, Tensor, int, int], Sequence[int] | None], pair: ModelPair
+) -> None:
+    """Lesson 04: a whole speculative loop, against plain decoding."""
+    for prompt, gamma, limit in (
+        ("Count from 7 to 12.", 4, 40),
+        ("Tell me a short story about a heron.", 3, 40),
+        ("Tell me a short story about a heron.", 5, 17),
+    ):
+        expected = autoregressive_generate(pair, prompt, max_new_tokens=limit).token_ids
+        answer = function(pair, pair.encode(prompt), gamma, limit)
+        if answer is None:
+            print(NOT_TRIED)
+            return
+        if tuple(answer) != expected:
+            print(f"{prompt!r}, gamma {gamma}: {_loop_question(list(answer), list(expected))}")
+            return
+    print(RIGHT)
+
+
+def _loop_question(answer: list[int], expected: list[int]) -> str:
+    same = next(
+        (i for i, (a, b) in enumerate(zip(answer, expected, strict=False)) if a != b),
+        min(len(answer), len(expected)),
+    )
+    if same == len(expected):
+        return (
+            f"the text is right, then {len(answer) - same} tokens too many. Where may a round stop "
+            "in the middle of its drafts?"
+        )
+    if same == len(answer):
+        return f"it stops after {same} of {len(expected)} tokens. What ends your loop?"
+    if same == 0:
+        return "the first token is wrong. Which row of the prefill's logits predicts it?"
+    return (
+        f"{same} tokens are right, then it differs. After a rejection: which row gives the "
+        "correction, how many entries must leave the cache, and is the newest token passed again?"
+    )
+
+
+def residual(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
+    """Lesson 05: the distribution after a rejection."""
+    for p, q in _laws():
+        answer = function(p.clone(), q.clone())
+        if answer is None:
+            print(NOT_TRIED)
+            return
+        if (answer < 0).any():
+            print("Some of it is negative. What becomes of tokens that q has more of than p?")
+            return
+        if not torch.isclose(answer.sum(), torch.ones((), dtype=answer.dtype)):
+            print(f"It sums to {answer.sum():.3f}. What makes a law of what is left?")
+            return
+        if not torch.allclose(answer, residual_distribution(p, q)):
+            print("It is a law, but not this one. Which mass did accepted drafts leave over?")
+            return
+    print(RIGHT)
+
+
+def emitted(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
+    """Lesson 05: the law of the token that draft, verify and correct give together."""
+    for p, q in _laws():
+        answer = function(p.clone(), q.clone())
+        if answer is None:
+            print(NOT_TRIED)
+            return
+        if not torch.allclose(answer, emitted_distribution(p, q)):
+            total = float(answer.sum())
+            hint = "the rejected mass" if total < 0.999 else "the chance of q(x) that x is drafted"
+            print(f"It sums to {total:.3f}, and it is not p. Did you count {hint}?")
+            return
+    print(f"{RIGHT} It is p, whatever q is.")
+
+
+def _laws() -> list[tuple[Tensor, Tensor]]:
+    generator = torch.Generator().manual_seed(5)
+    weights = torch.rand(4, 2, 6, generator=generator, dtype=torch.float64)
+    return [(p / p.sum(), q / q.sum()) for p, q in weights]

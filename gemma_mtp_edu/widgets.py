@@ -1,0 +1,59 @@
+"""ipywidgets over traces.
+
+Core widgets, `observe` and one HTML view only: these work in Colab, JupyterLab and VS Code alike,
+with ipywidgets 7 and 8. No logic stands here: what is shown comes from `step_view`, and can be had
+there without a widget.
+"""
+
+from typing import Any
+
+import ipywidgets
+
+from gemma_mtp_edu.step_view import step_html
+from gemma_mtp_edu.trace import GenerationTrace
+
+
+class RoundViewer(ipywidgets.VBox):
+    """Step through the rounds of a trace: guess what the target says, then reveal it.
+
+    The slider takes the arrow keys; the buttons take Enter and Space. Moving to another round hides
+    its verdict again.
+
+    Args:
+        trace: A finished run; no model is needed.
+        revealed: Whether verdicts show at once.
+    """
+
+    def __init__(self, trace: GenerationTrace, *, revealed: bool = False) -> None:
+        self.trace = trace
+        self.round = ipywidgets.IntSlider(
+            value=min(1, len(trace.rounds) - 1),
+            min=0,
+            max=len(trace.rounds) - 1,
+            description="round",
+            continuous_update=False,
+        )
+        self.reveal = ipywidgets.ToggleButton(value=revealed, description="Reveal the verdict")
+        self.back = ipywidgets.Button(description="Round before", icon="arrow-left")
+        self.forward = ipywidgets.Button(description="Next round", icon="arrow-right")
+        self.view = ipywidgets.HTML()
+        self._reveals = revealed
+        self.round.observe(self._moved, names="value")
+        self.reveal.observe(self._draw, names="value")
+        self.back.on_click(lambda _: self._move(-1))
+        self.forward.on_click(lambda _: self._move(1))
+        controls = ipywidgets.HBox([self.round, self.back, self.forward, self.reveal])
+        controls.layout.flex_flow = "row wrap"
+        super().__init__([controls, self.view])
+        self._draw()
+
+    def _move(self, step: int) -> None:
+        # The slider itself keeps the value within its range.
+        self.round.value = min(max(self.round.value + step, self.round.min), self.round.max)
+
+    def _moved(self, change: Any) -> None:
+        self.reveal.value = self._reveals
+        self._draw()
+
+    def _draw(self, change: Any = None) -> None:
+        self.view.value = step_html(self.trace, self.round.value, revealed=self.reveal.value)

@@ -1,0 +1,240 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/03_watch_one_round.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2F03_watch_one_round.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/03_watch_one_round.ipynb)
+
+# %% [markdown]
+# # 03 Watch one round
+#
+# **Goal**: see what drafter and target say in each round, guess the verdict before it is shown, and compare
+# the library's run with ours.
+#
+# **Minutes**: 20. **Prerequisites**: lesson 02.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
+
+# %%
+from gemma_mtp_edu import load_pair, reference_generate, speculative_generate
+
+pair = load_pair(PAIR)
+
+# %% [markdown]
+# ## Record a run
+#
+# `speculative_generate` is this project's own loop. It returns a **trace**: what was drafted in each round,
+# what was accepted, and how long it took. From here on we look at the trace; no model runs.
+
+# %%
+prompt = "Write a short story about a fox who finds a drum."
+trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
+print(trace.text)
+
+# %% tags=["nbval-check-output"]
+print(len(trace.token_ids), "tokens in", trace.target_passes, "target passes")
+assert trace.target_passes < len(trace.token_ids)
+
+# %% [markdown]
+# ## Round 0
+#
+# Round 0 is the **prefill**: the target reads the prompt and writes one token. There is nothing to draft
+# from before it, because an MTP drafter needs the target's hidden state.
+
+# %%
+from IPython.display import HTML
+
+from gemma_mtp_edu.step_view import step_html
+
+HTML(step_html(trace, 0))
+
+# %% [markdown]
+# ## Predict round 1
+#
+# Below are the drafts of round 1, each with the drafter's own probability (in its hover text, and printed
+# below). Which of them will the target keep? Note a number from 0 to 4.
+
+# %%
+HTML(step_html(trace, 1, revealed=False))
+
+# %%
+first = trace.rounds[1]
+for draft, prob in zip(first.draft_ids, first.draft_probs, strict=True):
+    print(f"{trace.token_text(draft)!r:15} drafter is {prob:.0%} sure")
+my_guess = None  # how many are accepted?
+
+# %% [markdown]
+# ## Reveal it
+#
+# The target passes the newest token and all drafts at once. After each of them it has an opinion on what
+# comes next. It keeps the drafts that are its own opinion, up to the first one that is not.
+
+# %%
+HTML(step_html(trace, 1))
+
+# %% [markdown]
+# ## Step through
+#
+# The viewer below walks through the whole run. Move with the slider (arrow keys work) or the buttons;
+# guess first, then press *Reveal the verdict*. It needs a running notebook; the table after it shows the
+# same to everybody.
+
+# %%
+from gemma_mtp_edu.widgets import RoundViewer
+
+viewer = RoundViewer(trace)
+viewer
+
+# %%
+trace
+
+# %% [markdown]
+# ## Three endings
+#
+# A round ends in one of three ways. With a **correction**, the target's token stands in for the first wrong
+# draft. With a **bonus**, all drafts hold and one more token follows. Or the text itself ends. How often
+# does each occur here?
+
+# %%
+from collections import Counter
+
+print(Counter(r.next_kind for r in trace.rounds))
+assert all(len(r.token_ids) == r.n_accepted + (r.next_id is not None) for r in trace.rounds)
+
+# %% [markdown]
+# So no round is empty: even when every draft is wrong, the target's own token is written. That is why the
+# number of target passes can never be larger than in plain decoding.
+
+# %% [markdown]
+# ## Is the drafter's confidence worth anything?
+#
+# The drafter gives each draft a probability. If it knew itself well, unsure drafts would be rejected more
+# often. **Predict**: of the drafts it gave less than 50%, how many were accepted?
+
+# %%
+judged = [
+    (r.draft_probs[i], i < r.n_accepted)
+    for r in trace.draft_rounds
+    for i in range(min(r.n_accepted + 1, len(r.draft_ids)))
+]
+for name, low, high in (("unsure", 0.0, 0.5), ("sure", 0.5, 1.01)):
+    kept = [accepted for prob, accepted in judged if low <= prob < high]
+    print(f"{name}: {sum(kept)} of {len(kept)} accepted")
+
+# %% [markdown]
+# ## The library beside ours
+#
+# Now the same prompt with transformers' own loop. The text must be the same: the target decides it. The
+# rounds need not be.
+
+# %%
+library = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
+same = library.token_ids == trace.token_ids
+print("same text:", same)
+assert same or pair.target.dtype.itemsize < 4  # 16 bit rounds: a near tie may fall the other way
+
+# %%
+print("accepted per round, ours:   ", [r.n_accepted for r in trace.draft_rounds])
+print("accepted per round, library:", [r.n_accepted for r in library.draft_rounds])
+
+# %% [markdown]
+# Where they differ, the drafter saw different things. After a rejection, transformers 5.20 to 5.22 leave an
+# entry of a rejected token in what the drafter attends to, and more of them once the text is longer than the
+# sliding window. Our loop cuts all of them off. The text is safe either way; the acceptance is not.
+
+# %% [markdown]
+# ## The picture
+#
+# Time runs to the right, one column per round. The upper lane is the drafter's, the lower one the target's.
+
+# %%
+from gemma_mtp_edu import plot_rounds
+from gemma_mtp_edu.plots import describe_rounds
+from gemma_mtp_edu.views import show_figure
+
+ax = plot_rounds(trace, count=5)
+show_figure(ax.figure, alt=describe_rounds(trace, count=5))
+
+# %% [markdown]
+# ## Change this
+#
+# Count rounds for a text that is easy to guess. Then try `gamma=8` or a prompt of your own in the cell
+# above.
+
+# %% tags=["nbval-check-output"]
+easy = speculative_generate(pair, "Count from 3 to 12.", gamma=4, max_new_tokens=64)
+print(len(easy.token_ids), "tokens,", easy.target_passes, "target passes")
+assert easy.target_passes < len(easy.token_ids) / 2
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. A round drafts several tokens, verifies them in one target pass, and always adds one token of the
+#    target's own.
+# 2. Drafts behind a rejected one are lost, however good they are.
+# 3. The text is the target's alone; what the drafter sees changes only how many drafts are kept.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Put the text together again: write a function that returns the token ids of a trace, from
+# its rounds only (`draft_ids`, `n_accepted`, `next_id`).
+#
+# <details><summary>Hint</summary>Of each round's drafts only the first <code>n_accepted</code> count, and
+# <code>next_id</code> may be None where the text ended.</details>
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import checks
+
+
+def tokens_of_rounds(trace):
+    return None  # your code
+
+
+checks.tokens_of_rounds(tokens_of_rounds, trace)
+
+# %% [markdown]
+# **2.** In which round was the drafter surest of a draft that the target then refused?
+#
+# <details><summary>Hint</summary>Look at rounds whose <code>next_kind</code> is
+# <code>"correction"</code>. The first refused draft has the index <code>n_accepted</code>.</details>
+
+# %% tags=["nbval-check-output"]
+my_round = None  # the round's number
+
+checks.surest_mistake(my_round, trace)
+
+# %% [markdown]
+# ## Sources
+#
+# - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), Algorithm 1
+# - transformers 5.22.2, `SinglePositionMultiTokenCandidateGenerator` (what the library's loop hands over)
+#
+# Next: `04_write_the_loop`.

@@ -1,0 +1,91 @@
+"""The tutorial's own call with one argument changed."""
+
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoProcessor, StopStringCriteria
+
+from gemma_mtp_edu import ModelPair, model_ids
+from gemma_mtp_edu.custom import draft_and_verify
+from gemma_mtp_edu.schedules import Heuristic
+
+MESSAGES = [{"role": "user", "content": "Write a JSON record for a person named Ida who is 44."}]
+
+
+@pytest.fixture(scope="module")
+def tutorial() -> tuple[Any, Any, Any, Any]:
+    target_id, drafter_id = model_ids()
+    processor = AutoProcessor.from_pretrained(target_id)
+    target = AutoModelForCausalLM.from_pretrained(target_id, dtype="auto", device_map="auto")
+    assistant = AutoModelForCausalLM.from_pretrained(drafter_id, dtype="auto", device_map="auto")
+    text = processor.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
+    return processor, target, assistant, processor(text=text, return_tensors="pt")
+
+
+@pytest.mark.parametrize("more", [{}, {"gamma": 7}, {"schedule": Heuristic(2)}])
+def test_one_argument_changes(tutorial: tuple[Any, Any, Any, Any], more: dict[str, Any]) -> None:
+    _, target, assistant, inputs = tutorial
+    theirs = target.generate(**inputs, assistant_model=assistant, max_new_tokens=64)
+    ours = target.generate(
+        **inputs, custom_generate=draft_and_verify, drafter=assistant, max_new_tokens=64, **more
+    )
+    assert torch.equal(ours, theirs)
+
+
+def test_processors_and_criteria_of_the_call_are_used(tutorial: tuple[Any, Any, Any, Any]) -> None:
+    processor, target, assistant, inputs = tutorial
+    arguments: dict[str, Any] = {
+        "max_new_tokens": 40,
+        "repetition_penalty": 1.3,
+        "stopping_criteria": [StopStringCriteria(processor, ["44"])],
+    }
+    plain = target.generate(**inputs, **arguments)
+    ours = target.generate(
+        **inputs, custom_generate=draft_and_verify, drafter=assistant, **arguments
+    )
+    assert torch.equal(ours, plain)
+
+
+def test_sampling_follows_the_global_seed_like_generate(
+    tutorial: tuple[Any, Any, Any, Any],
+) -> None:
+    _, target, assistant, inputs = tutorial
+    texts = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        output = target.generate(
+            **inputs,
+            custom_generate=draft_and_verify,
+            drafter=assistant,
+            do_sample=True,
+            temperature=2.0,
+            top_k=0,
+            max_new_tokens=24,
+            return_dict_in_generate=True,
+        )
+        texts.append(output.sequences.tolist())
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_what_it_cannot_do_is_said(pair: ModelPair) -> None:
+    ids = pair.encode("Hello")
+    with pytest.raises(ValueError, match="needs drafter="):
+        pair.target.generate(ids, custom_generate=draft_and_verify, max_new_tokens=4)
+    with pytest.raises(ValueError, match="got 2 sequences"):
+        pair.target.generate(
+            ids.repeat(2, 1),
+            custom_generate=draft_and_verify,
+            drafter=pair.drafter,
+            max_new_tokens=4,
+        )
+    padded = torch.ones_like(ids)
+    padded[0, 0] = 0
+    with pytest.raises(ValueError, match="padding"):
+        pair.target.generate(
+            ids,
+            attention_mask=padded,
+            custom_generate=draft_and_verify,
+            drafter=pair.drafter,
+            max_new_tokens=4,
+        )

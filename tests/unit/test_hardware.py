@@ -1,0 +1,48 @@
+"""The table of hardware says what `load_pair` does, and what the registry's figures rest on."""
+
+import re
+
+import pytest
+import torch
+
+from gemma_mtp_edu.pairs import choose_dtype
+from gemma_mtp_edu.registry import PAIRS, POCKET
+from tools.hardware import PLACES, PUBLISHED, Place, fits, memory_gb, table
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
+def test_dtypes_are_those_that_are_chosen(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: place.capability)
+    device = torch.device("cuda" if place.capability else "cpu")
+    assert choose_dtype(device) == getattr(torch, place.dtype)
+
+
+@pytest.mark.parametrize("name", sorted(set(PAIRS) - PUBLISHED - {POCKET}))
+def test_computed_memory_is_two_bytes_a_parameter(name: str) -> None:
+    info = PAIRS[name]
+    sizes = [re.match(r"[\d.]+(?=B)", size) for size in (info.target_size, info.drafter_size)]
+    billions = sum(float(size[0]) for size in sizes if size)
+    assert None not in sizes
+    assert info.memory_gb == pytest.approx(2 * billions)
+
+
+def test_fp32_takes_twice_the_memory_of_16_bit_but_for_the_bundled_pair() -> None:
+    cpu, t4 = PLACES[:2]
+    assert memory_gb(PAIRS["E2B"], cpu) == 2 * memory_gb(PAIRS["E2B"], t4)
+    assert memory_gb(PAIRS[POCKET], cpu) == memory_gb(PAIRS[POCKET], t4)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "expected"),
+    [("E2B", "Colab T4", True), ("E4B", "Colab T4", False), ("E4B", "Colab L4", True),
+     ("12B", "Colab L4", False), ("12B", "Colab A100", True), ("31B", "Colab A100", False)],
+)  # fmt: skip
+def test_what_fits_where(name: str, place: str, expected: bool) -> None:
+    (found,) = [p for p in PLACES if p.name == place]
+    assert fits(PAIRS[name], found) is expected
+
+
+def test_every_pair_has_a_row() -> None:
+    rows = table().splitlines()[2:]
+    assert [row.split("`")[1] for row in rows] == list(PAIRS)
+    assert len({row.count("|") for row in table().splitlines()}) == 1

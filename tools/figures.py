@@ -1,0 +1,123 @@
+"""Write what README.md shows of the bundled pair: a picture of real rounds, and the demo's output.
+
+    python -m tools.figures
+
+The picture's alt text is made from the same trace, and the table of hardware from the registry, so
+none of them can say anything else than the package does.
+"""
+
+import sys
+from contextlib import redirect_stdout
+from html import escape
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from PIL import Image
+
+from gemma_mtp_edu import GenerationTrace, load_pair, reference_generate
+from gemma_mtp_edu.__main__ import main as command_line
+from gemma_mtp_edu.plots import describe_rounds, plot_rounds
+from tools import hardware
+from tools.document import write_parts
+from tools.lessons import ROOT
+
+README = ROOT / "README.md"
+PICTURE = "docs/images/round.png"
+# A story, because the drafter guesses it wrong often enough for every role to occur.
+PROMPT = "Write a short story about a fox who finds a drum."
+ROUNDS = 3
+COLOURS = 64
+DEMO_PROMPT = "Count from 3 to 12."
+
+
+def rounds_trace() -> GenerationTrace:
+    """Return the assisted generation that the picture shows, made on the CPU in fp32."""
+    pair = load_pair(device="cpu")
+    return reference_generate(pair, PROMPT, gamma=4, max_new_tokens=128)
+
+
+def telling_rounds(trace: GenerationTrace, count: int) -> int:
+    """Return the first of `count` rounds in a row that show every role.
+
+    They hold a round whose drafts were all accepted (a bonus follows) and one whose drafts were
+    accepted in part (a correction follows).
+
+    Raises:
+        ValueError: No rounds in a row do.
+    """
+    for first in range(1, len(trace.rounds) - count + 1):
+        window = trace.rounds[first : first + count]
+        kinds = {r.next_kind for r in window if r.n_accepted}
+        if kinds >= {"bonus", "correction"}:
+            return first
+    raise ValueError(
+        f"no {count} rounds in a row have a bonus and a correction after an accepted draft: "
+        "choose another PROMPT in tools/figures.py, one that is harder to guess"
+    )
+
+
+def picture(trace: GenerationTrace, path: Path) -> None:
+    """Draw the rounds into a PNG file."""
+    first = telling_rounds(trace, ROUNDS)
+    ax = plot_rounds(trace, first=first, count=ROUNDS)
+    ax.set_title(f"Prompt: {PROMPT}", loc="left", fontsize=11)
+    drawn = BytesIO()
+    ax.figure.savefig(drawn, dpi=150, bbox_inches="tight")
+    plt.close(ax.figure)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Few colours make a small file, and it holds no release or date.
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+
+
+def picture_markdown(trace: GenerationTrace) -> str:
+    """Return the picture as HTML, with its alt text, and the caption that says what made it."""
+    first = telling_rounds(trace, ROUNDS)
+    told = describe_rounds(trace, first=first, count=ROUNDS)
+    # Apostrophes may stand as they are: the attribute is in double quotes.
+    alt = escape(f"Prompt: {PROMPT} {told}").replace("&#x27;", "'")
+    made = trace.provenance
+    # Pieces of words in the alt text are no spelling mistakes.
+    return (
+        f'<img src="{PICTURE}" alt="{alt}" width="800"> <!-- codespell:ignore -->\n\n'
+        f"Rounds {first} to {first + ROUNDS - 1} of a text that the `{made['pair']}` pair wrote: "
+        f"greedy decoding, {made['dtype']}, {made['device'].upper()}, transformers "
+        f"{made['transformers']}."
+    )
+
+
+def demo_output() -> str:
+    """Return what the demo prints, without its times."""
+    # With an encoding, as a terminal has one: the demo asks for it before it prints its signs.
+    terminal = TextIOWrapper(BytesIO(), encoding="utf-8")
+    with redirect_stdout(terminal):
+        command_line(["demo", "--prompt", DEMO_PROMPT])
+    terminal.seek(0)
+    lines = terminal.read().rstrip("\n").splitlines()
+    return "\n".join(line for line in lines if not line.startswith("time: "))
+
+
+def parts(trace: GenerationTrace) -> dict[str, str]:
+    """Return every part of README.md that this command writes."""
+    return {
+        "picture": picture_markdown(trace),
+        "demo": f"```text\n{demo_output()}\n```",
+        "hardware": hardware.table(),
+    }
+
+
+def main() -> int:
+    """Draw the picture, write the parts, and return the exit code."""
+    try:
+        trace = rounds_trace()
+        picture(trace, ROOT / PICTURE)
+        changed = write_parts(README, parts(trace))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"drew {PICTURE}; README.md {'changed' if changed else 'is as it was'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The README's table of what runs where, from the registry and from what `load_pair` chooses."""
+
+from dataclasses import dataclass
+
+from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
+from tools import document
+
+SIZE_OF = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a parameter
+NAMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A machine that a learner may have.
+
+    Attributes:
+        name: What the table calls it.
+        memory_gb: Memory for the models in GB; None where machines differ.
+        capability: Compute capability of the GPU; None for a CPU.
+        dtype: What `load_pair` chooses there for any pair but the bundled one.
+    """
+
+    name: str
+    memory_gb: float | None
+    capability: tuple[int, int] | None
+    dtype: str
+
+
+# A T4 has 16 GB by its data sheet, of which 14.6 can be used; the others are data-sheet values.
+PLACES = (
+    Place("CPU", None, None, "float32"),
+    Place("Colab T4", 14.6, (7, 5), "float16"),
+    Place("Colab L4", 24, (8, 9), "bfloat16"),
+    Place("Colab A100", 40, (8, 0), "bfloat16"),
+)
+# Memory measured and published by others; for the rest the registry holds two bytes a parameter.
+PUBLISHED = frozenset({"E2B", "E4B"})
+
+
+def memory_gb(info: PairInfo, place: Place) -> float:
+    """Return the memory in GB that a pair needs in the dtype that `load_pair` chooses there."""
+    if info.name == POCKET:
+        return info.memory_gb  # always fp32
+    return info.memory_gb * SIZE_OF[place.dtype] / SIZE_OF["bfloat16"]
+
+
+def fits(info: PairInfo, place: Place) -> bool:
+    """Return whether a pair's memory is there; on a CPU that is for its owner to say."""
+    return place.memory_gb is None or memory_gb(info, place) < place.memory_gb
+
+
+def table() -> str:
+    """Return the table in Markdown: a row for each pair, a column for each place."""
+    header = ["pair", "target", "drafter", "memory for both", *map(_heading, PLACES)]
+    return document.table(header, [_row(info) for info in PAIRS.values()])
+
+
+def _heading(place: Place) -> str:
+    dtype = NAMES[place.dtype]
+    return f"{place.name}, {dtype}" + (f", {place.memory_gb:g} GB" if place.memory_gb else "")
+
+
+def _row(info: PairInfo) -> list[str]:
+    cells = [_cell(info, place) for place in PLACES]
+    return [f"`{info.name}`", info.target_size, info.drafter_size, _memory(info), *cells]
+
+
+def _memory(info: PairInfo) -> str:
+    if info.name == POCKET:
+        return f"{info.memory_gb:g} GB in fp32"
+    return f"{info.memory_gb:g} GB, {'published' if info.name in PUBLISHED else 'computed'}"
+
+
+def _cell(info: PairInfo, place: Place) -> str:
+    if place.memory_gb is None and info.name != POCKET:
+        return f"needs {memory_gb(info, place):.0f} GB"
+    return "yes" if fits(info, place) else "no"
