@@ -237,4 +237,4 @@ checks.surest_mistake(my_round, trace)
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), Algorithm 1
 # - transformers 5.22.2, `SinglePositionMultiTokenCandidateGenerator` (what the library's loop hands over)
 #
-# Next: `04_write_the_loop`.
+# Solutions: `solutions_03_watch_one_round`. Next: `04_write_the_loop`.

@@ -273,4 +273,4 @@ checks.emitted(emitted)
 # - Chen et al. 2023, [arXiv:2302.01318](https://arxiv.org/abs/2302.01318), the same rule found independently
 # - [transformers#47932](https://github.com/huggingface/transformers/issues/47932) on the biased sampling
 #
-# Solutions: `solutions_05_same_text`. Next: `06_inside_the_drafter`.
+# Solutions: `solutions_05_same_text`.

@@ -23,7 +23,7 @@ from tools.pocket.build import SEED
 from tools.pocket.corpus import SHARES, TWO_TURNS, WORKLOADS
 from tools.pocket.example import HELD_OUT_ONE_IN, Example, Workload, draw
 from tools.pocket.train_drafter import Recipe
-from tools.pocket.train_target import DEEP, SHALLOW
+from tools.pocket.train_target import DEEP, POLISH, SHALLOW
 
 CARD = bundled_folder() / "README.md"
 TRAINING_LOG = Path(__file__).parent / "training-log"
@@ -112,14 +112,19 @@ def recipe(logs: Path) -> str:
     drafter = Recipe()
     rows = [
         [phase.name, what, *_schedule(phase), _hours(logs / f"{phase.name}.csv")]
-        for phase, what in ((SHALLOW, "target, 10 layers"), (DEEP, "target, grown to 30 layers"))
+        for phase, what in (
+            (SHALLOW, "target, 10 layers"),
+            (DEEP, "target, grown to 30 layers"),
+            (POLISH, "target, more of the exact tasks"),
+        )
     ]
     rows.append(["drafter", "drafter", *_schedule(drafter), _hours(logs / "drafter.csv")])
     header = ["phase", "model", "steps", "tokens a step", "learning rate", "data seed", "hours"]
     total = sum(float(row[-1]) for row in rows)
     return (
         f"{table(header, rows)}\n\n"
-        f"{total:.1f} hours in all on two CPU cores. Weights and tokenizer start from seed {SEED}. "
+        f"{total:.1f} hours in all on two CPU cores that did other work beside it. "
+        f"Weights and tokenizer start from seed {SEED}. "
         f"One prompt in {HELD_OUT_ONE_IN} is held out, {TWO_TURNS:.0%} of the conversations have "
         f"two turns, and the drafter is unrolled {drafter.unroll} steps."
     )

@@ -3,7 +3,7 @@
 Pool number n of a seed always holds the same batches, so training can resume at any step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -33,6 +33,17 @@ SHARES: dict[Workload, float] = {
     lists: 0.06,
     chat: 0.04,
 }
+# For the end of the training: more of what needs every token of the prompt, less of what is fluent.
+POLISH_SHARES: dict[Workload, float] = {
+    json_records: 0.14,
+    functions: 0.14,
+    arithmetic: 0.22,
+    extraction: 0.25,
+    answers: 0.07,
+    stories: 0.03,
+    lists: 0.12,
+    chat: 0.03,
+}
 WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}
 TWO_TURNS = 0.15  # share of conversations that hold two instructions
 IGNORED = -100
@@ -47,9 +58,12 @@ class Batch:
     workloads: list[str]
 
 
-def sample_mix(rng: Random, split: Split) -> Example:
+Shares = Mapping[Workload, float]
+
+
+def sample_mix(rng: Random, split: Split, shares: Shares = SHARES) -> Example:
     """Draw one example of the mix."""
-    (workload,) = rng.choices(list(SHARES), weights=list(SHARES.values()))
+    (workload,) = rng.choices(list(shares), weights=list(shares.values()))
     return draw(workload, rng, split)
 
 
@@ -70,12 +84,17 @@ def encode_dialog(
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, seed: int, tokens_per_batch: int, pool_size: int = 2048
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    tokens_per_batch: int,
+    pool_size: int = 2048,
+    shares: Shares = SHARES,
 ) -> Iterator[Batch]:
     """Yield batches of about `tokens_per_batch` tokens, padding included, without end."""
     pool = 0
     while True:
-        yield from pool_batches(tokenizer, Random(f"{seed}-{pool}"), tokens_per_batch, pool_size)
+        rng = Random(f"{seed}-{pool}")
+        yield from pool_batches(tokenizer, rng, tokens_per_batch, pool_size, shares=shares)
         pool += 1
 
 
@@ -85,12 +104,13 @@ def pool_batches(
     tokens_per_batch: int,
     pool_size: int,
     split: Split = "train",
+    shares: Shares = SHARES,
 ) -> list[Batch]:
     """Draw `pool_size` conversations and cut them, sorted by length, into shuffled batches."""
     rows = []
     for _ in range(pool_size):
         turns = 2 if rng.random() < TWO_TURNS else 1
-        examples = [sample_mix(rng, split) for _ in range(turns)]
+        examples = [sample_mix(rng, split, shares) for _ in range(turns)]
         rows.append((*encode_dialog(tokenizer, examples), examples[-1].workload))
     rows.sort(key=lambda row: len(row[0]))
     result, start = [], 0

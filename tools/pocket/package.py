@@ -19,7 +19,7 @@ PACKAGED = (
     "drafter/generation_config.json",
     "drafter/model.safetensors",
 )
-PHASES = ("shallow", "deep", "drafter")
+PHASES = ("shallow", "deep", "polish", "drafter")
 MAX_BYTES = 25_000_000
 
 
@@ -52,13 +52,14 @@ def report(built: Path, destination: Path) -> None:
         logs[phase] = pd.read_csv(built / f"{phase}.csv")
     figure, (losses, agreement) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     start = 0
-    for phase, style in (("shallow", "-"), ("deep", "--")):
+    for phase, style in (("shallow", "-"), ("deep", "--"), ("polish", "-.")):
         log = logs[phase]
         losses.plot(log["step"] + start, log["loss"], style, label=f"{phase}, training")
-        measured = log.dropna(subset="held_out_loss")
-        losses.plot(
-            measured["step"] + start, measured["held_out_loss"], "o", label=f"{phase}, held-out"
-        )
+        if "held_out_loss" in log:
+            measured = log.dropna(subset="held_out_loss")
+            losses.plot(
+                measured["step"] + start, measured["held_out_loss"], "o", label=f"{phase}, held-out"
+            )
         start += int(log["step"].iloc[-1])
     losses.set(title="target", xlabel="step", ylabel="nats per answer token", yscale="log")
     losses.legend()

@@ -22,11 +22,11 @@ from tools.pocket.drafter import new_drafter
 class Recipe:
     """How long and how hard the drafter is trained."""
 
-    steps: int = 800
+    steps: int = 600
     tokens_per_batch: int = 3072
     learning_rate: float = 3e-3
     warmup: int = 50
-    decay_from: int = 350
+    decay_from: int = 260
     unroll: int = 6
     data_seed: int = 3
 

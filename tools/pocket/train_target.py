@@ -1,6 +1,6 @@
-"""Train the bundled target: ten layers first, then grown to thirty and trained on."""
+"""Train the bundled target: ten layers, then grown to thirty, then polished on the exact tasks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -10,7 +10,15 @@ from torch.nn.functional import cross_entropy
 from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 
 from tools.pocket import loop
-from tools.pocket.corpus import IGNORED, Batch, batches, pool_batches
+from tools.pocket.corpus import (
+    IGNORED,
+    POLISH_SHARES,
+    SHARES,
+    Batch,
+    Shares,
+    batches,
+    pool_batches,
+)
 from tools.pocket.target import grow, new_target
 
 
@@ -25,10 +33,12 @@ class Phase:
     warmup: int
     decay_from: int
     data_seed: int
+    shares: Shares = field(default_factory=lambda: SHARES)
 
 
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
 DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
+POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -56,7 +66,7 @@ def run_phase(
     opts = loop.optimizers(model, phase.learning_rate)
     first = loop.load_checkpoint(folder, model, opts)
     log = loop.TrainingLog(folder.parent / f"{phase.name}.csv", first)
-    stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch)
+    stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch, shares=phase.shares)
     running, tokens = 0.0, 0
     for step, batch in enumerate(islice(stream, first, phase.steps), start=first):
         factor = loop.learning_rate_factor(
@@ -81,9 +91,10 @@ def run_phase(
 
 
 def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) -> Gemma4ForCausalLM:
-    """Run both phases and return the trained deep target."""
+    """Run all phases and return the trained deep target."""
     shallow = new_target(len(tokenizer), seed)
     run_phase(SHALLOW, shallow, tokenizer, folder / SHALLOW.name)
     deep = grow(shallow)
     run_phase(DEEP, deep, tokenizer, folder / DEEP.name)
+    run_phase(POLISH, deep, tokenizer, folder / POLISH.name)
     return deep

@@ -1,0 +1,74 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_03_watch_one_round.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2Fsolutions_03_watch_one_round.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_03_watch_one_round.ipynb)
+
+# %% [markdown]
+# # Solutions to 03 Watch one round
+#
+# Try the exercises of `03_watch_one_round` first: its checks ask questions that help.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+from gemma_mtp_edu import checks, load_pair, speculative_generate
+
+pair = load_pair()
+prompt = "Write a short story about a fox who finds a drum."
+trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
+
+# %% [markdown]
+# **1.** Of each round's drafts the first `n_accepted` entered the text, and then the target's own token,
+# if there is one.
+
+
+# %% tags=["nbval-check-output"]
+def tokens_of_rounds(trace):
+    tokens = []
+    for record in trace.rounds:
+        tokens += record.draft_ids[: record.n_accepted]
+        if record.next_id is not None:
+            tokens.append(record.next_id)
+    return tokens
+
+
+checks.tokens_of_rounds(tokens_of_rounds, trace)
+
+# %% [markdown]
+# **2.** Rounds that end with a correction have a refused draft; its index is `n_accepted`.
+
+# %% tags=["nbval-check-output"]
+refused = {
+    index: record.draft_probs[record.n_accepted]
+    for index, record in enumerate(trace.rounds)
+    if record.next_kind == "correction"
+}
+my_round = max(refused, key=refused.get)
+
+checks.surest_mistake(my_round, trace)

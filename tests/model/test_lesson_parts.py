@@ -1,0 +1,172 @@
+"""Lessons 03 to 05 from behind: the checkers' questions, and the laws at one position."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+
+from gemma_mtp_edu import ModelPair, autoregressive_generate, checks, speculative_generate
+from gemma_mtp_edu.drafters import ScriptedDrafter
+from gemma_mtp_edu.one_position import (
+    first_difference,
+    laws_after,
+    library_law,
+    logit_gap,
+    total_variation,
+)
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.verification import emitted_distribution, residual_distribution, verify_greedy
+
+STORY = "Tell me a short story about a heron."
+
+
+@pytest.fixture(scope="module")
+def story(pair: ModelPair) -> GenerationTrace:
+    return speculative_generate(pair, STORY, gamma=4, max_new_tokens=40)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "answered"),
+    [
+        (lambda t: [i for r in t.rounds for i in r.token_ids], "Right."),
+        (lambda t: [i for r in t.rounds for i in (*r.draft_ids, r.next_id)], "rejected drafts"),
+        (lambda t: [i for r in t.rounds for i in r.draft_ids[: r.n_accepted]], "does the target"),
+        (lambda t: t.token_ids[1:], "prefill"),
+        (lambda t: None, "Not answered yet"),
+    ],
+)
+def test_tokens_of_rounds(
+    story: GenerationTrace,
+    answer: Callable[[GenerationTrace], Sequence[int] | None],
+    answered: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checks.tokens_of_rounds(answer, story)
+    assert answered in said(capsys)
+
+
+def test_surest_mistake(story: GenerationTrace, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = {
+        i: r.draft_probs[r.n_accepted]
+        for i, r in enumerate(story.rounds)
+        if r.next_kind == "correction"
+    }
+    surest, least = max(wrong, key=wrong.__getitem__), min(wrong, key=wrong.__getitem__)
+    assert surest != least
+    for answer, answered in ((surest, "Right."), (least, "with more"), (0, "no draft was")):
+        checks.surest_mistake(answer, story)
+        assert answered in said(capsys)
+
+
+def right_rule(drafts: list[int], wanted: list[int]) -> tuple[int, int]:
+    verdict = verify_greedy(torch.tensor(wanted), torch.tensor(drafts, dtype=torch.long))
+    return verdict.n_accepted, verdict.next_id
+
+
+@pytest.mark.parametrize(
+    ("rule", "answered"),
+    [
+        (right_rule, "Right."),
+        (lambda d, w: (sum(a == b for a, b in zip(d, w, strict=False)), w[0]), "?"),
+        (lambda d, w: (right_rule(d, w)[0], w[-1]), "whose token"),
+        (lambda d, w: (0, w[0]), "stop too early"),
+        (lambda d, w: (len(d), w[-1]), "after a wrong one"),
+        (lambda d, w: None, "Not answered yet"),
+    ],
+)
+def test_greedy_round(
+    rule: Callable[[list[int], list[int]], tuple[int, int] | None],
+    answered: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checks.greedy_round(rule)
+    assert answered in said(capsys)
+
+
+def test_greedy_loop(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> None:
+    def right(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
+        return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
+
+    def runs_on(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
+        return [*right(pair, ids, gamma, limit), 3, 4]
+
+    def stops_early(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
+        return right(pair, ids, gamma, limit)[:5]
+
+    def goes_astray(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
+        text = right(pair, ids, gamma, limit)
+        return [*text[:4], text[4] + 1, *text[5:]]
+
+    for loop, answered in (
+        (right, "Right."),
+        (runs_on, "2 tokens too many"),
+        (stops_early, "stops after 5"),
+        (goes_astray, "4 tokens are right"),
+        (lambda *_: [1], "the first token is wrong"),
+        (lambda *_: None, "Not answered yet"),
+    ):
+        checks.greedy_loop(loop, pair)
+        assert answered in said(capsys)
+
+
+def test_residual_and_emitted(capsys: pytest.CaptureFixture[str]) -> None:
+    for residual, answered in (
+        (residual_distribution, "Right."),
+        (lambda p, q: p - q, "negative"),
+        (lambda p, q: (p - q).clamp(min=0), "sums to"),
+        (lambda p, q: p, "not this one"),
+        (lambda p, q: None, "Not answered yet"),
+    ):
+        checks.residual(residual)
+        assert answered in said(capsys)
+    for emitted, answered in (
+        (emitted_distribution, "It is p"),
+        (lambda p, q: torch.minimum(p, q), "the rejected mass"),
+        (lambda p, q: q, "is drafted"),
+        (lambda p, q: None, "Not answered yet"),
+    ):
+        checks.emitted(emitted)
+        assert answered in said(capsys)
+
+
+def test_the_laws_are_those_of_the_loop(pair: ModelPair, story: GenerationTrace) -> None:
+    record = story.rounds[1]
+    ids = torch.tensor([[*story.prompt_ids, *story.token_ids[:1]]])
+    target_probs, draft_probs = laws_after(pair, ids)
+    assert target_probs.sum() == pytest.approx(1.0) and draft_probs.sum() == pytest.approx(1.0)
+    assert int(draft_probs.argmax()) == record.draft_ids[0]
+    assert float(draft_probs.max()) == pytest.approx(record.draft_probs[0], abs=1e-4)
+    assert float(target_probs[record.draft_ids[0]]) == pytest.approx(
+        record.target_probs[0], abs=1e-4
+    )
+    with pytest.raises(ValueError, match="at least 2"):
+        laws_after(pair, ids[:, :1])
+
+
+def test_the_library_s_law_worked_by_hand() -> None:
+    p = torch.tensor([0.30, 0.30, 0.25, 0.15], dtype=torch.float64)
+    q = torch.tensor([0.60, 0.20, 0.10, 0.10], dtype=torch.float64)
+    law = library_law(p, q)
+    torch.testing.assert_close(law, torch.tensor([1 / 2, 1 / 6, 1 / 4, 1 / 12]).double())
+    assert total_variation(law, p) == pytest.approx(0.2)
+    sure = torch.tensor([0.7, 0.1, 0.1, 0.1], dtype=torch.float64)
+    assert library_law(sure, q).tolist() == [1, 0, 0, 0], "accepted every time: nothing else comes"
+
+
+def test_first_difference_and_gap(pair: ModelPair, story: GenerationTrace) -> None:
+    assert first_difference([1, 2], [1, 2, 3]) == 2
+    ids = torch.tensor([story.prompt_ids])
+    logits = pair.target(input_ids=ids).logits[0, -1].sort(descending=True).values
+    assert logit_gap(pair, ids) == pytest.approx(float(logits[0] - logits[1]), abs=1e-3)
+
+
+def test_random_drafts_change_nothing(pair: ModelPair, story: GenerationTrace) -> None:
+    noise = torch.randint(10, 500, (60, 4), generator=torch.Generator().manual_seed(0)).tolist()
+    drafter = ScriptedDrafter(noise)
+    silly = speculative_generate(pair, STORY, drafter=drafter, gamma=4, max_new_tokens=40)
+    assert silly.token_ids == story.token_ids
+    assert silly.target_passes > 30

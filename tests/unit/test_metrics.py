@@ -1,0 +1,40 @@
+"""Numbers about traces, worked by hand."""
+
+import pytest
+
+from gemma_mtp_edu.metrics import accepted_by_position, alpha, judged, wasted_drafts
+from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+
+
+def trace(*rounds: RoundTrace) -> GenerationTrace:
+    ids = tuple(t for r in rounds for t in r.token_ids)
+    return GenerationTrace((1, 2), ids, "", rounds, "length")
+
+
+PREFILL = RoundTrace(2, (), 0, 5, "prefill")
+CORRECTED = RoundTrace(3, (6, 7, 8), 1, 9, "correction")
+FULL = RoundTrace(5, (6, 7), 2, 9, "bonus")
+ENDED = RoundTrace(8, (6, 7, 8), 2, None, "none")
+
+
+def test_a_draft_behind_a_rejected_one_is_not_judged() -> None:
+    assert [judged(r) for r in (PREFILL, CORRECTED, FULL, ENDED)] == [0, 2, 2, 2]
+
+
+def test_alpha_is_not_the_acceptance_rate() -> None:
+    run = trace(PREFILL, CORRECTED, FULL)
+    assert run.acceptance_rate == pytest.approx(3 / 5)
+    assert alpha(run) == pytest.approx(3 / 4)
+    assert wasted_drafts(run) == 2
+    assert alpha(trace(PREFILL)) is None
+
+
+def test_alpha_of_a_sampled_run_is_the_mean_overlap() -> None:
+    sampled = RoundTrace(3, (6, 7, 8), 1, 9, "correction", overlaps=(0.9, 0.5))
+    more = RoundTrace(5, (6,), 1, 9, "bonus", overlaps=(0.4,))
+    assert alpha([trace(PREFILL, sampled), trace(PREFILL, more)]) == pytest.approx(0.6)
+
+
+def test_acceptance_by_position_counts_rounds_that_drafted_so_far() -> None:
+    assert accepted_by_position(trace(PREFILL, CORRECTED, FULL, ENDED)) == (1.0, 0.5, 0.0)
+    assert accepted_by_position(trace(PREFILL)) == ()
