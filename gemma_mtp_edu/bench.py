@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,8 @@ def _measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     ]
     for gamma in plan.gammas:
         runs += [
-            ("assisted, library", gamma, lambda g=gamma: _assisted(pair, ids, plan, g)),
-            ("assisted, ours", gamma, lambda g=gamma: _ours(pair, ids, plan, g)),
+            ("assisted, library", gamma, partial(_assisted, pair, ids, plan, gamma)),
+            ("assisted, ours", gamma, partial(_ours, pair, ids, plan, gamma)),
         ]
     seconds: list[list[float]] = [[] for _ in runs]
     texts: list[tuple[int, ...]] = [()] * len(runs)

@@ -217,4 +217,5 @@ def choose_schedule(
         check_gamma(gamma)
         return Constant(gamma)
     info = registry.find(pair.name)
-    return from_generation_config(pair.drafter.generation_config, info and info.draft_length)
+    recommended = None if info is None else info.draft_length
+    return from_generation_config(pair.drafter.generation_config, recommended)

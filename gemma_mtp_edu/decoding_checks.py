@@ -14,7 +14,7 @@ from gemma_mtp_edu.verification import emitted_distribution, residual_distributi
 NOT_TRIED = "Not answered yet: fill in the cell above, then run it again."
 RIGHT = "Right."
 
-_ROUNDS = (
+_ROUNDS: tuple[tuple[list[int], list[int], tuple[int, int]], ...] = (
     ([5, 8], [5, 7, 9], (1, 7)),
     ([5, 7], [5, 7, 9], (2, 9)),
     ([1, 7, 9], [5, 7, 9, 2], (0, 5)),

@@ -77,7 +77,7 @@ class Sampler:
         """
         scores = logits.float()
         if all(isinstance(processor, _ROW_BY_ROW) for processor in self.processors):
-            return self.processors(ids, scores)  # type: ignore[no-any-return]
+            return self.processors(ids, scores)
         texts = (torch.cat([ids, draft_ids[:, :j]], dim=1) for j in range(len(logits)))
         rows = [self.processors(text, scores[j, None]) for j, text in enumerate(texts)]
         return torch.cat(rows)

@@ -20,7 +20,7 @@ from gemma_mtp_edu.sampling import NonFiniteLogitsError, Sampler
 from gemma_mtp_edu.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
 from gemma_mtp_edu.target import Target
 from gemma_mtp_edu.trace import GenerationTrace
-from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair
+from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair, wrapped_pair
 
 shapes = st.builds(
     Shape,
@@ -383,3 +383,16 @@ def test_a_cache_that_cannot_be_cut_is_refused() -> None:
     Target(pair.target, hands_over=False, cache=Other(config=pair.target.config))
     with pytest.raises(ValueError, match="need a DynamicCache"):
         Target(pair.target, hands_over=False, cache=object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("softcap", [None, 5.0])
+def test_the_class_of_the_real_checkpoints_works_too(softcap: float | None) -> None:
+    """Real ones load as `Gemma4ForConditionalGeneration`, around the text model."""
+    shape = Shape(per_layer_inputs=4, softcap=softcap)
+    ids = prompt_ids(3 * WINDOW)
+    wanted = speculative_generate(tiny_pair(shape), ids, gamma=4, max_new_tokens=20)
+    trace = speculative_generate(wrapped_pair(shape), ids, gamma=4, max_new_tokens=20)
+    assert trace.token_ids == wanted.token_ids
+    assert [r.draft_ids for r in trace.rounds] == [r.draft_ids for r in wanted.rounds]
+    theirs = reference_generate(wrapped_pair(shape), ids, gamma=4, max_new_tokens=20)
+    assert theirs.token_ids == wanted.token_ids

@@ -11,7 +11,9 @@ import torch
 from transformers import (
     Gemma4AssistantConfig,
     Gemma4AssistantForCausalLM,
+    Gemma4Config,
     Gemma4ForCausalLM,
+    Gemma4ForConditionalGeneration,
     Gemma4TextConfig,
     GenerationConfig,
 )
@@ -138,3 +140,15 @@ class KnowingDrafter:
             if torch.rand((), generator=self.generator) > self.right:
                 known[index] = (token + 1) % self.vocab
         return fixed_draft(known, context)
+
+
+def wrapped_pair(shape: Shape = Shape(per_layer_inputs=4)) -> ModelPair:
+    """Return a pair whose target is of the class that the real checkpoints load as."""
+    inner = tiny_pair(shape)
+    config = Gemma4Config(text_config=inner.target.config, vision_config=None, audio_config=None)
+    config.tie_word_embeddings = False
+    target = Gemma4ForConditionalGeneration(config)
+    target.model.language_model.load_state_dict(inner.target.model.state_dict())
+    target.lm_head.load_state_dict(inner.target.lm_head.state_dict())
+    target.generation_config = inner.target.generation_config
+    return ModelPair(target, inner.drafter, name="wrapped")

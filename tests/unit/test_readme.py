@@ -1,6 +1,7 @@
 """What README.md and CONTRIBUTING.md say is true: code runs, paths and commands exist."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tools import buttons, figures, hardware
+from tools import bench_table, buttons, figures, hardware
 from tools.document import part
 from tools.lessons import notebooks
 
@@ -208,3 +209,11 @@ def test_the_checks_see_what_is_wrong() -> None:
     assert [name for name in named_files(SAMPLE) if not exists(name)] == ["tools/no_such.py"]
     targets = [target for span in code_spans(SAMPLE) for target in make_targets(span)]
     assert sorted(targets) == ["demo", "lint", "nonsense", "type"]
+
+
+def test_the_benchmark_s_table_is_that_of_the_stored_run() -> None:
+    record = json.loads(bench_table.RESULT.read_text(encoding="utf-8"))
+    assert part(
+        (ROOT / "README.md").read_text(encoding="utf-8"), "bench"
+    ) == bench_table.bench_part(record)
+    assert {"dtype", "threads", "torch", "transformers", "plan"} <= set(record["conditions"])

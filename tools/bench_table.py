@@ -1,0 +1,59 @@
+"""Write the benchmark's table into README.md, from what `make bench` has stored.
+
+make bench BENCH_ARGS="--out docs/bench.json"
+python -m tools.bench_table
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gemma_mtp_edu.bench import summary
+from tools.document import table, write_parts
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "docs" / "bench.json"
+README = ROOT / "README.md"
+
+
+def bench_part(record: dict[str, Any]) -> str:
+    """Return the table, the conclusions and the conditions as Markdown."""
+    speedups = summary(pd.DataFrame(record["rows"]))
+    header = [
+        "context",
+        "workload",
+        "prompt lookup, library",
+        "assisted, library",
+        "assisted, ours",
+    ]
+    rows = [
+        [
+            str(context),
+            str(workload),
+            f"{row['lookup, library, 4 drafts']:.2f}x",
+            best(row, "assisted, library"),
+            best(row, "assisted, ours"),
+        ]
+        for (context, workload), row in speedups.iterrows()
+    ]
+    numbers = [f"- {name}: {value:.2f}" for name, value in record["conclusions"].items()]
+    facts = "; ".join(f"{name} {value}" for name, value in record["conditions"].items())
+    return "\n".join([table(header, rows), "", *numbers, "", f"Conditions: {facts}."])
+
+
+def best(row: pd.Series, method: str) -> str:
+    """Return a method's best speedup and the draft length that gave it."""
+    values = row[[label for label in row.index if label.startswith(f"{method}, ")]]
+    length = str(values.idxmax()).removeprefix(f"{method}, ").removesuffix(" drafts")
+    return f"{values.max():.2f}x ({length})"
+
+
+def main() -> None:
+    """Write the part."""
+    write_parts(README, {"bench": bench_part(json.loads(RESULT.read_text(encoding="utf-8")))})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Measure what recording a trace costs: the same loop with and without it, in turns.
+
+python -m tools.trace_cost [--repeats 9]
+"""
+
+import argparse
+import statistics
+import time
+from contextlib import nullcontext
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from gemma_mtp_edu import load_pair, speculative_generate
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.prompts import PROMPTS
+from gemma_mtp_edu.recording import Recorder
+from gemma_mtp_edu.run import Run
+
+
+def nothing(*args: Any, **kwargs: Any) -> float:
+    """Stand in for whatever records."""
+    return 0.0
+
+
+def unrecorded() -> Any:
+    """Return patches of all that the trace needs beyond the text."""
+    stand_ins = {"add": nothing, "lap": nothing, "end_round": nothing}
+    return (
+        patch.multiple(Recorder, **stand_ins),
+        patch("gemma_mtp_edu.run.draft_probabilities", lambda *_: torch.empty(0)),
+        patch.object(Run, "trace", nothing),
+    )
+
+
+def seconds(pair: ModelPair, recorded: bool) -> float:
+    """Return the seconds of one run over a prompt of every workload."""
+    patches = (nullcontext(), nullcontext(), nullcontext()) if recorded else unrecorded()
+    with patches[0], patches[1], patches[2]:
+        start = time.perf_counter()
+        for prompts in PROMPTS.values():
+            speculative_generate(pair, prompts[0], gamma=4, max_new_tokens=48)
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the ratio of the medians."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=9)
+    args = parser.parse_args()
+    pair = load_pair()
+    times: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(args.repeats + 1):
+        for recorded in times:
+            times[recorded].append(seconds(pair, recorded))
+    with_trace, without = (statistics.median(values[1:]) for values in times.values())
+    print(f"with trace {with_trace:.3f} s, without {without:.3f} s: {with_trace / without:.3f}")
+
+
+if __name__ == "__main__":
+    main()
