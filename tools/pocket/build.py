@@ -41,7 +41,7 @@ def main() -> None:
     target = train_target(tokenizer, args.out, SEED)
     set_generation_config(target)
     target.save_pretrained(args.out / "target")
-    drafter = train_drafter(target, tokenizer, args.out / "drafter-training", SEED)
+    drafter = train_drafter(target, tokenizer, args.out, SEED)
     drafter.save_pretrained(args.out / "drafter")
     package(args.out, bundled_folder())
     report(args.out, Path(__file__).parent / "training-log")

@@ -18,11 +18,11 @@ import pandas as pd
 
 from gemma_mtp_edu.bundled import bundled_folder
 from tools.document import table, write_parts
+from tools.pocket import train_drafter
 from tools.pocket.architecture import architecture
 from tools.pocket.build import SEED
 from tools.pocket.corpus import SHARES, TWO_TURNS, WORKLOADS
 from tools.pocket.example import HELD_OUT_ONE_IN, Example, Workload, draw
-from tools.pocket.train_drafter import Recipe
 from tools.pocket.train_target import DEEP, POLISH, SHALLOW
 
 CARD = bundled_folder() / "README.md"
@@ -109,7 +109,6 @@ def short_examples() -> dict[str, Example]:
 
 def recipe(logs: Path) -> str:
     """Return the table of the training's phases; the hours are those of the log."""
-    drafter = Recipe()
     rows = [
         [phase.name, what, *_schedule(phase), _hours(logs / f"{phase.name}.csv")]
         for phase, what in (
@@ -118,7 +117,13 @@ def recipe(logs: Path) -> str:
             (POLISH, "target, more of the exact tasks"),
         )
     ]
-    rows.append(["drafter", "drafter", *_schedule(drafter), _hours(logs / "drafter.csv")])
+    rows += [
+        [phase.name, what, *_schedule(phase), _hours(logs / f"{phase.name}.csv")]
+        for phase, what in (
+            (train_drafter.DISTIL, "drafter"),
+            (train_drafter.POLISH, "drafter, the exact tasks only"),
+        )
+    ]
     header = ["phase", "model", "steps", "tokens a step", "learning rate", "data seed", "hours"]
     total = sum(float(row[-1]) for row in rows)
     return (
@@ -126,7 +131,7 @@ def recipe(logs: Path) -> str:
         f"{total:.1f} hours in all on two CPU cores that did other work beside it. "
         f"Weights and tokenizer start from seed {SEED}. "
         f"One prompt in {HELD_OUT_ONE_IN} is held out, {TWO_TURNS:.0%} of the conversations have "
-        f"two turns, and the drafter is unrolled {drafter.unroll} steps."
+        f"two turns, and the drafter is unrolled {train_drafter.DISTIL.unroll} steps."
     )
 
 

@@ -44,6 +44,15 @@ POLISH_SHARES: dict[Workload, float] = {
     lists: 0.12,
     chat: 0.03,
 }
+# The same for the drafter: stories and lists can hardly be guessed anyway.
+EXACT_SHARES: dict[Workload, float] = {
+    json_records: 0.20,
+    functions: 0.26,
+    arithmetic: 0.20,
+    extraction: 0.24,
+    answers: 0.05,
+    chat: 0.05,
+}
 WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}
 TWO_TURNS = 0.15  # share of conversations that hold two instructions
 IGNORED = -100

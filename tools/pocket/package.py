@@ -19,7 +19,7 @@ PACKAGED = (
     "drafter/generation_config.json",
     "drafter/model.safetensors",
 )
-PHASES = ("shallow", "deep", "polish", "drafter")
+PHASES = ("shallow", "deep", "polish", "drafter", "drafter-polish")
 MAX_BYTES = 25_000_000
 
 

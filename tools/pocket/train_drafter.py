@@ -5,7 +5,7 @@ shared KV and its next-token law. The drafter is then unrolled from every answer
 with the token, the position and the KV that it would have there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -14,14 +14,15 @@ from torch.nn.functional import log_softmax
 from transformers import Gemma4AssistantForCausalLM, Gemma4ForCausalLM, PreTrainedTokenizerFast
 
 from tools.pocket import loop
-from tools.pocket.corpus import IGNORED, Batch, batches
+from tools.pocket.corpus import EXACT_SHARES, IGNORED, SHARES, Batch, Shares, batches
 from tools.pocket.drafter import new_drafter
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How long and how hard the drafter is trained."""
+    """How long and how hard the drafter is trained in one phase."""
 
+    name: str = "drafter"
     steps: int = 600
     tokens_per_batch: int = 3072
     learning_rate: float = 3e-3
@@ -29,6 +30,11 @@ class Recipe:
     decay_from: int = 260
     unroll: int = 6
     data_seed: int = 3
+    shares: Shares = field(default_factory=lambda: SHARES)
+
+
+DISTIL = Recipe()
+POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=EXACT_SHARES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +130,29 @@ def unrolled_loss(
 
 
 def train_drafter(
-    target: Gemma4ForCausalLM,
-    tokenizer: PreTrainedTokenizerFast,
-    folder: Path,
-    seed: int,
-    recipe: Recipe = Recipe(),
+    target: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int
 ) -> Gemma4AssistantForCausalLM:
-    """Train the drafter, resuming from the checkpoint in `folder` if there is one."""
+    """Run both phases in `folder`, resuming from a checkpoint if there is one."""
     drafter = new_drafter(target, seed)
     target.eval().requires_grad_(False)
+    for recipe in (DISTIL, POLISH):
+        run_recipe(recipe, target, drafter, tokenizer, folder)
+    return drafter
+
+
+def run_recipe(
+    recipe: Recipe,
+    target: Gemma4ForCausalLM,
+    drafter: Gemma4AssistantForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    root: Path,
+) -> None:
+    """Train `drafter` through one phase; its checkpoint and log bear its name."""
+    folder = root / f"{recipe.name}-training"
     opts = loop.optimizers(drafter, recipe.learning_rate)
     first = loop.load_checkpoint(folder, drafter, opts)
-    log = loop.TrainingLog(folder.parent / "drafter.csv", first)
-    stream = batches(tokenizer, recipe.data_seed, recipe.tokens_per_batch)
+    log = loop.TrainingLog(root / f"{recipe.name}.csv", first)
+    stream = batches(tokenizer, recipe.data_seed, recipe.tokens_per_batch, shares=recipe.shares)
     running = torch.zeros(recipe.unroll + 1)
     for step, batch in enumerate(islice(stream, first, recipe.steps), start=first):
         factor = loop.learning_rate_factor(
@@ -158,7 +174,6 @@ def train_drafter(
         if (step + 1) % 250 == 0:
             loop.save_checkpoint(folder, step + 1, drafter, opts)
     loop.save_checkpoint(folder, recipe.steps, drafter, opts)
-    return drafter
 
 
 def _take(values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
