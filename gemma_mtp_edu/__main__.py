@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         if args.command == "bench":
-            bench.run(load_pair(args.pair), bench.QUICK if args.quick else bench.Plan(), args.out)
+            plan = bench.QUICK if args.quick else bench.Plan(gammas=tuple(args.gammas))
+            bench.run(load_pair(args.pair), plan, args.out)
         else:
             demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
     except (PairNotFoundError, DamagedPairError, UnsupportedReleaseError, ValueError) as error:
@@ -43,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     measure = commands.add_parser("bench", help="time plain and assisted decoding side by side")
     measure.add_argument("--pair", default="pocket", help="pocket, E2B, a hub id or a folder")
     measure.add_argument("--quick", action="store_true", help="one prompt each, four drafts, once")
+    measure.add_argument(
+        "--gammas", type=int, nargs="+", default=[1, 2, 4, 8, 12], help="draft lengths"
+    )
     measure.add_argument("--out", type=Path, help="write all numbers to this JSON file")
     return parser
 

@@ -43,14 +43,14 @@ class Plan:
         long_contexts: Also run after a conversation of at least four sliding windows.
     """
 
-    gammas: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12)
+    gammas: tuple[int, ...] = (1, 2, 4, 8, 12)
     repeats: int = 3
-    max_new_tokens: int = 64
-    prompts_per_workload: int = 2
+    max_new_tokens: int = 48
+    prompts_per_workload: int = 1
     long_contexts: bool = True
 
 
-QUICK = Plan(gammas=(4,), repeats=1, prompts_per_workload=1, max_new_tokens=48)
+QUICK = Plan(gammas=(4,), repeats=1)
 
 
 def bench(pair: ModelPair, plan: Plan = Plan()) -> pd.DataFrame:

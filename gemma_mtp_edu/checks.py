@@ -8,6 +8,12 @@ import math
 from collections.abc import Callable
 
 from gemma_mtp_edu.compatibility import kv_layers
+from gemma_mtp_edu.cost_checks import end_to_end as end_to_end
+from gemma_mtp_edu.cost_checks import fair_speedup as fair_speedup
+from gemma_mtp_edu.cost_checks import round_costs as round_costs
+from gemma_mtp_edu.cost_checks import smallest_alpha as smallest_alpha
+from gemma_mtp_edu.cost_checks import tokens_per_round as tokens_per_round
+from gemma_mtp_edu.cost_checks import wrong_benchmarks as wrong_benchmarks
 from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT
 from gemma_mtp_edu.decoding_checks import emitted as emitted
 from gemma_mtp_edu.decoding_checks import greedy_loop as greedy_loop
@@ -18,6 +24,10 @@ from gemma_mtp_edu.decoding_checks import tokens_of_rounds as tokens_of_rounds
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.reference import reference_generate
 from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.tradeoff_checks import best_length as best_length
+from gemma_mtp_edu.tradeoff_checks import best_threshold as best_threshold
+from gemma_mtp_edu.tradeoff_checks import heuristic_rule as heuristic_rule
+from gemma_mtp_edu.tradeoff_checks import rounds_needed as rounds_needed
 
 
 def passes_needed(function: Callable[[int, int], int | None]) -> None:

@@ -21,7 +21,7 @@ from gemma_mtp_edu.schedules import (
 from gemma_mtp_edu.trace import GenerationTrace
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def decode_plainly(run: Run) -> None:
     """Write the text with one target pass per token."""
     run.prefill()
@@ -34,7 +34,7 @@ def decode_plainly(run: Run) -> None:
         run.recorder.end_round(0.0, verify_seconds)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def speculate(run: Run, drafter: Drafter, schedule: Schedule) -> None:
     """Write the text round by round: draft, verify, commit, crop.
 

@@ -54,8 +54,8 @@ pair = load_pair(PAIR)
 # what was accepted, and how long it took. From here on we look at the trace; no model runs.
 
 # %%
-prompt = "Write a short story about a fox who finds a drum."
-trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
+prompt = "Tell me a short story about a fox who finds a drum."
+trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
 print(trace.text)
 
 # %% tags=["nbval-check-output"]
@@ -155,7 +155,7 @@ for name, low, high in (("unsure", 0.0, 0.5), ("sure", 0.5, 1.01)):
 # rounds need not be.
 
 # %%
-library = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
+library = reference_generate(pair, prompt, gamma=4, max_new_tokens=96)
 same = library.token_ids == trace.token_ids
 print("same text:", same)
 assert same or pair.target.dtype.itemsize < 4  # 16 bit rounds: a near tie may fall the other way
@@ -189,7 +189,7 @@ show_figure(ax.figure, alt=describe_rounds(trace, count=5))
 # above.
 
 # %% tags=["nbval-check-output"]
-easy = speculative_generate(pair, "Count from 3 to 12.", gamma=4, max_new_tokens=64)
+easy = speculative_generate(pair, "Count from 3 to 12.", gamma=4, max_new_tokens=96)
 print(len(easy.token_ids), "tokens,", easy.target_passes, "target passes")
 assert easy.target_passes < len(easy.token_ids) / 2
 

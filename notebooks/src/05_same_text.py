@@ -89,9 +89,9 @@ is_narrow = pair.target.dtype.itemsize == 2  # real pairs on a GPU are
 narrow = pair if is_narrow else load_pair(PAIR, dtype="bfloat16")
 prompts = [
     "Tell me a short story about a heron.",
-    "Write a story about a baker who lives near a lake.",
-    "Write a funny story about a robot named Bolt.",
-    "Give me four ideas for a rainy day.",
+    "Tell me a short story about a lion named Omar.",
+    "Tell me a short story about a cook who lost a spoon.",
+    "Tell me a short story about a shy dragon.",
 ]
 start = pair.encode(prompts[0])
 runs = []

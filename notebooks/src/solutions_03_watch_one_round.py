@@ -40,8 +40,8 @@ lesson.setup()
 from gemma_mtp_edu import checks, load_pair, speculative_generate
 
 pair = load_pair()
-prompt = "Write a short story about a fox who finds a drum."
-trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
+prompt = "Tell me a short story about a fox who finds a drum."
+trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
 
 # %% [markdown]
 # **1.** Of each round's drafts the first `n_accepted` entered the text, and then the target's own token,

@@ -1,0 +1,199 @@
+"""What rounds cost on one machine, and what that makes of a text: seconds and speedups.
+
+Predicting needs only the measured numbers; `calibration` measures them, with the models.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from gemma_mtp_edu.grid import between, check_grid, check_table, check_times
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.schedules import Schedule
+from gemma_mtp_edu.stored import as_tuples, read_record
+from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from gemma_mtp_edu.pairs import ModelPair
+
+SCHEMA = "gemma_mtp_edu.cost/1"
+LENGTHS = (1, 2, 3, 4, 5, 7, 9, 13, 17)
+CONTEXTS = (64, 512)
+
+
+class CostFormatError(ValueError):
+    """A stored cost model cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Predicted seconds of all after the prefill, with drafts and for the same tokens without."""
+
+    seconds: float
+    plain_seconds: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast as plain decoding; 1 for a text of one token."""
+        return self.plain_seconds / self.seconds if self.seconds else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CostModel:
+    """Measured seconds of what rounds are made of, at several context lengths.
+
+    Between measured numbers it takes the straight line; beyond the first or last context that
+    context's times. A `context` is the tokens of prompt and text before the round; None is the
+    shortest measured one.
+
+    Attributes:
+        contexts: Context lengths, ascending.
+        lengths: Tokens of a verify pass, ascending from 1: `gamma + 1` of them.
+        plain_seconds: Per context, a whole step of plain decoding.
+        verify_seconds: Per context and length, a verify pass and the verdict on it.
+        drafter_seconds: Per context, one more draft.
+        other_seconds: Per context, the rest of a round.
+        provenance: Pair, device, dtype, versions and repeats.
+
+    Raises:
+        ValueError: Sizes do not fit together, or a time is not a positive number.
+    """
+
+    contexts: tuple[int, ...]
+    lengths: tuple[int, ...]
+    plain_seconds: tuple[float, ...]
+    verify_seconds: tuple[tuple[float, ...], ...]
+    drafter_seconds: tuple[float, ...]
+    other_seconds: tuple[float, ...]
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_grid(self.lengths, self.contexts)
+        size = len(self.contexts)
+        check_times(self.plain_seconds, size, "plain_seconds")
+        check_times(self.drafter_seconds, size, "drafter_seconds", positive=False)
+        check_times(self.other_seconds, size, "other_seconds", positive=False)
+        check_table(self.verify_seconds, size, len(self.lengths), "verify_seconds")
+
+    @classmethod
+    def calibrate(
+        cls,
+        pair: "ModelPair",
+        *,
+        lengths: Sequence[int] = LENGTHS,
+        contexts: Sequence[int] = CONTEXTS,
+        repeats: int = 5,
+    ) -> "CostModel":
+        """Measure a pair on this machine; nothing else should run on it meanwhile.
+
+        Args:
+            pair: The models.
+            lengths: Tokens per verify pass, ascending from 1.
+            contexts: Tokens before the round, ascending, 2 or more.
+            repeats: Timed rounds of each length, in turns; medians count. One more warms up.
+
+        Raises:
+            ValueError: A number is out of range.
+        """
+        # By name: a cost model must be read and asked where no model library is installed.
+        calibration = import_module("gemma_mtp_edu.calibration")
+        model: CostModel = calibration.calibrate(pair, tuple(lengths), tuple(contexts), repeats)
+        return model
+
+    @property
+    def max_gamma(self) -> int:
+        """Drafts per round that the measured lengths reach."""
+        return self.lengths[-1] - 1
+
+    def plain(self, context: float | None = None) -> float:
+        """Return the seconds of a step of plain decoding."""
+        return self._at(self.plain_seconds, context)
+
+    def verify(self, n_tokens: int, context: float | None = None) -> float:
+        """Return the seconds of a verify pass over that many tokens.
+
+        Raises:
+            ValueError: The number lies outside the measured ones.
+        """
+        if not 1 <= n_tokens <= self.lengths[-1]:
+            raise ValueError(
+                f"got a pass over {n_tokens} tokens, measured are 1 to {self.lengths[-1]}: "
+                f"calibrate again with lengths up to {n_tokens}"
+            )
+        times = tuple(between(self.lengths, row, n_tokens) for row in self.verify_seconds)
+        return self._at(times, context)
+
+    def drafter_step(self, context: float | None = None) -> float:
+        """Return the seconds of one draft."""
+        return self._at(self.drafter_seconds, context)
+
+    def rest(self, context: float | None = None) -> float:
+        """Return the seconds of a round that neither drafting nor verifying takes."""
+        return self._at(self.other_seconds, context)
+
+    def round_seconds(self, gamma: int, context: float | None = None) -> float:
+        """Return the seconds of a round of `gamma` drafts."""
+        drafting = gamma * self.drafter_step(context)
+        return drafting + self.verify(gamma + 1, context) + self.rest(context)
+
+    def predict(self, alpha: float, gamma: int, context: float | None = None) -> float:
+        """Return the expected speedup over plain decoding; without drafts that is 1.
+
+        Args:
+            alpha: Probability that the target accepts a draft, the same at every position.
+            gamma: Drafts per round.
+            context: Tokens before the round.
+
+        Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8, with measured costs.
+        """
+        tokens = expected_tokens(alpha, gamma)
+        return tokens * self.plain(context) / self.round_seconds(gamma, context) if gamma else 1.0
+
+    def predict_trace(self, trace: GenerationTrace) -> Prediction:
+        """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
+        start = len(trace.prompt_ids)
+        return Prediction(
+            sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
+            sum(self.plain(start + i) for i in range(1, len(trace.token_ids))),
+        )
+
+    def predict_schedule(self, profile: AcceptanceProfile, schedule: Schedule) -> Prediction:
+        """Return what a schedule costs on a text; its rounds are replayed exactly."""
+        return self.predict_trace(replay(profile, schedule))
+
+    def verdict(self, evidence: GenerationTrace | AcceptanceProfile) -> Verdict:
+        """Return whether drafting pays here, with which draft length, and what would change that.
+
+        Args:
+            evidence: A run with drafts, from which alpha is estimated; or an acceptance profile,
+                on which every draft length is replayed.
+
+        Raises:
+            ValueError: Nothing was drafted in it.
+        """
+        return judge(self, evidence)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Return the model as JSON text that `from_json` reads back as an equal model."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=indent, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "CostModel":
+        """Read a cost model that `to_json` wrote.
+
+        Raises:
+            CostFormatError: The text is not JSON, of another schema, or a field is wrong.
+        """
+        record = read_record(text, SCHEMA, "CostModel.to_json()", CostFormatError)
+        try:
+            return cls(**{key: as_tuples(value) for key, value in record.items()})
+        except (TypeError, ValueError) as error:
+            raise CostFormatError(f"a field is missing or of a wrong kind: {error}") from error
+
+    def _at(self, times: Sequence[float], context: float | None) -> float:
+        return between(self.contexts, times, self.contexts[0] if context is None else context)

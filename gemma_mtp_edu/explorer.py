@@ -1,0 +1,138 @@
+"""The trade-off as a widget: choose a text, a schedule and a cost, and see what comes of it.
+
+Core widgets, `observe`, one HTML view and one image only, so that it works in Colab, JupyterLab and
+VS Code alike, with ipywidgets 7 and 8. What is shown comes from `tradeoff`; no logic stands here.
+"""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gemma_mtp_edu import tradeoff
+from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.profile import AcceptanceProfile
+
+_STYLE = {"description_width": "initial"}
+_LEVELS = (("#D55E00", "-"), ("black", "--"))
+
+
+class TradeoffExplorer(ipywidgets.VBox):
+    """Move a schedule's controls and see tokens, waste, speed and the distance to the best.
+
+    Each answer is an exact replay. The speed is predicted from the costs; no model runs. All
+    controls are reached with Tab and moved with the arrow keys; those that the chosen schedule does
+    not read are switched off.
+
+    Args:
+        profiles: A text for each workload.
+        cost: A measured machine, or the cost of a draft in plain passes.
+
+    Raises:
+        ValueError: There is no profile.
+    """
+
+    def __init__(
+        self, profiles: Mapping[str, AcceptanceProfile], cost: CostModel | float = 0.1
+    ) -> None:
+        if not profiles:
+            raise ValueError(
+                "got no profiles, need one for each workload: {'story': acceptance_profile(...)}"
+            )
+        self.profiles, self.cost = dict(profiles), cost
+        # The drafts of a constant length do not depend on the cost: replayed once.
+        self._replays = {
+            name: tradeoff.constant_replays(profile, tradeoff.longest_draft(profile, cost))
+            for name, profile in self.profiles.items()
+        }
+        self._chart = _Chart(max(map(len, self._replays.values())))
+        self._make_controls()
+        self.view, self.figure = ipywidgets.HTML(), ipywidgets.Image(format="png")
+        for control in self.controls:
+            control.observe(self._draw, names="value")
+        row = ipywidgets.HBox(list(self.controls))
+        row.layout.flex_flow = "row wrap"
+        super().__init__([row, self.view, self.figure])
+        self._draw()
+
+    @property
+    def controls(self) -> tuple[ipywidgets.Widget, ...]:
+        """All controls, in the order in which Tab reaches them."""
+        return self.workload, self.schedule, self.draft_length, self.threshold, self.cost_ratio
+
+    @property
+    def setting(self) -> tradeoff.Setting:
+        """The schedule as the controls say it."""
+        return tradeoff.Setting(
+            self.schedule.value, self.draft_length.value, round(self.threshold.value, 2)
+        )
+
+    def _make_controls(self) -> None:
+        longest, ratio = self._chart.longest, tradeoff.draft_cost(self.cost)
+        self.workload = ipywidgets.Dropdown(
+            options=list(self.profiles), description="workload", style=_STYLE
+        )
+        self.schedule = ipywidgets.Dropdown(
+            options=list(tradeoff.KINDS), description="schedule", style=_STYLE
+        )
+        self.draft_length = ipywidgets.IntSlider(
+            value=min(4, longest), min=1, max=longest, description="draft length", style=_STYLE
+        )
+        self.threshold = ipywidgets.FloatSlider(
+            value=0.4, min=0.0, max=1.0, step=0.05, description="threshold", style=_STYLE
+        )
+        self.cost_ratio = ipywidgets.FloatSlider(
+            value=ratio, min=0.0, max=max(1.0, 2 * ratio), step=0.01,
+            description="cost of a draft, in plain passes", style=_STYLE,
+        )  # fmt: skip
+
+    def _draw(self, change: Any = None) -> None:
+        setting, name = self.setting, self.workload.value
+        self.draft_length.disabled = setting.kind not in ("constant", "heuristic")
+        self.threshold.disabled = setting.kind != "confidence"
+        ratio = self.cost_ratio.value
+        result = tradeoff.outcome(self.profiles[name], setting, self.cost, ratio)
+        # First the numbers: they need not wait for the picture.
+        self.view.value = tradeoff.outcome_html(result, setting, workload=name)
+        price = tradeoff.round_price(self.cost, ratio)
+        speeds = [
+            tradeoff.trace_speedup(trace, tradeoff.rounds_cost(trace, price))
+            for trace in self._replays[name]
+        ]
+        self.figure.value = self._chart.png(speeds, result.speedup, result.best_speedup)
+
+
+class _Chart:
+    """A small figure that is made once; each answer moves its lines only, which is fast."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = longest
+        self.figure = Figure(figsize=(6, 2.6), dpi=80)
+        FigureCanvasAgg(self.figure)
+        self.ax = self.figure.subplots()
+        self.figure.subplots_adjust(left=0.1, right=0.72, bottom=0.2, top=0.96)
+        (self.curve,) = self.ax.plot(
+            [1], [1], marker="o", markersize=4, color="#0072B2", label="constant lengths"
+        )
+        labels = ("chosen schedule", "best possible")
+        self.levels = [
+            self.ax.axhline(1, color=color, linestyle=line, label=label)
+            for label, (color, line) in zip(labels, _LEVELS, strict=True)
+        ]
+        self.ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
+        self.ax.set(xlabel="drafts per round", ylabel="speed", xlim=(0.5, longest + 0.5))
+        self.ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+        self.ax.spines[["top", "right"]].set_visible(False)
+
+    def png(self, speeds: list[float], chosen: float, best: float) -> bytes:
+        """Return the picture of these speeds."""
+        self.curve.set_data(range(1, len(speeds) + 1), speeds)
+        for line, speed in zip(self.levels, (chosen, best), strict=True):
+            line.set_ydata([speed, speed])
+        self.ax.set_ylim(0, 1.1 * max(1.0, best, *speeds))
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()

@@ -1,0 +1,146 @@
+"""The acceptance profile of a text: what the drafter would propose at every position of it.
+
+Under greedy decoding the text does not depend on the drafts, so neither does the chain of drafts
+from a position, nor how many of them the target accepts. Known once, they let `replay` answer for
+every schedule without a model. This module neither decodes nor replays.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from gemma_mtp_edu.stored import as_tuples, read_record
+from gemma_mtp_edu.trace import StopReason
+
+SCHEMA = "gemma_mtp_edu.profile/1"
+
+
+class ProfileFormatError(ValueError):
+    """A stored profile cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AcceptanceProfile:
+    """What would be drafted and accepted at every position of one greedy text.
+
+    Position `i` means: `i` tokens have been written, token `i - 1` is the newest one, and the first
+    draft proposes token `i`. Entry 0 is empty, because the first token comes from the prefill.
+
+    Attributes:
+        prompt_ids: The prompt's token ids.
+        token_ids: The generated token ids, end marks included.
+        text: The generated text, without special tokens.
+        n_accepted: Per position how many drafts of the chain the target would accept: the first
+            ones that are equal to the text, so at most the tokens that are left.
+        draft_ids: Per position the drafter's own chain of `max_gamma` drafts. It feeds back its own
+            drafts, also wrong ones, and goes on past the end of the text.
+        draft_probs: The drafter's probability of each draft.
+        max_gamma: Drafts per position.
+        max_new_tokens: The limit that the text was written under; rounds near it draft fewer.
+        stop_reason: "eos" or "length".
+        vocabulary: The text of every token id in text and drafts.
+        provenance: Pair, method, dtype, device and versions that made it.
+
+    Raises:
+        ValueError: The entries contradict each other.
+    """
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    text: str
+    n_accepted: tuple[int, ...]
+    draft_ids: tuple[tuple[int, ...], ...]
+    draft_probs: tuple[tuple[float, ...], ...]
+    max_gamma: int
+    max_new_tokens: int
+    stop_reason: StopReason
+    vocabulary: Mapping[int, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._check_sizes()
+        if self.n_accepted != (expected := accepted_counts(self.token_ids, self.draft_ids)):
+            wrong = next(i for i, n in enumerate(expected) if n != self.n_accepted[i])
+            raise ValueError(
+                f"n_accepted is {self.n_accepted[wrong]} at position {wrong}, but the text agrees "
+                f"with {expected[wrong]} drafts there: text and drafts must be of the same run"
+            )
+        too_long = len(self.token_ids) > self.max_new_tokens
+        if too_long or (self.stop_reason == "length" and len(self) < self.max_new_tokens):
+            raise ValueError(
+                f"got {len(self.token_ids)} tokens, max_new_tokens {self.max_new_tokens} and "
+                f"stop_reason {self.stop_reason!r}, which do not go together"
+            )
+
+    def _check_sizes(self) -> None:
+        n = len(self.token_ids)
+        counts = (len(self.n_accepted), len(self.draft_ids), len(self.draft_probs))
+        if n == 0 or counts != (n, n, n):
+            raise ValueError(
+                f"got {n} tokens and {counts} entries of n_accepted, draft_ids and draft_probs: "
+                "need at least one token, and one entry for each"
+            )
+        chains = zip(self.draft_ids, self.draft_probs, strict=True)
+        for position, (drafts, probs) in enumerate(chains):
+            wanted = self.max_gamma if position else 0
+            if (len(drafts), len(probs)) != (wanted, wanted):
+                raise ValueError(
+                    f"got {len(drafts)} drafts and {len(probs)} probabilities at position "
+                    f"{position}, need {wanted} (max_gamma; none at position 0)"
+                )
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    def __repr__(self) -> str:
+        name = self.provenance.get("pair", "")
+        return (
+            f"AcceptanceProfile({len(self)} tokens{f' of {name}' if name else ''}, "
+            f"{self.max_gamma} drafts from each position, "
+            f"{self.mean_accepted:.2f} of them right on average)"
+        )
+
+    @property
+    def mean_accepted(self) -> float:
+        """Mean of `n_accepted` over the positions that can be drafted from; 0 without any."""
+        return sum(self.n_accepted) / max(1, len(self) - 1)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Return the profile as JSON text that `from_json` reads back as an equal profile."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=indent, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "AcceptanceProfile":
+        """Read a profile that `to_json` wrote.
+
+        Raises:
+            ProfileFormatError: The text is not JSON, of another schema, lacks a field, or its
+                entries contradict each other.
+        """
+        record = read_record(text, SCHEMA, "AcceptanceProfile.to_json()", ProfileFormatError)
+        try:
+            return cls(**_fields(record))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ProfileFormatError(f"a field is missing or of a wrong kind: {error}") from error
+
+
+def accepted_counts(
+    token_ids: Sequence[int], draft_ids: Sequence[Sequence[int]]
+) -> tuple[int, ...]:
+    """Return per position how many drafts agree with the text before the first that does not.
+
+    >>> accepted_counts([5, 6, 7, 8], [[], [6, 7, 9], [1, 8, 9], [8, 8, 8]])
+    (0, 2, 0, 1)
+    """
+    counts = []
+    for position, drafts in enumerate(draft_ids):
+        pairs = list(zip(drafts, token_ids[position:], strict=False))
+        counts.append(next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs)))
+    return tuple(counts)
+
+
+def _fields(record: dict[str, Any]) -> dict[str, Any]:
+    """Turn JSON's lists and string keys back into tuples and integer keys."""
+    vocabulary = {int(key): value for key, value in record["vocabulary"].items()}
+    return {key: as_tuples(value) for key, value in record.items()} | {"vocabulary": vocabulary}

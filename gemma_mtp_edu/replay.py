@@ -1,0 +1,139 @@
+"""Replay a schedule on an acceptance profile: exactly what a real run would do, with no model.
+
+At position `i` with `g` drafts the target accepts `min(n_accepted[i], g)` of them and adds a token
+of its own. Nothing is modelled, so a replay has no times; the cost model gives it some.
+"""
+
+from collections.abc import Callable
+
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule
+from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace
+
+
+def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
+    """Return the rounds that a greedy run with this schedule has.
+
+    Args:
+        profile: The drafts at every position of the text.
+        schedule: Any schedule, also one that asks for more than `profile.max_gamma` drafts, as long
+            as no round really makes more: because the text is about to end, or because the drafter
+            is unsure before.
+
+    Returns:
+        A trace without times and target probabilities. Its vocabulary is the profile's.
+
+    Raises:
+        ValueError: A round needs more drafts than the profile holds.
+    """
+    rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
+    position, last = 1, None
+    while position < len(profile.token_ids):
+        gamma = schedule.gamma(position, last)
+        n_drafted = _n_drafted(profile, schedule, position, gamma)
+        record = replayed_round(profile, position, n_drafted)
+        rounds.append(record)
+        position += record.n_accepted + 1
+        last = LastRound(gamma, n_drafted, record.n_accepted)
+    return GenerationTrace(
+        prompt_ids=profile.prompt_ids,
+        token_ids=profile.token_ids,
+        text=profile.text,
+        rounds=tuple(rounds),
+        stop_reason=profile.stop_reason,
+        vocabulary=profile.vocabulary,
+        provenance={**profile.provenance, "method": f"replay, {schedule}"},
+    )
+
+
+def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) -> RoundTrace:
+    """Return the round that starts at a position with a number of drafts."""
+    n_accepted = min(profile.n_accepted[position], n_drafted)
+    end = position + n_accepted
+    next_id, next_kind = _next(profile, end, n_accepted, n_drafted)
+    return RoundTrace(
+        prefix_length=len(profile.prompt_ids) + position,
+        draft_ids=profile.draft_ids[position][:n_drafted],
+        n_accepted=n_accepted,
+        next_id=next_id,
+        next_kind=next_kind,
+        draft_probs=profile.draft_probs[position][:n_drafted],
+    )
+
+
+def best_schedule(
+    profile: AcceptanceProfile, cost: Callable[[int], float], *, max_gamma: int | None = None
+) -> tuple[FromProfile, GenerationTrace]:
+    """Return the cheapest choice of draft lengths for this text: no schedule can beat it.
+
+    Dynamic programming from the end: the cheapest rest of the text from a position is the best over
+    all draft lengths of the cost of that round and the cheapest rest after it. Every position gets
+    its best length, also one that this choice does not visit.
+
+    Args:
+        profile: The drafts at every position of the text.
+        cost: Cost of a round with that many drafts, such as its seconds; 0 drafts is a plain pass.
+            It may be any function: a longer round may be cheaper. Where two lengths cost the same,
+            the shorter one is taken.
+        max_gamma: Drafts per round at most, where `cost` knows no more; by default the profile's.
+
+    Returns:
+        The schedule and its replay.
+
+    Raises:
+        ValueError: `cost` gave something that is not a finite number.
+    """
+    n_tokens = len(profile.token_ids)
+    longest = profile.max_gamma if max_gamma is None else min(max_gamma, profile.max_gamma)
+    prices = [_price(cost, n) for n in range(longest + 1)]
+    lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
+    for position in range(n_tokens - 1, 0, -1):
+        totals = []
+        for n in range(min(longest, _most(profile, position)) + 1):
+            # A text that ends inside accepted drafts has no token of the target's own.
+            after = position + min(profile.n_accepted[position], n) + 1
+            totals.append(prices[n] + cheapest[min(after, n_tokens)])
+        cheapest[position] = min(totals)
+        lengths[position] = totals.index(cheapest[position])
+    schedule = FromProfile(tuple(lengths))
+    return schedule, replay(profile, schedule)
+
+
+def _most(profile: AcceptanceProfile, position: int) -> int:
+    """Return how many drafts a round may make: the verify pass gives one more token."""
+    return profile.max_new_tokens - position - 1
+
+
+def _n_drafted(profile: AcceptanceProfile, schedule: Schedule, position: int, gamma: int) -> int:
+    """Return how many drafts a round makes, the unsure one that ends it included."""
+    wanted = max(0, min(gamma, _most(profile, position)))
+    if schedule.watches_probs:
+        for index, prob in enumerate(profile.draft_probs[position][:wanted]):
+            if not schedule.keeps_drafting(prob):
+                return index + 1
+    if wanted > profile.max_gamma:
+        raise ValueError(
+            f"{schedule} makes {wanted} drafts at position {position}, this profile holds "
+            f"{profile.max_gamma} for each: make it again with "
+            f"acceptance_profile(..., max_gamma={wanted}) or more"
+        )
+    return wanted
+
+
+def _next(
+    profile: AcceptanceProfile, end: int, n_accepted: int, n_drafted: int
+) -> tuple[int | None, NextKind]:
+    """Return the target's own token after `end` tokens, and what it is."""
+    if end >= len(profile.token_ids):
+        return None, "none"
+    token = profile.token_ids[end]
+    if n_drafted == 0:
+        return token, "plain"
+    return token, "bonus" if n_accepted == n_drafted else "correction"
+
+
+def _price(cost: Callable[[int], float], n_drafted: int) -> float:
+    price = cost(n_drafted)
+    if not abs(price) < float("inf"):  # also true of NaN
+        raise ValueError(f"cost({n_drafted}) gave {price!r}, need a finite number")
+    return float(price)

@@ -1,0 +1,41 @@
+"""Read records that were stored as JSON, with errors that say what to do."""
+
+import json
+from typing import Any
+
+
+def read_record(text: str, schema: str, writer: str, error: type[ValueError]) -> dict[str, Any]:
+    """Return the fields of a stored record, without its schema.
+
+    Args:
+        text: JSON text.
+        schema: The schema that this release reads.
+        writer: The call that writes such a record, named in messages.
+        error: What to raise.
+
+    Raises:
+        ValueError: An `error`: the text is not JSON, or of another schema.
+    """
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as problem:
+        raise error(
+            f"not a complete JSON text ({problem}): the file may be cut off; write it again with "
+            f"{writer}"
+        ) from problem
+    found = record.pop("schema", None) if isinstance(record, dict) else None
+    if found != schema:
+        raise error(
+            f"got schema {found!r}, this release reads {schema!r}: write it again with {writer}"
+        )
+    fields: dict[str, Any] = record
+    return fields
+
+
+def as_tuples(value: Any) -> Any:
+    """Return JSON's lists as tuples, nested ones too.
+
+    >>> as_tuples([1, [2, 3]])
+    (1, (2, 3))
+    """
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value

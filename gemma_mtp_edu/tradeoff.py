@@ -1,0 +1,282 @@
+"""What a choice of draft lengths wins and wastes on known texts: numbers, and one HTML view.
+
+Everything here is a replay of acceptance profiles, so it needs no model, no clock and no widget.
+Costs are counted in plain passes, the time in which plain decoding writes one token.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal, get_args
+
+from gemma_mtp_edu import metrics
+from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import best_schedule, replay
+from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound, Schedule
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.views import html_token, shown_tokens
+
+Kind = Literal["constant", "heuristic", "confidence", "best possible"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Price = Callable[[int], float]
+ROUNDS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """Another schedule, with an upper bound for its draft lengths.
+
+    >>> Bounded(Heuristic(4), 5).gamma(6, LastRound(4, 4, 4))  # 6 without the bound
+    5
+    """
+
+    schedule: Schedule
+    max_gamma: int
+
+    def gamma(self, position: int, last: LastRound | None) -> int:
+        """Return the other schedule's length, or the bound where that is less."""
+        return min(self.max_gamma, self.schedule.gamma(position, last))
+
+    def keeps_drafting(self, draft_prob: float) -> bool:
+        """Ask the other schedule."""
+        return self.schedule.keeps_drafting(draft_prob)
+
+    @property
+    def watches_probs(self) -> bool:
+        """As the other schedule does."""
+        return self.schedule.watches_probs
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A schedule as it is set by hand.
+
+    Attributes:
+        kind: Which schedule.
+        draft_length: Drafts per round of a constant one, the first round's of a heuristic one.
+        threshold: Probability below which a confidence schedule stops.
+    """
+
+    kind: Kind = "constant"
+    draft_length: int = 4
+    threshold: float = 0.4
+
+    def __str__(self) -> str:
+        details = {
+            "constant": f", {self.draft_length} drafts in every round",
+            "heuristic": f", {self.draft_length} drafts in the first round",
+            "confidence": f", until a draft is below {self.threshold:.0%}",
+        }
+        return self.kind + details.get(self.kind, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The rounds that a schedule has on a text, and their cost in plain passes.
+
+    Attributes:
+        trace: The replayed rounds.
+        cost: All rounds after the prefill.
+        best_cost: The same for the best possible lengths; nothing costs less.
+    """
+
+    trace: GenerationTrace
+    cost: float
+    best_cost: float
+
+    @property
+    def speedup(self) -> float:
+        """How many times as fast as plain decoding, the prefill left out."""
+        return trace_speedup(self.trace, self.cost)
+
+    @property
+    def best_speedup(self) -> float:
+        """The speedup of the best possible lengths."""
+        return trace_speedup(self.trace, self.best_cost)
+
+    @property
+    def share_of_best(self) -> float:
+        """Speedup over the best possible one, 0 to 1."""
+        return self.best_cost / self.cost if self.cost else 1.0
+
+    @property
+    def wasted_drafts(self) -> int:
+        """Drafts that did not enter the text."""
+        return metrics.wasted_drafts(self.trace)
+
+    @property
+    def saved_passes(self) -> int:
+        """Target passes that plain decoding would have needed beyond these."""
+        return len(self.trace.token_ids) - self.trace.target_passes
+
+
+def round_price(cost: CostModel | float, cost_ratio: float | None = None) -> Price:
+    """Return what a round of that many drafts costs, in plain passes.
+
+    Args:
+        cost: A measured machine, taken at its shortest context; or the cost of a draft, with a
+            verify pass that costs as much as a plain one.
+        cost_ratio: The cost of a draft in plain passes, in place of the machine's own.
+
+    Raises:
+        ValueError: The cost of a draft is negative or not a number.
+
+    >>> round_price(0.1)(4)
+    1.4
+    """
+    ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
+    if not 0.0 <= ratio < float("inf"):
+        raise ValueError(
+            f"got {ratio!r} as the cost of a draft, need plain passes, 0 or more, such as 0.1"
+        )
+    if not isinstance(cost, CostModel):
+        return lambda n_drafted: 1.0 + ratio * n_drafted
+    plain, rest = cost.plain(), cost.rest()
+    return lambda n_drafted: ratio * n_drafted + (cost.verify(n_drafted + 1) + rest) / plain
+
+
+def draft_cost(cost: CostModel | float) -> float:
+    """Return the cost of a draft in plain passes."""
+    return cost.drafter_step() / cost.plain() if isinstance(cost, CostModel) else float(cost)
+
+
+def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:
+    """Return the most drafts per round that are known of both the text and the machine."""
+    return min(profile.max_gamma, cost.max_gamma if isinstance(cost, CostModel) else 10**9)
+
+
+def schedule_of(setting: Setting, max_gamma: int) -> Schedule:
+    """Return the schedule of a setting; not for the best possible one, which needs a text.
+
+    Raises:
+        ValueError: The kind is another one.
+    """
+    if setting.kind == "constant":
+        return Constant(min(setting.draft_length, max_gamma))
+    if setting.kind == "heuristic":
+        return Bounded(Heuristic(setting.draft_length), max_gamma)
+    if setting.kind == "confidence":
+        return Confidence(setting.threshold, max_gamma)
+    raise ValueError(
+        f"got kind {setting.kind!r}, need 'constant', 'heuristic' or 'confidence'; the best "
+        "possible one is best_schedule(profile, cost)"
+    )
+
+
+def outcome(
+    profile: AcceptanceProfile,
+    setting: Setting,
+    cost: CostModel | float,
+    cost_ratio: float | None = None,
+) -> Outcome:
+    """Replay a setting on a text and price its rounds.
+
+    Args:
+        profile: The text.
+        setting: The schedule.
+        cost: As in `round_price`.
+        cost_ratio: As in `round_price`.
+    """
+    price, longest = round_price(cost, cost_ratio), longest_draft(profile, cost)
+    _, best = best_schedule(profile, price, max_gamma=longest)
+    trace = best
+    if setting.kind != "best possible":
+        trace = replay(profile, schedule_of(setting, longest))
+    return Outcome(trace, rounds_cost(trace, price), rounds_cost(best, price))
+
+
+def rounds_cost(trace: GenerationTrace, price: Price) -> float:
+    """Return what all rounds after the prefill cost, in plain passes."""
+    return sum(price(len(record.draft_ids)) for record in trace.draft_rounds)
+
+
+def trace_speedup(trace: GenerationTrace, cost: float) -> float:
+    """Return how many times as fast as plain decoding rounds of this cost, in plain passes, are."""
+    # The prefill's token is no round's; a text of that one token has nothing to speed up.
+    return (len(trace.token_ids) - 1) / cost if cost else 1.0
+
+
+def speedups_by_length(
+    profile: AcceptanceProfile,
+    cost: CostModel | float,
+    cost_ratio: float | None = None,
+) -> tuple[float, ...]:
+    """Return the speedup with 1, 2, 3, ... drafts in every round."""
+    price = round_price(cost, cost_ratio)
+    traces = constant_replays(profile, longest_draft(profile, cost))
+    return tuple(trace_speedup(trace, rounds_cost(trace, price)) for trace in traces)
+
+
+def constant_replays(profile: AcceptanceProfile, max_gamma: int) -> tuple[GenerationTrace, ...]:
+    """Return the runs with 1, 2, 3, ... drafts in every round."""
+    return tuple(replay(profile, Constant(gamma)) for gamma in range(1, max_gamma + 1))
+
+
+def kept_by_place(profile: AcceptanceProfile, places: int = 8) -> tuple[float, ...]:
+    """Return how often the first, second, ... draft of a chain is kept, over all positions.
+
+    Positions too near the end to have that many drafts do not count; for a short text there are
+    fewer places, at most half as many as tokens.
+    """
+    places = min(places, profile.max_gamma, len(profile) // 2)
+    counts = profile.n_accepted[1 : len(profile) - places + 1]
+    return tuple(sum(n > place for n in counts) / len(counts) for place in range(places))
+
+
+def summary_html(
+    profile: AcceptanceProfile,
+    setting: Setting,
+    cost: CostModel | float = 0.1,
+    cost_ratio: float | None = None,
+    *,
+    workload: str = "",
+) -> str:
+    """Return what the explorer shows of a setting as HTML, with no widget.
+
+    Args:
+        profile: The text.
+        setting: The schedule.
+        cost: As in `round_price`.
+        cost_ratio: As in `round_price`.
+        workload: The text's name.
+    """
+    result = outcome(profile, setting, cost, cost_ratio)
+    return outcome_html(result, setting, workload=workload)
+
+
+def outcome_html(result: Outcome, setting: Setting, *, workload: str = "") -> str:
+    """Return an outcome as HTML: the first rounds' tokens, then the numbers."""
+    name = f"{workload}: {setting}" if workload else str(setting)
+    rounds = result.trace.draft_rounds
+    strip = "".join(_round_html(result.trace, i) for i in range(min(ROUNDS_SHOWN, len(rounds))))
+    more = f"<p>... and {left} more rounds</p>" if (left := len(rounds) - ROUNDS_SHOWN) > 0 else ""
+    cells = "".join(
+        f"<tr><th scope='row' style='text-align:left;padding:2px 8px'>{label}</th>"
+        f"<td style='padding:2px 8px'>{value}</td></tr>"
+        for label, value in numbers(result)
+    )
+    return (
+        f"<div class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"
+        f"<ol style='padding-left:2em;margin:0'>{strip}</ol>{more}"
+        f"<table style='border-collapse:collapse' role='status' aria-live='polite'>"
+        f"<tbody>{cells}</tbody></table></div>"
+    )
+
+
+def numbers(result: Outcome) -> Sequence[tuple[str, str]]:
+    """Return what there is to say of an outcome as pairs of label and value."""
+    trace = result.trace
+    return (
+        ("target passes", f"{trace.target_passes} for {len(trace.token_ids)} tokens"),
+        ("tokens per round", f"{trace.tokens_per_round or 1:.2f}"),
+        ("wasted drafts", f"{result.wasted_drafts} of {trace.drafter_passes}"),
+        ("predicted speed, plain decoding = 1", f"{result.speedup:.2f}"),
+        ("best possible speed", f"{result.best_speedup:.2f}"),
+        ("share of the best possible", f"{result.share_of_best:.0%}"),
+    )
+
+
+def _round_html(trace: GenerationTrace, index: int) -> str:
+    record = trace.draft_rounds[index]
+    return f"<li>{' '.join(html_token(t) for t in shown_tokens(trace, record))}</li>"

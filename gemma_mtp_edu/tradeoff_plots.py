@@ -1,0 +1,242 @@
+"""Figures of draft lengths and schedules, each with a description made from the same data.
+
+Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line style says too.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.tradeoff import Outcome, kept_by_place, round_price
+
+_LINES = (
+    ("#0072B2", "-", "o"),
+    ("#D55E00", "--", "s"),
+    ("#009E73", "-.", "^"),
+    ("#CC79A7", ":", "D"),
+    ("#56B4E9", "-", "v"),
+    ("#000000", "--", "x"),
+)
+_ALPHAS = tuple(i / 40 for i in range(41))
+
+
+def saved_and_wasted(
+    profile: AcceptanceProfile, gammas: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Return for each draft length: that length, target passes saved, drafts thrown away."""
+    traces = [replay(profile, Constant(gamma)) for gamma in gammas]
+    return [
+        (gamma, len(t.token_ids) - t.target_passes, t.drafter_passes - t.n_accepted)
+        for gamma, t in zip(gammas, traces, strict=True)
+    ]
+
+
+def plot_saved_and_wasted(
+    profile: AcceptanceProfile, gammas: Sequence[int], *, ax: Axes | None = None
+) -> Axes:
+    """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
+    ax = ax or _axes()
+    rows = saved_and_wasted(profile, gammas)
+    places = range(len(rows))
+    saved, wasted = [row[1] for row in rows], [-row[2] for row in rows]
+    ax.bar(places, saved, 0.7, color="white", edgecolor="#0072B2", linewidth=1.5,
+           label="target passes saved")  # fmt: skip
+    ax.bar(places, wasted, 0.7, color="white", edgecolor="#D55E00", hatch="xx", linewidth=1.5,
+           label="drafts thrown away")  # fmt: skip
+    for place, up, down in zip(places, saved, wasted, strict=True):
+        ax.annotate(f"{up}", (place, up), xytext=(0, 3), textcoords="offset points", ha="center",
+                    fontsize=8)  # fmt: skip
+        ax.annotate(f"{-down}", (place, down), xytext=(0, -3), textcoords="offset points",
+                    ha="center", va="top", fontsize=8)  # fmt: skip
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set_xticks(places, [str(gamma) for gamma in gammas])
+    ax.set(xlabel="drafts per round (gamma)", ylabel="count")
+    ax.set_yticks([])
+    ax.margins(y=0.12)
+    return _tidy(ax)
+
+
+def describe_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> str:
+    """Return in words what `plot_saved_and_wasted` draws."""
+    bars = (
+        f"{gamma} draft{'s' * (gamma != 1)}: {saved} saved, {wasted} thrown away"
+        for gamma, saved, wasted in saved_and_wasted(profile, gammas)
+    )
+    return (
+        f"Bars by drafts per round for a text of {len(profile)} tokens: upwards the target passes "
+        f"saved, downwards the drafts thrown away. {'; '.join(bars)}."
+    )
+
+
+def plot_kept_by_place(
+    profiles: Mapping[str, AcceptanceProfile], *, places: int = 8, ax: Axes | None = None
+) -> Axes:
+    """Draw how often the first, second, ... draft is kept, a line for each workload."""
+    ax = ax or _axes()
+    for (name, profile), (color, line, marker) in zip(profiles.items(), _LINES, strict=False):
+        shares = kept_by_place(profile, places)
+        ax.plot(range(1, len(shares) + 1), shares, linestyle=line, marker=marker, color=color,
+                label=name)  # fmt: skip
+    ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
+           xticks=range(1, places + 1))  # fmt: skip
+    return _tidy(ax)
+
+
+def describe_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> str:
+    """Return in words what `plot_kept_by_place` draws."""
+    lines = (
+        f"{name}: " + ", ".join(f"{share:.0%}" for share in kept_by_place(profile, places))
+        for name, profile in list(profiles.items())[: len(_LINES)]
+    )
+    return (
+        "Line chart of the share of drafts that are kept, by their place in the round from the "
+        f"first on, a line for each workload. {'; '.join(lines)}."
+    )
+
+
+def plot_lengths(speedups: Mapping[str, Sequence[float]], *, ax: Axes | None = None) -> Axes:
+    """Draw the speed against the drafts per round, a line for each case, its best point ringed.
+
+    `speedups` holds for each case the speed with 1, 2, 3, ... drafts.
+    """
+    ax = ax or _axes()
+    for (name, values), (color, line, marker) in zip(speedups.items(), _LINES, strict=False):
+        ax.plot(range(1, len(values) + 1), values, linestyle=line, marker=marker, markersize=4,
+                color=color, label=f"{name}, best {_best(values)}")  # fmt: skip
+        ax.plot(_best(values), max(values), "o", markersize=12, markerfacecolor="none",
+                markeredgewidth=1.8, color=color)  # fmt: skip
+    ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
+    ax.set(xlabel="drafts per round (gamma)", ylabel="speed, plain decoding = 1", ylim=(0, None))
+    return _tidy(ax)
+
+
+def describe_lengths(speedups: Mapping[str, Sequence[float]]) -> str:
+    """Return in words what `plot_lengths` draws."""
+    lines = (
+        f"{name}: {values[0]:.2f} with 1 draft, best {max(values):.2f} with {_best(values)}, "
+        f"{values[-1]:.2f} with {len(values)}"
+        for name, values in list(speedups.items())[: len(_LINES)]
+    )
+    return (
+        "Line chart of the speed, plain decoding being 1, by drafts per round; the best point of "
+        f"each line is ringed. {'; '.join(lines)}."
+    )
+
+
+def plot_schedules(
+    outcomes: Mapping[str, Mapping[str, Outcome]], *, ax: Axes | None = None
+) -> Axes:
+    """Draw each schedule's speed as a marker, one row per workload; the bar ends at the best.
+
+    `outcomes` holds for each workload the outcomes by the schedule's name.
+    """
+    ax = ax or _axes(height=0.45 * len(outcomes) + 1.3)
+    rows = range(len(outcomes))
+    best = [next(iter(by_name.values())).best_speedup for by_name in outcomes.values()]
+    ax.barh(rows, best, 0.62, color="white", edgecolor="#999999", label="up to the best possible")
+    for index, name in enumerate(next(iter(outcomes.values()))):
+        color, _, marker = _LINES[index % len(_LINES)]
+        values = [by_name[name].speedup for by_name in outcomes.values()]
+        # Spread over the bar's height, so that equal speeds do not hide each other.
+        heights = [row + 0.16 * (index - 1) for row in rows]
+        ax.plot(values, heights, marker, color=color, markerfacecolor="none", markersize=7,
+                markeredgewidth=1.8, label=name)  # fmt: skip
+    ax.axvline(1, color="black", linestyle=":", label="plain decoding")
+    ax.set_yticks(rows, list(outcomes))
+    ax.set(xlabel="speed, plain decoding = 1", ylim=(len(outcomes) - 0.5, -0.5))
+    return _tidy(ax)
+
+
+def describe_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> str:
+    """Return in words what `plot_schedules` draws."""
+    rows = (
+        f"{workload}: "
+        + ", ".join(
+            f"{name} {result.speedup:.2f} ({result.share_of_best:.0%} of the best possible)"
+            for name, result in by_name.items()
+        )
+        for workload, by_name in outcomes.items()
+    )
+    return f"Markers of the speed, plain decoding being 1, by workload. {'; '.join(rows)}."
+
+
+def plot_speedup_surface(
+    cost: CostModel | float,
+    *,
+    alpha: float,
+    gamma: int,
+    max_gamma: int = 12,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the expected speed over alpha and the drafts per round, and mark the reader's place.
+
+    Args:
+        cost: A measured machine, or the cost of a draft in plain passes.
+        alpha: The reader's share of right drafts.
+        gamma: The reader's drafts per round.
+        max_gamma: The most drafts per round to draw.
+        ax: Where to draw.
+    """
+    ax = ax or _axes(height=4.0)
+    gammas, table = _surface(cost, max_gamma)
+    levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
+    filled = ax.contourf(_ALPHAS, gammas, table, levels=levels, cmap="cividis", extend="both")
+    lines = ax.contour(_ALPHAS, gammas, table, levels=[0.5, 1, 1.5, 2, 3, 4],
+                       colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
+    ax.clabel(lines, fmt="%g", fontsize=9)
+    best = [_best([row[i] for row in table]) for i in range(len(_ALPHAS))]
+    ax.plot(_ALPHAS, best, "--", color="white", linewidth=1.2)
+    ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
+    ax.set(xlabel="alpha, share of judged drafts that are right", ylabel="drafts per round (gamma)",
+           ylim=(1, max_gamma),
+           title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
+    ax.title.set_fontsize(10)
+    ax.figure.colorbar(filled, ax=ax, label="speed, plain decoding = 1")
+    return ax
+
+
+def describe_speedup_surface(
+    cost: CostModel | float, *, alpha: float, gamma: int, max_gamma: int = 12
+) -> str:
+    """Return in words what `plot_speedup_surface` draws."""
+    price = round_price(cost)
+    gammas, _ = _surface(cost, max_gamma)
+    lengths = ", ".join(
+        f"{value:g}: {_best([expected_tokens(value, g) / price(g) for g in gammas])}"
+        for value in (0.2, 0.4, 0.6, 0.8, 0.95)
+    )
+    here = expected_tokens(alpha, gamma) / price(gamma)
+    return (
+        f"Map of the expected speed over alpha and 1 to {gammas[-1]} drafts per round. The star at "
+        f"alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The best "
+        f"length grows with alpha; {lengths}."
+    )
+
+
+def _surface(cost: CostModel | float, max_gamma: int) -> tuple[list[int], list[list[float]]]:
+    """Return draft lengths, and for each of them the speeds over all alphas."""
+    price = round_price(cost)
+    longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma
+    gammas = list(range(1, longest + 1))
+    return gammas, [[expected_tokens(a, g) / price(g) for a in _ALPHAS] for g in gammas]
+
+
+def _best(values: Sequence[float]) -> int:
+    """Return the shortest draft length of the greatest value; the first value is of 1 draft."""
+    return values.index(max(values)) + 1
+
+
+def _axes(height: float = 3.5) -> Axes:
+    return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
+
+
+def _tidy(ax: Axes) -> Axes:
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,173 @@
+"""Say in words whether drafting pays on this machine, with which length, and what would change it.
+
+Measured times differ by a few percent from run to run, so a speedup within `MARGIN` of 1 is called
+about even.
+"""
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gemma_mtp_edu import metrics
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import best_schedule, replay
+from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.theory import break_even_alpha, expected_tokens
+from gemma_mtp_edu.trace import GenerationTrace
+
+if TYPE_CHECKING:
+    from gemma_mtp_edu.cost import CostModel
+
+Answer = Literal["pays", "about even", "does not pay"]
+MARGIN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether drafting pays.
+
+    The four numbers of what would change it hold for rounds of `draft_length` drafts, each with all
+    else as it is; None where that one number alone cannot make such rounds as fast as plain
+    decoding.
+
+    Attributes:
+        answer: "pays", "about even" or "does not pay".
+        draft_length: The best constant number of drafts per round; at least 1.
+        speedup: Predicted speed with it, plain decoding being 1.
+        alpha: Share of the judged drafts that were right.
+        break_even_alpha: The alpha, of drafts that are right independently of each other.
+        break_even_step_seconds: The time of a draft.
+        break_even_verify_seconds: The time of a verify pass.
+        best_speedup: With the best possible length in every round; None unless it was replayed.
+        text: All of it in words.
+    """
+
+    answer: Answer
+    draft_length: int
+    speedup: float
+    alpha: float
+    break_even_alpha: float | None
+    break_even_step_seconds: float | None
+    break_even_verify_seconds: float | None
+    best_speedup: float | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Rounds of one constant draft length."""
+
+    gamma: int
+    speedup: float
+    tokens_per_round: float
+    alpha: float
+
+
+def judge(cost: "CostModel", evidence: GenerationTrace | AcceptanceProfile) -> Verdict:
+    """Return the verdict of a cost model on a run or on a profile.
+
+    Raises:
+        ValueError: Nothing was drafted in it.
+    """
+    best_speedup = None
+    if isinstance(evidence, AcceptanceProfile):
+        context = len(evidence.prompt_ids) + len(evidence) / 2
+        best = max(_replayed(cost, evidence), key=lambda case: case.speedup)
+        _, trace = best_schedule(
+            evidence,
+            lambda gamma: cost.round_seconds(gamma, context),
+            max_gamma=cost.max_gamma,
+        )
+        best_speedup = max(best.speedup, cost.predict_trace(trace).speedup)
+    else:
+        prefixes = [record.prefix_length for record in evidence.draft_rounds]
+        context = statistics.median(prefixes) if prefixes else 0
+        best = max(_estimated(cost, evidence, context), key=lambda case: case.speedup)
+    return _verdict(cost, best, context, best_speedup)
+
+
+def _replayed(cost: "CostModel", profile: AcceptanceProfile) -> list[_Case]:
+    cases = []
+    for gamma in range(1, min(profile.max_gamma, cost.max_gamma) + 1):
+        trace = replay(profile, Constant(gamma))
+        alpha, tokens = metrics.alpha(trace), trace.tokens_per_round
+        if alpha is None or tokens is None:
+            raise ValueError(_nothing_drafted(len(profile)))
+        cases.append(_Case(gamma, cost.predict_trace(trace).speedup, tokens, alpha))
+    return cases
+
+
+def _estimated(cost: "CostModel", trace: GenerationTrace, context: float) -> list[_Case]:
+    alpha = metrics.alpha(trace)
+    if alpha is None:
+        raise ValueError(_nothing_drafted(len(trace.token_ids)))
+    return [
+        _Case(gamma, cost.predict(alpha, gamma, context), expected_tokens(alpha, gamma), alpha)
+        for gamma in range(1, cost.max_gamma + 1)
+    ]
+
+
+def _nothing_drafted(n_tokens: int) -> str:
+    return (
+        f"got a text of {n_tokens} tokens in which no draft was judged: give a trace of "
+        "speculative_generate or an acceptance_profile, of a longer text"
+    )
+
+
+def _verdict(cost: "CostModel", best: _Case, context: float, best_speedup: float | None) -> Verdict:
+    gamma, plain, rest = best.gamma, cost.plain(context), cost.rest(context)
+    step, verify = cost.drafter_step(context), cost.verify(gamma + 1, context)
+    alpha = break_even_alpha(gamma, step / plain, lambda n: (verify + rest) / plain)
+    # What a round may cost so that its tokens come as fast as in plain decoding.
+    budget = best.tokens_per_round * plain
+    steps = (budget - verify - rest) / gamma
+    passes = budget - gamma * step - rest
+    answer: Answer = "about even"
+    if abs(best.speedup - 1) > MARGIN:
+        answer = "pays" if best.speedup > 1 else "does not pay"
+    changes = [
+        alpha is not None
+        and f"drafts are right in {alpha:.0%} of the cases (here {best.alpha:.0%})",
+        steps > 0 and f"a draft takes {_ms(steps)} (here {_ms(step)})",
+        passes > 0 and f"a verify pass takes {_ms(passes)} (here {_ms(verify)})",
+    ]
+    return Verdict(
+        answer=answer,
+        draft_length=gamma,
+        speedup=best.speedup,
+        alpha=best.alpha,
+        break_even_alpha=alpha,
+        break_even_step_seconds=steps if steps > 0 else None,
+        break_even_verify_seconds=passes if passes > 0 else None,
+        best_speedup=best_speedup,
+        text=_words(answer, best, best_speedup, [c for c in changes if c]),
+    )
+
+
+def _words(answer: Answer, best: _Case, best_speedup: float | None, changes: list[str]) -> str:
+    drafts = "1 draft" if best.gamma == 1 else f"{best.gamma} drafts"
+    opening = {
+        "pays": f"MTP pays here: {drafts} per round should write",
+        "about even": f"MTP changes little here: the best choice, {drafts} per round, should write",
+        "does not pay": f"MTP does not pay here: even the best choice, {drafts} per round, should "
+        "write",
+    }[answer]
+    sentences = [f"{opening} {best.speedup:.2f} times as fast as plain decoding."]
+    if best_speedup is not None:
+        sentences.append(
+            f"Another length in each round, chosen as well as possible, would reach "
+            f"{best_speedup:.2f}."
+        )
+    sentences.append(
+        f"All else being equal it breaks even where {', or where '.join(changes)}."
+        if changes
+        else "No better drafter, faster draft or faster verify pass alone would change that."
+    )
+    return " ".join(sentences)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms"

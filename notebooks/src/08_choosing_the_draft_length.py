@@ -1,0 +1,280 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/08_choosing_the_draft_length.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2F08_choosing_the_draft_length.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/08_choosing_the_draft_length.ipynb)
+
+# %% [markdown]
+# # 08 Choosing the draft length
+#
+# **Goal**: see what 15 drafts per round win and waste against 2, find the best length for a text without
+# running it again, and see why no one length is best.
+#
+# **Minutes**: 25. **Prerequisites**: lesson 07.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
+
+# %%
+from gemma_mtp_edu import Constant, load_pair, speculative_generate
+
+pair = load_pair(PAIR)
+
+# %% [markdown]
+# ## 15 drafts or 2?
+#
+# Google's tutorial names both sides. Many drafts, such as 15: some will be refused, and their work is lost, but
+# where most are right it is fast. Few drafts: less is lost, but less is won, too.
+#
+# **Predict**: which of the two needs fewer target passes for a story? Which makes more drafts in vain?
+
+# %%
+prompts = {
+    "arithmetic": "Count from 7 to 24.",
+    "json": "Write a JSON record for a person named Ida Berg who is 44 years old and lives in Lima.",
+    "rewrite": "Repeat this sentence: The quick heron met a patient gardener near the old mill.",
+    "qa": "Explain the concepts of speculative decoding and MTP in 3 sentences.",
+    "story": "Tell me a short story about a heron.",
+}
+
+# %%
+runs = {
+    gamma: speculative_generate(pair, prompts["story"], gamma=gamma, max_new_tokens=64)
+    for gamma in (2, 15)
+}
+for gamma, run in runs.items():
+    wasted = run.drafter_passes - run.n_accepted
+    print(f"{gamma:2} drafts: {run.target_passes} target passes, {wasted} drafts thrown away")
+
+# %% [markdown]
+# The text is the same, as always. With 15 drafts the target works less and the drafter much more. Which side
+# weighs more is a question of cost. But first: must we run the models again for every length?
+
+# %% [markdown]
+# ## Draft from everywhere, once
+#
+# No. The target decides the text alone, so it does not depend on the drafts. Then what the drafter would say
+# after each token does not depend on the draft length either. `acceptance_profile` writes the text once, lets
+# the drafter draft 16 tokens **from every position**, and counts how many would be kept.
+
+# %%
+from gemma_mtp_edu.profiling import acceptance_profile
+
+profiles = {
+    name: acceptance_profile(pair, prompt, max_gamma=16, max_new_tokens=64)
+    for name, prompt in prompts.items()
+}
+
+# %%
+print(profiles["story"])
+print("kept from each position:", *profiles["story"].n_accepted)
+
+# %% [markdown]
+# ## Replay
+#
+# Now a run is an addition. At position i with g drafts, `min(kept[i], g)` drafts enter the text and one token
+# of the target's own; go on behind them. **Predict**: is that an estimate, or exactly what the models did
+# above?
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu.replay import replay
+
+replayed = replay(profiles["story"], Constant(15))
+same_text = replayed.token_ids == runs[15].token_ids
+same = [r.draft_ids for r in replayed.rounds] == [r.draft_ids for r in runs[15].rounds]
+print("the same rounds:", same)
+assert same or not same_text or pair.target.dtype.itemsize < 4
+
+# %% [markdown]
+# Exactly, draft for draft. (In 16 bit a near tie may fall the other way.) So every length from 1 to 16 is
+# known, and no model had to run.
+
+# %% [markdown]
+# ## Saved and wasted
+#
+# Upwards: target passes that the drafts saved. Downwards: drafts that were thrown away. **Predict**: from which
+# length on does the upper half hardly grow?
+
+# %%
+from gemma_mtp_edu import tradeoff_plots
+from gemma_mtp_edu.views import show_figure
+
+gammas = (1, 2, 3, 4, 6, 8, 12, 15)
+ax = tradeoff_plots.plot_saved_and_wasted(profiles["story"], gammas)
+show_figure(ax.figure, alt=tradeoff_plots.describe_saved_and_wasted(profiles["story"], gammas))
+
+# %%
+rows = tradeoff_plots.saved_and_wasted(profiles["story"], gammas)
+wasted = [row[2] for row in rows]
+assert wasted[-1] > wasted[0]
+
+# %% [markdown]
+# ## Other texts
+#
+# How many drafts are kept is a matter of the text. The figure says how often the first, second, third draft of
+# a round is kept. Which workload can stand long rounds?
+
+# %%
+ax = tradeoff_plots.plot_kept_by_place(profiles)
+show_figure(ax.figure, alt=tradeoff_plots.describe_kept_by_place(profiles))
+
+# %% [markdown]
+# No line ever rises: behind a refused draft all others are lost.
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu.tradeoff import kept_by_place
+
+never_rises = all(
+    list(shares) == sorted(shares, reverse=True) for shares in map(kept_by_place, profiles.values())
+)
+print("no line rises:", never_rises)
+
+# %% [markdown]
+# ## Speed
+#
+# Say that a draft costs 0.1 plain passes, and that a verify pass costs as much as a plain one. That is the
+# paper's model, not your machine. **Predict**: which text has the shortest best length, which the longest?
+
+# %%
+from gemma_mtp_edu.tradeoff import speedups_by_length
+
+by_text = {name: speedups_by_length(profile, 0.1) for name, profile in profiles.items()}
+ax = tradeoff_plots.plot_lengths(by_text)
+show_figure(ax.figure, alt=tradeoff_plots.describe_lengths(by_text))
+
+# %% [markdown]
+# Lines have steps, because a text has only so many rounds: one draft more often changes where later rounds
+# begin. A best length found on one short text is a hint, no law.
+
+# %% [markdown]
+# ## The best length moves
+#
+# Keep the text and change the cost: drafts that are nearly free, as above, and very dear. **Predict** the
+# direction.
+
+# %%
+by_cost = {
+    f"a draft costs {ratio:g}": speedups_by_length(profiles["story"], ratio)
+    for ratio in (0.02, 0.1, 0.4)
+}
+ax = tradeoff_plots.plot_lengths(by_cost)
+show_figure(ax.figure, alt=tradeoff_plots.describe_lengths(by_cost))
+
+# %% tags=["nbval-check-output"]
+best = [speeds.index(max(speeds)) + 1 for speeds in by_cost.values()]
+drafts = [replay(profiles["story"], Constant(gamma)).drafter_passes for gamma in best]
+print("where drafts are dearer, fewer are made:", drafts == sorted(drafts, reverse=True))
+assert drafts == sorted(drafts, reverse=True)
+
+# %% [markdown]
+# ## Your machine on the map
+#
+# Last, the whole plane: alpha to the right, draft length upwards, with the costs **measured here**. The star is
+# the story with 4 drafts per round. It says something about the bundled pair on this machine, nothing about
+# a real Gemma.
+
+# %% tags=["timing"]
+from gemma_mtp_edu import metrics
+from gemma_mtp_edu.cost import CostModel
+
+cost = CostModel.calibrate(pair, lengths=(1, 3, 5, 9, 13), contexts=(64,), repeats=3)
+alpha = metrics.alpha(replay(profiles["story"], Constant(4)))
+ax = tradeoff_plots.plot_speedup_surface(cost, alpha=alpha, gamma=4)
+alt = tradeoff_plots.describe_speedup_surface(cost, alpha=alpha, gamma=4)
+show_figure(ax.figure, alt=alt)
+
+# %% [markdown]
+# To the right of the thick line drafting pays, to its left it does not. The dashed line is the best length
+# for each alpha.
+
+# %% [markdown]
+# ## Change this
+#
+# All of it at your fingertips: choose a text and move the sliders (Tab and arrow keys work). It needs a running
+# notebook; the table below it shows one setting to everybody.
+
+# %%
+from gemma_mtp_edu.explorer import TradeoffExplorer
+
+explorer = TradeoffExplorer(profiles, cost=0.1)
+explorer
+
+# %%
+from IPython.display import HTML
+
+from gemma_mtp_edu.tradeoff import Setting, summary_html
+
+HTML(summary_html(profiles["arithmetic"], Setting("constant", 4), 0.1, workload="arithmetic"))
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. Longer rounds save ever fewer target passes more, and throw ever more drafts away.
+# 2. Under greedy decoding the text fixes all drafts, so one profile answers exactly for every length.
+# 3. The best length grows with a text that is easy to guess and shrinks with drafts that cost more: it belongs
+#    to text, pair and machine together.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Write the replay yourself: how many rounds does a text take? `kept[i]` is how many drafts would be kept
+# after `i` tokens. The text has as many tokens as `kept` has entries. The prefill has written the first.
+#
+# <details><summary>Hint</summary>Start at position 1. A round moves you by the kept drafts, at most
+# <code>gamma</code>, and one more. Stop at the end of the text.</details>
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import checks
+
+
+def rounds_needed(kept, gamma):
+    return None  # your code
+
+
+checks.rounds_needed(rounds_needed)
+
+# %% [markdown]
+# **2.** A drafter that takes a quarter of a plain pass: which constant length is best for the JSON record?
+#
+# <details><summary>Hint</summary><code>speedups_by_length(profile, 0.25)</code> gives the speeds with 1, 2,
+# 3, ... drafts. The first entry is of one draft, not of none.</details>
+
+# %% tags=["nbval-check-output"]
+my_length = None
+
+checks.best_length(my_length, profiles["json"], 0.25)
+
+# %% [markdown]
+# ## Sources
+#
+# - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), section 3.3
+# - Google, Gemma 4 Multi-Token Prediction using Hugging Face Transformers, section on the number of draft tokens
+#
+# Solutions: `solutions_08_choosing_the_draft_length`. Next: `09_schedules`.

@@ -1,0 +1,94 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_07_the_speedup_formula.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2Fsolutions_07_the_speedup_formula.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_07_the_speedup_formula.ipynb)
+
+# %% [markdown]
+# # Solutions to 07 The speedup formula
+#
+# Try the exercises of `07_the_speedup_formula` first: its checks ask questions that help.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+from gemma_mtp_edu import checks
+from gemma_mtp_edu.theory import expected_tokens
+
+# %% [markdown]
+# **1.** Draft k is kept where it and all before it are right: alpha to the power of k. The target's own token
+# is the term for k = 0.
+
+
+# %% tags=["nbval-check-output"]
+def tokens_per_round(alpha, gamma):
+    return sum(alpha**k for k in range(gamma + 1))
+
+
+checks.tokens_per_round(tokens_per_round)
+
+# %% [markdown]
+# **2.** Both wrote 1.05 + 1 tokens per round. The speedup is tokens over cost, so the cost is tokens over the
+# speedup.
+
+# %% tags=["nbval-check-output"]
+first_machine = 2.05 / 1.72
+second_machine = 2.05 / 0.52
+
+checks.round_costs(first_machine, second_machine)
+
+# %% [markdown]
+# On the first machine the three drafts and the verify pass together cost little more than one plain pass. On
+# the second one they cost about four: a pass over 4 tokens gained nothing over 4 passes. Even drafts that are
+# always right would win next to nothing there, because a round writes 4 tokens at most.
+
+# %% [markdown]
+# **3.** More alpha always means more tokens, so the first hundredth that reaches the cost is the answer.
+
+
+# %% tags=["nbval-check-output"]
+def smallest_alpha(gamma, round_cost):
+    for hundredth in range(101):
+        if expected_tokens(hundredth / 100, gamma) >= round_cost:
+            return hundredth / 100
+    return float("inf")  # not even drafts that are always right pay
+
+
+checks.smallest_alpha(smallest_alpha)
+
+# %% [markdown]
+# And on this machine, with the bundled pair:
+
+# %% tags=["timing"]
+from gemma_mtp_edu import load_pair
+from gemma_mtp_edu.cost import CostModel
+
+cost = CostModel.calibrate(load_pair(), lengths=(1, 2, 5), contexts=(64,), repeats=3)
+round_cost = cost.round_seconds(4) / cost.plain()
+print(f"a round of 4 drafts costs {round_cost:.2f} plain passes: it pays from alpha", end=" ")
+print(smallest_alpha(4, round_cost))

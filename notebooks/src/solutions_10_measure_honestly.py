@@ -1,0 +1,82 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_10_measure_honestly.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2Fsolutions_10_measure_honestly.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_10_measure_honestly.ipynb)
+
+# %% [markdown]
+# # Solutions to 10 Measure honestly
+#
+# Try the exercises of `10_measure_honestly` first: its checks ask questions that help.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+import statistics
+
+from gemma_mtp_edu import checks
+
+# %% [markdown]
+# **1.** The warm-ups go, the middle of the others counts. Twice as fast means half the seconds, so the plain
+# time stands on top.
+
+
+# %% tags=["nbval-check-output"]
+def fair_speedup(plain, drafted):
+    return statistics.median(plain[1:]) / statistics.median(drafted[1:])
+
+
+checks.fair_speedup(fair_speedup)
+
+# %% [markdown]
+# **2.** In A the texts differ. In B the machine gets slower from run to run, so what comes later loses. C is
+# fine: first runs dropped, 2.0 over 1.6. D counts the slow first run, which only the plain side has. E has one
+# run of each, and a difference that noise alone could make.
+
+# %% tags=["nbval-check-output"]
+my_answers = {
+    "A": "different texts",
+    "B": "not in turns",
+    "C": "fine",
+    "D": "warm-up",
+    "E": "one run",
+}
+
+checks.wrong_benchmarks(my_answers)
+
+# %% [markdown]
+# **3.** The prefill stays, decoding shrinks. So even an endlessly fast drafter cannot get beyond
+# `(prefill + decoding) / prefill`.
+
+
+# %% tags=["nbval-check-output"]
+def end_to_end(prefill, decoding, speedup):
+    return (prefill + decoding) / (prefill + decoding / speedup)
+
+
+checks.end_to_end(end_to_end)

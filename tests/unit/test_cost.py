@@ -1,0 +1,286 @@
+"""The cost model with made-up times: what it predicts, says and stores; no model, no clock."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemma_mtp_edu.calibration import medians
+from gemma_mtp_edu.cost import CostFormatError, CostModel
+from gemma_mtp_edu.grid import between
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import best_schedule, replay
+from gemma_mtp_edu.schedules import Constant, FromProfile
+from gemma_mtp_edu.theory import best_gamma, expected_speedup
+from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.verdict import MARGIN
+from tests.unit.test_profile import make_profile, profiles
+
+
+def make_cost(
+    plain: float = 10.0, verify: float = 0.5, drafter: float = 1.0, other: float = 0.25
+) -> CostModel:
+    """Return times at contexts 10 and 110; the longer one takes twice as long in everything."""
+    rows = tuple(plain + verify * (n - 1) for n in (1, 5, 17))
+    return CostModel(
+        contexts=(10, 110),
+        lengths=(1, 5, 17),
+        plain_seconds=(plain, 2 * plain),
+        verify_seconds=(rows, tuple(2 * row for row in rows)),
+        drafter_seconds=(drafter, 2 * drafter),
+        other_seconds=(other, 2 * other),
+        provenance={"pair": "test"},
+    )
+
+
+COST = make_cost()
+ROUNDS = (
+    RoundTrace(3, (), 0, 10, "prefill", verify_seconds=99.0),
+    RoundTrace(4, (11, 12), 2, 13, "bonus"),
+    RoundTrace(7, (14, 15, 1), 1, 16, "correction"),
+    RoundTrace(60, (), 0, 17, "plain"),
+)
+
+
+def make_trace(*rounds: RoundTrace) -> GenerationTrace:
+    ids = tuple(i for r in rounds for i in r.token_ids)
+    return GenerationTrace((5, 6, 7), ids, "text", rounds, "length")
+
+
+def same_chain(n_tokens: int, right: int, gamma: int) -> AcceptanceProfile:
+    """Return a profile where `right` drafts hold from every position, as far as the text goes."""
+    text = tuple(range(n_tokens))
+    chains = tuple(
+        tuple(i + 1 + k if k < right else 999 for k in range(gamma)) for i in range(n_tokens - 1)
+    )
+    return make_profile(text, chains)
+
+
+def test_seconds_of_a_round_worked_by_hand() -> None:
+    """Two drafts, 10 + 2 x 0.5 for three tokens, the rest; between contexts a straight line."""
+    assert COST.round_seconds(2) == pytest.approx(2 * 1 + 11 + 0.25)
+    assert COST.round_seconds(2, 60) == pytest.approx(1.5 * 13.25)
+    assert COST.round_seconds(0, 110) == pytest.approx(2 * 10.25)
+    assert COST.round_seconds(16, 9999) == pytest.approx(2 * (16 + 18 + 0.25))
+    assert COST.plain(1) == COST.plain(10) == COST.plain() == 10
+    assert COST.max_gamma == 16
+
+
+@pytest.mark.parametrize("gamma", [17, -1])
+def test_lengths_that_were_not_measured_are_refused(gamma: int) -> None:
+    with pytest.raises(ValueError, match=f"over {gamma + 1} tokens, measured are 1 to 17"):
+        COST.round_seconds(gamma)
+
+
+@given(st.floats(0, 1), st.integers(1, 16), st.floats(0, 20), st.floats(0, 3))
+def test_predictions_are_the_paper_s_with_measured_costs(
+    alpha: float, gamma: int, drafter: float, slope: float
+) -> None:
+    cost = make_cost(verify=slope, drafter=drafter, other=0.0)
+    wanted = expected_speedup(alpha, gamma, drafter / 10, lambda n: 1 + slope * (n - 1) / 10)
+    assert cost.predict(alpha, gamma) == pytest.approx(wanted)
+    assert cost.predict(alpha, gamma, 110) == pytest.approx(wanted)
+    assert cost.predict(alpha, 0) == 1.0
+
+
+def test_a_trace_worked_by_hand() -> None:
+    """Rounds of 2, 3 and no drafts after 4, 7 and 60 tokens; six tokens one by one after 4 to 9."""
+    prediction = COST.predict_trace(make_trace(*ROUNDS))
+    assert prediction.seconds == pytest.approx(13.25 + 14.75 + 1.5 * 10.25)
+    assert prediction.plain_seconds == pytest.approx(6 * 10)
+    assert prediction.speedup == pytest.approx(60 / (13.25 + 14.75 + 15.375))
+    assert COST.predict_trace(make_trace(ROUNDS[0])).speedup == 1.0
+
+
+@given(profiles(), st.integers(1, 5))
+def test_a_schedule_is_predicted_by_its_replay(profile: AcceptanceProfile, gamma: int) -> None:
+    schedule = FromProfile((gamma if gamma <= profile.max_gamma else 0,) * len(profile))
+    trace = replay(profile, schedule)
+    predicted = COST.predict_schedule(profile, schedule)
+    rounds = [COST.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds]
+    assert predicted.seconds == pytest.approx(sum(rounds))
+    assert predicted == COST.predict_trace(trace)
+
+
+def test_a_drafter_that_is_right_pays() -> None:
+    """Six drafts hold everywhere: 7 tokens for 19.25 s, not 70 s. A seventh is paid in vain."""
+    verdict = COST.verdict(same_chain(71, right=6, gamma=8))
+    assert (verdict.answer, verdict.draft_length) == ("pays", 6)
+    assert verdict.speedup == pytest.approx(70 / 19.25, rel=0.3)  # contexts above 10 are in it
+    assert verdict.alpha == 1.0
+    assert verdict.text.startswith("MTP pays here: 6 drafts per round should write")
+    assert "would reach" in str(verdict)
+
+
+def test_a_drafter_that_is_wrong_does_not() -> None:
+    profile = same_chain(40, right=0, gamma=8)
+    verdict = COST.verdict(profile)
+    assert (verdict.answer, verdict.draft_length, verdict.alpha) == ("does not pay", 1, 0.0)
+    assert verdict.speedup == pytest.approx(10 / 11.75, rel=0.01)  # the last round is plain
+    # 1 + alpha tokens for 11.75 s; and 10 s for one token leave nothing for the draft.
+    assert verdict.break_even_alpha == pytest.approx(0.175)
+    assert verdict.break_even_step_seconds is None
+    assert verdict.break_even_verify_seconds == pytest.approx((10 - 1.25) * (1 + 20 / 100), rel=0.1)
+    assert "does not pay here: even the best choice, 1 draft per round" in verdict.text
+    assert "18% of the cases (here 0%)" in verdict.text
+    assert "a draft takes" not in verdict.text
+
+
+def test_near_one_neither_is_claimed() -> None:
+    """One draft holds everywhere: 2 tokens for 19.95 s are as good as two plain steps."""
+    cost = make_cost(verify=4.7, drafter=5.0, other=0.25)
+    verdict = cost.verdict(same_chain(41, right=1, gamma=4))
+    assert abs(verdict.speedup - 1) < MARGIN
+    assert verdict.answer == "about even"
+    assert verdict.text.startswith("MTP changes little here")
+
+
+def test_where_nothing_alone_would_help_the_words_say_so() -> None:
+    cost = make_cost(plain=1.0, verify=9.0, drafter=9.0, other=9.0)
+    verdict = cost.verdict(same_chain(20, right=0, gamma=3))
+    assert verdict.break_even_alpha is None
+    assert verdict.break_even_step_seconds is verdict.break_even_verify_seconds is None
+    assert verdict.text.endswith("alone would change that.")
+
+
+def test_the_limits_are_where_the_speedup_is_one() -> None:
+    """Measured with each limit in the place of the number it stands for, nothing is won or lost."""
+    trace = make_trace(*ROUNDS)
+    cost = CostModel((10,), (1, 17), (10.0,), ((10.0, 12.0),), (1.5,), (0.5,))
+    verdict = cost.verdict(trace)
+    gamma = verdict.draft_length
+    assert verdict.break_even_alpha is not None
+    assert verdict.break_even_step_seconds is not None
+    assert verdict.break_even_verify_seconds is not None
+    assert cost.predict(verdict.break_even_alpha, gamma) == pytest.approx(1.0)
+    slow_step = replace(cost, drafter_seconds=(verdict.break_even_step_seconds,))
+    assert slow_step.predict(0.75, gamma) == pytest.approx(1.0)
+    slow_pass = replace(cost, verify_seconds=((verdict.break_even_verify_seconds,) * 2,))
+    assert slow_pass.predict(0.75, gamma) == pytest.approx(1.0)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.floats(0, 9))
+def test_a_run_is_judged_by_its_alpha(accepted: list[int], drafter: float) -> None:
+    rounds = tuple(
+        RoundTrace(10, (1, 2, 3), n, 4, "bonus" if n == 3 else "correction") for n in accepted
+    )
+    cost = make_cost(drafter=drafter, other=0.0)
+    verdict = cost.verdict(make_trace(*rounds))
+    judged = sum(min(n + 1, 3) for n in accepted)
+    assert verdict.alpha == pytest.approx(sum(accepted) / judged)
+    assert verdict.best_speedup is None
+    wanted = best_gamma(verdict.alpha, drafter / 10, lambda n: 1 + 0.05 * (n - 1))
+    if wanted:
+        assert verdict.draft_length == wanted
+    else:
+        assert verdict.speedup <= 1.0
+
+
+@given(profiles())
+def test_a_profile_is_judged_by_its_replays(profile: AcceptanceProfile) -> None:
+    if profile.max_new_tokens == 2 or len(profile) == 1:
+        return
+    speedups = [
+        COST.predict_schedule(profile, Constant(gamma)).speedup
+        for gamma in range(1, profile.max_gamma + 1)
+    ]
+    verdict = COST.verdict(profile)
+    assert verdict.speedup == max(speedups)
+    assert verdict.draft_length == speedups.index(max(speedups)) + 1
+    assert verdict.best_speedup is not None
+    assert verdict.best_speedup >= verdict.speedup
+
+
+def test_a_short_calibration_limits_the_lengths() -> None:
+    cost = CostModel((10,), (1, 3), (10.0,), ((10.0, 10.5),), (1.0,), (0.0,))
+    verdict = cost.verdict(same_chain(40, right=8, gamma=8))
+    assert verdict.draft_length == 2
+    profile = same_chain(40, right=8, gamma=8)
+    trace = best_schedule(profile, cost.round_seconds, max_gamma=2)[1]
+    assert verdict.best_speedup == pytest.approx(cost.predict_trace(trace).speedup)
+
+
+@pytest.mark.parametrize("evidence", [make_trace(ROUNDS[0], ROUNDS[3]), make_profile((9,), ())])
+def test_nothing_drafted_gives_no_verdict(evidence: GenerationTrace | AcceptanceProfile) -> None:
+    with pytest.raises(ValueError, match="no draft was judged"):
+        COST.verdict(evidence)
+
+
+def test_medians_and_the_line_through_the_drafting_times() -> None:
+    """2 s a draft and 0.5 s once; one slow round in three changes nothing."""
+    rounds = [
+        RoundTrace(
+            9, (1,) * n, 0, 1, "correction",
+            draft_seconds=(0.5 + 2 * n) * slow,
+            verify_seconds=(7.0 + n) * slow,
+            other_seconds=0.25 * slow,
+        )
+        for slow in (1, 100, 1)
+        for n in (0, 1, 4)
+    ]  # fmt: skip
+    steps = [
+        RoundTrace(9, (), 0, 1, "plain", verify_seconds=s, other_seconds=1)
+        for s in (5.0, 6.0, 99.0)
+    ]
+    times = medians(rounds, steps)
+    assert times.plain == 7
+    assert times.verify == (7, 8, 11)
+    assert times.drafter == pytest.approx(2.0)
+    assert times.other == pytest.approx(0.75)
+
+
+@given(st.lists(st.floats(0.01, 9), min_size=3, max_size=3), st.floats(-5, 40))
+def test_between_measured_points_lie_straight_lines(ys: list[float], x: float) -> None:
+    found = between((1, 5, 17), ys, x)
+    assert min(ys) - 1e-9 <= found <= max(ys) + 1e-9
+    assert [between((1, 5, 17), ys, at) for at in (1, 5, 17)] == ys
+    assert between((1, 5, 17), ys, 11) == pytest.approx((ys[1] + ys[2]) / 2)
+
+
+@given(st.floats(0.001, 99), st.floats(0, 99))
+def test_json_round_trip(plain: float, drafter: float) -> None:
+    cost = make_cost(plain=plain, drafter=drafter)
+    assert CostModel.from_json(cost.to_json()) == cost
+
+
+def test_a_cut_file_is_named_as_such() -> None:
+    with pytest.raises(CostFormatError, match="cut off"):
+        CostModel.from_json(COST.to_json()[:50])
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "gemma_mtp_edu.profile/1"}'])
+def test_another_schema_is_refused(text: str) -> None:
+    with pytest.raises(CostFormatError, match=r"reads 'gemma_mtp_edu\.cost/1'"):
+        CostModel.from_json(text)
+
+
+@pytest.mark.parametrize("field", ["contexts", "verify_seconds", "other_seconds"])
+def test_a_missing_field_is_refused(field: str) -> None:
+    record = json.loads(COST.to_json())
+    del record[field]
+    with pytest.raises(CostFormatError, match=field):
+        CostModel.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lengths": (2, 5, 17)}, "need tokens per verify pass"),
+        ({"lengths": (1, 17, 5)}, "ascending"),
+        ({"lengths": (1,)}, "at least one more"),
+        ({"lengths": (1, 5)}, "3 times in verify_seconds, need 2"),
+        ({"contexts": (1, 110)}, "tokens before the round"),
+        ({"contexts": ()}, "tokens before the round"),
+        ({"contexts": (10, 110, 120)}, "2 times in plain_seconds, need 3"),
+        ({"plain_seconds": (0.0, 1.0)}, "0.0 in plain_seconds"),
+        ({"drafter_seconds": (-1.0, 1.0)}, "-1.0 in drafter_seconds"),
+        ({"other_seconds": (float("nan"), 1.0)}, "nan in other_seconds"),
+        ({"verify_seconds": COST.verify_seconds[:1]}, "1 rows of verify_seconds, need 2"),
+        ({"verify_seconds": ((1.0, 2.0, 0.0),) * 2}, "0.0 in verify_seconds"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(changes: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(COST, **changes)

@@ -1,0 +1,230 @@
+"""The trade-off: prices, outcomes, the explorer against replays, and every checker's answers."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gemma_mtp_edu import checks, tradeoff_plots
+from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound
+from gemma_mtp_edu.tradeoff import (
+    KINDS,
+    Bounded,
+    Setting,
+    kept_by_place,
+    outcome,
+    round_price,
+    schedule_of,
+    speedups_by_length,
+    summary_html,
+)
+from tests.unit.test_profile import make_profile, profiles
+
+HAND = make_profile((5, 6, 7, 8), ((6, 7, 9), (1, 8, 9), (8, 8, 8)))
+EASY = make_profile(
+    tuple(range(12)), tuple(tuple(range(i, i + 4)) for i in range(1, 12)), max_new_tokens=12
+)
+HARD = make_profile(tuple(range(12)), ((99,) * 4,) * 11, max_new_tokens=12)
+MACHINE = CostModel((64,), (1, 2, 5), (2.0,), ((1.8, 2.0, 2.6),), (0.4,), (0.2,))
+
+
+def test_hand_worked_outcome() -> None:
+    """Two drafts a round: 6 7 and the bonus 8; one round for three tokens, nothing wasted.
+
+    The rounds cost 1 + 2 * 0.5 = 2 plain passes, so the speed is 3 / 2.
+    """
+    result = outcome(HAND, Setting("constant", 2), 0.5)
+    assert (result.cost, result.best_cost) == (2.0, 2.0)
+    assert result.speedup == result.best_speedup == 1.5
+    assert (result.wasted_drafts, result.saved_passes, result.share_of_best) == (0, 2, 1.0)
+    one = outcome(HAND, Setting("constant", 1), 0.5)
+    assert one.cost == 2 * 1 + 0.5  # the last round may draft nothing: the limit is near
+    assert speedups_by_length(HAND, 0.5)[:2] == (one.speedup, 1.5)
+
+
+def test_machine_prices() -> None:
+    """Two drafts: two steps of 0.4 s, a pass of 2.2 s over 3 tokens and 0.2 s, by 2 s."""
+    assert round_price(MACHINE)(2) == pytest.approx((0.8 + 2.2 + 0.2) / 2.0)
+    assert round_price(MACHINE, 0.0)(2) == pytest.approx(1.2)
+    assert outcome(EASY, Setting("constant", 9), MACHINE).trace == replay(EASY, Constant(4))
+    with pytest.raises(ValueError, match="cost of a draft"):
+        round_price(-0.1)
+
+
+@settings(max_examples=50)
+@given(profiles(), st.sampled_from(KINDS), st.integers(1, 5), st.floats(0, 1))
+def test_no_setting_beats_the_best(
+    profile: AcceptanceProfile, kind: str, length: int, ratio: float
+) -> None:
+    result = outcome(profile, Setting(kind, length), ratio)
+    assert result.cost >= result.best_cost - 1e-9
+    assert 0 < result.share_of_best <= 1 + 1e-9
+    assert result.trace.token_ids == profile.token_ids
+
+
+def test_bound_and_names() -> None:
+    assert Bounded(Heuristic(4), 5).gamma(6, LastRound(4, 4, 4)) == 5
+    assert not Bounded(Confidence(0.5), 3).keeps_drafting(0.4)
+    assert (
+        max(len(r.draft_ids) for r in outcome(EASY, Setting("heuristic", 4), 0.1).trace.rounds) == 4
+    )
+    with pytest.raises(ValueError, match="best_schedule"):
+        schedule_of(Setting("best possible"), 4)
+    assert str(Setting("confidence", threshold=0.25)) == "confidence, until a draft is below 25%"
+
+
+def test_kept_by_place_never_rises() -> None:
+    assert kept_by_place(EASY) == (1.0,) * 4
+    assert kept_by_place(HARD) == (0.0,) * 4
+    assert kept_by_place(HAND, 2) == (0.5, 0.5)  # of the positions 1 and 2: 2 and 0 kept
+
+
+@given(profiles())
+def test_shares_fall(profile: AcceptanceProfile) -> None:
+    shares = kept_by_place(profile)
+    assert list(shares) == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize("cost", [0.1, MACHINE], ids=["ratio", "machine"])
+def test_every_control_shows_the_replay(cost: CostModel | float) -> None:
+    """Whatever is moved, the view is the static twin's and the picture is drawn again."""
+    texts = {"easy": EASY, "hard": HARD}
+    explorer = TradeoffExplorer(texts, cost)
+    moves = [(explorer.workload, "hard"), (explorer.workload, "easy"), (explorer.draft_length, 2)]
+    moves += [(explorer.schedule, kind) for kind in KINDS[1:]]
+    moves += [(explorer.schedule, "confidence"), (explorer.threshold, 0.9)]
+    moves += [(explorer.schedule, "constant"), (explorer.cost_ratio, 0.7)]
+    for control, value in moves:
+        before, picture = explorer.view.value, bytes(explorer.figure.value)
+        control.value = value
+        name = explorer.workload.value
+        twin = summary_html(
+            texts[name], explorer.setting, cost, explorer.cost_ratio.value, workload=name
+        )
+        assert explorer.view.value == twin != before
+        assert bytes(explorer.figure.value).startswith(b"\x89PNG")
+        if control in (explorer.workload, explorer.cost_ratio):
+            assert bytes(explorer.figure.value) != picture
+
+
+def test_controls_say_what_they_are() -> None:
+    explorer = TradeoffExplorer({"easy": EASY})
+    assert all(control.description for control in explorer.controls)
+    assert (explorer.draft_length.disabled, explorer.threshold.disabled) == (False, True)
+    explorer.schedule.value = "confidence"
+    assert (explorer.draft_length.disabled, explorer.threshold.disabled) == (True, False)
+    assert explorer.draft_length.max == 4
+    with pytest.raises(ValueError, match="no profiles"):
+        TradeoffExplorer({})
+
+
+def test_texts_are_escaped() -> None:
+    tokens = (5, 6, 7)
+    profile = make_profile(tokens, ((6, 7), (7, 7)))
+    profile.vocabulary.update({6: "<b>x</b>", 7: "'\"&"})  # type: ignore[attr-defined]
+    html = summary_html(profile, Setting(), workload="<script>")
+    assert "<script>" not in html
+    assert "<b>x</b>" not in html
+    assert "&lt;b&gt;x&lt;/b&gt;" in html
+
+
+def test_text_of_one_token() -> None:
+    """Nothing is drafted, so nothing is won."""
+    profile = make_profile((5,), ())
+    explorer = TradeoffExplorer({"one": profile})
+    assert "1 for 1 tokens" in explorer.view.value
+    assert outcome(profile, Setting(), 0.1).speedup == 1.0
+
+
+def test_figures_and_their_words() -> None:
+    texts = {"easy": EASY, "hard": HARD}
+    speeds = {name: speedups_by_length(profile, 0.1) for name, profile in texts.items()}
+    outcomes = {
+        name: {kind: outcome(p, Setting(kind), 0.1) for kind in KINDS} for name, p in texts.items()
+    }
+    ax = tradeoff_plots.plot_saved_and_wasted(EASY, (1, 2, 4))
+    assert [bar.get_height() for bar in ax.patches[:3]] == [
+        row[1] for row in tradeoff_plots.saved_and_wasted(EASY, (1, 2, 4))
+    ]
+    assert "1 draft: 5 saved" in tradeoff_plots.describe_saved_and_wasted(EASY, (1, 2))
+    assert len(tradeoff_plots.plot_kept_by_place(texts).lines) == 2
+    assert "hard: 0%" in tradeoff_plots.describe_kept_by_place(texts)
+    assert tradeoff_plots.plot_lengths(speeds).get_xlabel()
+    assert "with 4" in tradeoff_plots.describe_lengths(speeds)
+    assert len(tradeoff_plots.plot_schedules(outcomes).patches) == 2
+    assert "heuristic" in tradeoff_plots.describe_schedules(outcomes)
+    for cost in (0.1, MACHINE):
+        star = tradeoff_plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).lines[-1]
+        assert (list(star.get_xdata()), list(star.get_ydata())) == ([0.8], [4])
+        assert "0.80 and 4" in tradeoff_plots.describe_speedup_surface(cost, alpha=0.8, gamma=4)
+
+
+def rounds(kept: list[int], gamma: int) -> int:
+    position, count = 1, 0
+    while position < len(kept):
+        position += min(kept[position], gamma) + 1
+        count += 1
+    return count
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (rounds, "Right."),
+        (lambda kept, gamma: None, "Not answered"),
+        (lambda kept, gamma: rounds(kept, gamma) + 1, "prefill"),
+        (lambda kept, gamma: rounds(kept, 99), "more drafts than it makes"),
+        (lambda kept, gamma: len(kept) + 5, "How many tokens"),
+        (lambda kept, gamma: 0, "complete"),
+    ],
+)
+def test_rounds_needed(
+    function: Callable[[list[int], int], int | None], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks.rounds_needed(function)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [(None, "Not answered"), (3, "Right."), (1, "too few"), (4, "too many"), (0, "1 to 4")],
+)
+def test_best_length(answer: int | None, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Chains of three right drafts: the fourth is always paid for nothing."""
+    chains = tuple((*range(i, i + 3), 99) for i in range(1, 17))
+    checks.best_length(answer, make_profile(tuple(range(17)), chains), 0.1)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (lambda gamma, kept: gamma + 2 if kept == gamma else max(1, gamma - 1), "Right."),
+        (lambda gamma, kept: None, "Not answered"),
+        (lambda gamma, kept: gamma + 1, "grow"),
+        (lambda gamma, kept: gamma + 2 if kept == gamma else max(1, kept), "shrink"),
+        (lambda gamma, kept: gamma + 2 if kept == gamma else gamma - 1, "without drafts"),
+    ],
+)
+def test_heuristic_rule(
+    function: Callable[[int, int], int | None], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks.heuristic_rule(function)
+    assert says in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [(None, "Not answered"), (0.9, "Right."), (0.1, "faster"), (0.3, "choose one")],
+)
+def test_best_threshold(
+    answer: float | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All drafts are wrong and half sure: the sooner drafting stops, the better."""
+    checks.best_threshold(answer, HARD, (0.1, 0.9), 0.25)
+    assert says in capsys.readouterr().out
