@@ -7,6 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gemma_mtp_edu.cost import CostModel as CostModel
+    from gemma_mtp_edu.explorer import TradeoffExplorer as TradeoffExplorer
+    from gemma_mtp_edu.profile import AcceptanceProfile as AcceptanceProfile
+    from gemma_mtp_edu.profiling import acceptance_profile as acceptance_profile
+    from gemma_mtp_edu.replay import best_schedule as best_schedule
+    from gemma_mtp_edu.replay import replay as replay
     from gemma_mtp_edu.decoding import autoregressive_generate as autoregressive_generate
     from gemma_mtp_edu.decoding import speculative_generate as speculative_generate
     from gemma_mtp_edu.pairs import ModelPair as ModelPair
@@ -28,6 +34,12 @@ __version__ = "0.1.0"
 
 # Imported on first use: `import gemma_mtp_edu` must not cost the seconds that torch takes to load.
 _HOMES = {
+    "AcceptanceProfile": "profile",
+    "CostModel": "cost",
+    "TradeoffExplorer": "explorer",
+    "acceptance_profile": "profiling",
+    "best_schedule": "replay",
+    "replay": "replay",
     "Confidence": "schedules",
     "Constant": "schedules",
     "FromProfile": "schedules",
