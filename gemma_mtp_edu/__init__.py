@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.cost import CostModel as CostModel
-    from gemma_mtp_edu.explorer import TradeoffExplorer as TradeoffExplorer
-    from gemma_mtp_edu.profile import AcceptanceProfile as AcceptanceProfile
-    from gemma_mtp_edu.profiling import acceptance_profile as acceptance_profile
-    from gemma_mtp_edu.replay import best_schedule as best_schedule
-    from gemma_mtp_edu.replay import replay as replay
     from gemma_mtp_edu.decoding import autoregressive_generate as autoregressive_generate
     from gemma_mtp_edu.decoding import speculative_generate as speculative_generate
+    from gemma_mtp_edu.explorer import TradeoffExplorer as TradeoffExplorer
     from gemma_mtp_edu.pairs import ModelPair as ModelPair
     from gemma_mtp_edu.pairs import load_pair as load_pair
     from gemma_mtp_edu.pairs import model_ids as model_ids
     from gemma_mtp_edu.plots import plot_layers as plot_layers
     from gemma_mtp_edu.plots import plot_pass_times as plot_pass_times
     from gemma_mtp_edu.plots import plot_rounds as plot_rounds
+    from gemma_mtp_edu.profile import AcceptanceProfile as AcceptanceProfile
+    from gemma_mtp_edu.profiling import acceptance_profile as acceptance_profile
     from gemma_mtp_edu.reference import reference_generate as reference_generate
+    from gemma_mtp_edu.replay import best_schedule as best_schedule
     from gemma_mtp_edu.schedules import Confidence as Confidence
     from gemma_mtp_edu.schedules import Constant as Constant
     from gemma_mtp_edu.schedules import FromProfile as FromProfile
@@ -39,7 +38,6 @@ _HOMES = {
     "TradeoffExplorer": "explorer",
     "acceptance_profile": "profiling",
     "best_schedule": "replay",
-    "replay": "replay",
     "Confidence": "schedules",
     "Constant": "schedules",
     "FromProfile": "schedules",

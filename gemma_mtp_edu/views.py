@@ -162,10 +162,20 @@ def show_figure(figure: "Figure", alt: str) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    data = base64.b64encode(_with_few_colors(buffer)).decode("ascii")
     display(
         HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">')
     )
+
+
+def _with_few_colors(png: io.BytesIO) -> bytes:
+    """Return a picture with a palette: a drawing needs no more, and notebooks stay small."""
+    from PIL import Image  # matplotlib brings it
+
+    small = io.BytesIO()
+    picture = Image.open(png).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    picture.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 _CELL = "padding:2px 8px;vertical-align:top;"
