@@ -63,4 +63,6 @@ def _verdict(trace: GenerationTrace, record: RoundTrace) -> str:
     counts = (
         f"{record.n_accepted} of {len(record.draft_ids)} accepted. " if record.draft_ids else ""
     )
-    return f"{counts}{endings[record.next_kind]} {len(record.token_ids)} tokens in one target pass."
+    written = len(record.token_ids)
+    total = f"{written} token{'s' if written > 1 else ''} in one target pass."
+    return f"{counts}{endings[record.next_kind]} {total}"
