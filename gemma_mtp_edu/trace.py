@@ -52,11 +52,11 @@ class RoundTrace:
     next_kind: NextKind
     draft_probs: tuple[float, ...] = ()
     target_probs: tuple[float, ...] = ()
-    overlaps: tuple[float, ...] = ()
-    uniforms: tuple[float, ...] = ()
     draft_seconds: float = 0.0
     verify_seconds: float = 0.0
     other_seconds: float = 0.0
+    overlaps: tuple[float, ...] = ()
+    uniforms: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.n_accepted <= len(self.draft_ids):

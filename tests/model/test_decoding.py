@@ -296,7 +296,7 @@ def test_stop_strings_end_where_the_library_s_plain_run_ends(
 
 @pytest.mark.parametrize("gamma", [1, 3, 8])
 def test_a_repetition_penalty_acts_on_both_models(pair: ModelPair, gamma: int) -> None:
-    prompt = "Count from 3 to 9."
+    prompt = "Tell me a short story about a heron."
     ids = pair.encode(prompt)
     output = pair.target.generate(
         ids,
