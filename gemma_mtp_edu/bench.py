@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.prompts import PROMPTS
 from gemma_mtp_edu.recording import provenance
 from gemma_mtp_edu.reference import drafts_per_round, reference_generate
-from gemma_mtp_edu.timing import wait_for
+from gemma_mtp_edu.timing import clock
 
 SCHEMA = "gemma_mtp_edu.bench/1"
 
@@ -108,11 +107,9 @@ def _measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     texts: list[tuple[int, ...]] = [()] * len(runs)
     for _ in range(plan.repeats + 1):
         for index, (_, _, run) in enumerate(runs):
-            wait_for(pair.device)
-            start = time.perf_counter()
+            start = clock(pair.device)
             texts[index] = tuple(run())
-            wait_for(pair.device)
-            seconds[index].append(time.perf_counter() - start)
+            seconds[index].append(clock(pair.device) - start)
     return [
         {
             "method": method,

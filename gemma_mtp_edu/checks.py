@@ -14,7 +14,7 @@ from gemma_mtp_edu.cost_checks import round_costs as round_costs
 from gemma_mtp_edu.cost_checks import smallest_alpha as smallest_alpha
 from gemma_mtp_edu.cost_checks import tokens_per_round as tokens_per_round
 from gemma_mtp_edu.cost_checks import wrong_benchmarks as wrong_benchmarks
-from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT, agrees
 from gemma_mtp_edu.decoding_checks import emitted as emitted
 from gemma_mtp_edu.decoding_checks import greedy_loop as greedy_loop
 from gemma_mtp_edu.decoding_checks import greedy_round as greedy_round
@@ -34,7 +34,7 @@ def passes_needed(function: Callable[[int, int], int | None]) -> None:
     """Lesson 00: target passes for `n_tokens` when every round commits `per_round` tokens."""
     for n_tokens, per_round in ((60, 1), (61, 5), (60, 5), (1, 5), (2, 3)):
         expected = 1 + math.ceil((n_tokens - 1) / per_round)
-        if not _agrees(function, (n_tokens, per_round), expected, _passes_question):
+        if not agrees(function, (n_tokens, per_round), expected, _passes_question):
             return
     print(RIGHT)
 
@@ -73,7 +73,7 @@ def memory_floor(function: Callable[[float, float, float], float | None]) -> Non
     """Lesson 01: least seconds per token from parameters, bytes per parameter and bandwidth."""
     for case in ((2.3e9, 2, 320e9), (2.3e9, 1, 320e9), (31e9, 2, 3.35e12)):
         parameters, size, bandwidth = case
-        if not _agrees(function, case, parameters * size / bandwidth, _floor_question):
+        if not agrees(function, case, parameters * size / bandwidth, _floor_question):
             return
     print(RIGHT)
 
@@ -82,7 +82,7 @@ def break_even(function: Callable[[float, int, float], float | None]) -> None:
     """Lesson 01: tokens a round must commit so that drafting costs no time."""
     for case in ((1.1, 4, 0.1), (1.0, 4, 0.0), (1.5, 8, 0.25)):
         verify, gamma, drafter = case
-        if not _agrees(function, case, verify + gamma * drafter, _break_even_question):
+        if not agrees(function, case, verify + gamma * drafter, _break_even_question):
             return
     print(RIGHT)
 
@@ -107,27 +107,9 @@ def scored_tokens(function: Callable[[int, int, int], int | None]) -> None:
     """Lesson 02: tokens that a centroid head scores, from vocabulary, clusters and top-k."""
     for case in ((262_144, 2048, 32), (2048, 128, 16), (1000, 10, 1)):
         vocabulary, centroids, top_k = case
-        if not _agrees(function, case, vocabulary // centroids * top_k, _centroid_question):
+        if not agrees(function, case, vocabulary // centroids * top_k, _centroid_question):
             return
     print(RIGHT)
-
-
-def _agrees(
-    function: Callable[..., float | None],
-    case: tuple[float, ...],
-    expected: float,
-    question: Callable[[float, float], str],
-) -> bool:
-    """Try one case; print what to think about where the answer is missing or wrong."""
-    answer = function(*case)
-    if answer is None:
-        print(NOT_TRIED)
-        return False
-    if not math.isclose(answer, expected, rel_tol=1e-6):
-        arguments = ", ".join(f"{value:g}" for value in case)
-        print(f"For ({arguments}) you got {answer:g}. {question(answer, expected)}")
-        return False
-    return True
 
 
 def _passes_question(answer: float, expected: float) -> str:

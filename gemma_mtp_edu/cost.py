@@ -3,9 +3,8 @@
 Predicting needs only the measured numbers; `calibration` measures them, with the models.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from gemma_mtp_edu.grid import between, check_grid, check_table, check_times
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Schedule
-from gemma_mtp_edu.stored import as_tuples, read_record
+from gemma_mtp_edu.stored import as_tuples, read_record, write_record
 from gemma_mtp_edu.theory import expected_tokens
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.verdict import Verdict, judge
@@ -180,7 +179,7 @@ class CostModel:
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the model as JSON text that `from_json` reads back as an equal model."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=indent, ensure_ascii=False)
+        return write_record(self, SCHEMA, indent)
 
     @classmethod
     def from_json(cls, text: str) -> "CostModel":

@@ -3,8 +3,9 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT, agrees
 from gemma_mtp_edu.theory import break_even_alpha, expected_tokens
 
 # Gemma 4 12B with 3 drafts per round: drafts kept per round, and the speedup on two machines.
@@ -123,20 +124,22 @@ def _agrees(
     expected: float,
     question: Callable[[float, float, tuple[float, ...]], str],
 ) -> bool:
-    """Try one case; print what to think about where the answer is missing or wrong."""
-    arguments = ", ".join(f"{value:g}" for value in case)
+    """Try one case as `agrees` does; the question may look at the case, and 0 may be divided by."""
     try:
-        answer = function(*case)
+        return agrees(function, case, expected, partial(_asked, question, case))
     except ZeroDivisionError:
+        arguments = ", ".join(f"{value:g}" for value in case)
         print(f"For ({arguments}) it divides by zero. What is the sum there, term by term?")
         return False
-    if answer is None:
-        print(NOT_TRIED)
-        return False
-    if not math.isclose(answer, expected, rel_tol=1e-6):
-        print(f"For ({arguments}) you got {answer:g}. {question(answer, expected, case)}")
-        return False
-    return True
+
+
+def _asked(
+    question: Callable[[float, float, tuple[float, ...]], str],
+    case: tuple[float, ...],
+    answer: float,
+    expected: float,
+) -> str:
+    return question(answer, expected, case)
 
 
 def _tokens_question(answer: float, expected: float, case: tuple[float, ...]) -> str:

@@ -6,15 +6,15 @@ Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.theory import expected_tokens
 from gemma_mtp_edu.verdict import MARGIN
 
 _BLUE, _RED, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-_LINES = ((_BLUE, "-", "o"), (_RED, "--", "s"), (_GREEN, "-.", "^"), (_PINK, ":", "D"))
+_LINES = LINES[:4]
 # Parts of a round, from the bottom of a bar to its top: name, colour, hatch.
 _PARTS = (("drafting", _GREEN, "///"), ("verify pass", _BLUE, ""), ("the rest", _PINK, "xx"))
 _OUTCOMES = {"wins": (_BLUE, ""), "about even": ("#666666", "..."), "loses": (_RED, "xx")}
@@ -24,7 +24,7 @@ def plot_expected_tokens(
     alphas: Sequence[float], max_gamma: int = 12, *, ax: Axes | None = None
 ) -> Axes:
     """Draw the expected tokens of a round against the drafts per round, a line for each alpha."""
-    ax = ax or _axes()
+    ax = ax or axes()
     gammas = range(max_gamma + 1)
     for alpha, (color, line, marker) in zip(alphas, _LINES, strict=False):
         tokens = [expected_tokens(alpha, gamma) for gamma in gammas]
@@ -34,7 +34,7 @@ def plot_expected_tokens(
         )  # fmt: skip
     ax.set(xlabel="drafts per round (gamma)", ylabel="tokens per round", xticks=gammas,
            ylim=(0, None))  # fmt: skip
-    return _tidy(ax, legend="inside")
+    return tidy(ax, legend="inside")
 
 
 def describe_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> str:
@@ -61,7 +61,7 @@ def plot_round_costs(cost: CostModel, gammas: Sequence[int], *, ax: Axes | None 
 
     The markers are the paper's round, whose verify pass costs what a plain pass does.
     """
-    ax = ax or _axes()
+    ax = ax or axes()
     places, bottoms = range(len(gammas)), [0.0] * len(gammas)
     costs = [round_parts(cost, gamma) for gamma in gammas]
     for part, (name, color, hatch) in enumerate(_PARTS):
@@ -79,7 +79,7 @@ def plot_round_costs(cost: CostModel, gammas: Sequence[int], *, ax: Axes | None 
     ax.set_xticks(places, [str(gamma) for gamma in gammas])
     ax.set(xlabel="drafts per round (gamma)", ylabel="cost of a round, in plain passes",
            ylim=(0, 1.12 * max(bottoms + paper)))  # fmt: skip
-    return _tidy(ax, legend="beside")
+    return tidy(ax, legend="beside")
 
 
 def describe_round_costs(cost: CostModel, gammas: Sequence[int]) -> str:
@@ -99,7 +99,7 @@ def plot_predictions(
     speedups: Mapping[str, Mapping[str, float]], *, ax: Axes | None = None
 ) -> Axes:
     """Draw for each case in a row its numbers by name, such as predicted and measured speedup."""
-    ax = ax or _axes(height=0.34 * len(speedups) + 1.3)
+    ax = ax or axes(height=0.34 * len(speedups) + 1.3)
     rows = range(len(speedups))
     ranges = [(min(numbers.values()), max(numbers.values())) for numbers in speedups.values()]
     low, high = zip(*ranges, strict=True)
@@ -112,7 +112,7 @@ def plot_predictions(
         ax.plot(values, rows, marker, color=color, markerfacecolor=fill, markersize=8,
                 markeredgewidth=1.8, label=name)  # fmt: skip
     ax.axvline(1, color="black", linestyle=":", label="as fast as plain")
-    return _tidy(_in_rows(ax, speedups, "speed, plain decoding = 1"), legend="beside")
+    return tidy(_in_rows(ax, speedups, "speed, plain decoding = 1"), legend="beside")
 
 
 def describe_predictions(speedups: Mapping[str, Mapping[str, float]]) -> str:
@@ -129,7 +129,7 @@ def plot_runs(runs: Mapping[str, Sequence[float]], *, ax: Axes | None = None) ->
 
     The first of each kind is the warm-up and has another marker; the bar is the others' median.
     """
-    ax = ax or _axes(height=0.7 * len(runs) + 1.4)
+    ax = ax or axes(height=0.7 * len(runs) + 1.4)
     first, later, middle = [], [], []
     for row, (warm_up, *others) in enumerate(runs.values()):
         # Later runs lie lower, so that equal times do not hide each other.
@@ -143,7 +143,7 @@ def plot_runs(runs: Mapping[str, Sequence[float]], *, ax: Axes | None = None) ->
     low, high = ([row + edge for row in range(len(runs))] for edge in (-0.4, 0.4))
     ax.vlines(middle, low, high, color="black", linewidth=2, label="their median")
     ax.set_xlim(0, 1.08 * max(s for s, _ in first + later))
-    return _tidy(_in_rows(ax, runs, "seconds"), legend="beside")
+    return tidy(_in_rows(ax, runs, "seconds"), legend="beside")
 
 
 def describe_runs(runs: Mapping[str, Sequence[float]]) -> str:
@@ -158,7 +158,7 @@ def describe_runs(runs: Mapping[str, Sequence[float]]) -> str:
 
 def plot_scenarios(speedups: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
     """Draw a speedup for each case as a bar from 1: to the right it is won, to the left lost."""
-    ax = ax or _axes(height=0.45 * len(speedups) + 1.2)
+    ax = ax or axes(height=0.45 * len(speedups) + 1.2)
     for row, speedup in enumerate(speedups.values()):
         word, side = _outcome(speedup), 1 if speedup >= 1 else -1
         color, hatch = _OUTCOMES[word]
@@ -170,7 +170,7 @@ def plot_scenarios(speedups: Mapping[str, float], *, ax: Axes | None = None) -> 
     values = [1.0, *speedups.values()]
     room = 0.25 * (max(values) - min(values)) + 0.1
     ax.set_xlim(min(values) - room, max(values) + room)
-    return _tidy(_in_rows(ax, speedups, "speed, plain decoding = 1"))
+    return tidy(_in_rows(ax, speedups, "speed, plain decoding = 1"))
 
 
 def describe_scenarios(speedups: Mapping[str, float]) -> str:
@@ -185,21 +185,8 @@ def _outcome(speedup: float) -> str:
     return "wins" if speedup > 1 else "loses"
 
 
-def _axes(height: float = 3.5) -> Axes:
-    return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
-
-
 def _in_rows(ax: Axes, names: Iterable[str], xlabel: str) -> Axes:
     labels = list(names)
     ax.set_yticks(range(len(labels)), labels)
     ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
-    return ax
-
-
-def _tidy(ax: Axes, legend: str = "") -> Axes:
-    if legend == "beside":
-        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    elif legend:
-        ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
     return ax

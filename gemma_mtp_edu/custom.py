@@ -16,7 +16,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from gemma_mtp_edu.decoding import choose_schedule, pair_drafter, speculate
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, configured_eos_ids
 from gemma_mtp_edu.recording import Recorder
 from gemma_mtp_edu.run import Run, Streamer
 from gemma_mtp_edu.sampling import Sampler, seeded_generator
@@ -70,13 +70,12 @@ def draft_and_verify(
     if generation_config.do_sample:
         start = int(torch.randint(2**62, ())) if seed is None else seed
         generator = seeded_generator(input_ids.device, start)
-    eos = generation_config.eos_token_id
     run = Run(
         Target(model, hands_over=proposer.hands_over, cache=model_kwargs.get("past_key_values")),
         Text(
             input_ids,
             generation_config.max_length - input_ids.shape[1],
-            [] if eos is None else [eos] if isinstance(eos, int) else eos,
+            configured_eos_ids(generation_config),
             without_known(stopping_criteria),
         ),
         Sampler(logits_processor, generator),

@@ -5,11 +5,11 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import LogitsProcessorList
 
-from gemma_mtp_edu import registry
 from gemma_mtp_edu.compatibility import is_mtp_drafter
 from gemma_mtp_edu.drafters import CausalLMDrafter, DraftContext, Drafter
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.registry import recommended
 from gemma_mtp_edu.run import OnTokens, Options, Run, Streamer, new_run
 from gemma_mtp_edu.schedules import (
     Constant,
@@ -216,6 +216,4 @@ def choose_schedule(
     if gamma is not None:
         check_gamma(gamma)
         return Constant(gamma)
-    info = registry.find(pair.name)
-    recommended = None if info is None else info.draft_length
-    return from_generation_config(pair.drafter.generation_config, recommended)
+    return from_generation_config(pair.drafter.generation_config, recommended(pair.name))

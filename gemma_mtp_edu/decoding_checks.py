@@ -1,5 +1,6 @@
 """Exercise checkers of the decoding lessons; `checks` hands them on."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,24 @@ _ROUNDS: tuple[tuple[list[int], list[int], tuple[int, int]], ...] = (
     ([], [4], (0, 4)),
     ([3, 1, 3], [3, 2, 3, 6], (1, 2)),
 )
+
+
+def agrees(
+    function: Callable[..., float | None],
+    case: tuple[float, ...],
+    expected: float,
+    question: Callable[[float, float], str],
+) -> bool:
+    """Try one case; print what to think about where the answer is missing or wrong."""
+    answer = function(*case)
+    if answer is None:
+        print(NOT_TRIED)
+        return False
+    if not math.isclose(answer, expected, rel_tol=1e-6):
+        arguments = ", ".join(f"{value:g}" for value in case)
+        print(f"For ({arguments}) you got {answer:g}. {question(answer, expected)}")
+        return False
+    return True
 
 
 def tokens_of_rounds(

@@ -5,7 +5,7 @@ VS Code alike, with ipywidgets 7 and 8. What is shown comes from `tradeoff`; no 
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -98,10 +98,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         # First the numbers: they need not wait for the picture.
         self.view.value = tradeoff.outcome_html(result, setting, workload=name)
         price = tradeoff.round_price(self.cost, ratio)
-        speeds = [
-            tradeoff.trace_speedup(trace, tradeoff.rounds_cost(trace, price))
-            for trace in self._replays[name]
-        ]
+        speeds = tradeoff.speedups(self._replays[name], price)
         self.figure.value = self._chart.png(speeds, result.speedup, result.best_speedup)
 
 
@@ -127,7 +124,7 @@ class _Chart:
         self.ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
         self.ax.spines[["top", "right"]].set_visible(False)
 
-    def png(self, speeds: list[float], chosen: float, best: float) -> bytes:
+    def png(self, speeds: Sequence[float], chosen: float, best: float) -> bytes:
         """Return the picture of these speeds."""
         self.curve.set_data(range(1, len(speeds) + 1), speeds)
         for line, speed in zip(self.levels, (chosen, best), strict=True):

@@ -58,5 +58,10 @@ def wasted_drafts(trace: GenerationTrace) -> int:
     return trace.drafter_passes - trace.n_accepted
 
 
+def saved_passes(trace: GenerationTrace) -> int:
+    """Return how many more target passes plain decoding would have needed."""
+    return len(trace.token_ids) - trace.target_passes
+
+
 def _several(traces: GenerationTrace | Iterable[GenerationTrace]) -> Iterable[GenerationTrace]:
     return [traces] if isinstance(traces, GenerationTrace) else list(traces)

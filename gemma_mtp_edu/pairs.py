@@ -173,7 +173,12 @@ def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
 
 def eos_ids(target: Any) -> set[int]:
     """Return the token ids that end a text, as the target's generation configuration says."""
-    eos = target.generation_config.eos_token_id
+    return configured_eos_ids(target.generation_config)
+
+
+def configured_eos_ids(config: Any) -> set[int]:
+    """Return the token ids that end a text, as a generation configuration says."""
+    eos = config.eos_token_id
     if eos is None:
         return set()
     return {eos} if isinstance(eos, int) else set(eos)

@@ -5,12 +5,11 @@ from a position, nor how many of them the target accepts. Known once, they let `
 every schedule without a model. This module neither decodes nor replays.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from gemma_mtp_edu.stored import as_tuples, read_record
+from gemma_mtp_edu.stored import as_tuples, read_record, write_record
 from gemma_mtp_edu.trace import StopReason
 
 SCHEMA = "gemma_mtp_edu.profile/1"
@@ -108,7 +107,7 @@ class AcceptanceProfile:
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the profile as JSON text that `from_json` reads back as an equal profile."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=indent, ensure_ascii=False)
+        return write_record(self, SCHEMA, indent)
 
     @classmethod
     def from_json(cls, text: str) -> "AcceptanceProfile":

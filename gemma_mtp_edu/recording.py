@@ -3,7 +3,6 @@
 Probabilities stay tensors until the run is over: reading one makes a GPU wait.
 """
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,8 +13,8 @@ from torch import Tensor
 
 from gemma_mtp_edu.drafters import Draft
 from gemma_mtp_edu.pairs import ModelPair
-from gemma_mtp_edu.timing import wait_for
-from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason
+from gemma_mtp_edu.timing import clock
+from gemma_mtp_edu.trace import GenerationTrace, RoundTrace, StopReason, kind_after
 from gemma_mtp_edu.verification import Verification
 
 
@@ -42,11 +41,11 @@ class Recorder:
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._rounds: list[_Round] = []
-        self._last = self._now()
+        self._last = clock(device)
 
     def lap(self) -> float:
         """Return the seconds since the last lap."""
-        now = self._now()
+        now = clock(self._device)
         seconds, self._last = now - self._last, now
         return seconds
 
@@ -83,21 +82,17 @@ class Recorder:
         """Return the records; the first pass is the prefill."""
         return tuple(_record(r, first=index == 0) for index, r in enumerate(self._rounds))
 
-    def _now(self) -> float:
-        # A GPU works ahead of Python; without waiting for it, all time would fall on the last lap.
-        wait_for(self._device)
-        return time.perf_counter()
-
 
 def _record(taken: _Round, *, first: bool) -> RoundTrace:
     n_accepted = min(taken.verdict.n_accepted, taken.n_written)
     ended_inside = taken.n_written <= taken.verdict.n_accepted
+    next_kind = kind_after(len(taken.draft_ids), taken.verdict.n_accepted, first=first)
     return RoundTrace(
         prefix_length=taken.prefix_length,
         draft_ids=tuple(taken.draft_ids),
         n_accepted=n_accepted,
         next_id=None if ended_inside else taken.verdict.next_id,
-        next_kind="none" if ended_inside else _next_kind(taken, first),
+        next_kind="none" if ended_inside else next_kind,
         draft_probs=() if taken.own_probs is None else tuple(taken.own_probs.tolist()),
         target_probs=() if taken.target_probs is None else tuple(taken.target_probs.tolist()),
         overlaps=taken.verdict.overlaps,
@@ -106,14 +101,6 @@ def _record(taken: _Round, *, first: bool) -> RoundTrace:
         verify_seconds=taken.verify_seconds,
         other_seconds=taken.other_seconds,
     )
-
-
-def _next_kind(taken: _Round, first: bool) -> NextKind:
-    if first:
-        return "prefill"
-    if not taken.draft_ids:
-        return "plain"
-    return "bonus" if taken.verdict.n_accepted == len(taken.draft_ids) else "correction"
 
 
 def draft_probabilities(

@@ -5,7 +5,6 @@ and the logits come out, a hook on the drafter sees each draft step. Nothing in 
 replaced.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,15 +15,15 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
-from gemma_mtp_edu import registry
 from gemma_mtp_edu.pairs import ModelPair, eos_ids
 from gemma_mtp_edu.recording import make_trace
+from gemma_mtp_edu.registry import recommended
 from gemma_mtp_edu.run import OnTokens
 from gemma_mtp_edu.sampling import check_sampling
-from gemma_mtp_edu.schedules import check_gamma
+from gemma_mtp_edu.schedules import check_gamma, configured_drafts
 from gemma_mtp_edu.stopping import check_max_new_tokens
-from gemma_mtp_edu.timing import wait_for
-from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason
+from gemma_mtp_edu.timing import clock
+from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason, kind_after
 
 
 def reference_generate(
@@ -126,7 +125,7 @@ class _Recorder(BaseStreamer):
             drafter.register_forward_pre_hook(self._drafter_starts),
             drafter.register_forward_hook(self._drafter_ends),
         ]
-        self.last_end = self._now()
+        self.last_end = clock(self.pair.device)
         try:
             yield
         finally:
@@ -140,7 +139,7 @@ class _Recorder(BaseStreamer):
             return
         current = self.passes[-1]
         current.chunk = tuple(value.reshape(-1).tolist())
-        current.ended = self.last_end = self._now()
+        current.ended = self.last_end = clock(self.pair.device)
         if self.on_tokens is not None:
             self.on_tokens(current.chunk)
 
@@ -157,15 +156,10 @@ class _Recorder(BaseStreamer):
                 length += len(current.chunk)
         return tuple(records)
 
-    def _now(self) -> float:
-        # A GPU works ahead of Python; without waiting for it, all time would fall on the last call.
-        wait_for(self.pair.device)
-        return time.perf_counter()
-
     def _target_starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         ids = kwargs["input_ids"][0]
         drafts = ids[1:] if self.passes else ids[:0]
-        self.step_started = self._now()
+        self.step_started = clock(self.pair.device)
         self.passes.append(
             _Pass(drafts, self.draft_probs, None, (), self.draft_seconds, 0.0, self.last_end)
         )
@@ -173,17 +167,17 @@ class _Recorder(BaseStreamer):
 
     def _target_ends(self, module: Any, args: Any, output: Any) -> None:
         current = self.passes[-1]
-        current.verify_seconds = self._now() - self.step_started
+        current.verify_seconds = clock(self.pair.device) - self.step_started
         drafts = current.draft_ids
         if len(drafts):
             logits = output.logits[0, -len(drafts) - 1 : -1].float()
             current.target_probs = logits.softmax(-1).gather(1, drafts[:, None])[:, 0]
 
     def _drafter_starts(self, module: Any, args: Any) -> None:
-        self.step_started = self._now()
+        self.step_started = clock(self.pair.device)
 
     def _drafter_ends(self, module: Any, args: Any, output: Any) -> None:
-        self.draft_seconds += self._now() - self.step_started
+        self.draft_seconds += clock(self.pair.device) - self.step_started
         self.draft_probs.append(output.logits[0, -1].float().softmax(-1).max())
 
 
@@ -216,12 +210,7 @@ def _judge(
     n_accepted = next((i for i, (d, c) in enumerate(pairs) if d != c), min(len(drafts), len(chunk)))
     if n_accepted == len(chunk):
         return n_accepted, None, "none"
-    next_id = chunk[n_accepted]
-    if first:
-        return 0, next_id, "prefill"
-    if not drafts:
-        return 0, next_id, "plain"
-    return n_accepted, next_id, "bonus" if n_accepted == len(drafts) else "correction"
+    return n_accepted, chunk[n_accepted], kind_after(len(drafts), n_accepted, first=first)
 
 
 def _arguments(
@@ -249,21 +238,11 @@ def drafts_per_round(pair: ModelPair, gamma: int | None) -> Iterator[None]:
     """Set the number of drafts where the library reads it, and put the old one back."""
     config = pair.drafter.generation_config
     before = config.num_assistant_tokens
-    config.num_assistant_tokens = gamma or before or _recommended(pair)
+    config.num_assistant_tokens = gamma or configured_drafts(config, recommended(pair.name))
     try:
         yield
     finally:
         config.num_assistant_tokens = before
-
-
-def _recommended(pair: ModelPair) -> int:
-    info = registry.find(pair.name)
-    if info is None:
-        raise ValueError(
-            "the drafter's generation_config has no num_assistant_tokens and the pair is not "
-            "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
-        )
-    return info.draft_length
 
 
 @contextmanager

@@ -78,6 +78,12 @@ def find(name: str) -> PairInfo | None:
     return None
 
 
+def recommended(name: str) -> int | None:
+    """Return the recommended number of drafts for a registered pair, or None for any other."""
+    info = find(name)
+    return None if info is None else info.draft_length
+
+
 def nearest(name: str) -> str | None:
     """Return the registered name or id that `name` is most like, or None where nothing is near."""
     known = [info.name for info in PAIRS.values()]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule
-from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace
+from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, kind_after
 
 
 def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
@@ -126,10 +126,7 @@ def _next(
     """Return the target's own token after `end` tokens, and what it is."""
     if end >= len(profile.token_ids):
         return None, "none"
-    token = profile.token_ids[end]
-    if n_drafted == 0:
-        return token, "plain"
-    return token, "bonus" if n_accepted == n_drafted else "correction"
+    return profile.token_ids[end], kind_after(n_drafted, n_accepted)
 
 
 def _price(cost: Callable[[int], float], n_drafted: int) -> float:

@@ -192,18 +192,28 @@ def from_generation_config(config: Any, default_drafts: int | None) -> Schedule:
     Raises:
         ValueError: No number of drafts is set, or the schedule has no such name.
     """
+    drafts = configured_drafts(config, default_drafts)
+    kind = config.num_assistant_tokens_schedule or "constant"
+    if kind == "constant":
+        return Constant(drafts)
+    if kind in ("heuristic", "heuristic_transient"):
+        return Heuristic(drafts)
+    raise ValueError(
+        f"got num_assistant_tokens_schedule {kind!r}, need 'constant', 'heuristic' or "
+        "'heuristic_transient'; or pass a schedule such as Constant(4) or Confidence(0.4)"
+    )
+
+
+def configured_drafts(config: Any, default_drafts: int | None) -> int:
+    """Return how many drafts a drafter's `generation_config` asks for, or else the default.
+
+    Raises:
+        ValueError: Neither sets a number.
+    """
     drafts = config.num_assistant_tokens or default_drafts
     if drafts is None:
         raise ValueError(
             "the drafter's generation_config has no num_assistant_tokens and the pair is not "
             "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
         )
-    kind = config.num_assistant_tokens_schedule or "constant"
-    if kind == "constant":
-        return Constant(int(drafts))
-    if kind in ("heuristic", "heuristic_transient"):
-        return Heuristic(int(drafts))
-    raise ValueError(
-        f"got num_assistant_tokens_schedule {kind!r}, need 'constant', 'heuristic' or "
-        "'heuristic_transient'; or pass a schedule such as Constant(4) or Confidence(0.4)"
-    )
+    return int(drafts)

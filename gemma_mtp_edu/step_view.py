@@ -3,7 +3,7 @@
 from html import escape
 
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.views import html_token, shown_tokens, visible
+from gemma_mtp_edu.views import html_tokens, visible
 
 TEXT_SHOWN = 160  # characters of the text before the round
 
@@ -26,12 +26,11 @@ def step_html(trace: GenerationTrace, index: int, *, revealed: bool = True) -> s
         )
     record = trace.rounds[index]
     verdict = _verdict(trace, record) if revealed else "What will the target say? Guess first."
-    tokens = " ".join(map(html_token, shown_tokens(trace, record, judged=revealed)))
     return (
         f"<div class='mtp-step'><p><b>Round {index} of {len(trace.rounds) - 1}</b>, after "
         f"{record.prefix_length - len(trace.prompt_ids)} written tokens</p>"
         f"<p>text so far: <code style='white-space:pre-wrap'>{escape(_so_far(trace, index))}</code>"
-        f"</p><p>{_proposal(record)}</p><p>{tokens}</p>"
+        f"</p><p>{_proposal(record)}</p><p>{html_tokens(trace, record, judged=revealed)}</p>"
         f"<p role='status' aria-live='polite'>{escape(verdict)}</p></div>"
     )
 

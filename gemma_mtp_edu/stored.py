@@ -1,7 +1,13 @@
-"""Read records that were stored as JSON, with errors that say what to do."""
+"""Write records as JSON and read them again, with errors that say what to do."""
 
 import json
+from dataclasses import asdict
 from typing import Any
+
+
+def write_record(record: Any, schema: str, indent: int | None) -> str:
+    """Return a dataclass record as JSON text that names its schema."""
+    return json.dumps({"schema": schema, **asdict(record)}, indent=indent, ensure_ascii=False)
 
 
 def read_record(text: str, schema: str, writer: str, error: type[ValueError]) -> dict[str, Any]:

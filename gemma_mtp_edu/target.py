@@ -112,9 +112,9 @@ class Target:
         )
 
     def _visible(self, kind: str, states: Tensor, n_rejected: int) -> Tensor:
-        # Cut from the END: past the window a sliding layer's length is not the text's length, so
-        # the library's cut at an absolute position leaves rejected tokens in (FACTS: it keeps up to
-        # `n_rejected` of them, and one too many in full attention).
+        # Cut from the END: past the window a sliding layer's length is not the text's length. The
+        # library (transformers 5.22.2) cuts at an absolute position, which leaves rejected tokens
+        # there: up to `n_rejected` of them, and one in full attention.
         end = states.shape[2] - n_rejected
         start = max(0, end - self.window) if kind == "sliding_attention" and self.window else 0
         return states[:, :, start:end]

@@ -4,10 +4,11 @@ Records hold plain numbers and strings, so a trace can be stored, reread and dra
 This module does not measure, decode or print anything.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from gemma_mtp_edu.stored import as_tuples, read_record, write_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,7 +146,7 @@ class GenerationTrace:
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the trace as JSON text that `from_json` reads back as an equal trace."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=indent, ensure_ascii=False)
+        return write_record(self, SCHEMA, indent)
 
     @classmethod
     def from_json(cls, text: str) -> "GenerationTrace":
@@ -154,19 +155,7 @@ class GenerationTrace:
         Raises:
             TraceFormatError: The text is not JSON, of another schema, or lacks a field.
         """
-        try:
-            record = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise TraceFormatError(
-                f"not a complete JSON text ({error}): the file may be cut off; write it again "
-                "with GenerationTrace.to_json()"
-            ) from error
-        schema = record.get("schema") if isinstance(record, dict) else None
-        if schema != SCHEMA:
-            raise TraceFormatError(
-                f"got schema {schema!r}, this release reads {SCHEMA!r}: write the trace again "
-                "with GenerationTrace.to_json()"
-            )
+        record = read_record(text, SCHEMA, "GenerationTrace.to_json()", TraceFormatError)
         try:
             return cls(**_fields(record))
         except (KeyError, TypeError, ValueError) as error:
@@ -203,9 +192,26 @@ class GenerationTrace:
         return html_view(self)
 
 
+def kind_after(n_drafted: int, n_accepted: int, *, first: bool = False) -> NextKind:
+    """Return what the target's own token is that follows a pass.
+
+    Args:
+        n_drafted: Drafts that the pass verified.
+        n_accepted: How many of them the target kept.
+        first: Whether the pass read the prompt.
+
+    >>> kind_after(4, 4), kind_after(4, 2), kind_after(0, 0), kind_after(0, 0, first=True)
+    ('bonus', 'correction', 'plain', 'prefill')
+    """
+    if first:
+        return "prefill"
+    if n_drafted == 0:
+        return "plain"
+    return "bonus" if n_accepted == n_drafted else "correction"
+
+
 def _round(record: dict[str, Any]) -> RoundTrace:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-    return RoundTrace(**values)
+    return RoundTrace(**{key: as_tuples(value) for key, value in record.items()})
 
 
 def _fields(record: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import best_schedule, replay
 from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound, Schedule
 from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.views import html_token, shown_tokens
+from gemma_mtp_edu.views import html_tokens
 
 Kind = Literal["constant", "heuristic", "confidence", "best possible"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -108,7 +108,7 @@ class Outcome:
     @property
     def saved_passes(self) -> int:
         """Target passes that plain decoding would have needed beyond these."""
-        return len(self.trace.token_ids) - self.trace.target_passes
+        return metrics.saved_passes(self.trace)
 
 
 def round_price(cost: CostModel | float, cost_ratio: float | None = None) -> Price:
@@ -203,8 +203,12 @@ def speedups_by_length(
     cost_ratio: float | None = None,
 ) -> tuple[float, ...]:
     """Return the speedup with 1, 2, 3, ... drafts in every round."""
-    price = round_price(cost, cost_ratio)
     traces = constant_replays(profile, longest_draft(profile, cost))
+    return speedups(traces, round_price(cost, cost_ratio))
+
+
+def speedups(traces: Sequence[GenerationTrace], price: Price) -> tuple[float, ...]:
+    """Return the speedup of each trace when its rounds have these prices."""
     return tuple(trace_speedup(trace, rounds_cost(trace, price)) for trace in traces)
 
 
@@ -279,4 +283,4 @@ def numbers(result: Outcome) -> Sequence[tuple[str, str]]:
 
 def _round_html(trace: GenerationTrace, index: int) -> str:
     record = trace.draft_rounds[index]
-    return f"<li>{' '.join(html_token(t) for t in shown_tokens(trace, record))}</li>"
+    return f"<li>{html_tokens(trace, record)}</li>"

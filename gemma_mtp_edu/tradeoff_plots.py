@@ -5,24 +5,17 @@ Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.theory import expected_tokens
 from gemma_mtp_edu.tradeoff import Outcome, kept_by_place, round_price
 
-_LINES = (
-    ("#0072B2", "-", "o"),
-    ("#D55E00", "--", "s"),
-    ("#009E73", "-.", "^"),
-    ("#CC79A7", ":", "D"),
-    ("#56B4E9", "-", "v"),
-    ("#000000", "--", "x"),
-)
 _ALPHAS = tuple(i / 40 for i in range(41))
 
 
@@ -32,8 +25,8 @@ def saved_and_wasted(
     """Return for each draft length: that length, target passes saved, drafts thrown away."""
     traces = [replay(profile, Constant(gamma)) for gamma in gammas]
     return [
-        (gamma, len(t.token_ids) - t.target_passes, t.drafter_passes - t.n_accepted)
-        for gamma, t in zip(gammas, traces, strict=True)
+        (gamma, metrics.saved_passes(trace), metrics.wasted_drafts(trace))
+        for gamma, trace in zip(gammas, traces, strict=True)
     ]
 
 
@@ -41,7 +34,7 @@ def plot_saved_and_wasted(
     profile: AcceptanceProfile, gammas: Sequence[int], *, ax: Axes | None = None
 ) -> Axes:
     """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
-    ax = ax or _axes()
+    ax = ax or axes()
     rows = saved_and_wasted(profile, gammas)
     places = range(len(rows))
     saved, wasted = [row[1] for row in rows], [-row[2] for row in rows]
@@ -59,7 +52,7 @@ def plot_saved_and_wasted(
     ax.set(xlabel="drafts per round (gamma)", ylabel="count")
     ax.set_yticks([])
     ax.margins(y=0.12)
-    return _tidy(ax)
+    return tidy(ax, legend="beside")
 
 
 def describe_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> str:
@@ -78,21 +71,21 @@ def plot_kept_by_place(
     profiles: Mapping[str, AcceptanceProfile], *, places: int = 8, ax: Axes | None = None
 ) -> Axes:
     """Draw how often the first, second, ... draft is kept, a line for each workload."""
-    ax = ax or _axes()
-    for (name, profile), (color, line, marker) in zip(profiles.items(), _LINES, strict=False):
+    ax = ax or axes()
+    for (name, profile), (color, line, marker) in zip(profiles.items(), LINES, strict=False):
         shares = kept_by_place(profile, places)
         ax.plot(range(1, len(shares) + 1), shares, linestyle=line, marker=marker, color=color,
                 label=name)  # fmt: skip
     ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
            xticks=range(1, places + 1))  # fmt: skip
-    return _tidy(ax)
+    return tidy(ax, legend="beside")
 
 
 def describe_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> str:
     """Return in words what `plot_kept_by_place` draws."""
     lines = (
         f"{name}: " + ", ".join(f"{share:.0%}" for share in kept_by_place(profile, places))
-        for name, profile in list(profiles.items())[: len(_LINES)]
+        for name, profile in list(profiles.items())[: len(LINES)]
     )
     return (
         "Line chart of the share of drafts that are kept, by their place in the round from the "
@@ -105,15 +98,15 @@ def plot_lengths(speedups: Mapping[str, Sequence[float]], *, ax: Axes | None = N
 
     `speedups` holds for each case the speed with 1, 2, 3, ... drafts.
     """
-    ax = ax or _axes()
-    for (name, values), (color, line, marker) in zip(speedups.items(), _LINES, strict=False):
+    ax = ax or axes()
+    for (name, values), (color, line, marker) in zip(speedups.items(), LINES, strict=False):
         ax.plot(range(1, len(values) + 1), values, linestyle=line, marker=marker, markersize=4,
                 color=color, label=f"{name}, best {_best(values)}")  # fmt: skip
         ax.plot(_best(values), max(values), "o", markersize=12, markerfacecolor="none",
                 markeredgewidth=1.8, color=color)  # fmt: skip
     ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
     ax.set(xlabel="drafts per round (gamma)", ylabel="speed, plain decoding = 1", ylim=(0, None))
-    return _tidy(ax)
+    return tidy(ax, legend="beside")
 
 
 def describe_lengths(speedups: Mapping[str, Sequence[float]]) -> str:
@@ -121,7 +114,7 @@ def describe_lengths(speedups: Mapping[str, Sequence[float]]) -> str:
     lines = (
         f"{name}: {values[0]:.2f} with 1 draft, best {max(values):.2f} with {_best(values)}, "
         f"{values[-1]:.2f} with {len(values)}"
-        for name, values in list(speedups.items())[: len(_LINES)]
+        for name, values in list(speedups.items())[: len(LINES)]
     )
     return (
         "Line chart of the speed, plain decoding being 1, by drafts per round; the best point of "
@@ -136,12 +129,12 @@ def plot_schedules(
 
     `outcomes` holds for each workload the outcomes by the schedule's name.
     """
-    ax = ax or _axes(height=0.45 * len(outcomes) + 1.3)
+    ax = ax or axes(height=0.45 * len(outcomes) + 1.3)
     rows = range(len(outcomes))
     best = [next(iter(by_name.values())).best_speedup for by_name in outcomes.values()]
     ax.barh(rows, best, 0.62, color="white", edgecolor="#999999", label="up to the best possible")
     for index, name in enumerate(next(iter(outcomes.values()))):
-        color, _, marker = _LINES[index % len(_LINES)]
+        color, _, marker = LINES[index % len(LINES)]
         values = [by_name[name].speedup for by_name in outcomes.values()]
         # Spread over the bar's height, so that equal speeds do not hide each other.
         heights = [row + 0.16 * (index - 1) for row in rows]
@@ -150,7 +143,7 @@ def plot_schedules(
     ax.axvline(1, color="black", linestyle=":", label="plain decoding")
     ax.set_yticks(rows, list(outcomes))
     ax.set(xlabel="speed, plain decoding = 1", ylim=(len(outcomes) - 0.5, -0.5))
-    return _tidy(ax)
+    return tidy(ax, legend="beside")
 
 
 def describe_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> str:
@@ -183,7 +176,7 @@ def plot_speedup_surface(
         max_gamma: The most drafts per round to draw.
         ax: Where to draw.
     """
-    ax = ax or _axes(height=4.0)
+    ax = ax or axes(height=4.0)
     gammas, table = _surface(cost, max_gamma)
     levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
     filled = ax.contourf(_ALPHAS, gammas, table, levels=levels, cmap="cividis", extend="both")
@@ -230,13 +223,3 @@ def _surface(cost: CostModel | float, max_gamma: int) -> tuple[list[int], list[l
 def _best(values: Sequence[float]) -> int:
     """Return the shortest draft length of the greatest value; the first value is of 1 draft."""
     return values.index(max(values)) + 1
-
-
-def _axes(height: float = 3.5) -> Axes:
-    return plt.subplots(figsize=(7.5, height), layout="constrained")[1]
-
-
-def _tidy(ax: Axes) -> Axes:
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax

@@ -128,7 +128,7 @@ def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
     rows = "".join(
         f"<tr><th scope='row' style='{_CELL}'>{index}</th>"
         f"<td style='{_CELL}'>{record.n_accepted} of {len(record.draft_ids)}</td>"
-        f"<td style='{_CELL}text-align:left'>{_html_tokens(trace, record)}</td></tr>"
+        f"<td style='{_CELL}text-align:left'>{html_tokens(trace, record)}</td></tr>"
         for index, record in enumerate(trace.rounds[:max_rounds])
     )
     left = len(trace.rounds) - max_rounds
@@ -190,12 +190,13 @@ def _symbol(role: Role, ascii_only: bool) -> str:
     return MARKS[role].ascii_symbol if ascii_only else MARKS[role].symbol
 
 
-def _html_tokens(trace: GenerationTrace, record: RoundTrace) -> str:
-    return " ".join(html_token(token) for token in shown_tokens(trace, record))
+def html_tokens(trace: GenerationTrace, record: RoundTrace, *, judged: bool = True) -> str:
+    """Return a round's tokens as HTML; `judged` as in `shown_tokens`."""
+    return " ".join(map(_html_token, shown_tokens(trace, record, judged=judged)))
 
 
-def html_token(token: ShownToken) -> str:
-    """Return one token as HTML: symbol, frame, and role and probabilities in words on focus."""
+def _html_token(token: ShownToken) -> str:
+    # Symbol and frame; role and probabilities stand in words for who focuses or hears it.
     mark = MARKS[token.role]
     label = f"{token.role}: {token.text}"
     if token.draft_prob is not None:

@@ -5,15 +5,14 @@ python -m tools.bench_table
 """
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gemma_mtp_edu.bench import summary
 from tools.document import table, write_parts
+from tools.lessons import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "docs" / "bench.json"
 README = ROOT / "README.md"
 

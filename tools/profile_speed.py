@@ -20,7 +20,7 @@ from gemma_mtp_edu.profiling import acceptance_profile, draft_chains
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.sampling import Sampler, logits_processors
 from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.target import HandOver
+from gemma_mtp_edu.target import Target
 
 PROMPT = "Tell me a short story about a heron."
 
@@ -30,20 +30,14 @@ def draft_in_turn(
     pair: ModelPair, text: Tensor, newest: Tensor, max_gamma: int
 ) -> list[tuple[int, ...]]:
     """Draft from each position with the drafter of the real loop, one step after the other."""
-    passed = pair.target.base_model(input_ids=text, use_cache=False, return_shared_kv_states=True)
-    window = pair.target.config.get_text_config().sliding_window
+    target = Target(pair.target, hands_over=True)
+    output = target.verify(text)
     drafter, sampler = pair_drafter(pair), Sampler(logits_processors())
     chains = []
     for at in newest.tolist():
-        states = {
-            kind: tuple(
-                s[:, :, max(0, at - window) if kind == "sliding_attention" else 0 : at]
-                for s in both
-            )
-            for kind, both in passed.shared_kv_states.items()
-        }
-        hidden = passed.last_hidden_state[:, at - 1 : at]
-        context = DraftContext(text[:, : at + 1], HandOver(hidden, states))
+        # Row at - 1 predicted the newest token; what stands from there on is not yet written.
+        handed = target.hand_over(output, at - 1, text.shape[1] - at)
+        context = DraftContext(text[:, : at + 1], handed)
         draft = drafter.draft(context, max_gamma, sampler, Constant(max_gamma))
         chains.append(tuple(draft.ids[0].tolist()))
     return chains

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, profiling, recording
+from gemma_mtp_edu import ModelPair, profiling, timing
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
@@ -265,7 +265,7 @@ class FakeClock:
         monkeypatch.setattr(Target, "verify", slow_verify)
         monkeypatch.setattr(MTPDrafter, "step", slow_step)
         monkeypatch.setattr(Target, "crop", slow_crop)
-        monkeypatch.setattr(recording, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: self.now))
 
 
 def test_calibration_finds_the_times_that_the_models_take(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,11 +115,6 @@ def recipe(logs: Path) -> str:
             (SHALLOW, "target, 10 layers"),
             (DEEP, "target, grown to 30 layers"),
             (POLISH, "target, more of the exact tasks"),
-        )
-    ]
-    rows += [
-        [phase.name, what, *_schedule(phase), _hours(logs / f"{phase.name}.csv")]
-        for phase, what in (
             (train_drafter.DISTIL, "drafter"),
             (train_drafter.POLISH, "drafter, the exact tasks only"),
         )

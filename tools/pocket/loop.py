@@ -3,12 +3,14 @@
 import csv
 import json
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from tools.pocket.corpus import SHARES, Shares
 from tools.pocket.muon import Muon
 
 
@@ -22,6 +24,39 @@ def optimizers(model: torch.nn.Module, lr: float) -> list[torch.optim.Optimizer]
         Muon(matrices, lr=lr),
         torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0, foreach=True),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One stage of a training; steps count from its own start."""
+
+    name: str
+    steps: int
+    tokens_per_batch: int
+    learning_rate: float
+    warmup: int
+    decay_from: int
+    data_seed: int
+    shares: Shares = field(default_factory=lambda: SHARES)
+
+
+def update(
+    model: torch.nn.Module,
+    opts: list[torch.optim.Optimizer],
+    loss: torch.Tensor,
+    phase: Phase,
+    step: int,
+) -> None:
+    """Make one optimizer step down the gradient of `loss`, clipped to norm 1."""
+    factor = learning_rate_factor(
+        step, warmup=phase.warmup, decay_from=phase.decay_from, total=phase.steps
+    )
+    set_learning_rate(opts, phase.learning_rate * factor)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for opt in opts:
+        opt.step()
+        opt.zero_grad(set_to_none=True)
 
 
 def learning_rate_factor(step: int, *, warmup: int, decay_from: int, total: int) -> float:

@@ -5,7 +5,7 @@ shared KV and its next-token law. The drafter is then unrolled from every answer
 with the token, the position and the KV that it would have there.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -14,26 +14,19 @@ from torch.nn.functional import log_softmax
 from transformers import Gemma4AssistantForCausalLM, Gemma4ForCausalLM, PreTrainedTokenizerFast
 
 from tools.pocket import loop
-from tools.pocket.corpus import EXACT_SHARES, IGNORED, SHARES, Batch, Shares, batches
+from tools.pocket.corpus import EXACT_SHARES, IGNORED, Batch, batches
 from tools.pocket.drafter import new_drafter
+from tools.pocket.loop import Phase
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How long and how hard the drafter is trained in one phase."""
+class Recipe(Phase):
+    """A phase in which the drafter is unrolled so many steps."""
 
-    name: str = "drafter"
-    steps: int = 600
-    tokens_per_batch: int = 3072
-    learning_rate: float = 3e-3
-    warmup: int = 50
-    decay_from: int = 260
     unroll: int = 6
-    data_seed: int = 3
-    shares: Shares = field(default_factory=lambda: SHARES)
 
 
-DISTIL = Recipe()
+DISTIL = Recipe("drafter", 600, 3072, 3e-3, 50, 260, data_seed=3)
 POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=EXACT_SHARES)
 
 
@@ -155,16 +148,8 @@ def run_recipe(
     stream = batches(tokenizer, recipe.data_seed, recipe.tokens_per_batch, shares=recipe.shares)
     running = torch.zeros(recipe.unroll + 1)
     for step, batch in enumerate(islice(stream, first, recipe.steps), start=first):
-        factor = loop.learning_rate_factor(
-            step, warmup=recipe.warmup, decay_from=recipe.decay_from, total=recipe.steps
-        )
-        loop.set_learning_rate(opts, recipe.learning_rate * factor)
         loss, agreement = unrolled_loss(target, drafter, hand_over(target, batch), recipe.unroll)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(drafter.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad(set_to_none=True)
+        loop.update(drafter, opts, loss, recipe, step)
         agreement += [agreement[-1]] * (recipe.unroll - len(agreement))
         running += torch.stack([loss.detach(), *agreement])
         if (step + 1) % 50 == 0:

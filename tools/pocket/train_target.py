@@ -1,6 +1,5 @@
 """Train the bundled target: ten layers, then grown to thirty, then polished on the exact tasks."""
 
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -13,28 +12,12 @@ from tools.pocket import loop
 from tools.pocket.corpus import (
     IGNORED,
     POLISH_SHARES,
-    SHARES,
     Batch,
-    Shares,
     batches,
     pool_batches,
 )
+from tools.pocket.loop import Phase
 from tools.pocket.target import grow, new_target
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """One stage of the target's training; steps count from its own start."""
-
-    name: str
-    steps: int
-    tokens_per_batch: int
-    learning_rate: float
-    warmup: int
-    decay_from: int
-    data_seed: int
-    shares: Shares = field(default_factory=lambda: SHARES)
-
 
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
 DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
@@ -69,16 +52,8 @@ def run_phase(
     stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch, shares=phase.shares)
     running, tokens = 0.0, 0
     for step, batch in enumerate(islice(stream, first, phase.steps), start=first):
-        factor = loop.learning_rate_factor(
-            step, warmup=phase.warmup, decay_from=phase.decay_from, total=phase.steps
-        )
-        loop.set_learning_rate(opts, phase.learning_rate * factor)
         loss = answer_loss(model, batch)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad(set_to_none=True)
+        loop.update(model, opts, loss, phase, step)
         running, tokens = running + loss.item(), tokens + batch.input_ids.numel()
         if (step + 1) % 50 == 0:
             values = {"loss": running / 50, "tokens": tokens / 1000}
