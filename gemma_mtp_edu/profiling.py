@@ -18,6 +18,7 @@ from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.recording import provenance, token_texts
 from gemma_mtp_edu.schedules import check_gamma
 from gemma_mtp_edu.target import SharedKV
+from gemma_mtp_edu.trace import GenerationTrace
 
 CHUNK_BYTES = 2**28  # 256 MiB
 
@@ -53,6 +54,28 @@ def acceptance_profile(
     check_gamma(max_gamma, "max_gamma")
     _check_drafter(pair)
     plain = autoregressive_generate(pair, prompt, max_new_tokens=max_new_tokens)
+    return profile_of(pair, plain, max_gamma=max_gamma, max_new_tokens=max_new_tokens)
+
+
+@torch.no_grad()
+def profile_of(
+    pair: ModelPair,
+    plain: GenerationTrace,
+    *,
+    max_gamma: int = 16,
+    max_new_tokens: int | None = None,
+) -> AcceptanceProfile:
+    """Draft from every position of a text that is there already: a plain greedy run of the target.
+
+    So a drafter that changes can be judged again and again on the same text. `acceptance_profile`
+    says what the arguments mean; without `max_new_tokens`, a text that ended by itself is taken to
+    have had room for more.
+    """
+    check_gamma(max_gamma, "max_gamma")
+    _check_drafter(pair)
+    if max_new_tokens is None:
+        room = 0 if plain.stop_reason == "length" else max_gamma + 1
+        max_new_tokens = len(plain.token_ids) + room
     # Nothing is drafted after the last token, so no pass needs it.
     text = torch.tensor([[*plain.prompt_ids, *plain.token_ids[:-1]]], device=pair.device)
     newest = torch.arange(len(plain.prompt_ids), text.shape[1], device=pair.device)

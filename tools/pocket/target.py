@@ -7,6 +7,8 @@ model of ten layers is trained first, then each half of it is repeated three tim
 import torch
 from transformers import Gemma4ForCausalLM, Gemma4TextConfig, GenerationConfig
 
+from gemma_mtp_edu.fresh_drafter import set_start_values
+
 BLOCK = ["sliding_attention"] * 4 + ["full_attention"]  # E2B's pattern
 SHALLOW_BLOCKS = 2
 DEEP_BLOCKS = 6
@@ -46,22 +48,6 @@ def new_target(vocab_size: int, seed: int) -> Gemma4ForCausalLM:
     model = Gemma4ForCausalLM(target_config(SHALLOW_BLOCKS, vocab_size))
     set_start_values(model, post_norm=0.3)
     return model
-
-
-@torch.no_grad()
-def set_start_values(model: torch.nn.Module, post_norm: float) -> None:
-    """Set embeddings and norms so that a deep, narrow Gemma 4 trains from the first step.
-
-    Gemma 4 scales attention by 1 and leaves the size of its logits to the q and k norms; queries
-    and keys of unit root mean square would start far too sharp.
-    """
-    for name, parameter in model.named_parameters():
-        if name.endswith(("q_norm.weight", "k_norm.weight")):
-            parameter.fill_(parameter.shape[0] ** -0.25)
-        elif "post_" in name and name.endswith("norm.weight"):
-            parameter.fill_(post_norm)
-        elif name.endswith("embed_tokens.weight"):
-            parameter.normal_(std=parameter.shape[1] ** -0.5)
 
 
 @torch.no_grad()

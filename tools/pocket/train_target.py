@@ -8,6 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 
+from gemma_mtp_edu.checkpoints import load_checkpoint, save_checkpoint, weights_of
+from gemma_mtp_edu.training import muon_and_adamw
 from tools.pocket import loop
 from tools.pocket.corpus import (
     IGNORED,
@@ -46,9 +48,12 @@ def run_phase(
     phase: Phase, model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:
     """Train `model` through one phase, resuming from the checkpoint in `folder` if there is one."""
-    opts = loop.optimizers(model, phase.learning_rate)
-    first = loop.load_checkpoint(folder, model, opts)
-    log = loop.TrainingLog(folder.parent / f"{phase.name}.csv", first)
+    opts = muon_and_adamw(model, phase.learning_rate)
+    first = 0
+    if found := load_checkpoint(folder, opts, like=weights_of(model)):
+        first = found[0]["step"]
+        model.load_state_dict(found[1])
+    log = loop.TrainingLog(folder.parent / f"{phase.name}.csv")
     stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch, shares=phase.shares)
     running, tokens = 0.0, 0
     for step, batch in enumerate(islice(stream, first, phase.steps), start=first):
@@ -59,10 +64,10 @@ def run_phase(
             values = {"loss": running / 50, "tokens": tokens / 1000}
             if (step + 1) % 250 == 0:
                 values["held_out_loss"] = held_out_loss(model, tokenizer)
-                loop.save_checkpoint(folder, step + 1, model, opts)
+                save_checkpoint(folder, step + 1, weights_of(model), opts)
             log.write(step, **values)
             running, tokens = 0.0, 0
-    loop.save_checkpoint(folder, phase.steps, model, opts)
+    save_checkpoint(folder, phase.steps, weights_of(model), opts)
 
 
 def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) -> Gemma4ForCausalLM:

@@ -7,6 +7,7 @@ Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural netw
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 
@@ -22,8 +23,8 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
-        """Update every matrix that has a gradient."""
+    def step(self, closure: Any = None) -> Any:
+        """Update every matrix that has a gradient; a closure is not called."""
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for parameter in group["params"]:
@@ -42,8 +43,9 @@ class Muon(torch.optim.Optimizer):
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - momentum)
-        return torch.lerp(parameter.grad, state["momentum"], momentum)
+        grad = cast(torch.Tensor, parameter.grad)
+        state["momentum"].lerp_(grad, 1 - momentum)
+        return torch.lerp(grad, state["momentum"], momentum)
 
 
 def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:

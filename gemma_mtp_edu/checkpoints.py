@@ -1,0 +1,109 @@
+"""Save a training and go on from it: weights and optimizer states as safetensors, no pickle.
+
+Files bear their step, and the marker that names the step is replaced last. So a write that is cut
+off leaves the checkpoint before it as it was.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+MARKER = "step.json"
+State = dict[str, Tensor]
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    tensors: State,
+    optimizers: Sequence[torch.optim.Optimizer],
+    **notes: Any,
+) -> None:
+    """Write a checkpoint into `folder`, then drop the one before it.
+
+    Args:
+        folder: Made where it is missing.
+        step: Steps done.
+        tensors: The weights, by name.
+        optimizers: In the order in which `load_checkpoint` will get them.
+        notes: Whatever else JSON can hold.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / f"weights-{step}.safetensors")
+    save_file(_optimizer_tensors(optimizers), folder / f"optimizers-{step}.safetensors")
+    partial = folder / f"{MARKER}.partial"
+    partial.write_text(json.dumps({"step": step, **notes}), encoding="utf-8")
+    partial.replace(folder / MARKER)
+    for kind in ("weights", "optimizers"):
+        for old in folder.glob(f"{kind}-*.safetensors"):
+            if old.stem != f"{kind}-{step}":
+                old.unlink()
+
+
+def load_checkpoint(
+    folder: Path, optimizers: Sequence[torch.optim.Optimizer], like: State
+) -> tuple[dict[str, Any], State] | None:
+    """Return the newest checkpoint's step and notes, and its weights; None where there is none.
+
+    The optimizers get their states.
+
+    Args:
+        folder: Where `save_checkpoint` wrote.
+        optimizers: In the order of then.
+        like: Weights of the shapes that are wanted; the checkpoint may hold others beside them.
+
+    Raises:
+        ValueError: The checkpoint is one of another model or damaged; nothing was loaded.
+    """
+    marker = folder / MARKER
+    if not marker.exists():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
+        step = record["step"]
+        tensors = load_file(folder / f"weights-{step}.safetensors")
+        states = load_file(folder / f"optimizers-{step}.safetensors")
+    except Exception as error:  # safetensors raises an error class of its own
+        raise ValueError(
+            f"the checkpoint in {folder.name} cannot be read ({error}): remove that folder to "
+            "begin anew"
+        ) from error
+    shapes = {name: value.shape for name, value in tensors.items()}
+    if any(shapes.get(name) != value.shape for name, value in like.items()):
+        raise ValueError(
+            f"the checkpoint in {folder.name} is of a model of another shape: train into another "
+            "folder, or remove that one to begin anew"
+        )
+    _set_optimizer_tensors(optimizers, states)
+    return record, tensors
+
+
+def weights_of(model: torch.nn.Module) -> State:
+    """Return copies of all weights; a tied weight stands under each of its names."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer]) -> State:
+    return {
+        f"{place}.{parameter}.{name}": value.clone()
+        for place, optimizer in enumerate(optimizers)
+        for parameter, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def _set_optimizer_tensors(optimizers: Sequence[torch.optim.Optimizer], tensors: State) -> None:
+    for place, optimizer in enumerate(optimizers):
+        state: dict[int, State] = {}
+        for key, value in tensors.items():
+            where, parameter, name = key.split(".", 2)
+            if int(where) == place:
+                state.setdefault(int(parameter), {})[name] = value
+        # The groups hold numbers that the training sets anew at every step.
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})

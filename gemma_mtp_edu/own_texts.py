@@ -1,0 +1,110 @@
+"""Texts in the target's own words, to train a drafter on and to judge it by.
+
+A drafter must guess what this target writes, so nobody else's text will do as well.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from gemma_mtp_edu.decoding import autoregressive_generate
+from gemma_mtp_edu.distillation import Texts
+from gemma_mtp_edu.pairs import ModelPair, eos_ids
+from gemma_mtp_edu.trace import GenerationTrace
+
+
+def own_texts(
+    pair: ModelPair,
+    prompts: Sequence[str | torch.Tensor],
+    *,
+    max_new_tokens: int = 64,
+    temperature: float = 0.0,
+    seed: int = 0,
+    batch_size: int = 16,
+) -> list[Texts]:
+    """Let the target answer prompts, several at a time, and return batches to train on.
+
+    Prompts of like length go together, so that little is padded.
+
+    Args:
+        pair: The models; only the target runs.
+        prompts: Users' messages, or token ids `[1, seq]`.
+        max_new_tokens: Of each answer.
+        temperature: 0 for greedy text; above, text is drawn from the target's law.
+        seed: Of the draws; the global random state is left as it was.
+        batch_size: Prompts at a time.
+
+    Raises:
+        ValueError: There is no prompt, or a number is out of range.
+    """
+    if not prompts:
+        raise ValueError("got no prompts, need one or more to let the target write")
+    if min(max_new_tokens, batch_size) < 1 or not 0.0 <= temperature < float("inf"):
+        raise ValueError(
+            f"got max_new_tokens {max_new_tokens}, batch_size {batch_size}, temperature "
+            f"{temperature}; need 1 or more, 1 or more, 0 or more"
+        )
+    encoded = sorted((pair.encode(prompt)[0] for prompt in prompts), key=len)
+    chunks = [encoded[i : i + batch_size] for i in range(0, len(encoded), batch_size)]
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature:
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+    devices = [pair.device] if pair.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        return [
+            _answers(pair, chunk, max_new_tokens, sampling)
+            for chunk in tqdm(chunks, unit="batch", delay=2, leave=False)
+        ]
+
+
+def held_out_texts(
+    pair: ModelPair, prompts: Sequence[str | torch.Tensor], *, max_new_tokens: int = 64
+) -> list[GenerationTrace]:
+    """Return plain greedy runs on prompts that a drafter is judged by, not trained on."""
+    bar = tqdm(prompts, unit="prompt", delay=2, leave=False)
+    return [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in bar]
+
+
+@torch.no_grad()
+def _answers(
+    pair: ModelPair, prompts: Sequence[torch.Tensor], max_new_tokens: int, sampling: dict[str, Any]
+) -> Texts:
+    """Answer prompts `[seq]` at once: padded on the left to write, on the right to train."""
+    width = max(len(ids) for ids in prompts)
+    config = pair.target.generation_config
+    pad = config.pad_token_id or 0
+    input_ids = torch.stack([_padded(ids, width, pad) for ids in prompts])
+    mask = torch.stack([_padded(torch.ones_like(ids), width, 0) for ids in prompts])
+    written = pair.target.generate(
+        input_ids,
+        attention_mask=mask,
+        max_new_tokens=max_new_tokens,
+        pad_token_id=pad,
+        **sampling,
+    )
+    rows = list(_unpadded(written, prompts, eos_ids(pair.target)))
+    length = max(len(row) for row in rows)
+    texts = torch.full((len(rows), length), pad)
+    is_answer = torch.zeros(len(rows), length, dtype=torch.bool)
+    for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
+        texts[place, : len(row)] = row
+        is_answer[place, len(prompt) : len(row)] = True
+    return Texts(texts, is_answer)
+
+
+def _padded(ids: torch.Tensor, width: int, pad: int) -> torch.Tensor:
+    return torch.cat([ids.new_full((width - len(ids),), pad), ids])
+
+
+def _unpadded(
+    written: torch.Tensor, prompts: Sequence[torch.Tensor], ends: set[int]
+) -> Iterator[torch.Tensor]:
+    """Yield each row without its padding: the prompt, then the answer up to its end mark."""
+    width = max(len(ids) for ids in prompts)
+    for row, prompt in zip(written.cpu(), prompts, strict=True):
+        answer = row[width:]
+        stops = [i for i, token in enumerate(answer.tolist()) if token in ends]
+        yield torch.cat([prompt.cpu(), answer[: stops[0] + 1] if stops else answer])

@@ -1,0 +1,372 @@
+"""Distil a drafter for a target: the loop, its checkpoints, its early stop.
+
+The target is frozen. Before each step it hands over what it hands over while decoding
+(`distillation`), the drafter is unrolled, one optimizer step follows. accelerate places it on one
+device or several; under `accelerate launch` each process takes its share of the batches.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor
+from tqdm import tqdm
+
+from gemma_mtp_edu.checkpoints import State, load_checkpoint, save_checkpoint, weights_of
+from gemma_mtp_edu.compatibility import check_pair, check_token_ordering, is_mtp_drafter
+from gemma_mtp_edu.distillation import LOSS_NAMES, Handover, LossName, Texts, Unroll, hand_over
+from gemma_mtp_edu.muon import Muon
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.profiling import profile_of
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.trace import GenerationTrace
+
+NEWEST, BEST = "newest.", "best."
+Item = TypeVar("Item")
+MakeOptimizers = Callable[[torch.nn.Module, float], list[torch.optim.Optimizer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train.
+
+    Attributes:
+        steps: Optimizer steps.
+        unroll: Draft steps from every position.
+        loss: A name of `distillation.LOSSES`.
+        learning_rate: The highest; it warms up linearly over `warmup` steps and falls linearly to
+            2% from step `decay_from` on (None: from two thirds on).
+        warmup: Steps.
+        decay_from: A step, or None.
+        check_every: Steps between two looks at the held-out texts, which are also those between
+            two points of the log and two checkpoints.
+        gamma: Drafts per round for the held-out acceptance.
+        patience: Looks without a better acceptance before it stops; 0: it never stops early.
+
+    Raises:
+        ValueError: A number is out of range, or the loss is unknown.
+    """
+
+    steps: int = 300
+    unroll: int = 4
+    loss: LossName = "cross-entropy"
+    learning_rate: float = 3e-3
+    warmup: int = 20
+    decay_from: int | None = None
+    check_every: int = 50
+    gamma: int = 4
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "unroll", "check_every", "gamma"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"got {name} {getattr(self, name)!r}, need a whole number >= 1")
+        if self.warmup < 0 or self.patience < 0:
+            raise ValueError(
+                f"got warmup {self.warmup} and patience {self.patience}, need 0 or more of each"
+            )
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"got learning rate {self.learning_rate}, need one such as 3e-3")
+        if self.loss not in LOSS_NAMES:
+            raise ValueError(f"got loss {self.loss!r}, need one of {', '.join(LOSS_NAMES)}")
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        decay_from = self.steps * 2 // 3 if self.decay_from is None else self.decay_from
+        return self.learning_rate * learning_rate_factor(
+            step, warmup=self.warmup, decay_from=decay_from, total=self.steps
+        )
+
+
+def learning_rate_factor(step: int, *, warmup: int, decay_from: int, total: int) -> float:
+    """Warm up linearly, stay constant, decay linearly to 2% between `decay_from` and `total`."""
+    if step < warmup:
+        return (step + 1) / warmup
+    if step < decay_from:
+        return 1.0
+    return max(0.02, 1.0 - 0.98 * (step - decay_from) / max(1, total - decay_from))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the training showed.
+
+    Attributes:
+        step: Steps done.
+        loss: Mean of the steps since the look before; None before the first step.
+        agreement: Per draft step, the share of drafts that were the target's choice, given right
+            drafts before them; of the training texts.
+        acceptance: Accepted over drafted tokens on the held-out texts; None without any.
+        tokens_per_round: On the held-out texts.
+    """
+
+    step: int
+    loss: float | None = None
+    agreement: tuple[float, ...] = ()
+    acceptance: float | None = None
+    tokens_per_round: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A finished training: its looks, and the step whose weights the drafter now has."""
+
+    looks: tuple[Look, ...]
+    kept_step: int
+    stopped_early: bool
+
+
+def muon_and_adamw(model: torch.nn.Module, lr: float) -> list[torch.optim.Optimizer]:
+    """Return Muon for the layers' matrices and AdamW for embeddings, heads and norms."""
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            (matrices if ".layers." in name and parameter.ndim == 2 else others).append(parameter)
+    return [
+        Muon(matrices, lr=lr),
+        torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0, foreach=True),
+    ]
+
+
+def shuffled(items: Sequence[Item], seed: int = 0) -> Iterator[Item]:
+    """Yield all items in an order drawn from the seed, again and again, without end."""
+    for epoch in range(2**63):
+        order = list(items)
+        Random(f"{seed}-{epoch}").shuffle(order)
+        yield from order
+
+
+def train(
+    pair: ModelPair,
+    batches: Iterable[Texts | Handover],
+    plan: Plan = Plan(),
+    *,
+    held_out: Sequence[GenerationTrace] = (),
+    folder: Path | None = None,
+    on_look: Callable[[Look], None] | None = None,
+    optimizers: MakeOptimizers = muon_and_adamw,
+) -> Training:
+    """Train `pair.drafter` in place.
+
+    It is trained in float32 and gets the target's dtype at the end. With held-out texts the weights
+    of the best look are kept, otherwise the last ones.
+
+    Args:
+        pair: The models; the target is not changed.
+        batches: Texts in the target's own words, the same ones in the same order whenever this is
+            called; or what the target handed over for them, which saves its passes where texts come
+            again.
+        plan: How to train.
+        held_out: Plain greedy runs of `pair` on prompts that it is not trained on.
+        folder: For checkpoints; where it holds one, training goes on from there, with the result
+            that it would have had without the interruption.
+        on_look: Gets every look as it happens.
+        optimizers: Makes them from the module that is trained and the learning rate.
+
+    Raises:
+        ValueError: The drafter is of another kind or does not fit, the checkpoint cannot be read,
+            or there are no batches left.
+        FloatingPointError: The loss is no longer a number.
+    """
+    check_trainable(pair)
+    drafter = pair.drafter.float().requires_grad_(True)
+    # With one draft step the projection back to the target's width has no gradient.
+    wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=pair.device.type == "cpu", kwargs_handlers=[wrapper])
+    module = Unroll(drafter, plan.unroll, plan.loss)
+    trainer = _Trainer(pair, plan, accelerator, module, optimizers(drafter, plan.learning_rate))
+    try:
+        trainer.resume(folder, held_out, on_look)
+        trainer.run(batches, folder, held_out, on_look)
+        return trainer.finish()
+    finally:
+        drafter.requires_grad_(False).eval().to(dtype=pair.target.dtype)
+
+
+def check_trainable(pair: ModelPair) -> None:
+    """Raise unless the pair's drafter is one that can be distilled from its target.
+
+    Raises:
+        ValueError: It names what was got, what is needed and what to do.
+    """
+    check_pair(pair.target.config, pair.drafter.config)
+    check_token_ordering(pair.drafter)
+    if not is_mtp_drafter(pair.drafter.config):
+        raise ValueError(
+            f"the drafter is a {pair.drafter.config.model_type}, need a Gemma 4 MTP drafter: make "
+            "one with fresh_drafter.new_drafter(pair.target)"
+        )
+
+
+def held_out_look(pair: ModelPair, held_out: Sequence[GenerationTrace], gamma: int) -> Look:
+    """Return acceptance and tokens per round of `gamma` drafts in every round on known texts."""
+    if not held_out:
+        return Look(0)
+    runs = [replay(profile_of(pair, text, max_gamma=gamma), Constant(gamma)) for text in held_out]
+    rounds = [record for run in runs for record in run.draft_rounds]
+    drafted = sum(len(record.draft_ids) for record in rounds)
+    accepted = sum(record.n_accepted for record in rounds)
+    return Look(
+        0,
+        acceptance=accepted / drafted if drafted else 0.0,
+        tokens_per_round=(accepted + len(rounds)) / len(rounds) if rounds else 1.0,
+    )
+
+
+class _Trainer:
+    """The state between two steps; `train` says what it does."""
+
+    def __init__(
+        self,
+        pair: ModelPair,
+        plan: Plan,
+        accelerator: Accelerator,
+        module: Unroll,
+        optimizers: list[torch.optim.Optimizer],
+    ) -> None:
+        self.pair, self.plan, self.accelerator = pair, plan, accelerator
+        self.drafter = module.drafter
+        self.module = accelerator.prepare(module)
+        self.raw_optimizers = optimizers
+        self.optimizers = [accelerator.prepare(optimizer) for optimizer in optimizers]
+        self.looks: list[Look] = []
+        self.best: State = {}
+        self.step = 0
+
+    def resume(
+        self,
+        folder: Path | None,
+        held_out: Sequence[GenerationTrace],
+        on_look: Callable[[Look], None] | None,
+    ) -> None:
+        """Load the checkpoint in `folder`, or take the look before the first step."""
+        found = load_checkpoint(folder, self.raw_optimizers, self._tensors()) if folder else None
+        if found is None:
+            self._look(Look(0), held_out, on_look)
+            return
+        record, tensors = found
+        self.step = record["step"]
+        self.looks = [
+            Look(**{**look, "agreement": tuple(look["agreement"])}) for look in record["looks"]
+        ]
+        self.drafter.load_state_dict(_part(tensors, NEWEST))
+        self.best = _part(tensors, BEST)
+
+    def run(
+        self,
+        batches: Iterable[Texts | Handover],
+        folder: Path | None,
+        held_out: Sequence[GenerationTrace],
+        on_look: Callable[[Look], None] | None,
+    ) -> None:
+        """Take the steps that are left."""
+        plan, share = self.plan, self.accelerator.num_processes
+        mine = islice(batches, self.step * share + self.accelerator.process_index, None, share)
+        running = torch.zeros(plan.unroll + 1, device=self.pair.device)
+        hidden = not self.accelerator.is_main_process
+        bar = tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, leave=False,
+                   disable=hidden)  # fmt: skip
+        with bar:
+            while self.step < plan.steps and not self._is_stuck():
+                batch = next(mine, None)
+                if batch is None:
+                    raise ValueError(
+                        f"the batches ended after {self.step} steps, need {plan.steps}: give more, "
+                        "or the same ones again and again (training.shuffled)"
+                    )
+                running += self._step(batch)
+                self.step += 1
+                bar.update()
+                if self.step % plan.check_every == 0 or self.step == plan.steps:
+                    since = (self.step - 1) % plan.check_every + 1
+                    loss, *agreement = (running / since).tolist()
+                    self._look(Look(self.step, loss, tuple(agreement)), held_out, on_look)
+                    running.zero_()
+                    self._save(folder)
+
+    def finish(self) -> Training:
+        """Give the drafter the weights that are kept."""
+        if self.best:
+            self.drafter.load_state_dict(self.best)
+        kept = self._best_look().step if self.best else self.step
+        return Training(tuple(self.looks), kept, self.step < self.plan.steps)
+
+    def _step(self, batch: Texts | Handover) -> Tensor:
+        given = batch if isinstance(batch, Handover) else hand_over(self.pair.target, batch)
+        loss, agreement = self.module(given)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.step + 1}: lower the learning rate "
+                f"({self.plan.learning_rate:g}), or warm up for longer"
+            )
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.plan.rate(self.step)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.module.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        numbers = torch.stack([loss.detach(), *agreement])
+        averaged: Tensor = self.accelerator.reduce(numbers, reduction="mean")
+        return averaged
+
+    def _look(
+        self,
+        look: Look,
+        held_out: Sequence[GenerationTrace],
+        on_look: Callable[[Look], None] | None,
+    ) -> None:
+        with _ready(self.pair) as pair:
+            seen = held_out_look(pair, held_out, self.plan.gamma)
+        measured = {"acceptance": seen.acceptance, "tokens_per_round": seen.tokens_per_round}
+        self.looks.append(Look(**{**asdict(look), "agreement": look.agreement, **measured}))
+        if held_out and self._best_look() is self.looks[-1]:
+            self.best = weights_of(self.drafter)
+        if on_look is not None and self.accelerator.is_main_process:
+            on_look(self.looks[-1])
+
+    def _best_look(self) -> Look:
+        return max(self.looks, key=lambda look: look.acceptance or 0.0)
+
+    def _is_stuck(self) -> bool:
+        if not (self.plan.patience and self.best):
+            return False
+        return len(self.looks) - 1 - self.looks.index(self._best_look()) >= self.plan.patience
+
+    def _save(self, folder: Path | None) -> None:
+        self.accelerator.wait_for_everyone()
+        if folder is not None and self.accelerator.is_main_process:
+            looks = [asdict(look) for look in self.looks]
+            save_checkpoint(folder, self.step, self._tensors(), self.raw_optimizers, looks=looks)
+
+    def _tensors(self) -> State:
+        """Return the newest weights and, where there are held-out texts, the best ones."""
+        parts = {NEWEST: weights_of(self.drafter), BEST: self.best}
+        return {prefix + name: value for prefix in parts for name, value in parts[prefix].items()}
+
+
+def _part(tensors: State, prefix: str) -> State:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+@contextmanager
+def _ready(pair: ModelPair) -> Iterator[ModelPair]:
+    """Give the pair with its drafter as a run needs it: in evaluation mode, in the target's dtype.
+
+    The drafter that is trained stays as it is.
+    """
+    drafter, dtype = pair.drafter.eval(), pair.target.dtype
+    if drafter.dtype != dtype:
+        drafter = copy.deepcopy(drafter).to(dtype=dtype)
+    yield ModelPair(pair.target, drafter, processor=pair.processor, name=pair.name)
+    pair.drafter.train()
