@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gemma_mtp_edu import __version__
@@ -12,15 +13,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
     args = _parser().parse_args(arguments)
     # torch takes seconds to load, so `--help` must not import it.
-    from gemma_mtp_edu import bench, demo
+    from gemma_mtp_edu import demo
     from gemma_mtp_edu.bundled import DamagedPairError
-    from gemma_mtp_edu.pairs import PairNotFoundError, load_pair
+    from gemma_mtp_edu.pairs import PairNotFoundError
     from gemma_mtp_edu.releases import UnsupportedReleaseError
 
     try:
         if args.command == "bench":
-            plan = bench.QUICK if args.quick else bench.Plan(gammas=tuple(args.gammas))
-            bench.run(load_pair(args.pair), plan, args.out)
+            _bench(args)
         else:
             demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
     except (PairNotFoundError, DamagedPairError, UnsupportedReleaseError, ValueError) as error:
@@ -30,6 +30,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from gemma_mtp_edu import bench
+    from gemma_mtp_edu.pairs import load_pair
+
+    if args.prompts is None:
+        plan = bench.QUICK if args.quick else bench.Plan(gammas=tuple(args.gammas))
+        bench.run(load_pair(args.pair), plan, args.out)
+        return
+    if args.out is None:
+        raise ValueError("got --prompts without --out, need the file to write, as --out r.jsonl")
+    from gemma_mtp_edu import scale
+    from gemma_mtp_edu.prompt_file import read_prompts
+
+    prompts = read_prompts(args.prompts)
+    plan = bench.Plan((4,) if args.quick else tuple(args.gammas), 1 if args.quick else args.repeats)
+    plan = replace(plan, max_new_tokens=args.max_new_tokens)
+    sweep = scale.Sweep(plan, tuple(args.contexts))
+    pair = load_pair(args.pair, args.drafter, device=scale.process_device())
+    results = scale.run(pair, prompts, sweep, args.out)
+    if results is not None:
+        from gemma_mtp_edu.scale_report import report_page
+
+        page = args.report or args.out.with_suffix(".html")
+        page.write_text(report_page(results), encoding="utf-8")
+        print(f"{len(results)} results in {args.out}, report in {page}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
         "--gammas", type=int, nargs="+", default=[1, 2, 4, 8, 12], help="draft lengths"
     )
     measure.add_argument("--out", type=Path, help="write all numbers to this JSON file")
+    files = measure.add_argument_group(
+        "a file of prompts",
+        "measured one by one, alone or under accelerate launch; the same command goes on after a "
+        "kill. --out then names a file of JSON lines",
+    )
+    files.add_argument("--prompts", type=Path, help="one prompt, or JSON with one, to a line")
+    files.add_argument("--drafter", help="hub id or folder of another drafter")
+    files.add_argument("--report", type=Path, help="HTML page; by default beside --out")
+    files.add_argument("--repeats", type=int, default=3, help="timed turns of each method")
+    files.add_argument("--max-new-tokens", type=int, default=48, help="tokens to write at most")
+    files.add_argument(
+        "--contexts", type=int, nargs="*", default=[64, 256, 1024],
+        help="context lengths at which costs and memory are measured",
+    )  # fmt: skip
     return parser
 
 

@@ -71,7 +71,7 @@ def bench(pair: ModelPair, plan: Plan = Plan()) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for context, workload, prompt in tqdm(cases, unit="prompt", delay=2, leave=False):
         ids = long_context(pair, prompt) if context == "long" else pair.encode(prompt)
-        for row in _measure(pair, ids, plan):
+        for row in measure(pair, ids, plan):
             rows.append({"context": context, "workload": workload, "prompt": prompt, **row})
     return pd.DataFrame(rows)
 
@@ -91,8 +91,8 @@ def long_context(pair: ModelPair, prompt: str) -> Tensor:
         messages = [*turn, *messages]
 
 
-def _measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
-    """Time all methods on one prompt, in turns; the first turn only warms up."""
+def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
+    """Time all methods on one prompt `[1, seq]`, in turns; the first turn only warms up."""
     runs: list[tuple[str, int, Callable[[], Sequence[int]]]] = [
         ("plain, library", 0, lambda: _library(pair, ids, plan)),
         ("plain, ours", 0, lambda: _plain(pair, ids, plan)),

@@ -28,6 +28,8 @@ from gemma_mtp_edu.tradeoff_checks import best_length as best_length
 from gemma_mtp_edu.tradeoff_checks import best_threshold as best_threshold
 from gemma_mtp_edu.tradeoff_checks import heuristic_rule as heuristic_rule
 from gemma_mtp_edu.tradeoff_checks import rounds_needed as rounds_needed
+from gemma_mtp_edu.training_checks import may_see as may_see
+from gemma_mtp_edu.training_checks import rejection_probability as rejection_probability
 
 
 def passes_needed(function: Callable[[int, int], int | None]) -> None:

@@ -20,6 +20,7 @@ from gemma_mtp_edu.compatibility import is_mtp_drafter, kv_layers
 from gemma_mtp_edu.pairs import configured_eos_ids
 
 POST_NORM = 0.5
+LARGEST_CLUSTERING = 2**26  # distances, each a Python number for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,11 @@ def _check(shape: DrafterShape, text: Any) -> None:
         raise ValueError(
             f"got {shape.centroids} centroids, need a number that divides the vocabulary of "
             f"{text.vocab_size} (the clusters are of equal size), such as {nearest}"
+        )
+    if shape.centroids * text.vocab_size > LARGEST_CLUSTERING:
+        raise ValueError(
+            f"got {shape.centroids} centroids for a vocabulary of {text.vocab_size}: clustering so "
+            "many tokens takes hours here; use centroids=0, a dense head"
         )
     if shape.centroids and not 1 <= shape.searched <= shape.centroids:
         raise ValueError(

@@ -272,9 +272,8 @@ class _Trainer:
         plan, share = self.plan, self.accelerator.num_processes
         mine = islice(batches, self.step * share + self.accelerator.process_index, None, share)
         running = torch.zeros(plan.unroll + 1, device=self.pair.device)
-        hidden = not self.accelerator.is_main_process
-        bar = tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, leave=False,
-                   disable=hidden)  # fmt: skip
+        others = {} if self.accelerator.is_main_process else {"disable": True}
+        bar = tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, leave=False, **others)
         with bar:
             while self.step < plan.steps and not self._is_stuck():
                 batch = next(mine, None)

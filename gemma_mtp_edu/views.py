@@ -154,8 +154,14 @@ def show_figure(figure: "Figure", alt: str) -> None:
     Raises:
         ValueError: The text is empty.
     """
-    import matplotlib.pyplot as plt
     from IPython.display import HTML, display
+
+    display(HTML(figure_html(figure, alt)))
+
+
+def figure_html(figure: "Figure", alt: str) -> str:
+    """Return a figure as an `img` element that holds the picture; `show_figure` says more."""
+    import matplotlib.pyplot as plt
 
     if not alt.strip():
         raise ValueError("got an empty alt text, need a sentence that says what the figure shows")
@@ -163,9 +169,7 @@ def show_figure(figure: "Figure", alt: str) -> None:
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     data = base64.b64encode(_with_few_colors(buffer)).decode("ascii")
-    display(
-        HTML(f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">')
-    )
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
 
 
 def _with_few_colors(png: io.BytesIO) -> bytes:

@@ -29,7 +29,11 @@ from tools.lessons import (
 )
 
 # Lessons use the bundled pair: no network, and no progress bars in what is committed.
-KERNEL_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+KERNEL_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+}
 CELL_SECONDS = 600
 
 

@@ -1,0 +1,67 @@
+"""Read a file of prompts: plain text, one to a line, or JSON lines that also name a workload."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class PromptFileError(ValueError):
+    """A file of prompts cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPrompt:
+    """A prompt of a file.
+
+    Attributes:
+        key: What tells it from all others of its file; it changes when place or text does.
+        prompt: A user's message.
+        workload: What kind of text it asks for.
+    """
+
+    key: str
+    prompt: str
+    workload: str
+
+
+def read_prompts(path: Path) -> list[NumberedPrompt]:
+    """Return the prompts of a file; empty lines are left out.
+
+    A line that begins with `{` is JSON with `prompt` and, if you like, `workload`; any other is the
+    prompt itself.
+
+    Raises:
+        PromptFileError: There is no such file, or no prompt in it, or a line is not readable.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptFileError(
+            f"cannot read {path.name} ({error}): need a UTF-8 text file with one prompt to a line"
+        ) from error
+    numbered = [
+        _prompt(line.strip(), number) for number, line in enumerate(lines, 1) if line.strip()
+    ]
+    if not numbered:
+        raise PromptFileError(f"{path.name} holds no prompt, need one to a line")
+    return numbered
+
+
+def _prompt(line: str, number: int) -> NumberedPrompt:
+    prompt, workload = line, "all"
+    if line.startswith("{"):
+        try:
+            record = json.loads(line)
+            prompt, workload = record["prompt"], record.get("workload", workload)
+        except (json.JSONDecodeError, KeyError) as error:
+            raise PromptFileError(
+                f'line {number} is {line[:60]!r}, need JSON such as {{"prompt": "Hello!", '
+                '"workload": "chat"}'
+            ) from error
+        if not (isinstance(prompt, str) and prompt.strip() and isinstance(workload, str)):
+            raise PromptFileError(
+                f"line {number} has prompt {prompt!r} and workload {workload!r}, need two texts"
+            )
+    digest = hashlib.sha256(f"{workload}\n{prompt}".encode()).hexdigest()
+    return NumberedPrompt(f"{number}-{digest[:12]}", prompt, workload)

@@ -1,0 +1,159 @@
+"""Measure a file of prompts with any pair, on one process or several, and go on after a kill.
+
+accelerate says which process this is, splits the prompts and gathers the results:
+
+    python -m gemma_mtp_edu bench --prompts prompts.jsonl --out results.jsonl
+    accelerate launch --num_processes 2 -m gemma_mtp_edu bench --prompts ...
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from tqdm import tqdm
+
+from gemma_mtp_edu.bench import Plan, conditions, measure
+from gemma_mtp_edu.compatibility import is_mtp_drafter
+from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.memory import peak_memory, reset_peak_memory
+from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.profiling import acceptance_profile
+from gemma_mtp_edu.prompt_file import NumberedPrompt
+from gemma_mtp_edu.result_lines import Result, append, part_of, read, write_whole
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What to measure of each prompt, and at which context lengths costs are measured.
+
+    Attributes:
+        plan: Draft lengths, repeats, tokens; its own prompts are not used.
+        contexts: Tokens before a round, ascending.
+    """
+
+    plan: Plan
+    contexts: tuple[int, ...]
+
+
+def process_device() -> str:
+    """Return the device of this process, as `load_pair` takes it."""
+    state = PartialState()
+    several = state.num_processes > 1 and torch.cuda.is_available()
+    return f"cuda:{state.local_process_index}" if several else "auto"
+
+
+def run(
+    pair: ModelPair, prompts: Sequence[NumberedPrompt], sweep: Sweep, out: Path
+) -> list[Result] | None:
+    """Measure what is not in `out` yet and write the whole.
+
+    Args:
+        pair: The models, in each process on its own device.
+        prompts: What `prompt_file.read_prompts` returns, the same in each process.
+        sweep: What to measure.
+        out: JSON lines; parts of it lie beside it until all is done.
+
+    Returns:
+        All results in the main process; None in the others.
+
+    Raises:
+        ResultsError: `out` holds results of another run; nothing was measured.
+    """
+    state = PartialState()
+    facts = _facts(pair, sweep)
+    tasks = _tasks(pair, prompts, sweep, facts)
+    done = read(out, facts)
+    # Nobody may write before everybody has read, or they would not agree on what is left.
+    state.wait_for_everyone()
+    left = [key for key in tasks if key not in done]
+    with state.split_between_processes(left) as mine:
+        made = _work(tasks, mine, part_of(out, state.process_index), state)
+    gathered = gather_object(made) if state.num_processes > 1 else made
+    if not state.is_main_process:
+        return None
+    done |= {result["key"]: result for result in gathered}
+    results = [done[key] for key in tasks]
+    write_whole(out, results)
+    return results
+
+
+def _work(
+    tasks: dict[str, Callable[[], Result]], mine: Sequence[str], part: Path, state: PartialState
+) -> list[Result]:
+    """Do this process's tasks; each result is on disk before the next task begins."""
+    others = {} if state.is_main_process else {"disable": True}
+    made = []
+    for key in tqdm(mine, unit="task", delay=2, **others):
+        made.append(append(part, {"key": key, **tasks[key]()}))
+    return made
+
+
+def _tasks(
+    pair: ModelPair, prompts: Sequence[NumberedPrompt], sweep: Sweep, facts: dict[str, Any]
+) -> dict[str, Callable[[], Result]]:
+    """Return what there is to do, by key, in the order of the results."""
+    common = {"run": facts, "conditions": conditions(pair, sweep.plan)}
+    tasks: dict[str, Callable[[], Result]] = {}
+    for given in prompts:
+        tasks[given.key] = partial(_measure_prompt, pair, given, sweep, common)
+    for context in sweep.contexts:
+        tasks[f"context-{context}"] = partial(_measure_context, pair, context, sweep, common)
+    return tasks
+
+
+def _facts(pair: ModelPair, sweep: Sweep) -> dict[str, Any]:
+    """Return what all results of a file must share; as JSON reads it back, so with lists."""
+    plan = sweep.plan
+    return {
+        "pair": pair.name,
+        "gammas": list(plan.gammas),
+        "repeats": plan.repeats,
+        "max_new_tokens": plan.max_new_tokens,
+    }
+
+
+def _measure_prompt(pair: ModelPair, given: NumberedPrompt, sweep: Sweep, common: Result) -> Result:
+    ids = pair.encode(given.prompt)
+    reset_peak_memory(pair.device)
+    result: Result = {
+        **common,
+        "kind": "prompt",
+        "prompt": given.prompt,
+        "workload": given.workload,
+        "prompt_tokens": ids.shape[1],
+        "rows": measure(pair, ids, sweep.plan),
+        "peak_memory_bytes": peak_memory(pair.device),
+    }
+    if is_mtp_drafter(pair.drafter.config):
+        profile = acceptance_profile(
+            pair,
+            ids,
+            max_gamma=max(sweep.plan.gammas),
+            max_new_tokens=sweep.plan.max_new_tokens,
+        )
+        result["profile"] = profile.to_json()
+    return result
+
+
+def _measure_context(pair: ModelPair, context: int, sweep: Sweep, common: Result) -> Result:
+    reset_peak_memory(pair.device)
+    longest = max(sweep.plan.gammas) + 1
+    lengths = tuple(sorted({1, 2, 3, 5, 9, longest}))
+    cost = CostModel.calibrate(
+        pair,
+        lengths=tuple(length for length in lengths if length <= max(longest, 2)),
+        contexts=(context,),
+        repeats=sweep.plan.repeats,
+    )
+    return {
+        **common,
+        "kind": "context",
+        "context": context,
+        "cost": cost.to_json(),
+        "peak_memory_bytes": peak_memory(pair.device),
+    }

@@ -1,0 +1,319 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/11_train_a_drafter.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2F11_train_a_drafter.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/11_train_a_drafter.ipynb)
+
+# %% [markdown]
+# # 11 Train a drafter
+#
+# **Goal**: make a drafter from random weights that is useful after a minute; see what it must learn, what
+# happens on texts that it has not seen, and what the same costs for a real pair.
+#
+# **Minutes**: 30. **Prerequisites**: lessons 03 and 08; lesson 06 helps.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
+
+# %% [markdown]
+# **How long**: 45 steps take a quarter of a minute on two CPU cores, and that is what the tests and the stored
+# outputs have. They show that it works. Set 400, about two minutes, for a drafter that is worth something.
+
+# %%
+STEPS = 45  # @param {type:"integer"}
+
+# %%
+from gemma_mtp_edu import ModelPair, load_pair
+
+pair = load_pair(PAIR)
+bundled = PAIR == "pocket"
+
+# %% [markdown]
+# ## What does it learn from?
+#
+# A drafter is right when it guesses what **this** target writes. Not what is true, not what is good style. So
+# its lessons are the target's own answers.
+#
+# **Predict**: to guess a target's records and counts, does a drafter need millions of them?
+
+# %%
+people = ["Ida Berg", "Bolt Reyes", "Mira Okoye", "Otto Lang", "Nora Quist", "Finn Abara"]
+cities = ["Lima", "Oslo", "Cairo", "Kyoto"]
+records = [
+    f"Write a JSON record for a person named {name} who is {20 + 3 * i + j} years old and lives in {city}."
+    for i, name in enumerate(people)
+    for j, city in enumerate(cities)
+]
+prompts = records + [f"Count from {start} to {start + 12}." for start in range(1, 25)]
+print(len(prompts), "prompts, such as:", prompts[5])
+
+# %% [markdown]
+# The target answers them, several at a time. Held-out prompts are answered too: the drafter is judged by those
+# and never trained on them.
+
+# %%
+from gemma_mtp_edu.own_texts import held_out_texts, own_texts
+
+texts = own_texts(pair, prompts, max_new_tokens=48, batch_size=16 if bundled else 2)
+held_out = held_out_texts(
+    pair,
+    [
+        "Write a JSON record for a person named Vera Novak who is 31 years old and lives in Quito.",
+        "Write a JSON record for a person named Ida Stone who is 52 years old and lives in Rome.",
+        "Count from 30 to 44.",
+        "Count from 7 to 19.",
+    ],
+    max_new_tokens=48,
+)
+
+# %% [markdown]
+# Read one before you train on its like. A target that writes nonsense has a drafter that guesses nonsense.
+
+# %%
+print(held_out[0].text)
+print(sum(int(batch.is_answer.sum()) for batch in texts), "answer tokens to learn from")
+
+# %% [markdown]
+# ## A drafter that knows nothing
+#
+# Its sizes are ours, but for three that the target dictates. Which three? Lesson 02 had them: the vocabulary,
+# the width of the hidden state that it gets, and the size of the KV heads that it reads.
+
+# %%
+from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
+from gemma_mtp_edu.training import Plan, held_out_look
+
+shape = DrafterShape() if bundled else DrafterShape(hidden_size=256, intermediate_size=1024, centroids=0)
+fresh = ModelPair(pair.target, new_drafter(pair.target, shape), processor=pair.processor, name="fresh")
+plan = Plan(steps=STEPS, check_every=max(1, STEPS // 3))
+
+# %% [markdown]
+# **Predict** its acceptance, before a single step.
+
+# %% tags=["nbval-check-output"]
+before = held_out_look(fresh, held_out, plan.gamma)
+print(f"accepted before training: {before.acceptance:.0%}")
+assert before.acceptance < 0.05
+
+# %% [markdown]
+# ## Does it fit?
+#
+# The laws over the vocabulary outweigh the model: every answer token has one from the target and one from each
+# draft step, and with a real pair each of them holds 262,144 numbers.
+
+# %% tags=["timing"]
+from gemma_mtp_edu.anatomy import size_in_megabytes
+from gemma_mtp_edu.training_memory import training_memory
+
+largest = max(texts, key=lambda batch: batch.input_ids.numel())
+target_bytes = int(size_in_megabytes(pair.target) * 1e6)
+tokens, answers = largest.input_ids.numel(), int(largest.is_answer.sum())
+print(training_memory(target_bytes, fresh.drafter, tokens, answers, plan))
+
+# %% [markdown]
+# ## What one step does
+#
+# 1. The target reads the texts once. It hands over hidden states, shared KV, and its law of the next token.
+# 2. The drafter drafts from **every** answer token at once, four steps deep. A mask hides the KV that would not
+#    be there yet.
+# 3. The loss compares its law with the target's; one optimizer step follows.
+#
+# The target is frozen, so its part can be made once and kept, if memory allows.
+
+# %%
+from gemma_mtp_edu.distillation import hand_over
+
+given = [hand_over(pair.target, batch) for batch in texts] if bundled else texts
+
+# %% [markdown]
+# **Predict**: which curve rises first, that of the training texts or that of the held-out ones?
+
+# %%
+from gemma_mtp_edu.training import shuffled, train
+
+training = train(fresh, shuffled(given), plan, held_out=held_out)
+for look in training.looks:
+    seen = f"{look.agreement[0]:.0%}" if look.agreement else "-"
+    print(f"step {look.step:4}: first draft right in training {seen:>4}, "
+          f"held-out accepted {look.acceptance:.0%}, {look.tokens_per_round:.2f} tokens per round")
+
+# %% [markdown]
+# The training texts first: they are few, and after some rounds it knows them by heart. What counts is the other
+# column. Nothing of it was trained on.
+
+# %% tags=["nbval-check-output"]
+after = held_out_look(fresh, held_out, plan.gamma)
+print("acceptance rose:", after.acceptance > before.acceptance + 0.2)
+print("rounds got longer:", after.tokens_per_round > before.tokens_per_round + 0.5)
+assert after.acceptance > before.acceptance + 0.2
+
+# %%
+from gemma_mtp_edu import training_plots
+from gemma_mtp_edu.views import show_figure
+
+looks, own = {"this drafter": training.looks}, held_out_look(pair, held_out, plan.gamma).acceptance
+ax = training_plots.plot_training(looks, reference=own)
+show_figure(ax.figure, alt=training_plots.describe_training(looks, reference=own))
+
+# %% [markdown]
+# The dotted line is the drafter that came with the pair. What is missing is steps and texts, not another method:
+# the bundled one was made by the same code.
+
+# %% [markdown]
+# ## The library runs it
+#
+# A drafter that only our own loop could run would prove little. So save it, load it as any other, and give it to
+# transformers' own `generate(assistant_model=...)`.
+
+# %% tags=["nbval-check-output"]
+import tempfile
+
+from gemma_mtp_edu import autoregressive_generate, reference_generate
+
+folder = tempfile.mkdtemp()
+fresh.drafter.save_pretrained(folder)
+loaded = load_pair(PAIR, drafter=folder)
+plain = autoregressive_generate(pair, "Count from 7 to 19.", max_new_tokens=48)
+assisted = reference_generate(loaded, "Count from 7 to 19.", max_new_tokens=48)
+print("the same text:", assisted.token_ids == plain.token_ids)
+print("fewer target passes:", assisted.target_passes < plain.target_passes)
+
+# %% [markdown]
+# ## Texts that it has not seen
+#
+# It knows records and counts. **Predict** what becomes of acceptance, and of the text, when you ask for code.
+
+# %%
+code = ["Write a Python function that returns the sum of two numbers.",
+        "Write a Python function that counts the vowels in a text.",
+        "Write a Python function that returns the largest of three numbers."]  # fmt: skip
+held_out_code = held_out_texts(pair, code, max_new_tokens=48)
+shifted = held_out_look(fresh, held_out_code, plan.gamma)
+print(f"code accepted: {shifted.acceptance:.0%}, {shifted.tokens_per_round:.2f} tokens per round")
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import speculative_generate
+
+drafted = speculative_generate(fresh, code[0], max_new_tokens=48)
+print("the text is still right:", drafted.token_ids == held_out_code[0].token_ids)
+print("acceptance fell:", shifted.acceptance < after.acceptance - 0.1)
+assert drafted.token_ids == held_out_code[0].token_ids
+
+# %% [markdown]
+# A drafter that is out of its depth costs time, never truth. And it is repaired as it was made: some texts of the
+# new kind, beside the old ones, lest it forget them.
+
+# %%
+values = ["sum", "product", "difference", "average", "minimum", "maximum"]
+inputs = ["two numbers", "three numbers", "a list of numbers"]
+functions = [f"Write a Python function that returns the {v} of {i}." for v in values for i in inputs]
+functions = [prompt for prompt in functions if prompt not in code]
+code_texts = own_texts(pair, functions, max_new_tokens=48, batch_size=16 if bundled else 2)
+code_given = [hand_over(pair.target, batch) for batch in code_texts] if bundled else code_texts
+
+# %% [markdown]
+# **Predict**: fewer steps than the first time, or more? It has learned more than records: how to read the hidden
+# state and the KV.
+
+# %%
+repair_plan = Plan(steps=STEPS * 2 // 3, check_every=max(1, STEPS // 3))
+repair = train(fresh, shuffled(given + code_given), repair_plan, held_out=held_out_code)
+looks = {"records and counts": training.looks, "then code too": repair.looks}
+ax = training_plots.plot_training(looks)
+show_figure(ax.figure, alt=training_plots.describe_training(looks))
+
+# %% [markdown]
+# Did it pay for the new texts with the old ones?
+
+# %% tags=["nbval-check-output"]
+repaired = held_out_look(fresh, held_out_code, plan.gamma)
+remembered = held_out_look(fresh, held_out, plan.gamma)
+print("code is accepted again:", repaired.acceptance > shifted.acceptance + 0.1)
+print("records and counts are not forgotten:", remembered.acceptance > 0.2)
+assert repaired.acceptance > shifted.acceptance + 0.1
+
+# %% [markdown]
+# ## Change this
+#
+# - `STEPS = 400`: three minutes on two cores. How near does it come to the dotted line?
+# - `Plan(loss="acceptance")` trains on what rejects a draft instead of the cross-entropy. From random weights it
+#   starts slowly. Why? Look at its gradient where the two laws have nothing in common.
+# - `DrafterShape(layers=2)`: half the time for a draft. Does acceptance fall by half?
+# - `train(..., folder=...)` writes checkpoints: interrupt it and call it again, and it goes on.
+
+# %% [markdown]
+# ## Takeaways
+#
+# 1. A drafter is taught the target's law on the target's own texts; the target stays as it is.
+# 2. It must be trained with what it will see in a run: earlier KV only, one position, its own hidden state.
+# 3. On texts of another kind acceptance falls, the text never does; more training repairs it.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Lossless sampling keeps a draft `x` with probability min(1, p(x)/q(x)). How often is a draft **refused**,
+# over all tokens? Write it for two laws given as lists.
+#
+# <details><summary>Hint</summary>q(x) times min(1, p(x)/q(x)) is min(p(x), q(x)).</details>
+
+# %% tags=["nbval-check-output"]
+from gemma_mtp_edu import checks
+
+
+def refused(p, q):
+    return None  # your code
+
+
+checks.rejection_probability(refused)
+
+# %% [markdown]
+# **2.** Write the mask of sliding attention: with the newest token at place `newest` and a window of 4, is the KV
+# at place `key` seen?
+#
+# <details><summary>Hint</summary>The newest token's own KV does not exist yet.</details>
+
+# %% tags=["nbval-check-output"]
+
+
+def seen(newest, key):
+    return None  # your code
+
+
+checks.may_see(seen)
+
+# %% [markdown]
+# ## Sources
+#
+# - Zhou et al. 2023, DistillSpec, [arXiv:2310.08461](https://arxiv.org/abs/2310.08461): on-policy texts, and losses
+# - Leviathan et al. 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), corollary 3.6: acceptance from the
+#   two laws
+# - transformers 5.22.2, `Gemma4AssistantForCausalLM`
+#
+# Solutions: `solutions_11_train_a_drafter`.

@@ -1,0 +1,63 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_11_train_a_drafter.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2Fsolutions_11_train_a_drafter.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_11_train_a_drafter.ipynb)
+
+# %% [markdown]
+# # Solutions to 11 Train a drafter
+#
+# Try the exercises of `11_train_a_drafter` first: its checks ask questions that help.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib
+import importlib.metadata
+import importlib.util
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+KEPT = ("torch", "numpy", "ipywidgets")
+
+if importlib.util.find_spec("gemma_mtp_edu") is None:
+    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
+    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
+    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup()
+
+# %%
+from gemma_mtp_edu import checks
+
+# %% [markdown]
+# **1.** A draft x comes with probability q(x) and is kept with min(1, p(x)/q(x)); the product is min(p(x), q(x)).
+# What is left of 1 is refused. This is the loss called "acceptance".
+
+
+# %% tags=["nbval-check-output"]
+def refused(p, q):
+    return 1 - sum(min(a, b) for a, b in zip(p, q, strict=True))
+
+
+checks.rejection_probability(refused)
+
+# %% [markdown]
+# **2.** Earlier tokens only, because the newest one has not been passed; and no further back than the window.
+
+
+# %% tags=["nbval-check-output"]
+def seen(newest, key):
+    return newest - 4 <= key < newest
+
+
+checks.may_see(seen)

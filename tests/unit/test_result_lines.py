@@ -1,0 +1,93 @@
+"""Files of prompts, and results that outlive a kill."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gemma_mtp_edu.prompt_file import PromptFileError, read_prompts
+from gemma_mtp_edu.result_lines import ResultsError, append, part_of, read, write_whole
+
+RUN = {"pair": "pocket", "gammas": [2, 4]}
+
+
+def result(key: str, **more: object) -> dict[str, object]:
+    return {"key": key, "run": RUN, **more}
+
+
+def test_plain_and_json_lines_are_prompts(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text('Hello!\n\n{"prompt": "Count <b>", "workload": "count"}\n', encoding="utf-8")
+    first, second = read_prompts(file)
+    assert (first.prompt, first.workload) == ("Hello!", "all")
+    assert (second.prompt, second.workload) == ("Count <b>", "count")
+    assert first.key.startswith("1-")
+    assert second.key.startswith("3-")
+
+
+def test_a_key_changes_with_its_prompt_and_tells_equal_prompts_apart(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("a\na\n", encoding="utf-8")
+    first, second = read_prompts(file)
+    assert first.key != second.key
+    file.write_text("b\na\n", encoding="utf-8")
+    changed, same = read_prompts(file)
+    assert changed.key != first.key
+    assert same.key == second.key
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no prompt, need one to a line"),
+        (b'{"prompt": "cut', "line 1 is .*need JSON such as"),
+        (b'{"text": "a"}', "line 1 is .*need JSON such as"),
+        (b'{"prompt": 3}', "line 1 has prompt 3"),
+        (b'{"prompt": " "}', "line 1 has prompt ' '"),
+        (b"\xff\xfe", "cannot read prompts.txt"),
+    ],
+)
+def test_files_that_cannot_be_used_say_why(content: bytes, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(content)
+    with pytest.raises(PromptFileError, match=message):
+        read_prompts(file)
+    with pytest.raises(PromptFileError, match=r"cannot read none\.txt"):
+        read_prompts(tmp_path / "none.txt")
+
+
+@pytest.mark.parametrize("cut", range(1, 40, 3))
+def test_a_line_that_a_kill_cut_off_is_done_again_and_spoils_no_other(
+    cut: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    part = part_of(out, 0)
+    append(part, result("1-a", value=1))
+    append(part, result("2-b", value=2))
+    whole = part.read_bytes()
+    part.write_bytes(whole[:-cut])
+    assert set(read(out, RUN)) == ({"1-a", "2-b"} if cut == 1 else {"1-a"})
+    append(part, result("3-c", value=3))
+    assert {"1-a", "3-c"} <= set(read(out, RUN))
+
+
+def test_parts_of_any_number_of_processes_are_read_and_end_in_one_file(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    append(out, result("1-a"))
+    append(part_of(out, 0), result("2-b"))
+    append(part_of(out, 5), result("3-c"))
+    found = read(out, RUN)
+    assert set(found) == {"1-a", "2-b", "3-c"}
+    write_whole(out, [found[key] for key in ("3-c", "1-a", "2-b")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl"]
+    keys = [json.loads(line)["key"] for line in out.read_text().splitlines()]
+    assert keys == ["3-c", "1-a", "2-b"]
+
+
+def test_results_of_another_run_are_never_mixed_in(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    append(out, result("1-a"))
+    before = out.read_bytes()
+    with pytest.raises(ResultsError, match=r"holds results of another run.*--out"):
+        read(out, {**RUN, "pair": "E2B"})
+    assert out.read_bytes() == before
