@@ -136,11 +136,10 @@ def _figures(
     alt = tradeoff_plots.describe_saved_and_wasted(first, gammas)
     note = f"The first prompt, of the workload {next(iter(firsts))}."
     yield "Saved and wasted work", note, None, [_picture(wasted, alt)]
-    here = alpha(replay(first, Constant(min(4, first.max_gamma)))) or 0.0
-    gamma = min(4, first.max_gamma)
-    place = {"alpha": here, "gamma": gamma, "max_gamma": max(2, first.max_gamma)}
-    surface = tradeoff_plots.plot_speedup_surface(cost, **place)
-    alt = tradeoff_plots.describe_speedup_surface(cost, **place)
+    gamma, longest = min(4, first.max_gamma), max(2, first.max_gamma)
+    here = alpha(replay(first, Constant(gamma))) or 0.0
+    surface = tradeoff_plots.plot_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
+    alt = tradeoff_plots.describe_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
     yield (
         "This machine",
         "Expected speed; the first prompt is marked.",
