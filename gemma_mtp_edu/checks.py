@@ -7,6 +7,9 @@ not tried yet, so an unfinished notebook still runs from top to bottom.
 import math
 from collections.abc import Callable
 
+from gemma_mtp_edu.anatomy_checks import needs_the_loop as needs_the_loop
+from gemma_mtp_edu.anatomy_checks import times_less_work as times_less_work
+from gemma_mtp_edu.anatomy_checks import visible_entries as visible_entries
 from gemma_mtp_edu.compatibility import kv_layers
 from gemma_mtp_edu.cost_checks import end_to_end as end_to_end
 from gemma_mtp_edu.cost_checks import fair_speedup as fair_speedup

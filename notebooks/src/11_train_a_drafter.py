@@ -110,8 +110,14 @@ print(sum(int(batch.is_answer.sum()) for batch in texts), "answer tokens to lear
 from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
 from gemma_mtp_edu.training import Plan, held_out_look
 
-shape = DrafterShape() if bundled else DrafterShape(hidden_size=256, intermediate_size=1024, centroids=0)
-fresh = ModelPair(pair.target, new_drafter(pair.target, shape), processor=pair.processor, name="fresh")
+shape = (
+    DrafterShape()
+    if bundled
+    else DrafterShape(hidden_size=256, intermediate_size=1024, centroids=0)
+)
+fresh = ModelPair(
+    pair.target, new_drafter(pair.target, shape), processor=pair.processor, name="fresh"
+)
 plan = Plan(steps=STEPS, check_every=max(1, STEPS // 3))
 
 # %% [markdown]
@@ -161,8 +167,10 @@ from gemma_mtp_edu.training import shuffled, train
 training = train(fresh, shuffled(given), plan, held_out=held_out)
 for look in training.looks:
     seen = f"{look.agreement[0]:.0%}" if look.agreement else "-"
-    print(f"step {look.step:4}: first draft right in training {seen:>4}, "
-          f"held-out accepted {look.acceptance:.0%}, {look.tokens_per_round:.2f} tokens per round")
+    print(
+        f"step {look.step:4}: first draft right in training {seen:>4}, "
+        f"held-out accepted {look.acceptance:.0%}, {look.tokens_per_round:.2f} tokens per round"
+    )
 
 # %% [markdown]
 # The training texts first: they are few, and after some rounds it knows them by heart. What counts is the other
@@ -233,7 +241,9 @@ assert drafted.token_ids == held_out_code[0].token_ids
 # %%
 values = ["sum", "product", "difference", "average", "minimum", "maximum"]
 inputs = ["two numbers", "three numbers", "a list of numbers"]
-functions = [f"Write a Python function that returns the {v} of {i}." for v in values for i in inputs]
+functions = [
+    f"Write a Python function that returns the {v} of {i}." for v in values for i in inputs
+]
 functions = [prompt for prompt in functions if prompt not in code]
 code_texts = own_texts(pair, functions, max_new_tokens=48, batch_size=16 if bundled else 2)
 code_given = [hand_over(pair.target, batch) for batch in code_texts] if bundled else code_texts

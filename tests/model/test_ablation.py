@@ -1,0 +1,298 @@
+"""Ablations against changes made by hand, stale KV against the library, and the kept tensors."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+
+from gemma_mtp_edu import ModelPair, reference_generate
+from gemma_mtp_edu.ablation import AS_IS, PARTS, STALE, ablate, stale_run, without
+from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.inside import cluster_ranks, draft_steps, head_work
+from gemma_mtp_edu.profiling import profile_of
+from gemma_mtp_edu.trace import GenerationTrace
+from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
+
+GAMMA = 4
+STORY = "Tell me a short story about a heron."
+
+
+def by_hand(
+    pair: ModelPair, trace: GenerationTrace, place: int, change: Callable[..., Any]
+) -> tuple[int, ...]:
+    """Draft from one place with the library's own call; `change` alters what each step gets."""
+    text = torch.tensor([[*trace.prompt_ids, *trace.token_ids[:place]]])
+    before = pair.target.model(
+        input_ids=text[:, :-1], use_cache=False, return_shared_kv_states=True
+    )
+    states = {
+        kind: tuple(s[:, :, -WINDOW:] if kind == "sliding_attention" else s for s in pair_of)
+        for kind, pair_of in before.shared_kv_states.items()
+    }
+    token, hidden, drafts = text[:, -1:], before.last_hidden_state[:, -1:], []
+    first = hidden
+    for index in range(GAMMA):
+        given = {"hidden": hidden, "position": text.shape[1] - 1, "states": states}
+        given |= change(index, first=first, **given)
+        output = pair.drafter(
+            inputs_embeds=torch.cat(
+                [pair.target.get_input_embeddings()(token), given["hidden"]], dim=-1
+            ),
+            position_ids=torch.tensor([[given["position"]]]),
+            shared_kv_states=given["states"],
+        )
+        token, hidden = output.logits[:, -1:].argmax(-1), output.last_hidden_state
+        drafts.append(int(token))
+    return tuple(drafts)
+
+
+def only(kind: str, states: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: (keys, values if name == kind else 0 * values)
+        for name, (keys, values) in states.items()
+    }
+
+
+def turned(states: dict[str, Any]) -> dict[str, Any]:
+    return {kind: (keys.flip(2), values.flip(2)) for kind, (keys, values) in states.items()}
+
+
+CHANGES: dict[str, Callable[..., dict[str, Any]]] = {
+    AS_IS: lambda index, **given: {},
+    "no hidden state": lambda index, hidden, **given: {"hidden": 0 * hidden},
+    "hidden state not fed back": lambda index, first, **given: {"hidden": first},
+    "keys and values shuffled together": lambda index, states, **given: {"states": turned(states)},
+    "full KV alone": lambda index, states, **given: {"states": only("full_attention", states)},
+    "sliding KV alone": lambda index, states, **given: {
+        "states": only("sliding_attention", states)
+    },
+    "advancing positions": lambda index, position, **given: {"position": position + index},
+}
+
+
+@pytest.fixture(scope="module")
+def tiny_run() -> tuple[ModelPair, GenerationTrace]:
+    pair = tiny_pair(dtype=torch.float64)
+    return pair, autoregressive_generate(pair, prompt_ids(2 * WINDOW), max_new_tokens=20)
+
+
+@pytest.mark.parametrize("part", CHANGES)
+def test_an_ablated_profile_is_what_the_change_by_hand_gives(
+    tiny_run: tuple[ModelPair, GenerationTrace], part: str
+) -> None:
+    pair, trace = tiny_run
+    whole = profile_of(pair, trace, max_gamma=GAMMA)
+    with without(pair, part), torch.no_grad():
+        # Twice: the second text's first step must not be taken for the next one of the last chain.
+        profile_of(pair, trace, max_gamma=2)
+        changed = profile_of(pair, trace, max_gamma=GAMMA)
+    with torch.no_grad():
+        for place in range(1, len(changed)):
+            wanted = by_hand(pair, trace, place, CHANGES[part])
+            assert changed.draft_ids[place] == wanted
+    changes_nothing = part in (AS_IS, "keys and values shuffled together")
+    assert (changed.draft_ids == whole.draft_ids) == changes_nothing
+    assert profile_of(pair, trace, max_gamma=GAMMA) == whole
+
+
+def test_a_dense_head_drafts_the_best_of_all_tokens(
+    tiny_run: tuple[ModelPair, GenerationTrace],
+) -> None:
+    pair, trace = tiny_run
+    head = pair.drafter.masked_embedding
+    with without(pair, "dense head"):
+        dense = profile_of(pair, trace, max_gamma=1)
+    assert pair.drafter.masked_embedding is head and pair.drafter.config.use_ordered_embeddings
+    differs = 0
+    for place in range(1, len(dense)):
+        (step,) = draft_steps(pair, trace, place, gamma=1)
+        best = int((pair.drafter.lm_head.weight @ step.state).argmax())
+        assert dense.draft_ids[place] == (best,)
+        differs += best != step.draft_id
+    assert differs, "the clusters never hide the best token: nothing was tested"
+
+
+def test_values_shuffled_alone_stay_among_what_a_place_sees(
+    tiny_run: tuple[ModelPair, GenerationTrace],
+) -> None:
+    """A longer text must not change the first places: so no value of a later token came there."""
+    pair, trace = tiny_run
+    drafter, seen = pair.drafter, []
+
+    def looks(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        seen.append((kwargs["attention_mask"], kwargs["shared_kv_states"]))
+
+    before = drafter.model.register_forward_pre_hook(looks, with_kwargs=True)
+    with without(pair, "values shuffled alone"):
+        after = drafter.model.register_forward_pre_hook(looks, with_kwargs=True)
+        profile_of(pair, trace, max_gamma=1)
+        after.remove()
+    before.remove()
+    (masks, given), (_, shuffled) = seen
+    for kind, (keys, values) in shuffled.items():
+        moved = 0
+        for row, mask in enumerate(masks[kind][0, 0]):
+            old, new = given[kind][1][0, :, mask == 0], values[row][:, mask == 0]
+            assert torch.equal(old.sort(dim=1).values, new.sort(dim=1).values)
+            assert torch.equal(keys[row], given[kind][0][0])
+            moved += not torch.equal(old, new)
+        assert moved > len(masks[kind][0, 0]) / 2
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_loop_sees_the_change_and_the_text_stays(part: str) -> None:
+    # The library's mask counts one entry more than the window: so a prompt that is shorter.
+    pair, ids = tiny_pair(dtype=torch.float64), prompt_ids(WINDOW - 1)
+    plain = autoregressive_generate(pair, ids, max_new_tokens=20)
+    with without(pair, part):
+        profile = profile_of(pair, plain, max_gamma=GAMMA)
+        ours = speculative_generate(pair, ids, gamma=GAMMA, max_new_tokens=20)
+        library = reference_generate(pair, ids, gamma=GAMMA, max_new_tokens=20)
+    assert ours.token_ids == library.token_ids == plain.token_ids
+    if part == "values shuffled alone":  # each run draws orders of its own
+        return
+    for record in ours.draft_rounds:
+        place = record.prefix_length - len(plain.prompt_ids)
+        assert record.draft_ids == profile.draft_ids[place][: len(record.draft_ids)]
+    # Before the first rejection the library has left nothing stale.
+    assert library.draft_rounds[0].draft_ids == ours.draft_rounds[0].draft_ids
+
+
+def test_stale_kv_gives_the_rounds_of_the_library(pair: ModelPair) -> None:
+    # Long enough to leave the sliding window of 64 tokens.
+    ours = stale_run(pair, STORY, gamma=4, max_new_tokens=80)
+    library = reference_generate(pair, STORY, gamma=4, max_new_tokens=80)
+    assert [(r.draft_ids, r.n_accepted) for r in ours.rounds] == [
+        (r.draft_ids, r.n_accepted) for r in library.rounds
+    ]
+    clean = speculative_generate(pair, STORY, gamma=4, max_new_tokens=80)
+    assert ours.token_ids == clean.token_ids
+    assert [r.draft_ids for r in ours.rounds] != [r.draft_ids for r in clean.rounds]
+
+
+@pytest.mark.parametrize("gamma", [1, 3, 7])
+@pytest.mark.parametrize(
+    "shape", [Shape(vocab=8), Shape(vocab=8, seed=1, shared_layers=0)], ids=str
+)
+def test_stale_kv_on_random_models_past_the_window(shape: Shape, gamma: int) -> None:
+    pair, ids = tiny_pair(shape, torch.float64), prompt_ids(2 * WINDOW, vocab=8)
+    ours = stale_run(pair, ids, gamma=gamma, max_new_tokens=40)
+    library = reference_generate(pair, ids, gamma=gamma, max_new_tokens=40)
+    assert [r.draft_ids for r in ours.rounds] == [r.draft_ids for r in library.rounds]
+
+
+def test_results_count_chains_by_hand(pair: ModelPair) -> None:
+    plain = autoregressive_generate(pair, STORY, max_new_tokens=40)
+    profile = profile_of(pair, plain, max_gamma=3)
+    whole, stale = ablate(pair, [STORY], [AS_IS, STALE], gamma=3, max_new_tokens=40)
+    counts = profile.n_accepted[1:38]  # 40 - 3: from later places no whole chain fits
+    assert whole.n_chains == len(counts)
+    assert whole.kept == whole.as_is == tuple(sum(n > k for n in counts) / 37 for k in range(3))
+    assert whole.mean_kept == pytest.approx(sum(counts) / 37)
+
+    rounds = stale_run(pair, STORY, gamma=3, max_new_tokens=40).draft_rounds
+    after = [
+        record
+        for last, record in pairwise(rounds)
+        if last.n_accepted < len(last.draft_ids)
+        and record.prefix_length - len(plain.prompt_ids) + 3 <= 40
+    ]
+    assert stale.n_chains == len(after) > 3
+    assert stale.mean_kept == pytest.approx(sum(r.n_accepted for r in after) / len(after))
+    places = [record.prefix_length - len(plain.prompt_ids) for record in after]
+    clean = [profile.n_accepted[place] for place in places]
+    assert sum(stale.as_is) == pytest.approx(sum(clean) / len(clean))
+
+
+def test_what_cannot_be_ablated_is_refused(pair: ModelPair) -> None:
+    with pytest.raises(ValueError, match="got part 'legs', need one of 'as is'"):
+        ablate(pair, [STORY], ["legs"])
+    with pytest.raises(ValueError, match="got part 'legs'"), without(pair, "legs"):
+        pass
+    with pytest.raises(ValueError, match="gamma 0"):
+        ablate(pair, [STORY], gamma=0)
+    with pytest.raises(ValueError, match="no chain of 4 drafts for 'as is': give longer texts"):
+        ablate(pair, [STORY], [AS_IS], max_new_tokens=3)
+
+
+def test_nothing_is_left_behind_after_an_error(pair: ModelPair) -> None:
+    plain = autoregressive_generate(pair, STORY, max_new_tokens=12)
+    before = profile_of(pair, plain, max_gamma=GAMMA)
+    for part in PARTS:
+        with pytest.raises(RuntimeError, match="stop"), without(pair, part):
+            raise RuntimeError("stop")
+    assert profile_of(pair, plain, max_gamma=GAMMA).draft_ids == before.draft_ids
+    assert not pair.drafter.model._forward_pre_hooks and not pair.drafter.model._forward_hooks
+
+
+def test_steps_hold_what_the_library_computes(pair: ModelPair) -> None:
+    trace = autoregressive_generate(pair, STORY, max_new_tokens=80)
+    profile = profile_of(pair, trace, max_gamma=GAMMA)
+    place = next(i for i, n in enumerate(profile.n_accepted) if n == 2 and i > 50)
+    steps = draft_steps(pair, trace, place, gamma=GAMMA)
+    assert tuple(step.draft_id for step in steps) == profile.draft_ids[place]
+    assert [step.draft_prob for step in steps] == pytest.approx(
+        profile.draft_probs[place], abs=1e-4
+    )
+    # Two right ones, a wrong one, and behind it there is nothing to compare with.
+    wanted = trace.token_ids[place : place + 3]
+    assert [step.target_id for step in steps] == [*wanted, None]
+    for step, following in pairwise(steps):
+        assert following.newest_id == step.draft_id and following.position == step.position
+        assert torch.equal(following.hidden, step.handed_on)
+    assert torch.equal(steps[0].joined, torch.cat([steps[0].embedding, steps[0].hidden]))
+
+
+def test_attention_weights_are_those_of_queries_and_keys(pair: ModelPair) -> None:
+    trace = autoregressive_generate(pair, STORY, max_new_tokens=80)
+    (step,) = draft_steps(pair, trace, 60, gamma=1)
+    rotary = pair.drafter.model.rotary_emb
+    position = torch.tensor([[step.position]])
+    assert [layer.attention for layer in step.layers] == ["sliding"] * 3 + ["full"]
+    for layer in step.layers:
+        cos, sin = rotary(step.embedding[None], position, f"{layer.attention}_attention")
+        queries = layer.queries
+        half = queries.shape[1] // 2
+        turned = torch.cat([-queries[:, half:], queries[:, :half]], dim=-1)
+        queries = queries * cos[0] + turned * sin[0]
+        weights = (queries @ layer.keys[0].T).softmax(-1)
+        torch.testing.assert_close(layer.weights, weights, atol=1e-5, rtol=1e-4)
+        assert layer.first == step.position - layer.keys.shape[1]
+    assert [layer.keys.shape[1] for layer in step.layers] == [64, 64, 64, step.position]
+    assert pair.drafter.config.get_text_config()._attn_implementation == "sdpa"
+
+
+def test_the_rank_of_the_right_cluster(pair: ModelPair) -> None:
+    trace = autoregressive_generate(pair, STORY, max_new_tokens=40)
+    ranks = cluster_ranks(pair, trace)
+    assert len(ranks) == len(trace.token_ids) - 1
+    head = pair.drafter.masked_embedding
+    for place in (1, 11, 30):
+        (step,) = draft_steps(pair, trace, place, gamma=1)
+        order = head.centroids(step.state).argsort(descending=True).tolist()
+        clusters = head.token_ordering.view(head.num_centroids, -1)
+        right = int((clusters == step.target_id).nonzero()[0, 0])
+        assert order[ranks[place - 1]] == right
+        assert step.target_rank == ranks[place - 1]
+        assert step.target_was_searched == (right in step.clusters)
+        assert list(step.clusters) == order[: head.centroid_intermediate_top_k]
+
+
+def test_a_dense_head_has_no_clusters() -> None:
+    pair = tiny_pair(Shape(centroids=0))
+    trace = autoregressive_generate(pair, prompt_ids(5), max_new_tokens=6)
+    (step,) = draft_steps(pair, trace, 2, gamma=1)
+    assert step.clusters == () and step.target_was_searched is None
+    assert head_work(pair.drafter.config) is None
+    with pytest.raises(ValueError, match="dense head, which has no clusters"):
+        cluster_ranks(pair, trace)
+
+
+@pytest.mark.parametrize("place", [0, 6])
+def test_a_place_outside_of_the_text_is_refused(place: int) -> None:
+    pair = tiny_pair()
+    trace = autoregressive_generate(pair, prompt_ids(5), max_new_tokens=6)
+    with pytest.raises(ValueError, match=f"got place {place}, need one from 1 to 5"):
+        draft_steps(pair, trace, place)

@@ -1,0 +1,239 @@
+"""Figures of the drafter's inside without any weights, and the checkers of their lesson."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from transformers import Gemma4AssistantConfig, Gemma4TextConfig
+
+from gemma_mtp_edu import anatomy_checks, drafter_plots
+from gemma_mtp_edu.ablation import AblationResult
+from gemma_mtp_edu.anatomy_checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.inside import DraftStep, LayerView, head_work
+
+ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def e2b(*, clusters: bool = True) -> tuple[Gemma4TextConfig, Gemma4AssistantConfig]:
+    """Return configurations of the real pair's shapes."""
+    target = Gemma4TextConfig(
+        hidden_size=1536,
+        num_hidden_layers=35,
+        layer_types=(["sliding_attention"] * 4 + ["full_attention"]) * 7,
+        num_kv_shared_layers=20,
+        **ONE_KV,
+    )
+    own = Gemma4TextConfig(
+        hidden_size=256,
+        num_hidden_layers=4,
+        layer_types=["sliding_attention"] * 3 + ["full_attention"],
+        num_attention_heads=4,
+        hidden_size_per_layer_input=0,
+        vocab_size_per_layer_input=0,
+        **ONE_KV,
+    )
+    drafter = Gemma4AssistantConfig(
+        text_config=own, backbone_hidden_size=1536, use_ordered_embeddings=clusters
+    )
+    return target, drafter
+
+
+def words(ax: Any) -> str:
+    ax.figure.draw_without_rendering()
+    return "\n".join(text.get_text() for text in ax.texts)
+
+
+def test_the_diagram_of_e2b_needs_its_configuration_only() -> None:
+    drawn = words(drafter_plots.plot_drafter(*e2b()))
+    for fact in (
+        "target: 35 layers, hidden size 1,536",
+        "drafter: 4 layers, hidden size 256",
+        "1,536 + 1,536",
+        "projection in: 3,072 to 256",
+        "layer 14, full: keys, values\n1 x tokens x 512",
+        "layer 13, sliding: keys, values\n1 x tokens x 256, last 512",
+        "3 sliding layers\nqueries: 4 heads x 256",
+        "1 full layer\nqueries: 4 heads x 512",
+        "best 32 of\n2,048 clusters:\n4,096 of 262,144\ntokens scored",
+        "256 to 1,536",
+    ):
+        assert fact in drawn
+
+
+def test_the_diagram_in_words() -> None:
+    text = drafter_plots.describe_drafter(*e2b())
+    assert "target has 35 layers and hidden size 1,536" in text
+    assert "projected from 3,072 to 256" in text
+    assert "(3 sliding, 1 full) read keys and values of the target's layer 14 (full)" in text
+    assert "best 32 of 2,048 clusters: 4,096 of 262,144 tokens scored" in text
+    dense = drafter_plots.describe_drafter(*e2b(clusters=False))
+    assert "dense head: all 262,144 tokens scored" in dense and "clusters" not in dense
+
+
+def test_no_word_of_the_diagram_leaves_its_box() -> None:
+    ax = drafter_plots.plot_drafter(*e2b())
+    ax.figure.draw_without_rendering()
+    boxes = [p.get_window_extent() for p in ax.patches]
+    shown = [text for text in ax.texts if text.get_text() and text.get_weight() != "bold"]
+    inside = 0
+    for text in shown:
+        x, y = ax.transData.transform(text.get_position())
+        extent = text.get_window_extent()
+        around = [box for box in boxes if box.contains(x, y)]
+        if around:  # the smallest frame around a word's middle is its own
+            own = min(around, key=lambda box: box.width * box.height)
+            assert own.x0 <= extent.x0 and extent.x1 <= own.x1, text.get_text()
+            inside += own.height < 200
+    assert inside >= 9
+
+
+def test_the_work_of_a_head_by_hand() -> None:
+    """2048 clusters of 128 tokens; 32 of them are 4096 tokens; each score is 256 products."""
+    work = head_work(e2b()[1])
+    assert work is not None
+    assert (work.centroids, work.clusters) == (2048 * 256, 4096 * 256)
+    assert work.dense == 262_144 * 256
+    assert work.times_less == pytest.approx(262_144 / 6144)
+    assert head_work(e2b(clusters=False)[1]) is None
+
+
+def make_step(position: int = 3) -> DraftStep:
+    """A step with one sliding layer that sees two tokens, and a full one that sees three."""
+    empty = torch.zeros(1)
+
+    def layer(kind: str, weights: list[list[float]], first: int) -> LayerView:
+        shares = torch.tensor(weights)
+        heads, n_keys = shares.shape
+        return LayerView(kind, torch.zeros(heads, 4), torch.zeros(1, n_keys, 4), shares, first)
+
+    layers = (
+        layer("sliding", [[0.25, 0.75], [0.5, 0.5]], 1),
+        layer("full", [[0.7, 0.1, 0.2], [0.9, 0.1, 0.0]], 0),
+    )
+    return DraftStep(0, position, empty, empty, empty, empty, layers, empty, empty,
+                     (4, 2), 7, 0.5, 7, 2)  # fmt: skip
+
+
+NAMES = ["<s>", " a", "b", "\n"]
+
+
+def test_attention_is_drawn_at_the_tokens_it_belongs_to() -> None:
+    ax = drafter_plots.plot_attention(make_step(), NAMES)
+    rows = ax.images[0].get_array()
+    wanted = [[0, 0.25, 0.75], [0, 0.5, 0.5], [0.7, 0.1, 0.2], [0.9, 0.1, 0]]
+    assert rows.tolist() == [pytest.approx(row) for row in wanted]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["<s>", "·a", "b"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "layer 0\nsliding",
+        "layer 1\nfull",
+    ]
+    last = drafter_plots.plot_attention(make_step(), NAMES, count=1)
+    assert last.images[0].get_array().tolist() == [
+        pytest.approx([share]) for share in (0.75, 0.5, 0.2, 0.0)
+    ]
+
+
+def test_attention_in_words() -> None:
+    text = drafter_plots.describe_attention(make_step(), NAMES)
+    assert "before '↵'" in text
+    assert "layer 0 (sliding) 62% to 'b', 1 back" in text
+    assert "layer 1 (full) 80% to '<s>', 3 back" in text
+
+
+def test_whether_the_target_was_searched() -> None:
+    step = make_step()
+    assert step.target_was_searched is False  # rank 2, but only the ranks 0 and 1 are searched
+
+
+WHOLE = AblationResult("as is", (0.8, 0.6), (0.8, 0.6), 10)
+OLD = AblationResult("hidden state not fed back", (0.8, 0.25), (0.8, 0.6), 10)
+MOVED = AblationResult("advancing positions", (0.8, 0.5), (0.8, 0.6), 10)
+BLIND = AblationResult("no hidden state", (0.25, 0.05), (0.8, 0.6), 10)
+RESULTS = (WHOLE, OLD, MOVED, BLIND)
+
+
+def test_bars_are_as_long_as_the_drafts_kept() -> None:
+    ax = drafter_plots.plot_ablations(RESULTS)
+    ends: dict[float, float] = {}
+    for bar in ax.patches:
+        row = bar.get_y() + bar.get_height() / 2
+        ends[row] = max(ends.get(row, 0), bar.get_x() + bar.get_width())
+    assert list(ends.values()) == pytest.approx([r.mean_kept for r in RESULTS])
+    assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx([1.4] * 4)
+    assert [label.get_text() for label in ax.get_yticklabels()] == [r.part for r in RESULTS]
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["draft 1", "draft 2", "whole drafter, same places"]
+
+
+def test_ablations_in_words() -> None:
+    text = drafter_plots.describe_ablations(RESULTS)
+    assert "as is: 1.40 (80%, 60%), whole drafter 1.40" in text
+    assert "hidden state not fed back: 1.05 (80%, 25%), whole drafter 1.40" in text
+
+
+def test_clusters_drawn_and_in_words() -> None:
+    config = e2b()[1]
+    ranks = [0, 0, 1, 40]
+    ax = drafter_plots.plot_clusters(ranks, config)
+    found, share = ax.lines[0].get_ydata(), ax.lines[1].get_ydata()
+    assert (found[0], found[1], found[39], found[40]) == (0.5, 0.75, 0.75, 1.0)
+    assert share[31] == 32 / 2048
+    text = drafter_plots.describe_clusters(ranks, config)
+    assert "1 clusters 50%, 2 clusters 75%, 4 clusters 75%, 32 clusters 75%" in text
+    assert "1.6% for this head's 32 clusters" in text
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.strip()
+
+
+ANSWERS: list[tuple[Callable[..., None], Callable[..., Any], str]] = [
+    (anatomy_checks.visible_entries, lambda n, w: (n - 1, min(w, n - 1)), RIGHT),
+    (anatomy_checks.visible_entries, lambda n, w: None, NOT_TRIED),
+    (anatomy_checks.visible_entries, lambda n, w: (n, min(w, n)), "Has the newest token gone"),
+    (anatomy_checks.visible_entries, lambda n, w: (n + 1, w), "Which tokens have gone"),
+    (anatomy_checks.visible_entries, lambda n, w: (n - 1, w), "more than its window"),
+    (anatomy_checks.visible_entries, lambda n, w: (n - 1, min(w, n) - 1), "How far back"),
+    (anatomy_checks.times_less_work, lambda v, c, k: v / (c + v // c * k), RIGHT),
+    (anatomy_checks.times_less_work, lambda v, c, k: None, NOT_TRIED),
+    (anatomy_checks.times_less_work, lambda v, c, k: c / k, "What must be scored first"),
+    (anatomy_checks.times_less_work, lambda v, c, k: (c + v // c * k) / v, "share of the work"),
+    (anatomy_checks.times_less_work, lambda v, c, k: v / c, "How many scores does each head"),
+]
+
+
+@pytest.mark.parametrize(("check", "answer", "reply"), ANSWERS)
+def test_replies(
+    check: Callable[..., None],
+    answer: Callable[..., Any],
+    reply: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    check(answer)
+    assert reply in said(capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (None, NOT_TRIED),
+        ("head", "'head' is not one of 'as is'"),
+        ("no hidden state", "changes the first draft too"),
+        ("advancing positions", "does another row lose more"),
+        ("as is", "does another row lose more"),
+        ("hidden state not fed back", "Right. The last draft loses 35% of all chains"),
+    ],
+)
+def test_the_part_that_only_later_drafts_need(
+    answer: str | None, reply: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    anatomy_checks.needs_the_loop(answer, RESULTS)
+    assert reply in said(capsys)
