@@ -1,9 +1,38 @@
-"""Peak memory of a device, as far as the system tells it."""
+"""Free and peak memory of a device, as far as the system tells it."""
 
 import sys
+from pathlib import Path
 
 import psutil
 import torch
+
+_LIMIT, _USED = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"
+
+
+def free_memory(device: torch.device) -> int:
+    """Return bytes that new tensors can take: of the GPU, elsewhere of the machine or container."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    return min(psutil.virtual_memory().available, container_room(Path(_LIMIT), Path(_USED)))
+
+
+def container_room(limit: Path, used: Path) -> int:
+    """Return bytes that a container may still take; without a limit more than any machine has.
+
+    Args:
+        limit: The control group's file with the limit in bytes, or the word max.
+        used: The file with the bytes in use; cached files, which can be dropped, count too.
+    """
+    try:
+        return max(0, int(limit.read_text()) - int(used.read_text()))
+    except (OSError, ValueError):
+        return sys.maxsize
+
+
+def compute_capability(device: torch.device) -> tuple[int, int] | None:
+    """Return an NVIDIA GPU's compute capability, such as (7, 5); None for any other device."""
+    return torch.cuda.get_device_capability(device) if device.type == "cuda" else None
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -1,0 +1,214 @@
+"""Memory plans: sizes against the library's own models, what fits where, and what is said of it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    DynamicCache,
+    Gemma4AssistantConfig,
+    Gemma4AudioConfig,
+    Gemma4Config,
+    Gemma4TextConfig,
+    Gemma4VisionConfig,
+)
+
+from gemma_mtp_edu import memory
+from gemma_mtp_edu.bundled import bundled_folder
+from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, memory_plan, pick_pair
+from gemma_mtp_edu.pair_size import SIZES, CacheShape, size_of
+from gemma_mtp_edu.profiling import CHUNK_BYTES
+from gemma_mtp_edu.registry import PAIRS, POCKET
+from tools.hardware import PLACES, fits
+
+T4, L4, A100, H100 = 15_600_000_000, 23_600_000_000, 42_000_000_000, 84_900_000_000
+SIX = ["sliding_attention"] * 5 + ["full_attention"]
+# From huggingface/transformers convert_gemma4_weights.py.
+TEXTS: dict[str, dict[str, Any]] = {
+    "E2B": {
+        "hidden_size": 1536, "hidden_size_per_layer_input": 256, "intermediate_size": 6144,
+        "num_hidden_layers": 35, "layer_types": [*["sliding_attention"] * 4, "full_attention"] * 7,
+        "num_attention_heads": 8, "num_key_value_heads": 1, "num_kv_shared_layers": 20,
+        "use_double_wide_mlp": True,
+    },
+    "E4B": {
+        "hidden_size": 2560, "hidden_size_per_layer_input": 256, "intermediate_size": 10240,
+        "num_hidden_layers": 42, "layer_types": SIX * 7, "num_attention_heads": 8,
+        "num_key_value_heads": 2, "num_kv_shared_layers": 18,
+    },
+    "26B-A4B": {
+        "hidden_size": 2816, "hidden_size_per_layer_input": 0, "intermediate_size": 2112,
+        "num_hidden_layers": 30, "layer_types": SIX * 5, "num_attention_heads": 16,
+        "num_key_value_heads": 8, "num_global_key_value_heads": 2, "attention_k_eq_v": True,
+        "enable_moe_block": True, "num_experts": 128, "moe_intermediate_size": 704,
+        "top_k_experts": 8, "sliding_window": 1024,
+    },
+    "31B": {
+        "hidden_size": 5376, "hidden_size_per_layer_input": 0, "intermediate_size": 21504,
+        "num_hidden_layers": 60, "layer_types": SIX * 10, "num_attention_heads": 32,
+        "num_key_value_heads": 16, "num_global_key_value_heads": 4, "attention_k_eq_v": True,
+        "sliding_window": 1024,
+    },
+}  # fmt: skip
+SMALL_VISION = {
+    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 16,
+    "num_attention_heads": 12, "num_key_value_heads": 12, "head_dim": 64,
+}  # fmt: skip
+LARGE_VISION = {
+    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
+    "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 72,
+}  # fmt: skip
+
+
+def target_config(name: str) -> Gemma4Config:
+    edge = name in ("E2B", "E4B")
+    return Gemma4Config(
+        text_config=Gemma4TextConfig(**TEXTS[name]),
+        vision_config=Gemma4VisionConfig(**(SMALL_VISION if edge else LARGE_VISION)),
+        audio_config=Gemma4AudioConfig() if edge else None,
+    )
+
+
+def drafter_config() -> Gemma4AssistantConfig:
+    return Gemma4AssistantConfig.from_pretrained(bundled_folder() / "drafter")
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
+    size = size_of(target_config(name), drafter_config())
+    assert size.target == SIZES[name].target
+    assert size.cache == SIZES[name].cache
+    assert size.vocabulary == SIZES[name].vocabulary
+
+
+def test_bundled_pair_s_size_is_counted() -> None:
+    target = Gemma4TextConfig.from_pretrained(bundled_folder() / "target")
+    assert size_of(target, drafter_config()) == SIZES[POCKET]
+
+
+def test_cache_is_what_the_library_allocates() -> None:
+    text = Gemma4TextConfig.from_pretrained(bundled_folder() / "target")
+    cache = DynamicCache(config=text)
+    for index, kind in enumerate(text.layer_types[:15]):
+        layer = text.per_layer_config[index]
+        for step in (64, 36):  # a sliding layer keeps what its window reaches of all of them
+            shape = (1, layer.num_key_value_heads, step, layer.head_dim)
+            cache.update(torch.zeros(shape), torch.zeros(shape), index)
+        assert kind in ("sliding_attention", "full_attention")
+    kept = sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers[:15])
+    planned = SIZES[POCKET].cache.numbers(100)
+    # The library keeps window - 1 tokens between passes.
+    assert planned - kept == 2 * 12 * 32
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_plan_is_never_below_the_published_need(name: str) -> None:
+    dtype = "float32" if name == POCKET else "bfloat16"
+    assert memory_plan(name, dtype).total_bytes >= PAIRS[name].memory_gb * 1e9
+
+
+def test_parts_are_weights_cache_and_room() -> None:
+    plan = memory_plan("31B", "bfloat16", 4096)
+    assert plan.target_bytes == 2 * SIZES["31B"].target
+    assert plan.drafter_bytes == 2 * 500_000_000
+    assert plan.cache_bytes == 2 * 2 * (50 * 4096 * 1024 + 10 * 2048 * 4096)
+    assert plan.working_bytes >= CHUNK_BYTES
+    assert plan.total_bytes == sum(plan.parts.values())
+
+
+def test_float32_takes_twice_the_weights_and_a_longer_context_more_cache() -> None:
+    half, whole = (memory_plan("E2B", dtype) for dtype in ("float16", torch.float32))
+    assert whole.target_bytes == 2 * half.target_bytes
+    assert whole.dtype == "float32"
+    longer = memory_plan("E2B", "float16", 32_768)
+    # Beyond the window only the three full-attention layers grow.
+    assert longer.cache_bytes - half.cache_bytes == 2 * 2 * 3 * 512 * (32_768 - 2048)
+
+
+def test_cache_of_a_short_context_is_proportional() -> None:
+    shape = CacheShape(sliding=2, full=1, sliding_width=3, full_width=5, window=10)
+    assert shape.numbers(4) == 2 * (2 * 3 * 4 + 5 * 4)
+    assert shape.numbers(100) == 2 * (2 * 3 * 10 + 5 * 100)
+
+
+@pytest.mark.parametrize(
+    ("free", "capability", "expected"),
+    [
+        (T4, (7, 5), ("E2B", "float16")),
+        (L4, (8, 9), ("E2B", "bfloat16")),
+        (A100, (8, 0), ("12B", "bfloat16")),
+        (H100, (9, 0), ("26B-A4B", "bfloat16")),
+        (180_000_000_000, (10, 0), ("31B", "bfloat16")),
+        (8_000_000_000, (8, 6), (POCKET, "float32")),
+        (T4, None, (POCKET, "float32")),
+        (0, None, (POCKET, "float32")),
+    ],
+)
+def test_pick(free: int, capability: tuple[int, int] | None, expected: tuple[str, str]) -> None:
+    assert pick_pair(free, capability) == expected
+
+
+def test_pick_minds_the_context() -> None:
+    free = memory_plan("E2B", "float16", 2048).total_bytes
+    assert pick_pair(free, (7, 5), context_length=2048)[0] == "E2B"
+    assert pick_pair(free - 1, (7, 5), context_length=2048)[0] == POCKET
+    # The published need has room in it, so only a context beyond that room counts.
+    assert pick_pair(free, (7, 5), context_length=131_072)[0] == POCKET
+
+
+@pytest.mark.parametrize("place", PLACES[1:], ids=lambda place: place.name)
+@pytest.mark.parametrize("name", PAIRS)
+def test_readme_s_table_says_the_same(name: str, place: Any) -> None:
+    dtype = "float32" if name == POCKET else place.dtype
+    free = int(place.memory_gb * 1e9)
+    assert memory_plan(name, dtype, 256).fits(free) == fits(PAIRS[name], place)
+
+
+def test_line_says_need_parts_and_answer() -> None:
+    plan = MemoryPlan(
+        "E2B", "float16", 2048, 10_200_000_000, 156_000_000, 18_900_000, 2_600_000_000
+    )
+    line = plan.describe(T4)
+    assert line == (
+        "E2B in float16 needs 13.0 GB (target 10.2 GB, drafter 0.16 GB, cache 0.02 GB, "
+        "working 2.6 GB) for 2048 tokens: fits in 15.6 GB"
+    )
+    assert plan.describe(plan.total_bytes - 1).endswith("does not fit in 13.0 GB")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("E3B",), "need one of pocket, E2B"),
+        (("E2B", "int8"), "need one of float32, bfloat16, float16"),
+        (("E2B", "float16", 0), "need 1 or more"),
+    ],
+)
+def test_errors_say_what_is_needed(arguments: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        memory_plan(*arguments)
+
+
+def test_hub_id_and_configurations_are_taken() -> None:
+    by_id = memory_plan("google/gemma-4-E2B-it", "bfloat16")
+    assert by_id == memory_plan("E2B", "bfloat16")
+    counted = memory_plan((target_config("E2B"), drafter_config()), "bfloat16", name="mine")
+    assert (counted.name, counted.target_bytes) == ("mine", by_id.target_bytes)
+    assert set(DTYPE_BYTES) == {"float32", "bfloat16", "float16"}
+
+
+def test_free_memory_of_this_machine_is_positive() -> None:
+    assert 0 < memory.free_memory(torch.device("cpu")) < sys.maxsize
+    assert memory.compute_capability(torch.device("cpu")) is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "room"), [("2000\n", 1500), ("400\n", 0), ("max\n", sys.maxsize)]
+)
+def test_container_room(limit: str, room: int, tmp_path: Path) -> None:
+    (tmp_path / "max").write_text(limit)
+    (tmp_path / "current").write_text("500\n")
+    assert memory.container_room(tmp_path / "max", tmp_path / "current") == room
+    assert memory.container_room(tmp_path / "none", tmp_path / "current") == sys.maxsize
