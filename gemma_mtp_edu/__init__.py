@@ -61,7 +61,12 @@ __all__ = sorted(_HOMES)
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ImportError:
+        # Some transformers releases fail while they are loaded: say what to install instead.
+        import_module(f"{__name__}.releases").check_transformers()
+        raise
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,18 @@ from gemma_mtp_edu import __version__
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
     args = _parser().parse_args(arguments)
+    from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
+
+    try:
+        # First of all: some releases fail while they are loaded.
+        check_transformers()
+    except UnsupportedReleaseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     # torch takes seconds to load, so `--help` must not import it.
     from gemma_mtp_edu import demo
     from gemma_mtp_edu.bundled import DamagedPairError

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
+from gemma_mtp_edu.releases import drop_newest, keep_past
+
 # Per attention type the keys and values `[1, kv_heads, kv_seq, head_dim]` that a drafter reads.
 SharedKV = dict[str, tuple[Tensor, Tensor]]
 
@@ -82,7 +84,7 @@ class Target:
         output = self._forward(ids[:, self.length :], last_only=True)
         # From here on sliding layers must keep what falls out of the window until `crop` says how
         # many tokens stay. During the prefill that would only hold the whole prompt in memory.
-        self.cache.activate_past_recording()
+        keep_past(self.cache)
         return output
 
     def verify(self, ids: Int[Tensor, "1 positions"]) -> TargetOutput:
@@ -91,7 +93,7 @@ class Target:
 
     def crop(self, n_rejected: int) -> None:
         """Forget the last `n_rejected` tokens. Call it after every pass: it also trims windows."""
-        self.cache.crop(-n_rejected)
+        drop_newest(self.cache, n_rejected)
 
     def hand_over(self, output: TargetOutput, n_accepted: int, n_rejected: int) -> HandOver | None:
         """Return what an MTP drafter may see after a pass; None for drafters that see nothing.

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.releases import drop_newest, keep_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def time_target_passes(
     cache = DynamicCache(config=pair.target.config.get_text_config())
     pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
     # A cache that records its past can be cropped, so every pass starts from the same context.
-    cache.activate_past_recording()
+    keep_past(cache)
     samples: dict[int, list[float]] = {length: [] for length in lengths}
     for _ in range(repeats + 1):
         for length in lengths:
@@ -80,7 +81,7 @@ def _time_pass(pair: ModelPair, cache: DynamicCache, ids: Tensor, length: int) -
     start = clock(pair.device)
     pair.target(input_ids=tokens, position_ids=positions, past_key_values=cache, use_cache=True)
     seconds = clock(pair.device) - start
-    cache.crop(-length)
+    drop_newest(cache, length)
     return seconds
 
 
