@@ -5,10 +5,26 @@ of its own. Nothing is modelled, so a replay has no times; the cost model gives 
 """
 
 from collections.abc import Callable
+from functools import cache
+from typing import Protocol, runtime_checkable
 
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, kind_after
+
+
+@runtime_checkable
+class RoundCosts(Protocol):
+    """What rounds cost at any place of a text, such as a `CostModel`."""
+
+    @property
+    def max_gamma(self) -> int:
+        """Drafts per round that it knows the cost of."""
+        ...
+
+    def round_seconds(self, gamma: int, context: float | None = None) -> float:
+        """Return the cost of a round of `gamma` drafts after `context` tokens."""
+        ...
 
 
 def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
@@ -62,7 +78,10 @@ def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) ->
 
 
 def best_schedule(
-    profile: AcceptanceProfile, cost: Callable[[int], float], *, max_gamma: int | None = None
+    profile: AcceptanceProfile,
+    cost: RoundCosts | Callable[[int], float],
+    *,
+    max_gamma: int | None = None,
 ) -> tuple[FromProfile, GenerationTrace]:
     """Return the cheapest choice of draft lengths for this text: no schedule can beat it.
 
@@ -72,10 +91,10 @@ def best_schedule(
 
     Args:
         profile: The drafts at every position of the text.
-        cost: Cost of a round with that many drafts, such as its seconds; 0 drafts is a plain pass.
-            It may be any function: a longer round may be cheaper. Where two lengths cost the same,
-            the shorter one is taken.
-        max_gamma: Drafts per round at most, where `cost` knows no more; by default the profile's.
+        cost: A `CostModel`; or a function that gives the cost of a round with that many drafts,
+            wherever it stands; 0 drafts is a plain pass. It may be any function: a longer round may
+            be cheaper. Where two lengths cost the same, the shorter one is taken.
+        max_gamma: Drafts per round at most; by default all that profile and cost model know.
 
     Returns:
         The schedule and its replay.
@@ -85,14 +104,17 @@ def best_schedule(
     """
     n_tokens = len(profile.token_ids)
     longest = profile.max_gamma if max_gamma is None else min(max_gamma, profile.max_gamma)
-    prices = [_price(cost, n) for n in range(longest + 1)]
+    if isinstance(cost, RoundCosts):
+        longest = min(longest, cost.max_gamma)
+    price = _pricing(cost)
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
     for position in range(n_tokens - 1, 0, -1):
+        context = len(profile.prompt_ids) + position
         totals = []
         for n in range(min(longest, _most(profile, position)) + 1):
             # A text that ends inside accepted drafts has no token of the target's own.
             after = position + min(profile.n_accepted[position], n) + 1
-            totals.append(prices[n] + cheapest[min(after, n_tokens)])
+            totals.append(price(n, context) + cheapest[min(after, n_tokens)])
         cheapest[position] = min(totals)
         lengths[position] = totals.index(cheapest[position])
     schedule = FromProfile(tuple(lengths))
@@ -129,8 +151,20 @@ def _next(
     return profile.token_ids[end], kind_after(n_drafted, n_accepted)
 
 
-def _price(cost: Callable[[int], float], n_drafted: int) -> float:
-    price = cost(n_drafted)
-    if not abs(price) < float("inf"):  # also true of NaN
-        raise ValueError(f"cost({n_drafted}) gave {price!r}, need a finite number")
-    return float(price)
+def _pricing(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], float]:
+    """Return the cost of a round, by its drafts and the tokens before it."""
+    if isinstance(cost, RoundCosts):
+        known = cost.round_seconds
+    else:
+        everywhere = cache(cost)
+
+        def known(gamma: int, context: float | None = None) -> float:
+            return everywhere(gamma)
+
+    def price(gamma: int, context: int) -> float:
+        found = known(gamma, context)
+        if not abs(found) < float("inf"):  # also true of NaN
+            raise ValueError(f"cost({gamma}) gave {found!r}, need a finite number")
+        return float(found)
+
+    return price

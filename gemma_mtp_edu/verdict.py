@@ -76,12 +76,7 @@ def judge(cost: "CostModel", evidence: GenerationTrace | AcceptanceProfile) -> V
     if isinstance(evidence, AcceptanceProfile):
         context = len(evidence.prompt_ids) + len(evidence) / 2
         best = max(_replayed(cost, evidence), key=lambda case: case.speedup)
-        _, trace = best_schedule(
-            evidence,
-            lambda gamma: cost.round_seconds(gamma, context),
-            max_gamma=cost.max_gamma,
-        )
-        best_speedup = max(best.speedup, cost.predict_trace(trace).speedup)
+        best_speedup = cost.predict_trace(best_schedule(evidence, cost)[1]).speedup
     else:
         prefixes = [record.prefix_length for record in evidence.draft_rounds]
         context = statistics.median(prefixes) if prefixes else 0

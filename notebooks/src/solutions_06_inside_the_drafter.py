@@ -39,7 +39,8 @@ lesson.setup()
 # %%
 from gemma_mtp_edu import checks
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.ablation import AS_IS, ablate
+from gemma_mtp_edu.ablation import ablate
+from gemma_mtp_edu.ablation_parts import AS_IS
 
 pair = load_pair()
 

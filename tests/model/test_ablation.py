@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu.ablation import AS_IS, PARTS, STALE, ablate, stale_run, without
+from gemma_mtp_edu.ablation import STALE, ablate, stale_run, without
+from gemma_mtp_edu.ablation_parts import AS_IS, PARTS
 from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.inside import cluster_ranks, draft_steps, head_work
 from gemma_mtp_edu.profiling import profile_of

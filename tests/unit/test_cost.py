@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -198,8 +199,22 @@ def test_a_short_calibration_limits_the_lengths() -> None:
     verdict = cost.verdict(same_chain(40, right=8, gamma=8))
     assert verdict.draft_length == 2
     profile = same_chain(40, right=8, gamma=8)
-    trace = best_schedule(profile, cost.round_seconds, max_gamma=2)[1]
+    trace = best_schedule(profile, cost)[1]
+    assert max(len(record.draft_ids) for record in trace.draft_rounds) == 2
     assert verdict.best_speedup == pytest.approx(cost.predict_trace(trace).speedup)
+
+
+@given(profiles(max_tokens=6, max_gamma=3))
+def test_the_best_schedule_of_a_cost_model_is_the_best_of_all(profile: AcceptanceProfile) -> None:
+    """Times grow along the text, so the same round costs more the later it stands."""
+    cost = CostModel((3, 9), (1, 4), (9.0, 30.0), ((9.0, 10.0), (30.0, 31.0)), (1.0, 7.0), (0.5, 4))
+    positions, longest = len(profile.token_ids) - 1, profile.max_gamma
+    seconds = [
+        cost.predict_schedule(profile, FromProfile((0, *lengths))).seconds
+        for lengths in product(range(longest + 1), repeat=positions)
+    ]
+    best = cost.predict_trace(best_schedule(profile, cost)[1]).seconds
+    assert best == pytest.approx(min(seconds))
 
 
 @pytest.mark.parametrize("evidence", [make_trace(ROUNDS[0], ROUNDS[3]), make_profile((9,), ())])
