@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from gemma_mtp_edu.ablation import AblationResult
 from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT, agrees
+from gemma_mtp_edu.language import sentences, tr
 
 
 def visible_entries(function: Callable[[int, int], tuple[int, int] | None]) -> None:
@@ -12,14 +13,19 @@ def visible_entries(function: Callable[[int, int], tuple[int, int] | None]) -> N
     for length, window in ((10, 64), (65, 64), (66, 64), (300, 64), (1, 8)):
         answer = function(length, window)
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         expected = (length - 1, min(window, length - 1))
         if tuple(answer) != expected:
             question = _visible_question(tuple(answer), expected, length)
-            print(f"For ({length}, {window}) you got {tuple(answer)}. {question}")
+            got = tr(
+                "For ({arguments}) you got {answer}.",
+                arguments=f"{length}, {window}",
+                answer=tuple(answer),
+            )
+            print(sentences(got, question))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def times_less_work(function: Callable[[int, int, int], float | None]) -> None:
@@ -36,7 +42,7 @@ def times_less_work(function: Callable[[int, int, int], float | None]) -> None:
 
         if not agrees(function, case, expected, question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def needs_the_loop(answer: str | None, results: Sequence[AblationResult]) -> None:
@@ -45,34 +51,56 @@ def needs_the_loop(answer: str | None, results: Sequence[AblationResult]) -> Non
     untouched = [r for r in results if math.isclose(r.kept[0], r.as_is[0])]
     expected = max(untouched, key=lambda r: sum(r.as_is) - r.mean_kept)
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif answer not in known:
-        print(f"{answer!r} is not one of {', '.join(map(repr, known))}.")
+        print(
+            tr(
+                "{answer!r} is not one of {known}.",
+                answer=answer,
+                known=", ".join(map(repr, known)),
+            )
+        )
     elif answer == expected.part:
         lost = expected.as_is[-1] - expected.kept[-1]
-        print(f"{RIGHT} The last draft loses {lost:.0%} of all chains, the first one none.")
+        loses = tr("The last draft loses {lost:.0%} of all chains, the first one none.", lost=lost)
+        print(sentences(tr(RIGHT), loses))
     elif known[answer] not in untouched:
-        print(f"{answer!r} changes the first draft too. Which rows have the same first number?")
+        print(
+            tr(
+                "{answer!r} changes the first draft too. Which rows have the same first number?",
+                answer=answer,
+            )
+        )
     else:
-        print(f"{answer!r} leaves the first draft alone, but does another row lose more behind it?")
+        print(
+            tr(
+                "{answer!r} leaves the first draft alone, but does another row lose more behind "
+                "it?",
+                answer=answer,
+            )
+        )
 
 
 def _visible_question(answer: tuple[int, ...], expected: tuple[int, int], length: int) -> str:
     if answer[0] == length:
-        return "Has the newest token gone through the target, so that it has keys and values?"
+        return tr("Has the newest token gone through the target, so that it has keys and values?")
     if answer[0] != expected[0]:
-        return "Which tokens have gone through the target when a draft starts?"
+        return tr("Which tokens have gone through the target when a draft starts?")
     if answer[1] > expected[1]:
-        return "Can a sliding layer see more than its window, or more than there is?"
-    return "How far back does a sliding layer see, counted from the token before the newest one?"
+        return tr("Can a sliding layer see more than its window, or more than there is?")
+    return tr(
+        "How far back does a sliding layer see, counted from the token before the newest one?"
+    )
 
 
 def _work_question(answer: float, expected: float, case: tuple[int, int, int]) -> str:
     _, centroids, top_k = case
     if math.isclose(answer * expected, 1, rel_tol=1e-6):
-        return "That is the share of the work that is left. How many times less is it?"
+        return tr("That is the share of the work that is left. How many times less is it?")
     if math.isclose(answer, centroids / top_k, rel_tol=1e-6):
-        return "Those are the scores of tokens. What must be scored first, to know the clusters?"
-    return (
+        return tr(
+            "Those are the scores of tokens. What must be scored first, to know the clusters?"
+        )
+    return tr(
         "How many scores does each head compute: of the whole vocabulary, of clusters, of tokens?"
     )

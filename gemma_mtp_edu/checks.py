@@ -24,6 +24,7 @@ from gemma_mtp_edu.decoding_checks import greedy_round as greedy_round
 from gemma_mtp_edu.decoding_checks import residual as residual
 from gemma_mtp_edu.decoding_checks import surest_mistake as surest_mistake
 from gemma_mtp_edu.decoding_checks import tokens_of_rounds as tokens_of_rounds
+from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.reference import reference_generate
 from gemma_mtp_edu.trace import GenerationTrace
@@ -41,37 +42,57 @@ def passes_needed(function: Callable[[int, int], int | None]) -> None:
         expected = 1 + math.ceil((n_tokens - 1) / per_round)
         if not agrees(function, (n_tokens, per_round), expected, _passes_question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def saved_passes(answer: int | None, plain: GenerationTrace, assisted: GenerationTrace) -> None:
     """Lesson 00: how many target passes the drafter saved."""
     expected = plain.target_passes - assisted.target_passes
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif answer == expected:
-        print(f"{RIGHT} {plain.target_passes} passes became {assisted.target_passes}.")
+        became = tr(
+            "{plain} passes became {assisted}.",
+            plain=plain.target_passes,
+            assisted=assisted.target_passes,
+        )
+        print(sentences(tr(RIGHT), became))
     elif answer == assisted.n_accepted:
         print(
-            f"{answer} is the number of accepted drafts. Each saves a pass only if its round was "
-            "not the last: did the text end inside the drafts?"
+            tr(
+                "{answer} is the number of accepted drafts. Each saves a pass only if its round "
+                "was not the last: did the text end inside the drafts?",
+                answer=answer,
+            )
         )
     else:
-        print(f"Not {answer}. Which property of the two traces counts the target's passes?")
+        print(
+            tr(
+                "Not {answer}. Which property of the two traces counts the target's passes?",
+                answer=answer,
+            )
+        )
 
 
 def hard_prompt(pair: ModelPair, prompt: str | None, *, below: float = 0.6) -> None:
     """Lesson 00: a prompt whose drafts are mostly rejected."""
     if prompt is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
         return
     rate = reference_generate(pair, prompt, gamma=4).acceptance_rate
     if rate is None:
-        print("The text ended before anything was drafted. Which prompt gets a longer answer?")
+        print(tr("The text ended before anything was drafted. Which prompt gets a longer answer?"))
     elif rate < below:
-        print(f"{RIGHT} Only {rate:.0%} of the drafts were accepted.")
+        only = tr("Only {rate:.0%} of the drafts were accepted.", rate=rate)
+        print(sentences(tr(RIGHT), only))
     else:
-        print(f"{rate:.0%} were accepted, below {below:.0%} is wanted. What is hard to guess?")
+        print(
+            tr(
+                "{rate:.0%} were accepted, below {below:.0%} is wanted. What is hard to guess?",
+                rate=rate,
+                below=below,
+            )
+        )
 
 
 def memory_floor(function: Callable[[float, float, float], float | None]) -> None:
@@ -80,7 +101,7 @@ def memory_floor(function: Callable[[float, float, float], float | None]) -> Non
         parameters, size, bandwidth = case
         if not agrees(function, case, parameters * size / bandwidth, _floor_question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def break_even(function: Callable[[float, int, float], float | None]) -> None:
@@ -89,7 +110,7 @@ def break_even(function: Callable[[float, int, float], float | None]) -> None:
         verify, gamma, drafter = case
         if not agrees(function, case, verify + gamma * drafter, _break_even_question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def kv_layer(answer: int | None, pair: ModelPair) -> None:
@@ -97,15 +118,23 @@ def kv_layer(answer: int | None, pair: ModelPair) -> None:
     producers = kv_layers(pair.target.config)
     text = pair.target.config.get_text_config()
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif answer == producers["full_attention"]:
-        print(f"{RIGHT} It is the last full-attention layer that still makes KV of its own.")
+        last = tr("It is the last full-attention layer that still makes KV of its own.")
+        print(sentences(tr(RIGHT), last))
     elif answer == text.num_hidden_layers - 1:
-        print("That layer has full attention, but does it make keys and values, or share them?")
+        print(tr("That layer has full attention, but does it make keys and values, or share them?"))
     elif answer == producers["sliding_attention"]:
-        print("That one hands over the sliding-window KV. Which one does it for full attention?")
+        print(
+            tr("That one hands over the sliding-window KV. Which one does it for full attention?")
+        )
     else:
-        print(f"Not {answer}. Look at the figure: which tall bar is marked as handed over?")
+        print(
+            tr(
+                "Not {answer}. Look at the figure: which tall bar is marked as handed over?",
+                answer=answer,
+            )
+        )
 
 
 def scored_tokens(function: Callable[[int, int, int], int | None]) -> None:
@@ -114,26 +143,26 @@ def scored_tokens(function: Callable[[int, int, int], int | None]) -> None:
         vocabulary, centroids, top_k = case
         if not agrees(function, case, vocabulary // centroids * top_k, _centroid_question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _passes_question(answer: float, expected: float) -> str:
     if answer == expected - 1:
-        return "Which pass reads the prompt, and what does it give?"
-    return "How many tokens are left after the prefill, and is the last round always full?"
+        return tr("Which pass reads the prompt, and what does it give?")
+    return tr("How many tokens are left after the prefill, and is the last round always full?")
 
 
 def _floor_question(answer: float, expected: float) -> str:
     if math.isclose(answer * expected, 1, rel_tol=1e-6):
-        return "Those are tokens per second. What are the seconds per token?"
-    return "How many bytes does one pass read, and how many come per second?"
+        return tr("Those are tokens per second. What are the seconds per token?")
+    return tr("How many bytes does one pass read, and how many come per second?")
 
 
 def _break_even_question(answer: float, expected: float) -> str:
     if answer < expected:
-        return "Does your cost of a round hold both the verify pass and every drafter step?"
-    return "A round that costs as much as n plain passes must commit how many tokens?"
+        return tr("Does your cost of a round hold both the verify pass and every drafter step?")
+    return tr("A round that costs as much as n plain passes must commit how many tokens?")
 
 
 def _centroid_question(answer: float, expected: float) -> str:
-    return "How many tokens are in one cluster, and how many clusters are searched?"
+    return tr("How many tokens are in one cluster, and how many clusters are searched?")

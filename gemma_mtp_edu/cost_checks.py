@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT, agrees
+from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.theory import break_even_alpha, expected_tokens
 
 # Gemma 4 12B with 3 drafts per round: drafts kept per round, and the speedup on two machines.
@@ -14,19 +15,22 @@ _KEPT = 1.05
 _SPEEDUPS = {"first": 1.72, "second": 0.52}
 
 MISTAKES = {
-    "warm-up": "the first run of the program is counted",
-    "one run": "there is a single run of each",
-    "different texts": "the two do not write the same text",
-    "not in turns": "all runs of one come before all runs of the other",
-    "fine": "nothing is wrong",
+    "warm-up": marked("the first run of the program is counted"),
+    "one run": marked("there is a single run of each"),
+    "different texts": marked("the two do not write the same text"),
+    "not in turns": marked("all runs of one come before all runs of the other"),
+    "fine": marked("nothing is wrong"),
 }
 # The reports of lesson 10: what is wrong with each, and what to ask who says something else.
 _REPORTS = {
-    "A": ("different texts", "What does each of the two write?"),
-    "B": ("not in turns", "Read the numbers in the order of the runs: what is the machine doing?"),
-    "C": ("fine", "Which of the mistakes do you see in it: can you point at it?"),
-    "D": ("warm-up", "Leave the first number of each out: what is the speedup then?"),
-    "E": ("one run", "If you ran it again, would the same number come out?"),
+    "A": ("different texts", marked("What does each of the two write?")),
+    "B": (
+        "not in turns",
+        marked("Read the numbers in the order of the runs: what is the machine doing?"),
+    ),
+    "C": ("fine", marked("Which of the mistakes do you see in it: can you point at it?")),
+    "D": ("warm-up", marked("Leave the first number of each out: what is the speedup then?")),
+    "E": ("one run", marked("If you ran it again, would the same number come out?")),
 }
 
 
@@ -35,22 +39,29 @@ def tokens_per_round(function: Callable[[float, int], float | None]) -> None:
     for case in ((0.8, 4), (0.5, 2), (0.0, 3), (0.9, 0), (1.0, 4)):
         if not _agrees(function, case, expected_tokens(*case), _tokens_question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def round_costs(first: float | None, second: float | None) -> None:
     """Lesson 07: what a round costs in plain passes on the two machines of a published table."""
     if first is None or second is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
         return
     for name, answer in (("first", first), ("second", second)):
         if not math.isclose(answer, (1 + _KEPT) / _SPEEDUPS[name], rel_tol=0.02):
-            print(f"Not {answer:g} on the {name} machine. {_cost_question(answer, name)}")
+            got = tr(
+                "Not {answer:g} on the first machine."
+                if name == "first"
+                else "Not {answer:g} on the second machine.",
+                answer=answer,
+            )
+            print(sentences(got, _cost_question(answer, name)))
             return
-    print(
-        f"{RIGHT} About 1.2 and 3.9 plain passes. The source says why: on the second machine a "
-        "pass over 4 tokens ran as 4 passes over one."
+    why = tr(
+        "About 1.2 and 3.9 plain passes. The source says why: on the second machine a pass over 4 "
+        "tokens ran as 4 passes over one."
     )
+    print(sentences(tr(RIGHT), why))
 
 
 def smallest_alpha(function: Callable[[int, float], float | None]) -> None:
@@ -58,14 +69,19 @@ def smallest_alpha(function: Callable[[int, float], float | None]) -> None:
     for gamma, cost in ((4, 1.6), (1, 1.4), (3, 3.94), (4, 1.0), (8, 3.0)):
         answer = function(gamma, cost)
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         expected = _least_alpha(gamma, cost)
         if not math.isclose(answer, expected, abs_tol=0.0101):
             question = _alpha_question(answer, expected)
-            print(f"For ({gamma}, {cost:g}) you got {answer:g}. {question}")
+            got = tr(
+                "For ({arguments}) you got {answer:g}.",
+                arguments=f"{gamma}, {cost:g}",
+                answer=answer,
+            )
+            print(sentences(got, question))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def fair_speedup(
@@ -78,34 +94,43 @@ def fair_speedup(
     ):
         answer = function(list(plain), list(assisted))
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         expected = statistics.median(plain[1:]) / statistics.median(assisted[1:])
         if not math.isclose(answer, expected, rel_tol=1e-6):
             question = _fair_question(answer, plain, assisted)
-            print(f"For {plain} and {assisted} you got {answer:.3g}. {question}")
+            got = tr(
+                "For {plain} and {assisted} you got {answer:.3g}.",
+                plain=plain,
+                assisted=assisted,
+                answer=answer,
+            )
+            print(sentences(got, question))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def wrong_benchmarks(answers: Mapping[str, str | None]) -> None:
     """Lesson 10: what is wrong with each of five benchmark reports, by a word of `MISTAKES`."""
     given = {name: answers.get(name) for name in _REPORTS}
     if not any(given.values()):
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
         return
     for name, answer in given.items():
         wanted, question = _REPORTS[name]
         if answer is not None and answer not in MISTAKES:
-            print(f"{name}: {answer!r} is not one of {', '.join(map(repr, MISTAKES))}.")
+            known = ", ".join(map(repr, MISTAKES))
+            print(f"{name}: {tr('{answer!r} is not one of {known}.', answer=answer, known=known)}")
             return
         if answer is not None and answer != wanted:
-            print(f"{name}: not {answer!r}. {question}")
+            wrong = tr("{name}: not {answer!r}.", name=name, answer=answer)
+            print(sentences(wrong, tr(question)))
             return
     if missing := [name for name, answer in given.items() if answer is None]:
-        print(f"Right so far; still open: {', '.join(missing)}.")
+        print(tr("Right so far; still open: {names}.", names=", ".join(missing)))
         return
-    print(f"{RIGHT} " + "; ".join(f"{n}: {MISTAKES[word]}" for n, (word, _) in _REPORTS.items()))
+    found = "; ".join(f"{name}: {tr(MISTAKES[word])}" for name, (word, _) in _REPORTS.items())
+    print(sentences(tr(RIGHT), found))
 
 
 def end_to_end(function: Callable[[float, float, float], float | None]) -> None:
@@ -115,7 +140,7 @@ def end_to_end(function: Callable[[float, float, float], float | None]) -> None:
         expected = (prefill + decoding) / (prefill + decoding / speedup)
         if not _agrees(function, case, expected, _whole_question):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _agrees(
@@ -129,7 +154,12 @@ def _agrees(
         return agrees(function, case, expected, partial(_asked, question, case))
     except ZeroDivisionError:
         arguments = ", ".join(f"{value:g}" for value in case)
-        print(f"For ({arguments}) it divides by zero. What is the sum there, term by term?")
+        print(
+            tr(
+                "For ({arguments}) it divides by zero. What is the sum there, term by term?",
+                arguments=arguments,
+            )
+        )
         return False
 
 
@@ -145,19 +175,19 @@ def _asked(
 def _tokens_question(answer: float, expected: float, case: tuple[float, ...]) -> str:
     alpha, gamma = case
     if math.isclose(answer, expected - 1):
-        return "These are the drafts that are kept. Which token does every round add?"
+        return tr("These are the drafts that are kept. Which token does every round add?")
     if math.isclose(answer, 1 + alpha * gamma):
-        return "Does the second draft count where the first one is wrong?"
-    return "With which chance is the k-th draft kept, and what does a round write in any case?"
+        return tr("Does the second draft count where the first one is wrong?")
+    return tr("With which chance is the k-th draft kept, and what does a round write in any case?")
 
 
 def _cost_question(answer: float, name: str) -> str:
     speedup, tokens = _SPEEDUPS[name], 1 + _KEPT
     if math.isclose(answer, _KEPT / speedup, rel_tol=0.02):
-        return "The kept drafts are not all that a round writes. What else does it write?"
+        return tr("The kept drafts are not all that a round writes. What else does it write?")
     if math.isclose(answer, speedup / tokens, rel_tol=0.02):
-        return "That is its inverse: rounds in the time of a plain pass."
-    return "How many tokens does a round write, and how many would plain decoding in that time?"
+        return tr("That is its inverse: rounds in the time of a plain pass.")
+    return tr("How many tokens does a round write, and how many would plain decoding in that time?")
 
 
 def _least_alpha(gamma: int, cost: float) -> float:
@@ -166,10 +196,10 @@ def _least_alpha(gamma: int, cost: float) -> float:
 
 def _alpha_question(answer: float, expected: float) -> str:
     if not 0 <= answer <= 1:
-        return "Alpha is a share, from 0 to 1."
+        return tr("Alpha is a share, from 0 to 1.")
     if answer < expected:
-        return "Does a round write as many tokens there as it costs plain passes?"
-    return "Is there a smaller one that also pays?"
+        return tr("Does a round write as many tokens there as it costs plain passes?")
+    return tr("Is there a smaller one that also pays?")
 
 
 def _fair_question(answer: float, plain: Sequence[float], assisted: Sequence[float]) -> str:
@@ -177,17 +207,19 @@ def _fair_question(answer: float, plain: Sequence[float], assisted: Sequence[flo
         return math.isclose(answer, value, rel_tol=1e-6)
 
     if is_ratio(statistics.median(assisted[1:]) / statistics.median(plain[1:])):
-        return "That is the time with drafts over the plain one. Which of them is the speedup?"
+        return tr("That is the time with drafts over the plain one. Which of them is the speedup?")
     if is_ratio(statistics.mean(plain[1:]) / statistics.mean(assisted[1:])):
-        return "Once something else was running. Which number for the middle does not mind that?"
+        return tr(
+            "Once something else was running. Which number for the middle does not mind that?"
+        )
     if is_ratio(statistics.median(plain) / statistics.median(assisted)):
-        return "Is every run in the list one that should count?"
-    return "Which runs count, and what stands for them: one run, the mean, the median?"
+        return tr("Is every run in the list one that should count?")
+    return tr("Which runs count, and what stands for them: one run, the mean, the median?")
 
 
 def _whole_question(answer: float, expected: float, case: tuple[float, ...]) -> str:
     if math.isclose(answer, case[2]):
-        return "Does a drafter make the prefill faster?"
+        return tr("Does a drafter make the prefill faster?")
     if math.isclose(answer * expected, 1):
-        return "That is the time with drafts over the plain one. Which of them is the speedup?"
-    return "Which seconds stay, which ones are divided by the speedup?"
+        return tr("That is the time with drafts over the plain one. Which of them is the speedup?")
+    return tr("Which seconds stay, which ones are divided by the speedup?")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from matplotlib.axes import Axes
 
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.language import marked, tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.theory import expected_tokens
 from gemma_mtp_edu.verdict import MARGIN
@@ -40,13 +41,20 @@ def plot_expected_tokens(
 def describe_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> str:
     """Return in words what `plot_expected_tokens` draws."""
     lines = (
-        f"alpha {alpha:g}: {expected_tokens(alpha, max_gamma // 3):.1f} with {max_gamma // 3} "
-        f"drafts, {expected_tokens(alpha, max_gamma):.1f} with {max_gamma}"
+        tr(
+            "alpha {alpha:g}: {few:.1f} with {third} drafts, {many:.1f} with {most}",
+            alpha=alpha,
+            few=expected_tokens(alpha, max_gamma // 3),
+            third=max_gamma // 3,
+            many=expected_tokens(alpha, max_gamma),
+            most=max_gamma,
+        )
         for alpha in alphas[: len(_LINES)]
     )
-    return (
+    return tr(
         "Line chart of the tokens of a round by its number of drafts. All lines start at 1 and "
-        f"flatten, the lower alpha the sooner. {'; '.join(lines)}."
+        "flatten, the lower alpha the sooner. {lines}.",
+        lines="; ".join(lines),
     )
 
 
@@ -88,11 +96,18 @@ def describe_round_costs(cost: CostModel, gammas: Sequence[int]) -> str:
     for gamma in gammas:
         drafting, verify, rest = round_parts(cost, gamma)
         bars.append(
-            f"{gamma} draft{'s' * (gamma != 1)}: {drafting + verify + rest:.2f} (drafting "
-            f"{drafting:.2f}, verify pass {verify:.2f}, the rest {rest:.2f}; with a free verify "
-            f"pass {drafting + 1:.2f})"
+            tr(
+                "{drafts}: {total:.2f} (drafting {drafting:.2f}, verify pass {verify:.2f}, the "
+                "rest {rest:.2f}; with a free verify pass {paper:.2f})",
+                drafts=tr("1 draft") if gamma == 1 else tr("{n} drafts", n=gamma),
+                total=drafting + verify + rest,
+                drafting=drafting,
+                verify=verify,
+                rest=rest,
+                paper=drafting + 1,
+            )
         )
-    return f"Stacked bars of the cost of a round in plain passes. {'; '.join(bars)}."
+    return tr("Stacked bars of the cost of a round in plain passes. {bars}.", bars="; ".join(bars))
 
 
 def plot_predictions(
@@ -121,7 +136,10 @@ def describe_predictions(speedups: Mapping[str, Mapping[str, float]]) -> str:
         f"{case}: " + ", ".join(f"{name} {value:.2f}" for name, value in numbers.items())
         for case, numbers in speedups.items()
     )
-    return f"Dots of the speed, plain decoding being 1, in one row per case. {'; '.join(rows)}."
+    return tr(
+        "Dots of the speed, plain decoding being 1, in one row per case. {rows}.",
+        rows="; ".join(rows),
+    )
 
 
 def plot_runs(runs: Mapping[str, Sequence[float]], *, ax: Axes | None = None) -> Axes:
@@ -149,11 +167,19 @@ def plot_runs(runs: Mapping[str, Sequence[float]], *, ax: Axes | None = None) ->
 def describe_runs(runs: Mapping[str, Sequence[float]]) -> str:
     """Return in words what `plot_runs` draws."""
     rows = (
-        f"{name}: first {seconds[0]:.3g}, then {min(seconds[1:]):.3g} to {max(seconds[1:]):.3g}, "
-        f"median {statistics.median(seconds[1:]):.3g}"
+        tr(
+            "{name}: first {first:.3g}, then {low:.3g} to {high:.3g}, median {median:.3g}",
+            name=name,
+            first=seconds[0],
+            low=min(seconds[1:]),
+            high=max(seconds[1:]),
+            median=statistics.median(seconds[1:]),
+        )
         for name, seconds in runs.items()
     )
-    return f"Dots of the seconds of repeated runs, in one row per kind. {'; '.join(rows)}."
+    return tr(
+        "Dots of the seconds of repeated runs, in one row per kind. {rows}.", rows="; ".join(rows)
+    )
 
 
 def plot_scenarios(speedups: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
@@ -175,14 +201,16 @@ def plot_scenarios(speedups: Mapping[str, float], *, ax: Axes | None = None) -> 
 
 def describe_scenarios(speedups: Mapping[str, float]) -> str:
     """Return in words what `plot_scenarios` draws."""
-    rows = (f"{name} {speedup:.2f} ({_outcome(speedup)})" for name, speedup in speedups.items())
-    return f"Bars of the speed, to both sides of plain decoding's 1: {'; '.join(rows)}."
+    rows = (f"{name} {speed:.2f} ({tr(_outcome(speed))})" for name, speed in speedups.items())
+    return tr(
+        "Bars of the speed, to both sides of plain decoding's 1: {rows}.", rows="; ".join(rows)
+    )
 
 
 def _outcome(speedup: float) -> str:
     if abs(speedup - 1) <= MARGIN:
-        return "about even"
-    return "wins" if speedup > 1 else "loses"
+        return marked("about even")
+    return marked("wins" if speedup > 1 else "loses")
 
 
 def _in_rows(ax: Axes, names: Iterable[str], xlabel: str) -> Axes:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu.decoding import autoregressive_generate
+from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.verification import emitted_distribution, residual_distribution
 
-NOT_TRIED = "Not answered yet: fill in the cell above, then run it again."
-RIGHT = "Right."
+NOT_TRIED = marked("Not answered yet: fill in the cell above, then run it again.")
+RIGHT = marked("Right.")
 
 _ROUNDS: tuple[tuple[list[int], list[int], tuple[int, int]], ...] = (
     ([5, 8], [5, 7, 9], (1, 7)),
@@ -33,11 +34,12 @@ def agrees(
     """Try one case; print what to think about where the answer is missing or wrong."""
     answer = function(*case)
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
         return False
     if not math.isclose(answer, expected, rel_tol=1e-6):
         arguments = ", ".join(f"{value:g}" for value in case)
-        print(f"For ({arguments}) you got {answer:g}. {question(answer, expected)}")
+        got = tr("For ({arguments}) you got {answer:g}.", arguments=arguments, answer=answer)
+        print(sentences(got, question(answer, expected)))
         return False
     return True
 
@@ -48,16 +50,21 @@ def tokens_of_rounds(
     """Lesson 03: the text's token ids, put together from the rounds."""
     answer = function(trace)
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif tuple(answer) == trace.token_ids:
-        print(RIGHT)
-    elif len(answer) > len(trace.token_ids):
-        print(f"You have {len(answer)} tokens of {len(trace.token_ids)}. Do rejected drafts count?")
-    elif len(answer) == trace.n_accepted:
-        print("These are the accepted drafts alone. What does the target add in every round?")
+        print(tr(RIGHT))
+    elif len(answer) == trace.n_accepted <= len(trace.token_ids):
+        print(tr("These are the accepted drafts alone. What does the target add in every round?"))
     else:
+        have, whole = len(answer), len(trace.token_ids)
         print(
-            f"You have {len(answer)} tokens of {len(trace.token_ids)}. Is the prefill among them?"
+            tr(
+                "You have {have} tokens of {whole}. Do rejected drafts count?"
+                if have > whole
+                else "You have {have} tokens of {whole}. Is the prefill among them?",
+                have=have,
+                whole=whole,
+            )
         )
 
 
@@ -69,13 +76,26 @@ def surest_mistake(answer: int | None, trace: GenerationTrace) -> None:
         if record.next_kind == "correction"
     }
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif answer not in wrong:
-        print(f"In round {answer} no draft was rejected. Which rounds end with a correction?")
+        print(
+            tr(
+                "In round {answer} no draft was rejected. Which rounds end with a correction?",
+                answer=answer,
+            )
+        )
     elif wrong[answer] == max(wrong.values()):
-        print(f"{RIGHT} The drafter gave {wrong[answer]:.0%} to a draft that the target refused.")
+        gave = tr(
+            "The drafter gave {prob:.0%} to a draft that the target refused.", prob=wrong[answer]
+        )
+        print(sentences(tr(RIGHT), gave))
     else:
-        print(f"There it gave {wrong[answer]:.0%}. Is there a rejected draft with more?")
+        print(
+            tr(
+                "There it gave {prob:.0%}. Is there a rejected draft with more?",
+                prob=wrong[answer],
+            )
+        )
 
 
 def greedy_round(
@@ -85,23 +105,29 @@ def greedy_round(
     for drafts, wanted, expected in _ROUNDS:
         answer = function(list(drafts), list(wanted))
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         if tuple(answer) != expected:
             question = _round_question(tuple(answer), expected, len(drafts))
-            print(f"For drafts {drafts} and target {wanted} you got {answer}. {question}")
+            got = tr(
+                "For drafts {drafts} and target {wanted} you got {answer}.",
+                drafts=drafts,
+                wanted=wanted,
+                answer=answer,
+            )
+            print(sentences(got, question))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _round_question(answer: tuple[Any, ...], expected: tuple[int, int], gamma: int) -> str:
     if answer[0] != expected[0]:
         if answer[0] > expected[0]:
-            return "May a draft count that stands after a wrong one?"
-        return "Does the comparison stop too early: is the draft at that place wrong?"
+            return tr("May a draft count that stands after a wrong one?")
+        return tr("Does the comparison stop too early: is the draft at that place wrong?")
     if expected[0] == gamma:
-        return "All drafts hold. Which of the target's tokens follows the last one?"
-    return "What stands in the place of the first wrong draft: whose token?"
+        return tr("All drafts hold. Which of the target's tokens follows the last one?")
+    return tr("What stands in the place of the first wrong draft: whose token?")
 
 
 def greedy_loop(
@@ -116,12 +142,13 @@ def greedy_loop(
         expected = autoregressive_generate(pair, prompt, max_new_tokens=limit).token_ids
         answer = function(pair, pair.encode(prompt), gamma, limit)
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         if tuple(answer) != expected:
-            print(f"{prompt!r}, gamma {gamma}: {_loop_question(list(answer), list(expected))}")
+            question = _loop_question(list(answer), list(expected))
+            print(f"{prompt!r}, gamma {gamma}: {question}")
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _loop_question(answer: list[int], expected: list[int]) -> str:
@@ -130,17 +157,23 @@ def _loop_question(answer: list[int], expected: list[int]) -> str:
         min(len(answer), len(expected)),
     )
     if same == len(expected):
-        return (
-            f"the text is right, then {len(answer) - same} tokens too many. Where may a round stop "
-            "in the middle of its drafts?"
+        return tr(
+            "the text is right, then {extra} tokens too many. Where may a round stop in the "
+            "middle of its drafts?",
+            extra=len(answer) - same,
         )
     if same == len(answer):
-        return f"it stops after {same} of {len(expected)} tokens. What ends your loop?"
+        return tr(
+            "it stops after {same} of {whole} tokens. What ends your loop?",
+            same=same,
+            whole=len(expected),
+        )
     if same == 0:
-        return "the first token is wrong. Which row of the prefill's logits predicts it?"
-    return (
-        f"{same} tokens are right, then it differs. After a rejection: which row gives the "
-        "correction, how many entries must leave the cache, and is the newest token passed again?"
+        return tr("the first token is wrong. Which row of the prefill's logits predicts it?")
+    return tr(
+        "{same} tokens are right, then it differs. After a rejection: which row gives the "
+        "correction, how many entries must leave the cache, and is the newest token passed again?",
+        same=same,
     )
 
 
@@ -149,18 +182,19 @@ def residual(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
     for p, q in _laws():
         answer = function(p.clone(), q.clone())
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         if (answer < 0).any():
-            print("Some of it is negative. What becomes of tokens that q has more of than p?")
+            print(tr("Some of it is negative. What becomes of tokens that q has more of than p?"))
             return
         if not torch.isclose(answer.sum(), torch.ones((), dtype=answer.dtype)):
-            print(f"It sums to {answer.sum():.3f}. What makes a law of what is left?")
+            total = float(answer.sum())
+            print(tr("It sums to {total:.3f}. What makes a law of what is left?", total=total))
             return
         if not torch.allclose(answer, residual_distribution(p, q)):
-            print("It is a law, but not this one. Which mass did accepted drafts leave over?")
+            print(tr("It is a law, but not this one. Which mass did accepted drafts leave over?"))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def emitted(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
@@ -168,14 +202,21 @@ def emitted(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
     for p, q in _laws():
         answer = function(p.clone(), q.clone())
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         if not torch.allclose(answer, emitted_distribution(p, q)):
             total = float(answer.sum())
-            hint = "the rejected mass" if total < 0.999 else "the chance of q(x) that x is drafted"
-            print(f"It sums to {total:.3f}, and it is not p. Did you count {hint}?")
+            print(
+                tr(
+                    "It sums to {total:.3f}, and it is not p. Did you count the rejected mass?"
+                    if total < 0.999
+                    else "It sums to {total:.3f}, and it is not p. Did you count the chance of "
+                    "q(x) that x is drafted?",
+                    total=total,
+                )
+            )
             return
-    print(f"{RIGHT} It is p, whatever q is.")
+    print(sentences(tr(RIGHT), tr("It is p, whatever q is.")))
 
 
 def _laws() -> list[tuple[Tensor, Tensor]]:

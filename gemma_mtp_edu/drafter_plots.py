@@ -13,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from gemma_mtp_edu.ablation import AblationResult
 from gemma_mtp_edu.compatibility import kv_layers
 from gemma_mtp_edu.inside import DraftStep, head_work
+from gemma_mtp_edu.language import marked, tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.views import visible
 
@@ -20,7 +21,7 @@ _BLUE, _RED, _GREEN, _PINK, _SKY, _BLACK = (color for color, _, _ in LINES)
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
 _TARGET, _OWN = (0.2, 3.5), (5.3, 4.4)  # left edge and width of the diagram's columns
 _LEFT, _RIGHT = (5.3, 2.4), (7.4, 2.3)  # and of the two halves of the drafter's
-_CONSTANT = (
+_CONSTANT = marked(
     "All steps of a round use one position, the newest token's, and the same keys and values."
 )
 
@@ -75,18 +76,25 @@ def describe_drafter(target_config: Any, drafter_config: Any) -> str:
     """Return in words what `plot_drafter` draws."""
     target, drafter = target_config.get_text_config(), drafter_config.get_text_config()
     wide, narrow = target.hidden_size, drafter.hidden_size
-    given = " and ".join(
-        f"layer {layer} ({_short(kind)})" for kind, layer in kv_layers(target).items()
+    given = tr(" and ").join(
+        tr("layer {layer} ({kind})", layer=layer, kind=_short(kind))
+        for kind, layer in kv_layers(target).items()
     )
     layers = ", ".join(f"{count} {_short(kind)}" for kind, count in _runs(drafter.layer_types))
-    head = _head_words(drafter_config).replace("\n", " ")
-    return (
-        f"Diagram of a draft step. The target has {target.num_hidden_layers} layers and hidden "
-        f"size {wide:,}. Its embedding of the newest token and its last hidden state, {wide:,} "
-        f"numbers each, enter the drafter and are projected from {2 * wide:,} to {narrow:,}. The "
-        f"drafter's layers ({layers}) read keys and values of the target's {given}. The "
-        f"head: {head}. A projection from {narrow:,} back to {wide:,} gives the hidden "
-        f"state for the next step. {_CONSTANT}"
+    return tr(
+        "Diagram of a draft step. The target has {depth} layers and hidden size {wide:,}. Its "
+        "embedding of the newest token and its last hidden state, {wide:,} numbers each, enter the "
+        "drafter and are projected from {joined:,} to {narrow:,}. The drafter's layers ({layers}) "
+        "read keys and values of the target's {given}. The head: {head}. A projection from "
+        "{narrow:,} back to {wide:,} gives the hidden state for the next step. {constant}",
+        depth=target.num_hidden_layers,
+        wide=wide,
+        joined=2 * wide,
+        narrow=narrow,
+        layers=layers,
+        given=given,
+        head=_head_words(drafter_config).replace("\n", " "),
+        constant=tr(_CONSTANT),
     )
 
 
@@ -132,13 +140,20 @@ def describe_attention(step: DraftStep, names: Sequence[str]) -> str:
         at = int(mean.argmax())
         back = step.position - layer.first - at
         parts.append(
-            f"layer {index} ({layer.attention}) {float(mean[at]):.0%} to "
-            f"{visible(names[layer.first + at])!r}, {back} back"
+            tr(
+                "layer {index} ({kind}) {share:.0%} to {token!r}, {back} back",
+                index=index,
+                kind=layer.attention,
+                share=float(mean[at]),
+                token=visible(names[layer.first + at]),
+                back=back,
+            )
         )
-    return (
-        f"Heat map of a draft step's attention over the tokens before "
-        f"{visible(names[step.position])!r}, a row for each head. The token that gets most on "
-        f"average over a layer's heads: {'; '.join(parts)}."
+    return tr(
+        "Heat map of a draft step's attention over the tokens before {newest!r}, a row for each "
+        "head. The token that gets most on average over a layer's heads: {parts}.",
+        newest=visible(names[step.position]),
+        parts="; ".join(parts),
     )
 
 
@@ -171,13 +186,19 @@ def plot_ablations(results: Sequence[AblationResult], *, ax: Axes | None = None)
 def describe_ablations(results: Sequence[AblationResult]) -> str:
     """Return in words what `plot_ablations` draws."""
     rows = (
-        f"{r.part}: {r.mean_kept:.2f} ({', '.join(f'{share:.0%}' for share in r.kept)}), whole "
-        f"drafter {sum(r.as_is):.2f}"
+        tr(
+            "{part}: {kept:.2f} ({shares}), whole drafter {whole:.2f}",
+            part=r.part,
+            kept=r.mean_kept,
+            shares=", ".join(f"{share:.0%}" for share in r.kept),
+            whole=sum(r.as_is),
+        )
         for r in results
     )
-    return (
+    return tr(
         "Bars of the mean number of drafts kept with one thing changed, in brackets the share of "
-        f"the first, second and further drafts. {'; '.join(rows)}."
+        "the first, second and further drafts. {rows}.",
+        rows="; ".join(rows),
     )
 
 
@@ -206,12 +227,18 @@ def describe_clusters(ranks: Sequence[int], drafter_config: Any) -> str:
     """Return in words what `plot_clusters` draws."""
     total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k
     points = ", ".join(
-        f"{k} clusters {_found(ranks, k):.0%}" for k in sorted({1, 2, 4, top_k}) if k <= total
+        tr("{count} clusters {share:.0%}", count=k, share=_found(ranks, k))
+        for k in sorted({1, 2, 4, top_k})
+        if k <= total
     )
-    return (
-        f"Line chart by the number of clusters searched of {total}: the share of the target's "
-        f"tokens that are in them ({points}), above the share of the vocabulary, which is "
-        f"{top_k / total:.1%} for this head's {top_k} clusters."
+    return tr(
+        "Line chart by the number of clusters searched of {total}: the share of the target's "
+        "tokens that are in them ({points}), above the share of the vocabulary, which is "
+        "{share:.1%} for this head's {top_k} clusters.",
+        total=total,
+        points=points,
+        share=top_k / total,
+        top_k=top_k,
     )
 
 

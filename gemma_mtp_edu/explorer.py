@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from gemma_mtp_edu import tradeoff
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.language import current, speaking, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 
 _STYLE = {"description_width": "initial"}
@@ -30,17 +31,31 @@ class TradeoffExplorer(ipywidgets.VBox):
     Args:
         profiles: A text for each workload.
         cost: A measured machine, or the cost of a draft in plain passes.
+        lang: "en" or "ja"; by default the language that is chosen.
 
     Raises:
         ValueError: There is no profile.
     """
 
     def __init__(
-        self, profiles: Mapping[str, AcceptanceProfile], cost: CostModel | float = 0.1
+        self,
+        profiles: Mapping[str, AcceptanceProfile],
+        cost: CostModel | float = 0.1,
+        *,
+        lang: str | None = None,
     ) -> None:
+        with speaking(lang):
+            # Kept: what a control calls later must not depend on another cell's choice.
+            self.lang = current()
+            self._build(profiles, cost)
+
+    def _build(self, profiles: Mapping[str, AcceptanceProfile], cost: CostModel | float) -> None:
         if not profiles:
             raise ValueError(
-                "got no profiles, need one for each workload: {'story': acceptance_profile(...)}"
+                tr(
+                    "got no profiles, need one for each workload: {example}",
+                    example="{'story': acceptance_profile(...)}",
+                )
             )
         self.profiles, self.cost = dict(profiles), cost
         # The drafts of a constant length do not depend on the cost: replayed once.
@@ -73,20 +88,22 @@ class TradeoffExplorer(ipywidgets.VBox):
     def _make_controls(self) -> None:
         longest, ratio = self._chart.longest, tradeoff.draft_cost(self.cost)
         self.workload = ipywidgets.Dropdown(
-            options=list(self.profiles), description="workload", style=_STYLE
+            options=list(self.profiles), description=tr("workload"), style=_STYLE
         )
         self.schedule = ipywidgets.Dropdown(
-            options=list(tradeoff.KINDS), description="schedule", style=_STYLE
+            options=[(tr(tradeoff.KIND_WORDS[kind]), kind) for kind in tradeoff.KINDS],
+            description=tr("schedule"),
+            style=_STYLE,
         )
         self.draft_length = ipywidgets.IntSlider(
-            value=min(4, longest), min=1, max=longest, description="draft length", style=_STYLE
+            value=min(4, longest), min=1, max=longest, description=tr("draft length"), style=_STYLE
         )
         self.threshold = ipywidgets.FloatSlider(
-            value=0.4, min=0.0, max=1.0, step=0.05, description="threshold", style=_STYLE
+            value=0.4, min=0.0, max=1.0, step=0.05, description=tr("threshold"), style=_STYLE
         )
         self.cost_ratio = ipywidgets.FloatSlider(
             value=ratio, min=0.0, max=max(1.0, 2 * ratio), step=0.01,
-            description="cost of a draft, in plain passes", style=_STYLE,
+            description=tr("cost of a draft, in plain passes"), style=_STYLE,
         )  # fmt: skip
 
     def _draw(self, change: Any = None) -> None:
@@ -96,7 +113,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         ratio = self.cost_ratio.value
         result = tradeoff.outcome(self.profiles[name], setting, self.cost, ratio)
         # First the numbers: they need not wait for the picture.
-        self.view.value = tradeoff.outcome_html(result, setting, workload=name)
+        self.view.value = tradeoff.outcome_html(result, setting, workload=name, lang=self.lang)
         price = tradeoff.round_price(self.cost, ratio)
         speeds = tradeoff.speedups(self._replays[name], price)
         self.figure.value = self._chart.png(speeds, result.speedup, result.best_speedup)

@@ -6,6 +6,7 @@ import platform
 import sys
 from typing import Literal
 
+from gemma_mtp_edu.language import tr, use
 from gemma_mtp_edu.releases import check_transformers
 
 Place = Literal["Colab", "Kaggle", "Binder", "local"]
@@ -33,6 +34,19 @@ def setup() -> None:
     releases = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
     print(f"gemma_mtp_edu {gemma_mtp_edu.__version__} on {place()}, {_device()}")
     print(f"Python {platform.python_version()}, {releases}")
+
+
+def language(name: str) -> None:
+    """Choose the language of what the package says from here on, and say so in it.
+
+    Args:
+        name: "en" or "ja". What figures draw stays English.
+
+    Raises:
+        ValueError: There is no such language.
+    """
+    use(name)
+    print(tr("Texts are in English from here on."))
 
 
 def place() -> Place:

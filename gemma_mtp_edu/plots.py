@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from gemma_mtp_edu.anatomy import LayerInfo, layers
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.round_figure import describe_rounds as describe_rounds
 from gemma_mtp_edu.round_figure import plot_rounds as plot_rounds
@@ -57,14 +58,15 @@ def plot_pass_times(times: PassTimes, *, ax: Axes | None = None) -> Axes:
 
 def describe_pass_times(times: PassTimes) -> str:
     """Return in words what `plot_pass_times` draws."""
-    return (
+    points = ", ".join(
+        tr("{n} tokens {ratio:.1f} times the shortest", n=n, ratio=ratio)
+        for n, ratio in zip(times.lengths, times.relative, strict=True)
+    )
+    return tr(
         "Line chart of the time of one target pass by its number of tokens, against a dashed line "
-        "of that many one-token passes: "
-        + ", ".join(
-            f"{n} tokens {r:.1f} times the shortest"
-            for n, r in zip(times.lengths, times.relative, strict=True)
-        )
-        + f". Context {times.context_length} tokens."
+        "of that many one-token passes: {points}. Context {context} tokens.",
+        points=points,
+        context=times.context_length,
     )
 
 
@@ -105,11 +107,17 @@ def describe_layers(pair: ModelPair) -> str:
     target, drafter = layers(pair)
     own = [layer for layer in target if layer.kv != "shared"]
     handed = [f"{layer.index} ({layer.attention})" for layer in target if layer.kv == "handed over"]
-    return (
-        f"The target has {len(target)} layers, {_full(target)} of them with full attention. The "
-        f"first {len(own)} make keys and values of their own, the others share them. Layers "
-        f"{' and '.join(handed)} hand theirs to the drafter, whose {len(drafter)} layers, "
-        f"{_full(drafter)} of them with full attention, have none of their own."
+    return tr(
+        "The target has {target} layers, {full} of them with full attention. The "
+        "first {own} make keys and values of their own, the others share them. Layers "
+        "{handed} hand theirs to the drafter, whose {drafter} layers, "
+        "{drafter_full} of them with full attention, have none of their own.",
+        target=len(target),
+        full=_full(target),
+        own=len(own),
+        handed=tr(" and ").join(handed),
+        drafter=len(drafter),
+        drafter_full=_full(drafter),
     )
 
 
@@ -152,4 +160,4 @@ def describe_laws(names: Sequence[str], laws: Mapping[str, Sequence[float]]) -> 
         f"{visible(name)!r}: " + ", ".join(f"{label} {law[i]:.0%}" for label, law in laws.items())
         for i, name in enumerate(names)
     )
-    return "Bar chart of the probability of the next token. " + "; ".join(tokens) + "."
+    return tr("Bar chart of the probability of the next token. {bars}.", bars="; ".join(tokens))

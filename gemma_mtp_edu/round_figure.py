@@ -11,11 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
 
+from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.views import MARKS, ShownToken, shown_tokens, summary
 
 FONT = "DejaVu Sans Mono"
 BOX_INCHES, LANE_INCHES, LABEL_INCHES = 1.08, 0.52, 2.1
+_ENDINGS = {
+    "prefill": marked("the target reads the prompt and adds {own} (prefill)"),
+    "plain": marked("without drafts the target adds {own} (plain)"),
+    "none": marked("the text ends there"),
+    "bonus": marked("the target adds {own} (bonus)"),
+    "correction": marked("the target adds {own} in place of the first rejected one (correction)"),
+}
 # Width and dashes of a box's border, by the name that the HTML view uses.
 BORDERS = {"solid": (2.0, "-"), "dashed": (2.0, (0, (3, 1.5))), "double": (3.5, "-")}
 
@@ -63,11 +71,12 @@ def plot_rounds(
 
 def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> str:
     """Return in words what `plot_rounds` draws."""
-    sentences = [
+    rounds = [
         _round_in_words(trace, index, record)
         for index, record in enumerate(trace.rounds[first : first + count], start=first)
     ]
-    return f"Rounds of a generation with {summary(trace)}. " + " ".join(sentences)
+    opening = tr("Rounds of a generation with {summary}.", summary=summary(trace))
+    return sentences(opening, *rounds)
 
 
 def _lanes(
@@ -110,15 +119,17 @@ def _drawable(text: str, limit: int = 11) -> str:
 def _round_in_words(trace: GenerationTrace, index: int, record: RoundTrace) -> str:
     drafts = [repr(trace.token_text(draft)) for draft in record.draft_ids]
     own = "" if record.next_id is None else repr(trace.token_text(record.next_id))
-    ending = {
-        "prefill": f"the target reads the prompt and adds {own} (prefill)",
-        "plain": f"without drafts the target adds {own} (plain)",
-        "none": "the text ends there",
-        "bonus": f"the target adds {own} (bonus)",
-        "correction": f"the target adds {own} in place of the first rejected one (correction)",
-    }[record.next_kind]
+    ending = tr(_ENDINGS[record.next_kind], own=own)
     if not drafts:
-        return f"Round {index}: {ending}."
+        return tr("Round {index}: {ending}.", index=index, ending=ending)
     rejected = len(drafts) - record.n_accepted
-    counts = f"{record.n_accepted} accepted" + (f", {rejected} rejected" if rejected else "")
-    return f"Round {index}: the drafter proposes {', '.join(drafts)}; {counts}; {ending}."
+    counts = tr("{accepted} accepted", accepted=record.n_accepted)
+    if rejected:
+        counts += tr(", {rejected} rejected", rejected=rejected)
+    return tr(
+        "Round {index}: the drafter proposes {drafts}; {counts}; {ending}.",
+        index=index,
+        drafts=", ".join(drafts),
+        counts=counts,
+        ending=ending,
+    )

@@ -2,35 +2,61 @@
 
 from html import escape
 
+from gemma_mtp_edu.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.views import html_tokens, visible
 
 TEXT_SHOWN = 160  # characters of the text before the round
+_ENDINGS = {
+    "prefill": marked("The target writes {own!r}."),
+    "plain": marked("The target writes {own!r}."),
+    "none": marked("The text ends inside the drafts."),
+    "bonus": marked("All drafts hold, and the target adds {own!r} as a bonus."),
+    "correction": marked("The target corrects the first wrong draft to {own!r}."),
+}
 
 
-def step_html(trace: GenerationTrace, index: int, *, revealed: bool = True) -> str:
+def step_html(
+    trace: GenerationTrace, index: int, *, revealed: bool = True, lang: str | None = None
+) -> str:
     """Return one round as HTML.
 
     Args:
         trace: A finished run.
         index: The round, 0 for the prefill.
         revealed: Whether the target's verdict is shown, or only the drafts.
+        lang: "en" or "ja"; by default the language that is chosen.
 
     Raises:
         IndexError: There is no such round.
     """
+    with speaking(lang):
+        return _step_html(trace, index, revealed)
+
+
+def _step_html(trace: GenerationTrace, index: int, revealed: bool) -> str:
     if not 0 <= index < len(trace.rounds):
         raise IndexError(
-            f"got round {index}, need 0 to {len(trace.rounds) - 1}: this trace has "
-            f"{len(trace.rounds)} rounds"
+            tr(
+                "got round {index}, need 0 to {last}: this trace has {count} rounds",
+                index=index,
+                last=len(trace.rounds) - 1,
+                count=len(trace.rounds),
+            )
         )
     record = trace.rounds[index]
-    verdict = _verdict(trace, record) if revealed else "What will the target say? Guess first."
+    verdict = _verdict(trace, record) if revealed else tr("What will the target say? Guess first.")
+    place = tr(
+        "<b>Round {index} of {last}</b>, after {written} written tokens",
+        index=index,
+        last=len(trace.rounds) - 1,
+        written=record.prefix_length - len(trace.prompt_ids),
+    )
     return (
-        f"<div class='mtp-step'><p><b>Round {index} of {len(trace.rounds) - 1}</b>, after "
-        f"{record.prefix_length - len(trace.prompt_ids)} written tokens</p>"
-        f"<p>text so far: <code style='white-space:pre-wrap'>{escape(_so_far(trace, index))}</code>"
-        f"</p><p>{_proposal(record)}</p><p>{html_tokens(trace, record, judged=revealed)}</p>"
+        f"<div class='mtp-step'><p>{place}</p>"
+        f"<p>{tr('text so far')}: <code style='white-space:pre-wrap'>"
+        f"{escape(_so_far(trace, index))}</code></p><p>{_proposal(record)}</p>"
+        f"<p>{html_tokens(trace, record, judged=revealed)}</p>"
         f"<p role='status' aria-live='polite'>{escape(verdict)}</p></div>"
     )
 
@@ -43,25 +69,23 @@ def _so_far(trace: GenerationTrace, index: int) -> str:
 
 def _proposal(record: RoundTrace) -> str:
     if record.next_kind == "prefill":
-        return "The target reads the prompt and writes the first token; nothing is drafted."
+        return tr("The target reads the prompt and writes the first token; nothing is drafted.")
     if not record.draft_ids:
-        return "Nothing is drafted in this round."
+        return tr("Nothing is drafted in this round.")
     count = len(record.draft_ids)
-    return f"The drafter proposes {count} token{'s' if count > 1 else ''}:"
+    if count == 1:
+        return tr("The drafter proposes 1 token:")
+    return tr("The drafter proposes {count} tokens:", count=count)
 
 
 def _verdict(trace: GenerationTrace, record: RoundTrace) -> str:
     own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
-    endings = {
-        "prefill": f"The target writes {own!r}.",
-        "plain": f"The target writes {own!r}.",
-        "none": "The text ends inside the drafts.",
-        "bonus": f"All drafts hold, and the target adds {own!r} as a bonus.",
-        "correction": f"The target corrects the first wrong draft to {own!r}.",
-    }
-    counts = (
-        f"{record.n_accepted} of {len(record.draft_ids)} accepted. " if record.draft_ids else ""
+    written, drafted = len(record.token_ids), len(record.draft_ids)
+    kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
+    return sentences(
+        kept if drafted else "",
+        tr(_ENDINGS[record.next_kind], own=own),
+        tr("1 token in one target pass.")
+        if written == 1
+        else tr("{written} tokens in one target pass.", written=written),
     )
-    written = len(record.token_ids)
-    total = f"{written} token{'s' if written > 1 else ''} in one target pass."
-    return f"{counts}{endings[record.next_kind]} {total}"

@@ -11,14 +11,21 @@ from typing import Literal, get_args
 
 from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.language import marked, speaking, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import best_schedule, replay
 from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound, Schedule
 from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.views import html_tokens
+from gemma_mtp_edu.views import html_tokens, more_rounds
 
 Kind = Literal["constant", "heuristic", "confidence", "best possible"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+KIND_WORDS: dict[Kind, str] = {
+    "constant": marked("constant"),
+    "heuristic": marked("heuristic"),
+    "confidence": marked("confidence"),
+    "best possible": marked("best possible"),
+}
 Price = Callable[[int], float]
 ROUNDS_SHOWN = 8
 
@@ -63,12 +70,12 @@ class Setting:
     threshold: float = 0.4
 
     def __str__(self) -> str:
-        details = {
-            "constant": f", {self.draft_length} drafts in every round",
-            "heuristic": f", {self.draft_length} drafts in the first round",
-            "confidence": f", until a draft is below {self.threshold:.0%}",
-        }
-        return self.kind + details.get(self.kind, "")
+        template = {
+            "constant": marked("constant, {length} drafts in every round"),
+            "heuristic": marked("heuristic, {length} drafts in the first round"),
+            "confidence": marked("confidence, until a draft is below {threshold:.0%}"),
+        }.get(self.kind, self.kind)
+        return tr(template, length=self.draft_length, threshold=self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +242,7 @@ def summary_html(
     cost_ratio: float | None = None,
     *,
     workload: str = "",
+    lang: str | None = None,
 ) -> str:
     """Return what the explorer shows of a setting as HTML, with no widget.
 
@@ -244,17 +252,25 @@ def summary_html(
         cost: As in `round_price`.
         cost_ratio: As in `round_price`.
         workload: The text's name.
+        lang: "en" or "ja"; by default the language that is chosen.
     """
     result = outcome(profile, setting, cost, cost_ratio)
-    return outcome_html(result, setting, workload=workload)
+    return outcome_html(result, setting, workload=workload, lang=lang)
 
 
-def outcome_html(result: Outcome, setting: Setting, *, workload: str = "") -> str:
+def outcome_html(
+    result: Outcome, setting: Setting, *, workload: str = "", lang: str | None = None
+) -> str:
     """Return an outcome as HTML: the first rounds' tokens, then the numbers."""
+    with speaking(lang):
+        return _outcome_html(result, setting, workload)
+
+
+def _outcome_html(result: Outcome, setting: Setting, workload: str) -> str:
     name = f"{workload}: {setting}" if workload else str(setting)
     rounds = result.trace.draft_rounds
     strip = "".join(_round_html(result.trace, i) for i in range(min(ROUNDS_SHOWN, len(rounds))))
-    more = f"<p>... and {left} more rounds</p>" if (left := len(rounds) - ROUNDS_SHOWN) > 0 else ""
+    more = more_rounds(len(rounds) - ROUNDS_SHOWN)
     cells = "".join(
         f"<tr><th scope='row' style='text-align:left;padding:2px 8px'>{label}</th>"
         f"<td style='padding:2px 8px'>{value}</td></tr>"
@@ -262,7 +278,7 @@ def outcome_html(result: Outcome, setting: Setting, *, workload: str = "") -> st
     )
     return (
         f"<div class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"
-        f"<ol style='padding-left:2em;margin:0'>{strip}</ol>{more}"
+        f"<ol style='padding-left:2em;margin:0'>{strip}</ol>{f'<p>{more}</p>' if more else ''}"
         f"<table style='border-collapse:collapse' role='status' aria-live='polite'>"
         f"<tbody>{cells}</tbody></table></div>"
     )
@@ -272,12 +288,22 @@ def numbers(result: Outcome) -> Sequence[tuple[str, str]]:
     """Return what there is to say of an outcome as pairs of label and value."""
     trace = result.trace
     return (
-        ("target passes", f"{trace.target_passes} for {len(trace.token_ids)} tokens"),
-        ("tokens per round", f"{trace.tokens_per_round or 1:.2f}"),
-        ("wasted drafts", f"{result.wasted_drafts} of {trace.drafter_passes}"),
-        ("predicted speed, plain decoding = 1", f"{result.speedup:.2f}"),
-        ("best possible speed", f"{result.best_speedup:.2f}"),
-        ("share of the best possible", f"{result.share_of_best:.0%}"),
+        (
+            tr("target passes"),
+            tr(
+                "{passes} for {tokens} tokens",
+                passes=trace.target_passes,
+                tokens=len(trace.token_ids),
+            ),
+        ),
+        (tr("tokens per round"), f"{trace.tokens_per_round or 1:.2f}"),
+        (
+            tr("wasted drafts"),
+            tr("{part} of {whole}", part=result.wasted_drafts, whole=trace.drafter_passes),
+        ),
+        (tr("predicted speed, plain decoding = 1"), f"{result.speedup:.2f}"),
+        (tr("best possible speed"), f"{result.best_speedup:.2f}"),
+        (tr("share of the best possible"), f"{result.share_of_best:.0%}"),
     )
 
 

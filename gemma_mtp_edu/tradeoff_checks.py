@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.schedules import Heuristic, LastRound
 from gemma_mtp_edu.tradeoff import Setting, outcome, speedups_by_length
@@ -18,32 +19,48 @@ def rounds_needed(function: Callable[[Sequence[int], int], int | None]) -> None:
         for gamma in (1, 2, 4):
             answer = function(list(counts), gamma)
             if answer is None:
-                print(NOT_TRIED)
+                print(tr(NOT_TRIED))
                 return
             expected = _rounds(counts, gamma)
             if answer != expected:
-                print(
-                    f"For ({list(counts)}, {gamma}) you got {answer}. "
-                    f"{_rounds_question(answer, expected, counts, gamma)}"
+                got = tr(
+                    "For ({arguments}) you got {answer}.",
+                    arguments=f"{list(counts)}, {gamma}",
+                    answer=answer,
                 )
+                print(sentences(got, _rounds_question(answer, expected, counts, gamma)))
                 return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def best_length(answer: int | None, profile: AcceptanceProfile, cost_ratio: float) -> None:
     """Lesson 08: the best constant draft length for a text."""
     speeds = speedups_by_length(profile, cost_ratio)
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif answer not in range(1, len(speeds) + 1):
-        print(f"Not {answer}: the profile knows 1 to {len(speeds)} drafts per round.")
+        print(
+            tr(
+                "Not {answer}: the profile knows 1 to {longest} drafts per round.",
+                answer=answer,
+                longest=len(speeds),
+            )
+        )
     elif speeds[answer - 1] == max(speeds):
-        print(f"{RIGHT} No other constant length is faster on this text at this cost.")
+        fastest = tr("No other constant length is faster on this text at this cost.")
+        print(sentences(tr(RIGHT), fastest))
     else:
         longer = speeds.index(max(speeds)) + 1 > answer
         print(
-            f"{answer} drafts are {'too few' if longer else 'too many'}. Have you compared all "
-            f"lengths, with {cost_ratio:g} plain passes per draft?"
+            tr(
+                "{answer} drafts are too few. Have you compared all lengths, with {cost:g} plain "
+                "passes per draft?"
+                if longer
+                else "{answer} drafts are too many. Have you compared all lengths, with {cost:g} "
+                "plain passes per draft?",
+                answer=answer,
+                cost=cost_ratio,
+            )
         )
 
 
@@ -52,16 +69,19 @@ def heuristic_rule(function: Callable[[int, int], int | None]) -> None:
     for gamma, n_accepted in _ROUNDS:
         answer = function(gamma, n_accepted)
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         expected = Heuristic(4).gamma(1, LastRound(gamma, gamma, n_accepted))
         if answer != expected:
-            print(
-                f"After {gamma} drafts, {n_accepted} of them kept, you say {answer}. "
-                f"{_heuristic_question(answer, gamma, n_accepted)}"
+            said = tr(
+                "After {gamma} drafts, {kept} of them kept, you say {answer}.",
+                gamma=gamma,
+                kept=n_accepted,
+                answer=answer,
             )
+            print(sentences(said, _heuristic_question(answer, gamma, n_accepted)))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def best_threshold(
@@ -76,15 +96,19 @@ def best_threshold(
         for threshold in thresholds
     }
     if answer is None:
-        print(NOT_TRIED)
+        print(tr(NOT_TRIED))
     elif answer not in speeds:
-        print(f"Not {answer}: choose one of {', '.join(f'{t:g}' for t in thresholds)}.")
+        known = ", ".join(f"{t:g}" for t in thresholds)
+        print(tr("Not {answer}: choose one of {known}.", answer=answer, known=known))
     elif speeds[answer] == max(speeds.values()):
-        print(f"{RIGHT} None of the others is faster on this text.")
+        print(sentences(tr(RIGHT), tr("None of the others is faster on this text.")))
     else:
         print(
-            "Another of them is faster. Have you divided the tokens by the cost of all rounds, "
-            f"with {cost_ratio:g} plain passes per draft?"
+            tr(
+                "Another of them is faster. Have you divided the tokens by the cost of all "
+                "rounds, with {cost:g} plain passes per draft?",
+                cost=cost_ratio,
+            )
         )
 
 
@@ -98,17 +122,17 @@ def _rounds(counts: Sequence[int], gamma: int) -> int:
 
 def _rounds_question(answer: int, expected: int, counts: Sequence[int], gamma: int) -> str:
     if answer == expected + 1:
-        return "Is the prefill a round, and at which position does the first round start?"
+        return tr("Is the prefill a round, and at which position does the first round start?")
     if gamma < max(counts) and answer == _rounds(counts, max(counts)):
-        return "Can a round keep more drafts than it makes?"
+        return tr("Can a round keep more drafts than it makes?")
     if answer > expected:
-        return "How many tokens does a round write when it keeps 2 drafts?"
-    return "After how many tokens does the next round start, and when is the text complete?"
+        return tr("How many tokens does a round write when it keeps 2 drafts?")
+    return tr("After how many tokens does the next round start, and when is the text complete?")
 
 
 def _heuristic_question(answer: int, gamma: int, n_accepted: int) -> str:
     if answer < 1:
-        return "Could a round without drafts ever be followed by a longer one?"
+        return tr("Could a round without drafts ever be followed by a longer one?")
     if n_accepted == gamma:
-        return "All were kept. By how much does the rule grow then?"
-    return "One was refused. By how much does the rule shrink, however many were refused?"
+        return tr("All were kept. By how much does the rule grow then?")
+    return tr("One was refused. By how much does the rule shrink, however many were refused?")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
@@ -58,12 +59,21 @@ def plot_saved_and_wasted(
 def describe_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> str:
     """Return in words what `plot_saved_and_wasted` draws."""
     bars = (
-        f"{gamma} draft{'s' * (gamma != 1)}: {saved} saved, {wasted} thrown away"
+        tr(
+            "1 draft: {saved} saved, {wasted} thrown away"
+            if gamma == 1
+            else "{gamma} drafts: {saved} saved, {wasted} thrown away",
+            gamma=gamma,
+            saved=saved,
+            wasted=wasted,
+        )
         for gamma, saved, wasted in saved_and_wasted(profile, gammas)
     )
-    return (
-        f"Bars by drafts per round for a text of {len(profile)} tokens: upwards the target passes "
-        f"saved, downwards the drafts thrown away. {'; '.join(bars)}."
+    return tr(
+        "Bars by drafts per round for a text of {tokens} tokens: upwards the target passes "
+        "saved, downwards the drafts thrown away. {bars}.",
+        tokens=len(profile),
+        bars="; ".join(bars),
     )
 
 
@@ -87,9 +97,10 @@ def describe_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places:
         f"{name}: " + ", ".join(f"{share:.0%}" for share in kept_by_place(profile, places))
         for name, profile in list(profiles.items())[: len(LINES)]
     )
-    return (
+    return tr(
         "Line chart of the share of drafts that are kept, by their place in the round from the "
-        f"first on, a line for each workload. {'; '.join(lines)}."
+        "first on, a line for each workload. {lines}.",
+        lines="; ".join(lines),
     )
 
 
@@ -112,13 +123,21 @@ def plot_lengths(speedups: Mapping[str, Sequence[float]], *, ax: Axes | None = N
 def describe_lengths(speedups: Mapping[str, Sequence[float]]) -> str:
     """Return in words what `plot_lengths` draws."""
     lines = (
-        f"{name}: {values[0]:.2f} with 1 draft, best {max(values):.2f} with {_best(values)}, "
-        f"{values[-1]:.2f} with {len(values)}"
+        tr(
+            "{name}: {one:.2f} with 1 draft, best {best:.2f} with {length}, {last:.2f} with {most}",
+            name=name,
+            one=values[0],
+            best=max(values),
+            length=_best(values),
+            last=values[-1],
+            most=len(values),
+        )
         for name, values in list(speedups.items())[: len(LINES)]
     )
-    return (
+    return tr(
         "Line chart of the speed, plain decoding being 1, by drafts per round; the best point of "
-        f"each line is ringed. {'; '.join(lines)}."
+        "each line is ringed. {lines}.",
+        lines="; ".join(lines),
     )
 
 
@@ -151,12 +170,19 @@ def describe_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> str:
     rows = (
         f"{workload}: "
         + ", ".join(
-            f"{name} {result.speedup:.2f} ({result.share_of_best:.0%} of the best possible)"
+            tr(
+                "{name} {speedup:.2f} ({share:.0%} of the best possible)",
+                name=name,
+                speedup=result.speedup,
+                share=result.share_of_best,
+            )
             for name, result in by_name.items()
         )
         for workload, by_name in outcomes.items()
     )
-    return f"Markers of the speed, plain decoding being 1, by workload. {'; '.join(rows)}."
+    return tr(
+        "Markers of the speed, plain decoding being 1, by workload. {rows}.", rows="; ".join(rows)
+    )
 
 
 def plot_speedup_surface(
@@ -205,10 +231,15 @@ def describe_speedup_surface(
         for value in (0.2, 0.4, 0.6, 0.8, 0.95)
     )
     here = expected_tokens(alpha, gamma) / price(gamma)
-    return (
-        f"Map of the expected speed over alpha and 1 to {gammas[-1]} drafts per round. The star at "
-        f"alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The best "
-        f"length grows with alpha; {lengths}."
+    return tr(
+        "Map of the expected speed over alpha and 1 to {longest} drafts per round. The star at "
+        "alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The best "
+        "length grows with alpha; {lengths}.",
+        longest=gammas[-1],
+        alpha=alpha,
+        gamma=gamma,
+        here=here,
+        lengths=lengths,
     )
 
 

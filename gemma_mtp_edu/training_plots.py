@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 
+from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.training import Look
 
@@ -33,11 +34,18 @@ def describe_training(
 ) -> str:
     """Return in words what `plot_training` draws."""
     lines = (
-        f"{name}: " + ", ".join(f"{p.acceptance or 0:.0%} at step {p.step}" for p in points)
+        f"{name}: "
+        + ", ".join(
+            tr("{share:.0%} at step {step}", share=p.acceptance or 0, step=p.step) for p in points
+        )
         for name, points in looks.items()
     )
-    bound = "" if reference is None else f" A dotted line: the bundled drafter, {reference:.0%}."
-    return (
+    chart = tr(
         "Line chart of the share of drafts that are accepted on held-out texts, by training step. "
-        f"{'; '.join(lines)}.{bound}"
+        "{lines}.",
+        lines="; ".join(lines),
     )
+    if reference is None:
+        return chart
+    bound = tr("A dotted line: the bundled drafter, {share:.0%}.", share=reference)
+    return sentences(chart, bound)

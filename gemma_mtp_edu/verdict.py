@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gemma_mtp_edu import metrics
+from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import best_schedule, replay
 from gemma_mtp_edu.schedules import Constant
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 
 Answer = Literal["pays", "about even", "does not pay"]
 MARGIN = 0.05
+_OPENINGS: dict[Answer, str] = {
+    "pays": marked(
+        "MTP pays here: {drafts} per round should write {speedup:.2f} times as fast as plain "
+        "decoding."
+    ),
+    "about even": marked(
+        "MTP changes little here: the best choice, {drafts} per round, should write "
+        "{speedup:.2f} times as fast as plain decoding."
+    ),
+    "does not pay": marked(
+        "MTP does not pay here: even the best choice, {drafts} per round, should write "
+        "{speedup:.2f} times as fast as plain decoding."
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +121,10 @@ def _estimated(cost: "CostModel", trace: GenerationTrace, context: float) -> lis
 
 
 def _nothing_drafted(n_tokens: int) -> str:
-    return (
-        f"got a text of {n_tokens} tokens in which no draft was judged: give a trace of "
-        "speculative_generate or an acceptance_profile, of a longer text"
+    return tr(
+        "got a text of {n_tokens} tokens in which no draft was judged: give a trace of "
+        "speculative_generate or an acceptance_profile, of a longer text",
+        n_tokens=n_tokens,
     )
 
 
@@ -125,9 +141,14 @@ def _verdict(cost: "CostModel", best: _Case, context: float, best_speedup: float
         answer = "pays" if best.speedup > 1 else "does not pay"
     changes = [
         alpha is not None
-        and f"drafts are right in {alpha:.0%} of the cases (here {best.alpha:.0%})",
-        steps > 0 and f"a draft takes {_ms(steps)} (here {_ms(step)})",
-        passes > 0 and f"a verify pass takes {_ms(passes)} (here {_ms(verify)})",
+        and tr(
+            "drafts are right in {alpha:.0%} of the cases (here {here:.0%})",
+            alpha=alpha,
+            here=best.alpha,
+        ),
+        steps > 0 and tr("a draft takes {time} (here {here})", time=_ms(steps), here=_ms(step)),
+        passes > 0
+        and tr("a verify pass takes {time} (here {here})", time=_ms(passes), here=_ms(verify)),
     ]
     return Verdict(
         answer=answer,
@@ -143,25 +164,21 @@ def _verdict(cost: "CostModel", best: _Case, context: float, best_speedup: float
 
 
 def _words(answer: Answer, best: _Case, best_speedup: float | None, changes: list[str]) -> str:
-    drafts = "1 draft" if best.gamma == 1 else f"{best.gamma} drafts"
-    opening = {
-        "pays": f"MTP pays here: {drafts} per round should write",
-        "about even": f"MTP changes little here: the best choice, {drafts} per round, should write",
-        "does not pay": f"MTP does not pay here: even the best choice, {drafts} per round, should "
-        "write",
-    }[answer]
-    sentences = [f"{opening} {best.speedup:.2f} times as fast as plain decoding."]
+    drafts = tr("1 draft") if best.gamma == 1 else tr("{n} drafts", n=best.gamma)
+    opening = tr(_OPENINGS[answer], drafts=drafts, speedup=best.speedup)
+    other = ""
     if best_speedup is not None:
-        sentences.append(
-            f"Another length in each round, chosen as well as possible, would reach "
-            f"{best_speedup:.2f}."
+        other = tr(
+            "Another length in each round, chosen as well as possible, would reach {speedup:.2f}.",
+            speedup=best_speedup,
         )
-    sentences.append(
-        f"All else being equal it breaks even where {', or where '.join(changes)}."
-        if changes
-        else "No better drafter, faster draft or faster verify pass alone would change that."
-    )
-    return " ".join(sentences)
+    change = tr("No better drafter, faster draft or faster verify pass alone would change that.")
+    if changes:
+        change = tr(
+            "All else being equal it breaks even where {changes}.",
+            changes=tr(", or where ").join(changes),
+        )
+    return sentences(opening, other, change)
 
 
 def _ms(seconds: float) -> str:

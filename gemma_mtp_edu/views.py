@@ -6,10 +6,12 @@ visible. Colours are borders only: text keeps the page's own colour, in light an
 
 import base64
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
+from gemma_mtp_edu.language import marked, speaking, tr
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ Role = Literal["draft", "accepted", "rejected", "correction", "bonus", "prefill"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a role is drawn; colours from the Okabe-Ito palette."""
+    """How a role is drawn; colours from the Okabe-Ito palette. Words are translated where shown."""
 
     symbol: str
     ascii_symbol: str
@@ -30,15 +32,26 @@ class Mark:
 
 
 MARKS: dict[Role, Mark] = {
-    "draft": Mark("?", "?", "#666666", "dotted", "draft that is not judged yet"),
-    "accepted": Mark("✓", "+", "#009E73", "solid", "draft that the target agreed with"),
-    "rejected": Mark("✗", "x", "#D55E00", "dashed", "draft that was thrown away"),
+    "draft": Mark("?", "?", "#666666", "dotted", marked("draft that is not judged yet")),
+    "accepted": Mark("✓", "+", "#009E73", "solid", marked("draft that the target agreed with")),
+    "rejected": Mark("✗", "x", "#D55E00", "dashed", marked("draft that was thrown away")),
     "correction": Mark(
-        "▸", ">", "#0072B2", "double", "target's token in place of a rejected draft"
+        "▸", ">", "#0072B2", "double", marked("target's token in place of a rejected draft")
     ),
-    "bonus": Mark("★", "*", "#CC79A7", "double", "target's token after drafts that all held"),
-    "prefill": Mark("▹", ">", "#56B4E9", "double", "first token, from reading the prompt"),
-    "plain": Mark("▹", ">", "#56B4E9", "double", "target's token of a pass without drafts"),
+    "bonus": Mark(
+        "★", "*", "#CC79A7", "double", marked("target's token after drafts that all held")
+    ),
+    "prefill": Mark("▹", ">", "#56B4E9", "double", marked("first token, from reading the prompt")),
+    "plain": Mark("▹", ">", "#56B4E9", "double", marked("target's token of a pass without drafts")),
+}
+ROLE_WORDS: dict[Role, str] = {
+    "draft": marked("draft"),
+    "accepted": marked("accepted"),
+    "rejected": marked("rejected"),
+    "correction": marked("correction"),
+    "bonus": marked("bonus"),
+    "prefill": marked("prefill"),
+    "plain": marked("plain"),
 }
 
 
@@ -87,14 +100,18 @@ def visible(text: str) -> str:
 def summary(trace: GenerationTrace) -> str:
     """Return one sentence of counts."""
     passes, tokens = trace.target_passes, len(trace.token_ids)
-    parts = [f"{tokens} tokens in {passes} target passes"]
-    if trace.drafter_passes:
-        parts.append(
-            f"{trace.n_accepted} of {trace.drafter_passes} drafts accepted "
-            f"({trace.acceptance_rate:.0%})"
-        )
-        parts.append(f"{trace.tokens_per_round:.2f} tokens per round")
-    return ", ".join(parts)
+    if not trace.drafter_passes:
+        return tr("{tokens} tokens in {passes} target passes", tokens=tokens, passes=passes)
+    return tr(
+        "{tokens} tokens in {passes} target passes, {accepted} of {drafted} drafts accepted "
+        "({rate:.0%}), {per_round:.2f} tokens per round",
+        tokens=tokens,
+        passes=passes,
+        accepted=trace.n_accepted,
+        drafted=trace.drafter_passes,
+        rate=trace.acceptance_rate,
+        per_round=trace.tokens_per_round,
+    )
 
 
 def text_view(trace: GenerationTrace, *, ascii_only: bool = False, max_rounds: int = 40) -> str:
@@ -102,45 +119,56 @@ def text_view(trace: GenerationTrace, *, ascii_only: bool = False, max_rounds: i
 
     Args:
         trace: What to show.
-        ascii_only: Use ASCII symbols, for terminals that cannot show others.
+        ascii_only: Use ASCII symbols and English, for terminals that cannot show others.
         max_rounds: Rounds to list; the rest is counted in one line.
     """
+    if ascii_only:
+        with speaking("en"):
+            text = "\n".join(_text_lines(trace, max_rounds, ascii_only=True))
+        return text.encode("ascii", "backslashreplace").decode()
+    return "\n".join(_text_lines(trace, max_rounds))
+
+
+def _text_lines(
+    trace: GenerationTrace, max_rounds: int, *, ascii_only: bool = False
+) -> Iterator[str]:
     roles = _roles(trace)
-    lines = [
-        f"  {_symbol(role, ascii_only)} {role}: {mark.meaning}"
-        for role, mark in MARKS.items()
-        if role in roles
-    ]
+    for role, mark in MARKS.items():
+        if role in roles:
+            yield f"  {_symbol(role, ascii_only)} {tr(ROLE_WORDS[role])}: {tr(mark.meaning)}"
     for index, record in enumerate(trace.rounds[:max_rounds]):
         tokens = " ".join(
             f"[{_symbol(t.role, ascii_only)} {t.text}]" for t in shown_tokens(trace, record)
         )
         counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
-        lines.append(f"round {index:>3}  {counts:>5}  {tokens}")
-    if len(trace.rounds) > max_rounds:
-        lines.append(f"... and {len(trace.rounds) - max_rounds} more rounds")
-    text = "\n".join([*lines, summary(trace)])
-    return text.encode("ascii", "backslashreplace").decode() if ascii_only else text
+        yield f"{tr('round')} {index:>3}  {counts:>5}  {tokens}"
+    if more := more_rounds(len(trace.rounds) - max_rounds):
+        yield more
+    yield summary(trace)
+
+
+def more_rounds(count: int) -> str:
+    """Return a line for the rounds that are not listed; nothing where there are none."""
+    return tr("... and {count} more rounds", count=count) if count > 0 else ""
 
 
 def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
     """Return the rounds as an HTML table that needs no script and no outside file."""
     rows = "".join(
         f"<tr><th scope='row' style='{_CELL}'>{index}</th>"
-        f"<td style='{_CELL}'>{record.n_accepted} of {len(record.draft_ids)}</td>"
+        f"<td style='{_CELL}'>{_of(record.n_accepted, len(record.draft_ids))}</td>"
         f"<td style='{_CELL}text-align:left'>{html_tokens(trace, record)}</td></tr>"
         for index, record in enumerate(trace.rounds[:max_rounds])
     )
-    left = len(trace.rounds) - max_rounds
-    more = f"<p>... and {left} more rounds</p>" if left > 0 else ""
+    more = more_rounds(len(trace.rounds) - max_rounds)
     return (
         f"<div class='mtp-rounds'><p>{escape(summary(trace))}</p>"
         f"<p>{_html_legend(trace)}</p>"
         "<table style='border-collapse:collapse'><thead><tr>"
-        f"<th scope='col' style='{_CELL}'>round</th>"
-        f"<th scope='col' style='{_CELL}'>accepted</th>"
-        f"<th scope='col' style='{_CELL}text-align:left'>tokens</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{more}</div>"
+        f"<th scope='col' style='{_CELL}'>{tr('round')}</th>"
+        f"<th scope='col' style='{_CELL}'>{tr('accepted')}</th>"
+        f"<th scope='col' style='{_CELL}text-align:left'>{tr('tokens')}</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>{f'<p>{more}</p>' if more else ''}</div>"
     )
 
 
@@ -185,6 +213,10 @@ def _with_few_colors(png: io.BytesIO) -> bytes:
 _CELL = "padding:2px 8px;vertical-align:top;"
 
 
+def _of(part: int, whole: int) -> str:
+    return tr("{part} of {whole}", part=part, whole=whole)
+
+
 def _roles(trace: GenerationTrace) -> set[Role]:
     """Return the roles that occur, for the legends."""
     return {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
@@ -202,11 +234,11 @@ def html_tokens(trace: GenerationTrace, record: RoundTrace, *, judged: bool = Tr
 def _html_token(token: ShownToken) -> str:
     # Symbol and frame; role and probabilities stand in words for who focuses or hears it.
     mark = MARKS[token.role]
-    label = f"{token.role}: {token.text}"
+    label = f"{tr(ROLE_WORDS[token.role])}: {token.text}"
     if token.draft_prob is not None:
-        label += f", drafter {token.draft_prob:.0%}"
+        label += tr(", drafter {prob:.0%}", prob=token.draft_prob)
     if token.target_prob is not None:
-        label += f", target {token.target_prob:.0%}"
+        label += tr(", target {prob:.0%}", prob=token.target_prob)
     return (
         f"<span tabindex='0' role='img' aria-label='{escape(label)}' title='{escape(label)}' "
         f"style='display:inline-block;margin:1px;padding:0 4px;border:2px {mark.border} "
@@ -218,7 +250,7 @@ def _html_token(token: ShownToken) -> str:
 def _html_legend(trace: GenerationTrace) -> str:
     roles = _roles(trace)
     return "; ".join(
-        f"{mark.symbol} <b>{role}</b>: {mark.meaning}"
+        f"{mark.symbol} <b>{tr(ROLE_WORDS[role])}</b>: {tr(mark.meaning)}"
         for role, mark in MARKS.items()
         if role in roles
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets
 
+from gemma_mtp_edu.language import current, speaking, tr
 from gemma_mtp_edu.step_view import step_html
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -22,20 +23,29 @@ class RoundViewer(ipywidgets.VBox):
     Args:
         trace: A finished run; no model is needed.
         revealed: Whether verdicts show at once.
+        lang: "en" or "ja"; by default the language that is chosen.
     """
 
-    def __init__(self, trace: GenerationTrace, *, revealed: bool = False) -> None:
+    def __init__(
+        self, trace: GenerationTrace, *, revealed: bool = False, lang: str | None = None
+    ) -> None:
+        with speaking(lang):
+            # Kept: what a control calls later must not depend on another cell's choice.
+            self.lang = current()
+            self._build(trace, revealed)
+
+    def _build(self, trace: GenerationTrace, revealed: bool) -> None:
         self.trace = trace
         self.round = ipywidgets.IntSlider(
             value=min(1, len(trace.rounds) - 1),
             min=0,
             max=len(trace.rounds) - 1,
-            description="round",
+            description=tr("round"),
             continuous_update=False,
         )
-        self.reveal = ipywidgets.ToggleButton(value=revealed, description="Reveal the verdict")
-        self.back = ipywidgets.Button(description="Round before", icon="arrow-left")
-        self.forward = ipywidgets.Button(description="Next round", icon="arrow-right")
+        self.reveal = ipywidgets.ToggleButton(value=revealed, description=tr("Reveal the verdict"))
+        self.back = ipywidgets.Button(description=tr("Round before"), icon="arrow-left")
+        self.forward = ipywidgets.Button(description=tr("Next round"), icon="arrow-right")
         self.view = ipywidgets.HTML()
         self._reveals = revealed
         self.round.observe(self._moved, names="value")
@@ -56,4 +66,6 @@ class RoundViewer(ipywidgets.VBox):
         self._draw()
 
     def _draw(self, change: Any = None) -> None:
-        self.view.value = step_html(self.trace, self.round.value, revealed=self.reveal.value)
+        self.view.value = step_html(
+            self.trace, self.round.value, revealed=self.reveal.value, lang=self.lang
+        )

@@ -1,0 +1,150 @@
+"""Every text that is marked for translation has a Japanese one, with the same fields in it."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from gemma_mtp_edu import language, lesson
+from gemma_mtp_edu.language import tr
+
+PACKAGE = Path(language.__file__).parent
+JAPANESE = language.catalogue("ja")
+
+
+def templates(tree: ast.AST) -> Iterator[str]:
+    """Yield the first argument of every call of `tr` and `marked`; a choice yields both sides."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("tr", "marked") and node.args:
+                yield from constants(node.args[0])
+
+
+def constants(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from constants(node.body)
+        yield from constants(node.orelse)
+
+
+def all_templates() -> dict[str, str]:
+    """Return every template in the package with the module that it stands in."""
+    found = {}
+    for path in sorted(PACKAGE.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found.update(dict.fromkeys(templates(tree), path.name))
+    return found
+
+
+def test_no_text_is_translated_twice() -> None:
+    pairs = json.loads(
+        (PACKAGE / "data" / "ja.json").read_text(encoding="utf-8"), object_pairs_hook=list
+    )
+    assert len(pairs) == len(JAPANESE)
+
+
+def test_the_lesson_chooses_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(language, "_chosen", [])
+    lesson.language("ja")
+    assert language.current() == "ja"
+    assert "日本語" in capsys.readouterr().out
+    lesson.language("en")
+    assert "English" in capsys.readouterr().out
+
+
+def fields(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name}
+
+
+def test_every_text_has_a_japanese_one_and_no_other_is_kept() -> None:
+    english = all_templates()
+    assert [f"{module}: {text}" for text, module in english.items() if text not in JAPANESE] == []
+    assert [text for text in JAPANESE if text not in english] == []
+
+
+@pytest.mark.parametrize(("english", "japanese"), JAPANESE.items())
+def test_both_have_the_same_fields(english: str, japanese: str) -> None:
+    assert fields(english) == fields(japanese)
+
+
+def test_no_f_string_is_marked() -> None:
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in ("tr", "marked"):
+                    assert not isinstance(node.args[0], ast.JoinedStr), (path.name, node.lineno)
+
+
+def test_a_missing_text_stays_english() -> None:
+    with language.speaking("ja"):
+        assert tr("never {word} before", word="seen") == "never seen before"
+
+
+def test_the_narrowest_choice_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "_chosen", [])
+    monkeypatch.delenv(language.VARIABLE, raising=False)
+    assert language.current() == "en"
+    monkeypatch.setenv(language.VARIABLE, "ja")
+    assert language.current() == "ja"
+    language.use("en")
+    assert language.current() == "en"
+    with language.speaking("ja"):
+        assert language.current() == "ja"
+        with language.speaking(None):
+            assert language.current() == "ja"
+    assert language.current() == "en"
+
+
+def test_unknown_languages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="need one of 'en', 'ja'"):
+        language.use("jp")
+    with pytest.raises(ValueError, match="got language 'fr'"), language.speaking("fr"):
+        pass
+    monkeypatch.setattr(language, "_chosen", [])
+    monkeypatch.setenv(language.VARIABLE, "de")
+    with pytest.raises(ValueError, match="GEMMA_MTP_EDU_LANG"):
+        tr("Right.")
+
+
+def names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def module_trees(pattern: str) -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.glob(pattern)):
+        yield path.name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def is_text(node: ast.expr | None) -> bool:
+    is_constant = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return is_constant or isinstance(node, ast.JoinedStr)
+
+
+def test_every_reply_of_a_check_is_translated() -> None:
+    for module, tree in module_trees("*checks.py"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and names(node.func) == {"print"}:
+                # A question was translated by the function that returned it.
+                assert names(node) & {"tr", "sentences", "question"}, (module, node.lineno)
+            if isinstance(node, ast.Return):
+                assert not is_text(node.value), (module, node.lineno)
+
+
+def test_every_description_of_a_figure_is_translated() -> None:
+    described = [
+        (module, node)
+        for module, tree in module_trees("*.py")
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("describe_")
+    ]
+    assert len(described) > 15
+    for module, function in described:
+        assert "tr" in names(function), (module, function.name)
+        returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
+        assert not any(map(is_text, returned)), (module, function.name)
