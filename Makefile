@@ -20,10 +20,10 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lab test lint type unit model doctest nbval notebooks buttons figures bench pocket clean
+.PHONY: help setup demo lab test lint type unit model doctest nbval test-browser notebooks buttons figures bench pocket clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## make .venv (every other command does it when it is needed)
 
@@ -44,6 +44,7 @@ lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
 
 test: lint type nbval ## all that CI runs
 	@$(PYTEST) --doctest-modules gemma_mtp_edu tools tests -m "$(OFFLINE)"
+	@$(PYTEST) tests/browser -m "browser and not slow"
 
 lint: $(READY) ## format, lint, spelling
 	@$(BIN)/python -m ruff format --check .
@@ -64,6 +65,9 @@ doctest: $(READY) ## examples in docstrings
 
 nbval: $(READY) ## run every notebook and compare the cells tagged nbval-check-output
 	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider notebooks
+
+test-browser: $(READY) ## run all lessons and their widgets in JupyterLab and Chromium
+	@$(PYTEST) tests/browser -m browser
 
 notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_first_run" for some
 	@$(BIN)/python -m tools.notebooks build $(NAMES)

@@ -114,14 +114,14 @@ def test_named_files_exist(text: str) -> None:
 
 def test_named_make_targets_exist(text: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     named = {target for span in code_spans(text) for target in make_targets(span)}
     assert named - targets == set()
 
 
 def make_targets(span: str) -> list[str]:
     """Return the targets of the make commands in a span: words up to the first variable."""
-    commands = re.findall(r"(?:^|[\n;&$] ?)make((?: [a-z]+(?![\w=]))+)", span)
+    commands = re.findall(r"(?:^|[\n;&$] ?)make((?: [a-z-]+(?![\w=]))+)", span)
     return [target for command in commands for target in command.split()]
 
 
