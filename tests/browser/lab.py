@@ -216,10 +216,9 @@ class NotebookPage:
 
     def command(self, name: str, **arguments: Any) -> Any:
         """Run a command of JupyterLab's and wait for its end."""
-        return self.page.evaluate(
-            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(x => x === true)",
-            [name, arguments],
-        )
+        command = "([name, args]) => window.jupyterapp.commands.execute(name, args)"
+        # What other commands return cannot leave the page.
+        return self.page.evaluate(f"{command}.then(result => result === true)", [name, arguments])
 
     def wait_for_kernel(self) -> None:
         """Wait until the kernel has nothing to do."""
