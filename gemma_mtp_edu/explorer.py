@@ -31,6 +31,8 @@ class TradeoffExplorer(ipywidgets.VBox):
     Args:
         profiles: A text for each workload.
         cost: A measured machine, or the cost of a draft in plain passes.
+        measured: For any of the texts measured speedups by constant draft length, as
+            `measured.measured_speedups` gives them; shown beside the predicted ones.
         lang: "en" or "ja"; by default the language that is chosen.
 
     Raises:
@@ -42,8 +44,10 @@ class TradeoffExplorer(ipywidgets.VBox):
         profiles: Mapping[str, AcceptanceProfile],
         cost: CostModel | float = 0.1,
         *,
+        measured: Mapping[str, tradeoff.Measured] | None = None,
         lang: str | None = None,
     ) -> None:
+        self.measured = measured
         with speaking(lang):
             # Kept: what a control calls later must not depend on another cell's choice.
             self.lang = current()
@@ -63,7 +67,8 @@ class TradeoffExplorer(ipywidgets.VBox):
             name: tradeoff.constant_replays(profile, tradeoff.longest_draft(profile, cost))
             for name, profile in self.profiles.items()
         }
-        self._chart = _Chart(max(map(len, self._replays.values())))
+        longest = max(map(len, self._replays.values()))
+        self._chart = _Chart(longest, measured=self.measured is not None)
         self._make_controls()
         self.view, self.figure = ipywidgets.HTML(), ipywidgets.Image(format="png")
         for control in self.controls:
@@ -112,17 +117,22 @@ class TradeoffExplorer(ipywidgets.VBox):
         self.threshold.disabled = setting.kind != "confidence"
         ratio = self.cost_ratio.value
         result = tradeoff.outcome(self.profiles[name], setting, self.cost, ratio)
+        measured = None if self.measured is None else self.measured.get(name, {})
         # First the numbers: they need not wait for the picture.
-        self.view.value = tradeoff.outcome_html(result, setting, workload=name, lang=self.lang)
+        self.view.value = tradeoff.outcome_html(
+            result, setting, workload=name, measured=measured, lang=self.lang
+        )
         price = tradeoff.round_price(self.cost, ratio)
         speeds = tradeoff.speedups(self._replays[name], price)
-        self.figure.value = self._chart.png(speeds, result.speedup, result.best_speedup)
+        self.figure.value = self._chart.png(
+            speeds, result.speedup, result.best_speedup, measured or {}
+        )
 
 
 class _Chart:
     """A small figure that is made once; each answer moves its lines only, which is fast."""
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int, *, measured: bool) -> None:
         self.longest = longest
         self.figure = Figure(figsize=(6, 2.6), dpi=80)
         FigureCanvasAgg(self.figure)
@@ -137,16 +147,22 @@ class _Chart:
             for label, (color, line) in zip(labels, _LEVELS, strict=True)
         ]
         self.ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
+        (self.points,) = self.ax.plot(
+            [], [], "x", color="black", markersize=7, label="measured" if measured else None
+        )
         self.ax.set(xlabel="drafts per round", ylabel="speed", xlim=(0.5, longest + 0.5))
         self.ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
         self.ax.spines[["top", "right"]].set_visible(False)
 
-    def png(self, speeds: Sequence[float], chosen: float, best: float) -> bytes:
+    def png(
+        self, speeds: Sequence[float], chosen: float, best: float, measured: tradeoff.Measured
+    ) -> bytes:
         """Return the picture of these speeds."""
         self.curve.set_data(range(1, len(speeds) + 1), speeds)
         for line, speed in zip(self.levels, (chosen, best), strict=True):
             line.set_ydata([speed, speed])
-        self.ax.set_ylim(0, 1.1 * max(1.0, best, *speeds))
+        self.points.set_data(list(measured), list(measured.values()))
+        self.ax.set_ylim(0, 1.1 * max(1.0, best, *speeds, *measured.values()))
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()

@@ -4,7 +4,7 @@ Everything here is a replay of acceptance profiles, so it needs no model, no clo
 Costs are counted in plain passes, the time in which plain decoding writes one token.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal, get_args
@@ -27,6 +27,7 @@ KIND_WORDS: dict[Kind, str] = {
     "best possible": marked("best possible"),
 }
 Price = Callable[[int], float]
+Measured = Mapping[int, float]
 ROUNDS_SHOWN = 8
 
 
@@ -242,6 +243,7 @@ def summary_html(
     cost_ratio: float | None = None,
     *,
     workload: str = "",
+    measured: Measured | None = None,
     lang: str | None = None,
 ) -> str:
     """Return what the explorer shows of a setting as HTML, with no widget.
@@ -252,21 +254,39 @@ def summary_html(
         cost: As in `round_price`.
         cost_ratio: As in `round_price`.
         workload: The text's name.
+        measured: Measured speedups of this text by constant draft length, as
+            `measured.measured_speedups` gives them; shown beside the predicted one.
         lang: "en" or "ja"; by default the language that is chosen.
     """
     result = outcome(profile, setting, cost, cost_ratio)
-    return outcome_html(result, setting, workload=workload, lang=lang)
+    return outcome_html(result, setting, workload=workload, measured=measured, lang=lang)
 
 
 def outcome_html(
-    result: Outcome, setting: Setting, *, workload: str = "", lang: str | None = None
+    result: Outcome,
+    setting: Setting,
+    *,
+    workload: str = "",
+    measured: Measured | None = None,
+    lang: str | None = None,
 ) -> str:
     """Return an outcome as HTML: the first rounds' tokens, then the numbers."""
     with speaking(lang):
-        return _outcome_html(result, setting, workload)
+        rows = list(numbers(result))
+        if measured is not None:
+            rows.insert(-2, _measured_row(setting, measured))
+        return _outcome_html(result, setting, workload, rows)
 
 
-def _outcome_html(result: Outcome, setting: Setting, workload: str) -> str:
+def _measured_row(setting: Setting, measured: Measured) -> tuple[str, str]:
+    speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
+    shown = tr("not measured") if speed is None else f"{speed:.2f}"
+    return tr("measured speed, plain decoding = 1"), shown
+
+
+def _outcome_html(
+    result: Outcome, setting: Setting, workload: str, rows: Sequence[tuple[str, str]]
+) -> str:
     name = f"{workload}: {setting}" if workload else str(setting)
     rounds = result.trace.draft_rounds
     strip = "".join(_round_html(result.trace, i) for i in range(min(ROUNDS_SHOWN, len(rounds))))
@@ -274,7 +294,7 @@ def _outcome_html(result: Outcome, setting: Setting, workload: str) -> str:
     cells = "".join(
         f"<tr><th scope='row' style='text-align:left;padding:2px 8px'>{label}</th>"
         f"<td style='padding:2px 8px'>{value}</td></tr>"
-        for label, value in numbers(result)
+        for label, value in rows
     )
     return (
         f"<div class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"

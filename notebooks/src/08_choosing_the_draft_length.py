@@ -217,21 +217,32 @@ show_figure(ax.figure, alt=alt)
 # %% [markdown]
 # ## Change this
 #
-# All of it at your fingertips: choose a text and move the sliders (Tab and arrow keys work). It needs a running
-# notebook; the table below it shows one setting to everybody.
+# All of it at your fingertips, with this machine's costs. First a few lengths are measured, so that the
+# predictions have something to answer to.
+
+# %%
+from gemma_mtp_edu.measured import measured_speedups
+
+two = {name: prompts[name] for name in ("arithmetic", "story")}
+measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
+
+# %% [markdown]
+# Choose a text and move the sliders (Tab and arrow keys work). It needs a running notebook; the table below it
+# shows one setting to everybody.
 
 # %%
 from gemma_mtp_edu.explorer import TradeoffExplorer
 
-explorer = TradeoffExplorer(profiles, cost=0.1)
+explorer = TradeoffExplorer(profiles, cost, measured=measured)
 explorer
 
-# %%
+# %% tags=["timing"]
 from IPython.display import HTML
 
 from gemma_mtp_edu.tradeoff import Setting, summary_html
 
-HTML(summary_html(profiles["arithmetic"], Setting("constant", 4), 0.1, workload="arithmetic"))
+chosen, known = Setting("constant", 4), measured["arithmetic"]
+HTML(summary_html(profiles["arithmetic"], chosen, cost, workload="arithmetic", measured=known))
 
 # %% [markdown]
 # ## Takeaways

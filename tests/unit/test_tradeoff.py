@@ -123,6 +123,26 @@ def test_controls_say_what_they_are() -> None:
         TradeoffExplorer({})
 
 
+def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
+    measured = {"easy": {2: 1.77}}
+    explorer = TradeoffExplorer({"easy": EASY, "hard": HARD}, measured=measured)
+    row = "measured speed, plain decoding = 1</th><td style='padding:2px 8px'>{}</td>"
+    explorer.draft_length.value = 2
+    assert row.format("1.77") in explorer.view.value
+    pictures = {bytes(explorer.figure.value)}
+    explorer.draft_length.value = 3
+    assert row.format("not measured") in explorer.view.value
+    explorer.draft_length.value = 2
+    explorer.schedule.value = "heuristic"
+    assert row.format("not measured") in explorer.view.value
+    explorer.schedule.value, explorer.workload.value = "constant", "hard"
+    assert row.format("not measured") in explorer.view.value
+    explorer.workload.value = "easy"
+    pictures.add(bytes(TradeoffExplorer({"easy": EASY}, measured={"easy": {2: 1.2}}).figure.value))
+    assert len(pictures) == 2
+    assert "measured" not in TradeoffExplorer({"easy": EASY}).view.value
+
+
 def test_texts_are_escaped() -> None:
     tokens = (5, 6, 7)
     profile = make_profile(tokens, ((6, 7), (7, 7)))
