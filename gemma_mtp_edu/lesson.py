@@ -6,33 +6,55 @@ import platform
 import sys
 from typing import Literal
 
+from gemma_mtp_edu import installing
+from gemma_mtp_edu.installing import NotReadyError
 from gemma_mtp_edu.language import tr, use
 from gemma_mtp_edu.releases import check_transformers
 
-Place = Literal["Colab", "Kaggle", "Binder", "local"]
+Place = Literal["Colab", "Kaggle", "Binder", "VS Code", "local"]
 SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
+_RESTART: dict[Place, str] = {
+    "Colab": "Runtime > Restart session",
+    "Kaggle": "Restart in the Run menu",
+    "Binder": "Kernel > Restart Kernel",
+    "VS Code": "Restart in the bar above the notebook",
+    "local": "Kernel > Restart Kernel",
+}
 
 
-def setup() -> None:
+def setup(install: bool = False) -> None:
     """Print where this runs and which releases it uses.
 
+    Args:
+        install: Bring what is missing. A hosted service's environment is thrown away after the
+            session, so there it is always brought; elsewhere only into an environment that the
+            setup cell has just installed the course into.
+
     Raises:
+        NotReadyError: Something is missing, or was imported before it was replaced; the sentence
+            says what to do.
         UnsupportedReleaseError: This transformers release cannot run an MTP drafter; the message
-            says what to install. Where an older release was imported before the install, it says to
-            restart the runtime.
+            says what to install.
     """
     import gemma_mtp_edu
 
-    loaded = getattr(sys.modules.get("transformers"), "__version__", None)
-    installed = importlib.metadata.version("transformers")
-    if loaded is not None and loaded != installed:
-        raise RuntimeError(
-            f"transformers {loaded} was imported before {installed} was installed: restart the "
-            "runtime (Runtime > Restart session, or Kernel > Restart) and run this cell again"
+    here = place()
+    needed = installing.requirements()
+    if install or here in ("Colab", "Kaggle"):
+        installing.install(needed, _RESTART[here])
+    if changed := installing.stale():
+        raise NotReadyError(
+            f"{', '.join(changed)}: restart the runtime ({_RESTART[here]}) and run this cell again"
         )
-    check_transformers(installed)
+    have = installing.installed()
+    check_transformers(have.get("transformers"))
+    if missing := installing.lacking(needed, have):
+        wanted = " ".join(f'"{requirement}"' for requirement in missing)
+        raise NotReadyError(
+            f"the course lacks {wanted}: run  %pip install {wanted}  and restart ({_RESTART[here]})"
+        )
     releases = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
-    print(f"gemma_mtp_edu {gemma_mtp_edu.__version__} on {place()}, {_device()}")
+    print(f"gemma_mtp_edu {gemma_mtp_edu.__version__} on {here}, {_device()}")
     print(f"Python {platform.python_version()}, {releases}")
 
 
@@ -51,12 +73,16 @@ def language(name: str) -> None:
 
 def place() -> Place:
     """Return where the notebook runs, from the environment variables that each service sets."""
-    if "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules:
-        return "Colab"
+    # Kaggle's image is built on Colab's and may keep its variables; the reverse is not so.
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return "Kaggle"
+    if "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules:
+        return "Colab"
     if "BINDER_LAUNCH_HOST" in os.environ or "BINDER_REPO_URL" in os.environ:
         return "Binder"
+    # Set for the kernels that its Jupyter extension starts, not for its terminal.
+    if "VSCODE_PID" in os.environ:
+        return "VS Code"
     return "local"
 
 

@@ -57,7 +57,7 @@ def test_a_fork_changes_every_address(checkout: Path, by_hand: bool) -> None:
     assert texts.count("https://colab.research.google.com/github/me/my.fork/blob/main/") == 3
     assert "git clone https://github.com/me/my.fork\n" in texts
     assert "git+https://github.com/me/my.fork.git" in texts
-    assert 'REPOSITORY = "https://github.com/me/my.fork"' in texts
+    assert 'COURSE = "git+https://github.com/me/my.fork"' in texts
 
 
 def test_a_notebook_keeps_its_outputs(checkout: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_changed_address_is_found(checkout: Path, damage: str) -> None:
 
 def test_a_changed_notebook_is_found(checkout: Path) -> None:
     path = checkout / "notebooks/00_example.ipynb"
-    path.write_text(path.read_text().replace("lesson.setup()", "lesson.setup(1)"))
+    path.write_text(path.read_text().replace("lesson.setup(install=new)", "lesson.setup()"))
     assert buttons.stale_notebooks(checkout) == [path]
 
 
@@ -99,4 +99,4 @@ def test_the_setup_cell_is_short_python() -> None:
     code = buttons.setup_cell("me/fork")
     compile(code, "setup", "exec")
     assert len(code.splitlines()) <= 25
-    assert code.endswith("lesson.setup()")
+    assert code.endswith("lesson.setup(install=new)")

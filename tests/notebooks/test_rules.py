@@ -84,7 +84,7 @@ BREAKS: list[tuple[Rule, Change]] = [
     (rules.is_well_behaved, write(2, "sys.path.append('..')")),
     (rules.has_buttons_and_setup, replace("colab-badge", "other-badge")),
     (rules.has_buttons_and_setup, lambda nb: nb.cells.pop(0)),
-    (rules.has_buttons_and_setup, replace("lesson.setup()", "pass")),
+    (rules.has_buttons_and_setup, replace("lesson.setup(install=new)", "pass")),
     (rules.has_buttons_and_setup, lambda nb: code(nb, 0).metadata.clear()),
     (shape.has_short_cells, write(2, "x = 1\n" * 26)),
     (shape.has_short_cells, lambda nb: [write(i, "x = 1\n" * 8)(nb) for i in range(1, 5)]),

@@ -1,50 +1,216 @@
-"""The setup cell installs only what is missing and pins what must stay."""
+"""The setup cell fetches the course alone; what else it needs is brought by the package."""
 
-import importlib.metadata
+import ast
 import importlib.util
+import re
 import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
-from gemma_mtp_edu import lesson
+from gemma_mtp_edu import installing, lesson
+from gemma_mtp_edu.installing import NotReadyError
+from gemma_mtp_edu.releases import UnsupportedReleaseError
 from tools.buttons import setup_cell
+from tools.lessons import ROOT, sources
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
+SERVICE_VARIABLES = (
+    "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL",
+    "VSCODE_PID",
+)  # fmt: skip
+
+
+class Pip:
+    """Stands in for pip: records its commands and constraints, and ends as it is told."""
+
+    def __init__(self, returncode: int = 0, stderr: str = "") -> None:
+        self.done = SimpleNamespace(returncode=returncode, stderr=stderr)
+        self.commands: list[list[str]] = []
+        self.pins: set[str] = set()
+
+    def __call__(self, command: list[str], **options: object) -> SimpleNamespace:
+        self.commands.append(command)
+        if "--constraint" in command:
+            pins = Path(command[command.index("--constraint") + 1])
+            self.pins = set(pins.read_text(encoding="utf-8").split())
+        return self.done
 
 
 @pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Record what would be run, in place of running it."""
-    recorded: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "run", lambda command, check: recorded.append(command))
-    monkeypatch.setattr(lesson, "setup", lambda: None)
-    return recorded
+def pip(monkeypatch: pytest.MonkeyPatch) -> Pip:
+    stand_in = Pip()
+    monkeypatch.setattr(subprocess, "run", stand_in)
+    return stand_in
 
 
-def run_cell() -> None:
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SERVICE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def run_cell(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Run the cell, and return how it called `lesson.setup`."""
+    calls: list[bool] = []
+    monkeypatch.setattr(lesson, "setup", lambda install: calls.append(install))
     exec(setup_cell("me/fork"), {})
+    return calls
 
 
-def test_nothing_is_installed_where_the_package_is(commands: list[list[str]]) -> None:
-    run_cell()
-    assert commands == []
+def test_nothing_is_fetched_where_the_package_is(pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_cell(monkeypatch) == [False]
+    assert pip.commands == []
 
 
-def test_what_is_there_already_cannot_be_changed(
-    commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    there = {
-        "torch": "2.9.0+cu126",
-        "ipywidgets": "7.7.1",
-        "numpy": "2.0.2",
-        "transformers": "5.0.0",
-    }
-    found = [SimpleNamespace(name=name, version=version) for name, version in there.items()]
+def test_the_cell_fetches_the_course_alone(pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(importlib.metadata, "distributions", lambda: found)
-    run_cell()
-    (command,) = commands
-    assert command[1:4] == ["-m", "pip", "install"]
-    assert command[-1] == "git+https://github.com/me/fork"
-    pins = Path(command[command.index("--constraint") + 1]).read_text()
-    assert set(pins.split()) == {"torch==2.9.0+cu126", "ipywidgets==7.7.1", "numpy==2.0.2"}
+    assert run_cell(monkeypatch) == [True]
+    (command,) = pip.commands
+    assert command[:4] == [sys.executable, "-m", "pip", "install"]
+    assert command[-2:] == ["--no-deps", "git+https://github.com/me/fork"]
+
+
+def test_the_cell_says_that_it_could_not_fetch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    stderr = "error: subprocess-exited\n| fatal: Could not resolve host\nnote: from a subprocess"
+    monkeypatch.setattr(subprocess, "run", Pip(1, stderr))
+    with pytest.raises(RuntimeError) as caught:
+        run_cell(monkeypatch)
+    assert str(caught.value) == (
+        "could not fetch git+https://github.com/me/fork (is the internet on?): pip said fatal: "
+        "Could not resolve host"
+    )
+
+
+def test_only_what_is_missing_or_unsuitable_is_installed(
+    pip: Pip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What Colab had in June 2026, as far as the course needs it.
+    there = {
+        "torch": "2.11.0+cu128", "numpy": "2.0.2", "ipywidgets": "7.7.1", "matplotlib": "3.10.0",
+        "pandas": "2.2.2", "psutil": "5.9.5", "jinja2": "3.1.6", "packaging": "26.2",
+        "tqdm": "4.67.3", "accelerate": "1.13.0", "safetensors": "0.7.0", "transformers": "5.9.0",
+    }  # fmt: skip
+    monkeypatch.setattr(installing, "installed", lambda: there)
+    installing.install(NEEDED, "Runtime > Restart session")
+    (command,) = pip.commands
+    wanted = [Requirement(word).name for word in command[command.index("--constraint") + 2 :]]
+    assert wanted == ["transformers", "jaxtyping"]
+    # transformers decides about accelerate and safetensors; all else must stay.
+    free = {"accelerate", "safetensors", "transformers"}
+    assert pip.pins == {f"{name}=={there[name]}" for name in there.keys() - free}
+
+
+@pytest.mark.parametrize(
+    ("name", "release"), [("torch", "2.6.0"), ("numpy", "1.26.4"), ("ipywidgets", "6.0.10")]
+)
+def test_one_sentence_says_which_kept_package_is_unsuitable(
+    pip: Pip, monkeypatch: pytest.MonkeyPatch, name: str, release: str
+) -> None:
+    monkeypatch.setattr(installing, "installed", lambda: {name: release})
+    with pytest.raises(NotReadyError) as caught:
+        installing.install(NEEDED, "Runtime > Restart session")
+    assert pip.commands == []
+    (needed,) = [str(r) for r in NEEDED if r.name == name]
+    assert caught.value._render_traceback_() == [
+        f'this runtime has {name} {release}, but the course needs {needed}: run  %pip install "'
+        f'{needed}"  or take a newer runtime, then restart (Runtime > Restart session) and run '
+        "this cell again"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        ("WARNING: slow\nERROR: No matching distribution found\nhint: x\n", "ERROR: No matching"),
+        ("python: No module named pip\n", "No module named pip"),
+        ("", "nothing"),
+    ],
+)
+def test_one_sentence_says_that_pip_failed(
+    monkeypatch: pytest.MonkeyPatch, stderr: str, said: str
+) -> None:
+    monkeypatch.setattr(subprocess, "run", Pip(1, stderr))
+    monkeypatch.setattr(installing, "installed", lambda: {"numpy": "2.0.2"})
+    needed = [Requirement("numpy>=2,<3"), Requirement("safetensors>=0.6")]
+    with pytest.raises(NotReadyError, match=f"could not install safetensors>=0.6: .*{said}"):
+        installing.install(needed, "here")
+
+
+def test_only_hosted_services_and_new_installs_are_changed(
+    pip: Pip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "requirements", lambda: [Requirement("no-such-package>=1")])
+    lacks = 'lacks "no-such-package>=1": run  %pip install "no-such-package>=1"  and restart'
+    for install, variable, runs in (
+        (False, None, 0),
+        (True, None, 1),
+        (False, "COLAB_RELEASE_TAG", 2),
+        (False, "KAGGLE_KERNEL_RUN_TYPE", 3),
+        (False, "VSCODE_PID", 3),
+    ):
+        with monkeypatch.context() as patch:
+            if variable:
+                patch.setenv(variable, "x")
+            with pytest.raises(NotReadyError, match=lacks):
+                lesson.setup(install)
+        assert len(pip.commands) == runs
+
+
+@pytest.mark.parametrize(
+    ("place", "variables", "how"),
+    [
+        ("Colab", ["COLAB_RELEASE_TAG"], "Runtime > Restart session"),
+        ("Kaggle", ["KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"], "Restart in the Run menu"),
+        ("Binder", ["BINDER_REPO_URL"], "Kernel > Restart Kernel"),
+        ("VS Code", ["VSCODE_PID"], "Restart in the bar above the notebook"),
+        ("local", [], "Kernel > Restart Kernel"),
+    ],
+)
+def test_each_place_is_known_and_says_how_to_restart(
+    pip: Pip, monkeypatch: pytest.MonkeyPatch, place: str, variables: list[str], how: str
+) -> None:
+    for name in variables:
+        monkeypatch.setenv(name, "x")
+    assert lesson.place() == place
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(__version__="5.19.0"))
+    with pytest.raises(NotReadyError) as caught:
+        lesson.setup()
+    assert str(caught.value) == (
+        f"transformers 5.19.0 was imported before {version('transformers')} was installed: "
+        f"restart the runtime ({how}) and run this cell again"
+    )
+
+
+def test_an_unsuitable_release_is_refused_where_nothing_is_installed(
+    pip: Pip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installing, "installed", lambda: {"transformers": "5.23.0"})
+    with pytest.raises(UnsupportedReleaseError, match=r"got transformers 5\.23\.0"):
+        lesson.setup()
+
+
+def test_forms_of_colab_offer_what_the_code_says() -> None:
+    """A form is a comment elsewhere; its kind or choices must hold the value before it."""
+    lines = [
+        line
+        for source in sources()
+        for line in source.read_text(encoding="utf-8").splitlines()
+        if "@param" in line
+    ]
+    assert lines
+    for line in lines:
+        match = re.fullmatch(r"[A-Z_]+ = (.+?)  # @param (\[.+\]|\{type:\"\w+\"\})", line)
+        assert match, line
+        kind = {"int": '{type:"integer"}', "str": '{type:"string"}'}
+        value = ast.literal_eval(match[1])
+        assert match[2] == kind[type(value).__name__] or value in ast.literal_eval(match[2]), line

@@ -1,0 +1,138 @@
+"""Notebook services as far as they differ from a fresh Python: packages, variables, modules."""
+
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import distribution
+from pathlib import Path
+
+import jupytext
+
+from gemma_mtp_edu.installing import KEPT
+from tools.buttons import repository_slug, setup_cell
+from tools.fresh_environment import Environment
+from tools.lessons import ROOT
+
+# What the issue of a bare notebook has; pandas, accelerate and the rest are for the cell to bring.
+BARE = (*KEPT, "matplotlib", "ipykernel")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service.
+
+    Args:
+        name: As `lesson.place` says it.
+        variables: What it sets for every kernel.
+        releases: What it has in place of the newest releases, by package.
+        google_colab: Whether it loads `google.colab` before the first cell.
+    """
+
+    name: str
+    variables: Mapping[str, str]
+    releases: Mapping[str, str] = field(default_factory=dict)
+    google_colab: bool = False
+
+    def furnish(self, environment: Environment) -> None:
+        """Bring an environment that holds `BARE` to this service's state."""
+        pins = [f"{name}=={release}" for name, release in self.releases.items()]
+        environment.pip("--no-deps", *pins)
+        if self.google_colab:
+            add_google_colab(environment)
+
+
+# googlecolab/backend-info, pip-freeze.gpu.txt of June 2026, as far as the course meets it. Its
+# torch is 2.11.0+cu128 on Python 3.12.
+COLAB = Service(
+    "Colab",
+    {"COLAB_RELEASE_TAG": "release-colab_20260601", "COLAB_GPU": "0"},
+    {
+        "accelerate": "1.13.0",
+        "httpx": "0.28.1",
+        "huggingface_hub": "1.17.0",
+        "ipykernel": "6.17.1",
+        "ipython": "7.34.0",
+        "ipython-genutils": "0.2.0",
+        "ipywidgets": "7.7.1",
+        "jupyter-client": "7.4.9",
+        "matplotlib": "3.10.0",
+        "numpy": "2.0.2",
+        "packaging": "26.2",
+        "pandas": "2.2.2",
+        "pillow": "11.3.0",
+        "psutil": "5.9.5",
+        "safetensors": "0.7.0",
+        "setuptools": "75.2.0",
+        "tokenizers": "0.22.2",
+        "tqdm": "4.67.3",
+        "traitlets": "5.7.1",
+        "transformers": "5.9.0",
+        "widgetsnbextension": "3.6.10",
+        # What the old releases above need.
+        "backcall": "0.2.0",
+        "decorator": "4.4.2",
+        "entrypoints": "0.4",
+        "nest-asyncio": "1.6.0",
+        "pickleshare": "0.7.5",
+        "pytz": "2025.2",
+    },
+    google_colab=True,
+)
+# Its image is built on Colab's, so that Colab's variable may be there too.
+KAGGLE = Service(
+    "Kaggle",
+    {"KAGGLE_KERNEL_RUN_TYPE": "Interactive", "COLAB_RELEASE_TAG": "release-colab_20260601"},
+    {"transformers": "5.23.0"},
+)
+VS_CODE = Service("VS Code", {"VSCODE_PID": "4711", "VSCODE_CWD": "."}, {"transformers": "5.19.0"})
+
+
+def add_google_colab(environment: Environment) -> None:
+    """Add a package `google.colab` that every kernel has imported before its first cell."""
+    package = environment.site_packages / "google" / "colab"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('"""Only its name matters here."""\n')
+    (environment.site_packages / "colab.pth").write_text("import google.colab\n")
+
+
+def the_setup_cell(repository: str) -> str:
+    """Return the setup cell as learners have it, but with another address."""
+    slug = repository_slug()
+    cell = setup_cell(slug)
+    assert cell.count(f"https://github.com/{slug}") == 1
+    return cell.replace(f"https://github.com/{slug}", repository)
+
+
+def cells_after_setup(lesson: str) -> list[str]:
+    """Return the code cells of a lesson that come after its setup cell."""
+    source = ROOT / "notebooks" / "src" / f"{lesson}.py"
+    notebook = jupytext.read(source, fmt="py:percent")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert code[0].metadata["tags"] == ["setup"]
+    return [cell.source for cell in code[1:]]
+
+
+def add_stub(environment: Environment, name: str, version: str) -> None:
+    """Add a package that is no more than its name and version."""
+    folder = environment.site_packages
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").write_text(f'__version__ = "{version}"\n')
+    details = folder / f"{name}-{version}.dist-info"
+    details.mkdir()
+    (details / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    files = [f"{name}/__init__.py", f"{details.name}/METADATA", f"{details.name}/RECORD"]
+    (details / "RECORD").write_text("".join(f"{file},,\n" for file in files))
+
+
+def wheel_of(name: str, folder: Path) -> Path:
+    """Pack an installed package into a wheel again, so that pip can install it offline."""
+    package = distribution(name)
+    path = folder / f"{name}-{package.version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as wheel:
+        for file in package.files or []:
+            if ".." in file.parts or "__pycache__" in file.parts:
+                continue
+            with wheel.open(file.as_posix(), "w") as target, open(file.locate(), "rb") as source:
+                shutil.copyfileobj(source, target)
+    return path
