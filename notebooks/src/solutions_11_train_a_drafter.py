@@ -13,28 +13,25 @@
 
 # %% tags=["setup"]
 # Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
-import importlib
-import importlib.metadata
 import importlib.util
-import pathlib
+import re
 import subprocess
 import sys
-import tempfile
 
-REPOSITORY = "https://github.com/gemma-mtp-edu/gemma_mtp_edu"
-KEPT = ("torch", "numpy", "ipywidgets")
+COURSE = "git+https://github.com/gemma-mtp-edu/gemma_mtp_edu"
 
-if importlib.util.find_spec("gemma_mtp_edu") is None:
-    found = [d for d in importlib.metadata.distributions() if d.name in KEPT]
-    pins = pathlib.Path(tempfile.mkdtemp()) / "constraints.txt"
-    pins.write_text("".join(f"{d.name}=={d.version}\n" for d in found))
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
-    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+new = importlib.util.find_spec("gemma_mtp_edu") is None
+if new:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--no-deps", COURSE]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        said = re.findall("(?:fatal|ERROR|No module).*", done.stderr) or ["nothing"]
+        raise RuntimeError(f"could not fetch {COURSE} (is the internet on?): pip said {said[0]}")
     importlib.invalidate_caches()
 
 from gemma_mtp_edu import lesson
 
-lesson.setup()
+lesson.setup(install=new)
 
 # %%
 from gemma_mtp_edu import checks
