@@ -44,17 +44,6 @@ POLISH_SHARES: dict[Workload, float] = {
     lists: 0.12,
     chat: 0.03,
 }
-# And last, more of what was still wrong most often: sums, copies, the number of items.
-REFINE_SHARES: dict[Workload, float] = {
-    json_records: 0.13,
-    functions: 0.11,
-    arithmetic: 0.31,
-    extraction: 0.23,
-    answers: 0.05,
-    stories: 0.03,
-    lists: 0.12,
-    chat: 0.02,
-}
 # The same for the drafter: stories and lists can hardly be guessed anyway.
 EXACT_SHARES: dict[Workload, float] = {
     json_records: 0.20,

@@ -28,16 +28,15 @@ class Recipe(Phase):
 
 DISTIL = Recipe("drafter", 600, 3072, 3e-3, 50, 260, data_seed=3)
 POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=EXACT_SHARES)
-REFINE = Recipe("drafter-refine", 250, 3072, 2e-3, 20, 60, data_seed=7, shares=EXACT_SHARES)
 
 
 def train_drafter(
     target: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int
 ) -> Gemma4AssistantForCausalLM:
-    """Run all phases in `folder`, resuming from a checkpoint if there is one."""
+    """Run both phases in `folder`, resuming from a checkpoint if there is one."""
     drafter = new_drafter(target, seed=seed)
     pair = ModelPair(target.eval().requires_grad_(False), drafter, name="pocket")
-    for recipe in (DISTIL, POLISH, REFINE):
+    for recipe in (DISTIL, POLISH):
         run_recipe(recipe, pair, tokenizer, folder)
     return drafter
 

@@ -14,7 +14,6 @@ from tools.pocket import loop
 from tools.pocket.corpus import (
     IGNORED,
     POLISH_SHARES,
-    REFINE_SHARES,
     Batch,
     batches,
     pool_batches,
@@ -25,7 +24,6 @@ from tools.pocket.target import grow, new_target
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
 DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
 POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
-REFINE = Phase("refine", 500, 3072, 1.5e-3, 20, 150, data_seed=6, shares=REFINE_SHARES)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -77,6 +75,6 @@ def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) ->
     shallow = new_target(len(tokenizer), seed)
     run_phase(SHALLOW, shallow, tokenizer, folder / SHALLOW.name)
     deep = grow(shallow)
-    for phase in (DEEP, POLISH, REFINE):
-        run_phase(phase, deep, tokenizer, folder / phase.name)
+    run_phase(DEEP, deep, tokenizer, folder / DEEP.name)
+    run_phase(POLISH, deep, tokenizer, folder / POLISH.name)
     return deep
