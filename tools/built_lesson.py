@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
+from tools.lessons import JAPANESE
+
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """A built lesson and what it is compared with.
 
     Args:
-        name: Such as `00_first_run`.
+        name: Such as `00_first_run` or `ja/00_first_run`.
         notebook: The notebook as it was read.
         size: Bytes of its file.
         source: The text of its source.
@@ -24,6 +26,11 @@ class Lesson:
     size: int
     source: str
     slug: str
+
+    @property
+    def language(self) -> str:
+        """The language of its text."""
+        return JAPANESE if self.name.startswith(f"{JAPANESE}/") else "en"
 
     @property
     def code(self) -> list[NotebookNode]:

@@ -15,10 +15,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from tools.lessons import ROOT, notebook_of, read_notebook, sources, write_notebook
+from tools.lessons import (
+    JAPANESE,
+    ROOT,
+    japanese_notebooks,
+    lesson_name,
+    notebooks,
+    read_notebook,
+    sources,
+    write_notebook,
+)
 
 BRANCH = "main"
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "README.ja.md", "CONTRIBUTING.md", "CHANGELOG.md")
 SETUP_CELL = Path(__file__).with_name("setup_cell.py.txt")
 _GITHUB = "https://github.com/"
 _SLUG = r"[\w.-]+/[\w.-]+"
@@ -80,10 +89,18 @@ _IMAGES = {
 }
 
 
+_IN_JAPANESE = {
+    "Open in Colab": "Colab で開く",
+    "Launch on Binder": "Binder で起動する",
+    "View on GitHub": "GitHub で見る",
+}
+
+
 def buttons(slug: str, name: str) -> list[str]:
     """Return the buttons of the lesson `name` in Markdown; their alt text says what they do."""
+    words = _IN_JAPANESE if name.startswith(f"{JAPANESE}/") else {}
     return [
-        f"[![{label}]({_IMAGES[label]})]({address})"
+        f"[![{words.get(label, label)}]({_IMAGES[label]})]({address})"
         for label, address in addresses(slug, name).items()
     ]
 
@@ -146,19 +163,18 @@ def pending(root: Path = ROOT) -> dict[Path, str]:
     new = {path: rewrite_document(text, slug, old) for path, text in texts.items()}
     for source in sources(root):
         texts[source] = source.read_text(encoding="utf-8")
-        new[source] = rewrite_source(texts[source], slug, lesson_name(source, root))
+        new[source] = rewrite_source(texts[source], slug, source.stem)
     return {path: text for path, text in new.items() if text != texts[path]}
 
 
 def stale_notebooks(root: Path = ROOT) -> list[Path]:
     """Return the notebooks whose buttons or setup cell are not as they should be."""
     slug = repository_slug(root)
-    found = []
-    for source in sources(root):
-        notebook = notebook_of(source, root)
-        if notebook.exists() and not _is_current(notebook, slug, lesson_name(source, root)):
-            found.append(notebook)
-    return found
+    return [
+        notebook
+        for notebook in [*notebooks(root), *japanese_notebooks(root)]
+        if not _is_current(notebook, slug, lesson_name(notebook, root))
+    ]
 
 
 def _is_current(notebook: Path, slug: str, name: str) -> bool:
@@ -171,11 +187,6 @@ def _is_current(notebook: Path, slug: str, name: str) -> bool:
     )
 
 
-def lesson_name(source: Path, root: Path = ROOT) -> str:
-    """Return a lesson's name as its addresses need it: `00_first_run` or `ja/00_first_run`."""
-    return source.relative_to(root / "notebooks" / "src").with_suffix("").as_posix()
-
-
 def write(root: Path = ROOT) -> list[Path]:
     """Bring everything up to date and return the files that were changed."""
     slug = repository_slug(root)
@@ -184,8 +195,7 @@ def write(root: Path = ROOT) -> list[Path]:
         path.write_text(text, encoding="utf-8")
     stale = stale_notebooks(root)
     for notebook in stale:
-        name = notebook.relative_to(root / "notebooks").with_suffix("").as_posix()
-        rewrite_notebook(notebook, slug, name)
+        rewrite_notebook(notebook, slug, lesson_name(notebook, root))
     return [*changed, *stale]
 
 

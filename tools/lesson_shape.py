@@ -3,6 +3,7 @@
 import re
 import statistics
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
@@ -11,13 +12,32 @@ from tools.built_lesson import Lesson, Rule, first_line, tags
 MAX_CODE_LINES = 25
 MAX_MEDIAN_LINES = 7
 MAX_WORDS = 80
-OPENING = ("Goal", "Minutes", "Prerequisites")
-TAKEAWAYS, EXERCISES, SOURCES = "Takeaways", "Exercises", "Sources"
+# Three Japanese characters count as a word: that is what a word of the lessons becomes.
+_WORD = re.compile(r"[぀-ヿ一-鿿]{1,3}|[^\s぀-ヿ一-鿿]*\w[^\s぀-ヿ一-鿿]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a lesson's fixed parts are called."""
+
+    goal: str
+    minutes: str
+    prerequisites: str
+    takeaways: str
+    exercises: str
+    sources: str
+    hint: str
+
+
+WORDS = {
+    "en": Words("Goal", "Minutes", "Prerequisites", "Takeaways", "Exercises", "Sources", "Hint"),
+    "ja": Words("目標", "所要時間", "前提", "まとめ", "演習", "参考資料", "ヒント"),
+}
 
 
 def has_short_cells(lesson: Lesson) -> Iterator[str]:
     """More text than code, both in small pieces."""
-    code = [cell for cell in lesson.code if "setup" not in tags(cell)]
+    code = [cell for cell in lesson.code if not {"setup", "language"} & set(tags(cell))]
     if len(lesson.markdown) < len(code):
         yield f"has {len(code)} code cells, but {len(lesson.markdown)} markdown cells"
     lines = [_code_lines(cell) for cell in lesson.code]
@@ -35,31 +55,34 @@ def has_short_cells(lesson: Lesson) -> Iterator[str]:
 def opens_with_goal(lesson: Lesson) -> Iterator[str]:
     """The title's cell says what for, how long and what to know before."""
     opening = lesson.markdown[0].source if lesson.markdown else ""
-    for word in OPENING:
+    words = WORDS[lesson.language]
+    for word in (words.goal, words.minutes, words.prerequisites):
         if f"**{word}**:" not in opening:
             yield f"the title's cell does not say **{word}**:"
-    if not re.search(r"\*\*Minutes\*\*: \d+", opening):
+    if not re.search(rf"\*\*{words.minutes}\*\*: \d+", opening):
         yield "minutes are not a number"
 
 
 def closes_with_takeaways_exercises_sources(lesson: Lesson) -> Iterator[str]:
     """Three takeaways, two or three exercises with hint and check, then the sources."""
     names = [text for level, text in lesson.headings if level == 2]
-    if names[-3:] != [TAKEAWAYS, EXERCISES, SOURCES]:
-        yield f"ends with {names[-3:]}, need {[TAKEAWAYS, EXERCISES, SOURCES]}"
+    words = WORDS[lesson.language]
+    wanted = [words.takeaways, words.exercises, words.sources]
+    if names[-3:] != wanted:
+        yield f"ends with {names[-3:]}, need {wanted}"
         return
-    takeaways = re.findall(r"^\d\. ", _section(lesson, TAKEAWAYS, EXERCISES), re.MULTILINE)
+    takeaways = re.findall(r"^\d\. ", _section(lesson, *wanted[:2]), re.MULTILINE)
     if takeaways != ["1. ", "2. ", "3. "]:
         yield f"has takeaways {takeaways}, need three"
-    exercises = re.split(r"^(?=\*\*\d\.\*\*)", _section(lesson, EXERCISES, SOURCES), flags=re.M)[1:]
+    exercises = re.split(r"^(?=\*\*\d\.\*\*)", _section(lesson, *wanted[1:]), flags=re.M)[1:]
     if len(exercises) not in (2, 3):
         yield f"has {len(exercises)} exercises, need two or three"
     for number, text in enumerate(exercises, start=1):
-        if not re.search(r"<details>\s*<summary>Hint", text):
+        if not re.search(rf"<details>\s*<summary>{words.hint}", text):
             yield f"exercise {number} has no hidden hint"
         if not re.search(r"^checks\.\w+\(", text, re.MULTILINE):
             yield f"exercise {number} has no check"
-    if not re.search(r"^- ", _section(lesson, SOURCES, None), re.MULTILINE):
+    if not re.search(r"^- ", _section(lesson, words.sources, None), re.MULTILINE):
         yield "names no source"
 
 
@@ -76,7 +99,7 @@ def _code_lines(cell: NotebookNode) -> int:
 
 def _words(markdown: str) -> list[str]:
     visible = re.sub(r"<[^>]*>|\]\([^)]*\)", " ", markdown)
-    return [word for word in visible.split() if re.search(r"\w", word)]
+    return _WORD.findall(visible)
 
 
 def _section(lesson: Lesson, heading: str, end: str | None) -> str:

@@ -1,7 +1,7 @@
 """Where lessons lie, and how their sources and notebooks are read and written; no execution here.
 
-Authors edit `notebooks/src/NN_name.py` (py:percent). Readers open `notebooks/NN_name.ipynb`.
-A folder below `src` (an edition in another language) has its notebooks in the folder of that name.
+Authors edit `notebooks/src/NN_name.py` (py:percent). Readers open `notebooks/NN_name.ipynb`, or
+`notebooks/ja/NN_name.ipynb`, which is made of the same source and of translations: see `japanese`.
 """
 
 import hashlib
@@ -16,7 +16,8 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "py:percent"
 CHECKED = "nbval-check-output"
-TAGS = frozenset({"buttons", "setup", "timing", CHECKED})
+TAGS = frozenset({"buttons", "setup", "language", "timing", CHECKED})
+JAPANESE = "ja"
 # The Python patch release, widget models and time stamps would change at every build, and
 # `metadata.widgets` without state shows "Invalid Notebook" on GitHub (colabtools#5288).
 METADATA = {
@@ -28,7 +29,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 def sources(root: Path = ROOT) -> list[Path]:
     """Return the source of every lesson, in reading order."""
-    return sorted((root / "notebooks" / "src").rglob("*.py"))
+    return sorted((root / "notebooks" / "src").glob("*.py"))
 
 
 def notebook_of(source: Path, root: Path = ROOT) -> Path:
@@ -38,15 +39,23 @@ def notebook_of(source: Path, root: Path = ROOT) -> Path:
 
 
 def source_of(notebook: Path, root: Path = ROOT) -> Path:
-    """Return the source that a notebook is built from."""
-    relative = notebook.relative_to(root / "notebooks")
-    return root / "notebooks" / "src" / relative.with_suffix(".py")
+    """Return the source that a notebook, in either language, is built from."""
+    return root / "notebooks" / "src" / f"{notebook.stem}.py"
 
 
 def notebooks(root: Path = ROOT) -> list[Path]:
-    """Return every notebook, in reading order; left-over checkpoints do not count."""
-    found = (root / "notebooks").rglob("*.ipynb")
-    return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
+    """Return every English notebook, in reading order."""
+    return sorted((root / "notebooks").glob("*.ipynb"))
+
+
+def japanese_notebooks(root: Path = ROOT) -> list[Path]:
+    """Return every Japanese notebook, in reading order."""
+    return sorted((root / "notebooks" / JAPANESE).glob("*.ipynb"))
+
+
+def lesson_name(notebook: Path, root: Path = ROOT) -> str:
+    """Return a notebook's name as addresses need it: `00_first_run` or `ja/00_first_run`."""
+    return notebook.relative_to(root / "notebooks").with_suffix("").as_posix()
 
 
 def parse_source(text: str) -> NotebookNode:

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nbclient import NotebookClient
@@ -37,13 +37,17 @@ KERNEL_ENVIRONMENT = {
 CELL_SECONDS = 600
 
 
-def build(source: Path, notebook: Path) -> None:
+def build(source: str, notebook: Path) -> None:
     """Execute a source from top to bottom in a fresh kernel and write its notebook.
+
+    Args:
+        source: Its text.
+        notebook: Where to write.
 
     Raises:
         CellExecutionError: A cell failed; the old notebook is left as it was.
     """
-    cells = parse_source(source.read_text(encoding="utf-8"))
+    cells = parse_source(source)
     folder = notebook.parent
     folder.mkdir(parents=True, exist_ok=True)
     client = NotebookClient(
@@ -72,32 +76,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code."""
     args = _parser().parse_args(arguments)
     if args.command == "build":
-        return _build_all(args.names)
+        return build_all(args.names, _english)
     found = differences()
     for sentence in found:
         print(f"{sentence}: run  make notebooks", file=sys.stderr)
     return 1 if found else 0
 
 
-def _build_all(names: Sequence[str]) -> int:
-    known = {
-        source.relative_to(ROOT / "notebooks/src").with_suffix(""): source for source in sources()
-    }
-    wanted = [Path(name) for name in names] or list(known)
-    if unknown := [str(name) for name in wanted if name not in known]:
-        have = ", ".join(map(str, known))
+def build_all(names: Sequence[str], to_build: Callable[[Path], tuple[str, Path]]) -> int:
+    """Build lessons, all by default, and return the exit code.
+
+    Args:
+        names: Lessons such as `00_first_run`.
+        to_build: Gives for a source the text to build and the notebook to write.
+    """
+    known = {source.stem: source for source in sources()}
+    if unknown := [name for name in names if name not in known]:
+        have = ", ".join(known)
         print(f"no lesson named {', '.join(unknown)}; there are: {have}", file=sys.stderr)
         return 2
-    for name in wanted:
+    for name in names or known:
         start = time.perf_counter()
         print(f"{name} ...", end=" ", flush=True)
         try:
-            build(known[name], notebook_of(known[name]))
+            build(*to_build(known[name]))
         except CellExecutionError as error:
             print(f"failed\n{error}", file=sys.stderr)
             return 1
         print(f"{time.perf_counter() - start:.0f} s")
     return 0
+
+
+def _english(source: Path) -> tuple[str, Path]:
+    return source.read_text(encoding="utf-8"), notebook_of(source)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from tools.lessons import ROOT, parse_source, sources
+from tools.lessons import JAPANESE, ROOT, parse_source, sources
 
-LANGUAGE = "ja"
 COMMON = "common"
 _ENTRY = re.compile(r"^<!-- en ([0-9a-f]{10}) -->$", re.MULTILINE)
 _FENCE = re.compile(r"^(```|~~~)")
@@ -80,7 +79,7 @@ def entries(text: str) -> dict[str, str]:
 
 def translation_file(name: str, root: Path = ROOT) -> Path:
     """Return where the translations of the lesson `name` stand."""
-    return root / "notebooks" / "src" / LANGUAGE / f"{name}.md"
+    return root / "notebooks" / "src" / JAPANESE / f"{name}.md"
 
 
 def stored(name: str, root: Path = ROOT) -> dict[str, str]:
@@ -113,7 +112,7 @@ def stale(root: Path = ROOT) -> dict[str, list[str]]:
     english = {p.stem: lesson_paragraphs(p.read_text(encoding="utf-8")) for p in sources(root)}
     english[COMMON] = {key: text for texts in english.values() for key, text in texts.items()}
     found = {}
-    for path in sorted((root / "notebooks" / "src" / LANGUAGE).glob("*.md")):
+    for path in sorted((root / "notebooks" / "src" / JAPANESE).glob("*.md")):
         old = [key for key in stored(path.stem, root) if key not in english.get(path.stem, {})]
         if old:
             found[path.stem] = old

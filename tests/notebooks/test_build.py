@@ -62,9 +62,9 @@ def run_nbval(folder: Path) -> subprocess.CompletedProcess[str]:
 
 def test_build_is_repeatable(lesson: tuple[Path, Path]) -> None:
     source, notebook = lesson
-    build(source, notebook)
+    build(source.read_text(), notebook)
     first = notebook.read_bytes()
-    build(source, notebook)
+    build(source.read_text(), notebook)
     assert notebook.read_bytes() == first
     assert has_cells_of(read_notebook(notebook), source.read_text())
 
@@ -72,7 +72,7 @@ def test_build_is_repeatable(lesson: tuple[Path, Path]) -> None:
 def test_nbval_compares_the_text_of_checked_cells(lesson: tuple[Path, Path]) -> None:
     source, notebook = lesson
     source.write_text(SOURCE + VARYING)
-    build(source, notebook)
+    build(source.read_text(), notebook)
     assert "4 passed" in run_nbval(notebook.parent).stdout
     assert change_checked_outputs(notebook) == 3
     done = run_nbval(notebook.parent)
@@ -85,14 +85,14 @@ def test_a_failing_lesson_leaves_the_old_notebook(lesson: tuple[Path, Path]) -> 
     notebook.write_text("old")
     source.write_text("# %%\n1 / 0\n")
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
-        build(source, notebook)
+        build(source.read_text(), notebook)
     assert notebook.read_text() == "old"
 
 
 def test_differences_are_named(lesson: tuple[Path, Path], tmp_path: Path) -> None:
     source, notebook = lesson
     assert differences(tmp_path) == ["tiny.ipynb has not been built"]
-    build(source, notebook)
+    build(source.read_text(), notebook)
     assert differences(tmp_path) == []
     content = json.loads(notebook.read_text())
     content["cells"][0]["source"] = ["# Another title"]

@@ -3,8 +3,20 @@
 from pathlib import Path
 
 import pytest
+from nbformat import NotebookNode
 
 from tools import japanese, translation
+from tools import translation_rules as rules
+from tools.buttons import buttons, repository_slug
+from tools.lessons import (
+    ROOT,
+    has_cells_of,
+    notebook_of,
+    parse_source,
+    read_notebook,
+    sources,
+    write_notebook,
+)
 
 SOURCE = """\
 # %% [markdown] tags=["buttons"]
@@ -27,6 +39,10 @@ print(1)
 #
 # b = 2
 # ```
+"""
+SETUP = """
+# %% tags=["setup"]
+from gemma_mtp_edu import lesson
 """
 TITLE, ONE, CODE = "# Title", "One\nparagraph.", "```python\na = 1\n\nb = 2\n```"
 
@@ -87,3 +103,92 @@ def test_what_is_to_do_is_ready_to_fill_in() -> None:
 def test_a_cell_is_translated_paragraph_by_paragraph() -> None:
     have = translation.entries(entry(TITLE, "# 題") + entry(CODE, CODE))
     assert translation.translated(f"{TITLE}\n\n{CODE}", have) == f"# 題\n\n{CODE}"
+
+
+def code_cells(notebook: NotebookNode) -> list[tuple[str, list[str]]]:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [(cell.source, cell.metadata.get("tags", [])) for cell in cells]
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_code_is_the_english_one_and_a_cell_that_chooses_the_language(source: Path) -> None:
+    english = code_cells(read_notebook(notebook_of(source)))
+    code = code_cells(read_notebook(japanese.notebook_path(source)))
+    assert code[1] == (japanese.LANGUAGE_CELL, ["language"])
+    assert [code[0], *code[2:]] == english
+
+
+def test_every_paragraph_is_translated_and_every_notebook_is_built() -> None:
+    assert japanese.complaints() == []
+    assert japanese.differences() == []
+
+
+@pytest.fixture
+def translated_checkout(checkout: Path) -> Path:
+    (checkout / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (checkout / "notebooks" / "src" / "00_tiny.py").write_text(SOURCE + SETUP)
+    texts = entry(TITLE, "# 題") + entry(ONE, "一つの段落。") + entry(CODE, CODE)
+    translation.translation_file("00_tiny", checkout).write_text(texts)
+    return checkout
+
+
+def test_an_edition_is_made_cell_by_cell(translated_checkout: Path) -> None:
+    (source,) = sources(translated_checkout)
+    cells = parse_source(japanese.edition(source, translated_checkout)).cells
+    assert cells[0].source == "\n".join(buttons(repository_slug(), "ja/00_tiny"))
+    assert [cell.source for cell in cells[1:]] == [
+        "# 題\n\n一つの段落。",
+        "print(1)",
+        f"# 題\n\n{CODE}",
+        "from gemma_mtp_edu import lesson",
+        japanese.LANGUAGE_CELL,
+    ]
+
+
+def test_notebooks_that_differ_are_named(translated_checkout: Path) -> None:
+    root = translated_checkout
+    (source,) = sources(root)
+    path = japanese.notebook_path(source, root)
+    assert japanese.differences(root) == ["ja/00_tiny has not been built"]
+    write_notebook(parse_source(japanese.edition(source, root)), path)
+    assert japanese.differences(root) == []
+    path.write_text(path.read_text().replace("print(1)", "print(2)"))
+    assert japanese.differences(root) == ["ja/00_tiny differs from its source"]
+    path.rename(path.with_name("01_gone.ipynb"))
+    assert "ja/01_gone has no source" in japanese.differences(root)
+
+
+def test_an_edition_survives_its_form(translated_checkout: Path) -> None:
+    (source,) = sources(translated_checkout)
+    text = japanese.edition(source, translated_checkout)
+    assert has_cells_of(parse_source(text), text)
+
+
+BREAKS = [
+    (rules.keeps_code, "See `gamma` and `K`.", "`gamma` を見ます。"),
+    (rules.keeps_links, "See [it](https://x.org/a).", "[これ](https://x.org/b)。"),
+    (rules.keeps_numbers, "It takes 1.25 s, or 12.", "12 秒かかります。"),
+    (rules.is_japanese, "These words have been left alone.", "These words have been left alone."),
+    (rules.shows_its_marks, "**Draft.** Then", "**ドラフト。**次に"),
+    (rules.has_no_break_in_a_sentence, "One sentence.", "ひとつの\n文です。"),
+    (rules.has_half_width_signs, "One (1).", "一つ（1）。"),
+]
+
+
+@pytest.mark.parametrize(("rule", "english", "text"), BREAKS)
+def test_a_broken_translation_is_found(rule: rules.Rule, english: str, text: str) -> None:
+    (sentence,) = rule(english, text)
+    assert sentence
+    others = [other for other in rules.RULES if other is not rule]
+    assert [s for other in others for s in other(english, text)] == []
+
+
+def test_every_rule_is_broken_here() -> None:
+    assert {rule for rule, *_ in BREAKS} == set(rules.RULES)
+
+
+def test_a_broken_rule_is_a_complaint(translated_checkout: Path) -> None:
+    path = translation.translation_file("00_tiny", translated_checkout)
+    path.write_text(path.read_text().replace("一つの段落", "**一つ。**の段落"))
+    (sentence,) = japanese.complaints(translated_checkout)
+    assert "not rendered" in sentence

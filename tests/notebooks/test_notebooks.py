@@ -4,27 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from tools import buttons
+from tools import buttons, japanese
 from tools.built_lesson import Lesson, Rule
 from tools.lesson_rules import FORM_RULES, rules_for
 from tools.lesson_shape import LESSON_RULES
-from tools.lessons import ROOT, notebooks, read_notebook, source_of
+from tools.lessons import japanese_notebooks, lesson_name, notebooks, read_notebook, source_of
 from tools.notebooks import differences
 
-NOTEBOOKS = notebooks()
+NOTEBOOKS = [*notebooks(), *japanese_notebooks()]
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
-
-
-@pytest.fixture(scope="module", params=NOTEBOOKS, ids=name_of)
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lesson_name)
 def lesson(request: pytest.FixtureRequest) -> Lesson:
     path: Path = request.param
-    source = source_of(path).read_text(encoding="utf-8")
-    size = path.stat().st_size
-    slug = buttons.repository_slug()
-    return Lesson(name_of(path), read_notebook(path), size, source, slug)
+    english, name = source_of(path), lesson_name(path)
+    is_english = path in notebooks()
+    source = english.read_text(encoding="utf-8") if is_english else japanese.edition(english)
+    size, slug = path.stat().st_size, buttons.repository_slug()
+    return Lesson(name, read_notebook(path), size, source, slug)
 
 
 @pytest.mark.parametrize("rule", FORM_RULES + LESSON_RULES, ids=lambda rule: rule.__name__)

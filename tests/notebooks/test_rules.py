@@ -1,6 +1,7 @@
 """Each rule can fail: a sound lesson is broken in one place, and that rule says so."""
 
 from collections.abc import Callable
+from dataclasses import astuple
 
 import nbformat
 import pytest
@@ -110,6 +111,24 @@ def test_a_broken_lesson_is_found(rule: Rule, change: Change) -> None:
     notebook = example.built()
     change(notebook)
     assert list(rule(example.lesson(notebook)))
+
+
+@pytest.mark.parametrize("number", range(len(astuple(shape.WORDS["ja"]))))
+def test_a_japanese_lesson_has_japanese_parts(number: int) -> None:
+    notebook = example.built()
+    pairs = zip(astuple(shape.WORDS["en"]), astuple(shape.WORDS["ja"]), strict=True)
+    for english, japanese in pairs:
+        replace(english, japanese)(notebook)
+    lesson = example.lesson(notebook, name="ja/00_example")
+    assert [s for rule in shape.LESSON_RULES for s in rule(lesson)] == []
+    replace(astuple(shape.WORDS["ja"])[number], "別の語")(notebook)
+    assert [s for rule in shape.LESSON_RULES for s in rule(lesson)] != []
+
+
+def test_three_japanese_characters_count_as_a_word() -> None:
+    notebook = example.built()
+    replace("A sum", "ドラフト" * 61)(notebook)
+    assert any("82 words" in s for s in shape.has_short_cells(example.lesson(notebook)))
 
 
 def test_a_large_lesson_is_found() -> None:
