@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # A module, not its script: a script's first line breaks where the path of the checkout has a space.
 PYTEST = $(BIN)/python -m pytest
+NBVAL = $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider
+# The code of the Japanese notebooks is the English one: two of them show that their texts hold too.
+SHORT_JA := notebooks/ja/03_watch_one_round.ipynb notebooks/ja/solutions_03_watch_one_round.ipynb
 OFFLINE := not hub and not gpu and not browser
 
 PROMPT ?= Explain the concepts of speculative decoding and MTP in 3 sentences.
@@ -20,7 +23,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lab test lint type unit model doctest nbval test-browser notebooks buttons figures bench pocket clean
+.PHONY: help setup demo lab test lint type unit model doctest nbval nbval-ja test-browser notebooks notebooks-ja buttons figures bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,14 +66,21 @@ model: $(READY) ## tests with the bundled pair
 doctest: $(READY) ## examples in docstrings
 	@$(PYTEST) --doctest-modules gemma_mtp_edu tools
 
-nbval: $(READY) ## run every notebook and compare the cells tagged nbval-check-output
-	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider notebooks
+nbval: $(READY) ## run every notebook, of the Japanese two; compare cells tagged nbval-check-output
+	@$(NBVAL) notebooks --ignore=notebooks/ja
+	@$(NBVAL) $(SHORT_JA)
+
+nbval-ja: $(READY) ## the same for every Japanese notebook
+	@$(NBVAL) notebooks/ja
 
 test-browser: $(READY) ## run all lessons and their widgets in JupyterLab and Chromium
 	@$(PYTEST) tests/browser -m browser
 
 notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_first_run" for some
 	@$(BIN)/python -m tools.notebooks build $(NAMES)
+
+notebooks-ja: $(READY) ## build notebooks/ja/*.ipynb from the sources and their translations; NAMES too
+	@$(BIN)/python -m tools.japanese build $(NAMES)
 
 buttons: $(READY) ## rewrite all addresses; a fork: make buttons REPOSITORY=https://github.com/me/fork
 	@$(BIN)/python -m tools.buttons write $(if $(REPOSITORY),--repository "$$REPOSITORY")

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from gemma_mtp_edu.language import speaking, tr
 from gemma_mtp_edu.pairs import ModelPair, load_pair
 from gemma_mtp_edu.reference import OnTokens, reference_generate
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.views import text_view
 
 WARM_UP_TOKENS = 8
+_CONDITIONS = ("pair", "dtype", "device", "threads", "transformers")
 
 
 def run(prompt: str, pair_name: str, *, gamma: int | None, max_new_tokens: int) -> None:
@@ -26,9 +28,11 @@ def run(prompt: str, pair_name: str, *, gamma: int | None, max_new_tokens: int) 
     pair = load_pair(pair_name)
     plain, assisted = compare(pair, prompt, gamma=gamma, max_new_tokens=max_new_tokens)
     ascii_only = not _can_print("✓★·")
-    print(f"prompt: {prompt}\n\n{assisted.text}\n")
-    print(text_view(assisted, ascii_only=ascii_only))
-    print(report(plain, assisted))
+    # A terminal without signs has no Japanese either.
+    with speaking("en" if ascii_only else None):
+        print(f"{tr('prompt')}: {prompt}\n\n{assisted.text}\n")
+        print(text_view(assisted, ascii_only=ascii_only))
+        print(report(plain, assisted))
 
 
 def compare(
@@ -59,16 +63,23 @@ def report(plain: GenerationTrace, assisted: GenerationTrace) -> str:
     """Return what the drafter saved, in passes and in time, and whether the texts are the same."""
     saved = plain.target_passes - assisted.target_passes
     ratio = plain.seconds / assisted.seconds
-    same = "identical" if plain.token_ids == assisted.token_ids else "DIFFERENT"
-    conditions = assisted.provenance
-    return (
-        f"target passes: {assisted.target_passes} instead of {plain.target_passes} "
-        f"({saved} saved)\n"
-        f"time: {assisted.seconds:.2f} s instead of {plain.seconds:.2f} s, {ratio:.2f}x "
-        f"({conditions['pair']} pair, {conditions['dtype']}, {conditions['device']}, "
-        f"{conditions['threads']} threads, transformers {conditions['transformers']})\n"
-        f"text: {same} to plain generation"
+    same = plain.token_ids == assisted.token_ids
+    passes = tr(
+        "{assisted} instead of {plain} ({saved} saved)",
+        assisted=assisted.target_passes,
+        plain=plain.target_passes,
+        saved=saved,
     )
+    time = tr(
+        "{assisted:.2f} s instead of {plain:.2f} s, {ratio:.2f}x ({pair} pair, {dtype}, {device}, "
+        "{threads} threads, transformers {transformers})",
+        assisted=assisted.seconds,
+        plain=plain.seconds,
+        ratio=ratio,
+        **{key: assisted.provenance[key] for key in _CONDITIONS},
+    )
+    text = tr("identical to plain generation" if same else "DIFFERENT to plain generation")
+    return f"{tr('target passes')}: {passes}\n{tr('time')}: {time}\n{tr('text')}: {text}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Write the benchmark's table into README.md, from what `make bench` has stored.
+"""Write the benchmark's table into the READMEs, from what `make bench` has stored.
 
 make bench BENCH_ARGS="--out docs/bench.json"
 python -m tools.bench_table
@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gemma_mtp_edu.bench import summary
+from tools import readme_ja
 from tools.document import table, write_parts
 from tools.lessons import ROOT
 
@@ -50,8 +51,10 @@ def best(row: pd.Series, method: str) -> str:
 
 
 def main() -> None:
-    """Write the part."""
-    write_parts(README, {"bench": bench_part(json.loads(RESULT.read_text(encoding="utf-8")))})
+    """Write the part into both READMEs."""
+    english = bench_part(json.loads(RESULT.read_text(encoding="utf-8")))
+    write_parts(README, {"bench": english})
+    write_parts(readme_ja.README, {"bench": readme_ja.bench(english)})
 
 
 if __name__ == "__main__":

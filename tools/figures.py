@@ -1,4 +1,4 @@
-"""Write what README.md shows of the bundled pair: a picture of real rounds, and the demo's output.
+"""Write what the READMEs show of the bundled pair: a picture of real rounds, the demo's output.
 
     python -m tools.figures
 
@@ -17,8 +17,9 @@ from PIL import Image
 
 from gemma_mtp_edu import GenerationTrace, load_pair, reference_generate
 from gemma_mtp_edu.__main__ import main as command_line
+from gemma_mtp_edu.language import speaking, tr
 from gemma_mtp_edu.plots import describe_rounds, plot_rounds
-from tools import hardware
+from tools import hardware, readme_ja
 from tools.document import write_parts
 from tools.lessons import ROOT
 
@@ -72,18 +73,23 @@ def picture(trace: GenerationTrace, path: Path) -> None:
 
 def picture_markdown(trace: GenerationTrace) -> str:
     """Return the picture as HTML, with its alt text, and the caption that says what made it."""
-    first = telling_rounds(trace, ROUNDS)
-    told = describe_rounds(trace, first=first, count=ROUNDS)
-    # Apostrophes may stand as they are: the attribute is in double quotes.
-    alt = escape(f"Prompt: {PROMPT} {told}").replace("&#x27;", "'")
-    made = trace.provenance
-    # Pieces of words in the alt text are no spelling mistakes.
+    first, made = telling_rounds(trace, ROUNDS), trace.provenance
     return (
-        f'<img src="{PICTURE}" alt="{alt}" width="800"> <!-- codespell:ignore -->\n\n'
+        f"{picture_tag(trace, f'Prompt: {PROMPT}')}\n\n"
         f"Rounds {first} to {first + ROUNDS - 1} of a text that the `{made['pair']}` pair wrote: "
         f"greedy decoding, {made['dtype']}, {made['device'].upper()}, transformers "
         f"{made['transformers']}."
     )
+
+
+def picture_tag(trace: GenerationTrace, prompt: str) -> str:
+    """Return the picture with its alt text: the prompt, then the rounds."""
+    first = telling_rounds(trace, ROUNDS)
+    told = describe_rounds(trace, first=first, count=ROUNDS)
+    # Apostrophes may stand as they are: the attribute is in double quotes.
+    alt = escape(f"{prompt} {told}").replace("&#x27;", "'")
+    # Pieces of words in the alt text are no spelling mistakes.
+    return f'<img src="{PICTURE}" alt="{alt}" width="800"> <!-- codespell:ignore -->'
 
 
 def demo_output() -> str:
@@ -94,7 +100,7 @@ def demo_output() -> str:
         command_line(["demo", "--prompt", DEMO_PROMPT])
     terminal.seek(0)
     lines = terminal.read().rstrip("\n").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("time: "))
+    return "\n".join(line for line in lines if not line.startswith(f"{tr('time')}: "))
 
 
 def parts(trace: GenerationTrace) -> dict[str, str]:
@@ -106,16 +112,34 @@ def parts(trace: GenerationTrace) -> dict[str, str]:
     }
 
 
+def japanese_parts(trace: GenerationTrace) -> dict[str, str]:
+    """Return the same parts of README.ja.md."""
+    first, made = telling_rounds(trace, ROUNDS), trace.provenance
+    with speaking("ja"):
+        tag, demo = picture_tag(trace, f"プロンプト: {PROMPT}"), demo_output()
+    caption = (
+        f"`{made['pair']}` ペアが書いたテキストのラウンド {first} から {first + ROUNDS - 1} です"
+        f"(貪欲デコード、{made['dtype']}、{made['device'].upper()}、transformers "
+        f"{made['transformers']})。"
+    )
+    return {
+        "picture": f"{tag}\n\n{caption}",
+        "demo": f"```text\n{demo}\n```",
+        "hardware": readme_ja.table(hardware.table(), readme_ja.HARDWARE),
+    }
+
+
 def main() -> int:
     """Draw the picture, write the parts, and return the exit code."""
     try:
         trace = rounds_trace()
         picture(trace, ROOT / PICTURE)
         changed = write_parts(README, parts(trace))
+        changed |= write_parts(readme_ja.README, japanese_parts(trace))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"drew {PICTURE}; README.md {'changed' if changed else 'is as it was'}")
+    print(f"drew {PICTURE}; READMEs {'changed' if changed else 'are as they were'}")
     return 0
 
 
