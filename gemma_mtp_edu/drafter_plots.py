@@ -295,7 +295,7 @@ def _short(kind: str) -> str:
 
 def _frame(ax: Axes, column: tuple[float, float], title: str) -> None:
     left, width = column
-    ax.add_patch(Rectangle((left, 0), width, 8.75, fill=False, edgecolor="#999999", linewidth=1))
+    ax.add_patch(Rectangle((left, 0), width, 8.75, fill=False, edgecolor="#767676", linewidth=1))
     ax.text(left + width / 2, 8.95, title, ha="center", va="bottom", fontsize=9, weight="bold")
 
 

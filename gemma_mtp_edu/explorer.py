@@ -1,24 +1,22 @@
 """The trade-off as a widget: choose a text, a schedule and a cost, and see what comes of it.
 
-Core widgets, `observe`, one HTML view and one image only, so that it works in Colab, JupyterLab and
-VS Code alike, with ipywidgets 7 and 8. What is shown comes from `tradeoff`; no logic stands here.
+Core widgets, `observe` and two HTML views only, so that it works in Colab, JupyterLab and VS Code
+alike, with ipywidgets 7 and 8. What is shown comes from `tradeoff`; no logic stands here. The
+figure is an HTML view because ipywidgets' own image takes no text for those who cannot see it.
 """
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from gemma_mtp_edu import tradeoff
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.explorer_figure import Chart
 from gemma_mtp_edu.language import current, speaking, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 
 _STYLE = {"description_width": "initial"}
-_LEVELS = (("#D55E00", "-"), ("black", "--"))
 
 
 class TradeoffExplorer(ipywidgets.VBox):
@@ -68,10 +66,12 @@ class TradeoffExplorer(ipywidgets.VBox):
             for name, profile in self.profiles.items()
         }
         longest = max(map(len, self._replays.values()))
-        self._chart = _Chart(longest, measured=self.measured is not None)
+        self._chart = Chart(longest, measured=self.measured is not None)
         self._make_controls()
-        self.view, self.figure = ipywidgets.HTML(), ipywidgets.Image(format="png")
+        self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
         for control in self.controls:
+            # A slider shares its line with its words; in a narrow window it takes what there is.
+            control.layout.width, control.layout.max_width = "32em", "98%"
             control.observe(self._draw, names="value")
         row = ipywidgets.HBox(list(self.controls))
         row.layout.flex_flow = "row wrap"
@@ -124,45 +124,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         )
         price = tradeoff.round_price(self.cost, ratio)
         speeds = tradeoff.speedups(self._replays[name], price)
-        self.figure.value = self._chart.png(
-            speeds, result.speedup, result.best_speedup, measured or {}
-        )
-
-
-class _Chart:
-    """A small figure that is made once; each answer moves its lines only, which is fast."""
-
-    def __init__(self, longest: int, *, measured: bool) -> None:
-        self.longest = longest
-        self.figure = Figure(figsize=(6, 2.6), dpi=80)
-        FigureCanvasAgg(self.figure)
-        self.ax = self.figure.subplots()
-        self.figure.subplots_adjust(left=0.1, right=0.72, bottom=0.2, top=0.96)
-        (self.curve,) = self.ax.plot(
-            [1], [1], marker="o", markersize=4, color="#0072B2", label="constant lengths"
-        )
-        labels = ("chosen schedule", "best possible")
-        self.levels = [
-            self.ax.axhline(1, color=color, linestyle=line, label=label)
-            for label, (color, line) in zip(labels, _LEVELS, strict=True)
-        ]
-        self.ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
-        (self.points,) = self.ax.plot(
-            [], [], "x", color="black", markersize=7, label="measured" if measured else None
-        )
-        self.ax.set(xlabel="drafts per round", ylabel="speed", xlim=(0.5, longest + 0.5))
-        self.ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
-        self.ax.spines[["top", "right"]].set_visible(False)
-
-    def png(
-        self, speeds: Sequence[float], chosen: float, best: float, measured: tradeoff.Measured
-    ) -> bytes:
-        """Return the picture of these speeds."""
-        self.curve.set_data(range(1, len(speeds) + 1), speeds)
-        for line, speed in zip(self.levels, (chosen, best), strict=True):
-            line.set_ydata([speed, speed])
-        self.points.set_data(list(measured), list(measured.values()))
-        self.ax.set_ylim(0, 1.1 * max(1.0, best, *speeds, *measured.values()))
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", metadata={"Software": None})
-        return buffer.getvalue()
+        with speaking(self.lang):
+            self.figure.value = self._chart.html(
+                speeds, result.speedup, result.best_speedup, measured or {}
+            )

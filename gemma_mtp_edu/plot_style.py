@@ -1,17 +1,20 @@
 """What the line charts and bars share: their lines, their size, their legend.
 
-Colours are the Okabe-Ito palette's. What a colour says, a marker and a line style say too.
+Colours are the Okabe-Ito palette's, its sky blue darkened so that it stands out from white. What a
+colour says, a marker and a line style say too.
 """
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+
+from gemma_mtp_edu.views import SKY
 
 LINES = (
     ("#0072B2", "-", "o"),
     ("#D55E00", "--", "s"),
     ("#009E73", "-.", "^"),
     ("#CC79A7", ":", "D"),
-    ("#56B4E9", "-", "v"),
+    (SKY, "-", "v"),
     ("#000000", "--", "x"),
 )
 

@@ -299,8 +299,8 @@ def _outcome_html(
     return (
         f"<div class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"
         f"<ol style='padding-left:2em;margin:0'>{strip}</ol>{f'<p>{more}</p>' if more else ''}"
-        f"<table style='border-collapse:collapse' role='status' aria-live='polite'>"
-        f"<tbody>{cells}</tbody></table></div>"
+        "<div role='status' aria-live='polite'><table style='border-collapse:collapse'>"
+        f"<tbody>{cells}</tbody></table></div></div>"
     )
 
 

@@ -6,6 +6,7 @@ Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
@@ -151,7 +152,7 @@ def plot_schedules(
     ax = ax or axes(height=0.45 * len(outcomes) + 1.3)
     rows = range(len(outcomes))
     best = [next(iter(by_name.values())).best_speedup for by_name in outcomes.values()]
-    ax.barh(rows, best, 0.62, color="white", edgecolor="#999999", label="up to the best possible")
+    ax.barh(rows, best, 0.62, color="white", edgecolor="#767676", label="up to the best possible")
     for index, name in enumerate(next(iter(outcomes.values()))):
         color, _, marker = LINES[index % len(LINES)]
         values = [by_name[name].speedup for by_name in outcomes.values()]
@@ -206,11 +207,14 @@ def plot_speedup_surface(
     gammas, table = _surface(cost, max_gamma)
     levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
     filled = ax.contourf(_ALPHAS, gammas, table, levels=levels, cmap="cividis", extend="both")
+    # White with a black outline is readable on the dark and on the bright end of the map.
+    outline = [withStroke(linewidth=2.5, foreground="black")]
     lines = ax.contour(_ALPHAS, gammas, table, levels=[0.5, 1, 1.5, 2, 3, 4],
                        colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
-    ax.clabel(lines, fmt="%g", fontsize=9)
+    for label in ax.clabel(lines, fmt="%g", fontsize=9):
+        label.set_path_effects(outline)
     best = [_best([row[i] for row in table]) for i in range(len(_ALPHAS))]
-    ax.plot(_ALPHAS, best, "--", color="white", linewidth=1.2)
+    ax.plot(_ALPHAS, best, "--", color="white", linewidth=1.2, path_effects=outline)
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
     ax.set(xlabel="alpha, share of judged drafts that are right", ylabel="drafts per round (gamma)",
            ylim=(1, max_gamma),

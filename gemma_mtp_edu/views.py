@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 Role = Literal["draft", "accepted", "rejected", "correction", "bonus", "prefill", "plain"]
 
 
+SKY = "#3A8FC4"
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a role is drawn; colours from the Okabe-Ito palette. Words are translated where shown."""
+    """How a role is drawn. Words are translated where shown.
+
+    Colours are the Okabe-Ito palette's, its sky blue darkened: all of them reach the contrast of 3
+    to 1 that graphics need, on white pages and on dark ones.
+    """
 
     symbol: str
     ascii_symbol: str
@@ -32,7 +39,7 @@ class Mark:
 
 
 MARKS: dict[Role, Mark] = {
-    "draft": Mark("?", "?", "#666666", "dotted", marked("draft that is not judged yet")),
+    "draft": Mark("?", "?", "#767676", "dotted", marked("draft that is not judged yet")),
     "accepted": Mark("✓", "+", "#009E73", "solid", marked("draft that the target agreed with")),
     "rejected": Mark("✗", "x", "#D55E00", "dashed", marked("draft that was thrown away")),
     "correction": Mark(
@@ -41,8 +48,8 @@ MARKS: dict[Role, Mark] = {
     "bonus": Mark(
         "★", "*", "#CC79A7", "double", marked("target's token after drafts that all held")
     ),
-    "prefill": Mark("▹", ">", "#56B4E9", "double", marked("first token, from reading the prompt")),
-    "plain": Mark("▹", ">", "#56B4E9", "double", marked("target's token of a pass without drafts")),
+    "prefill": Mark("▹", "^", SKY, "double", marked("first token, from reading the prompt")),
+    "plain": Mark("▹", "^", SKY, "double", marked("target's token of a pass without drafts")),
 }
 ROLE_WORDS: dict[Role, str] = {
     "draft": marked("draft"),
@@ -232,7 +239,7 @@ def html_tokens(trace: GenerationTrace, record: RoundTrace, *, judged: bool = Tr
 
 
 def _html_token(token: ShownToken) -> str:
-    # Symbol and frame; role and probabilities stand in words for who focuses or hears it.
+    # Symbol and frame; role and probabilities stand in words for who points at it or hears it.
     mark = MARKS[token.role]
     label = f"{tr(ROLE_WORDS[token.role])}: {token.text}"
     if token.draft_prob is not None:
@@ -240,9 +247,10 @@ def _html_token(token: ShownToken) -> str:
     if token.target_prob is not None:
         label += tr(", target {prob:.0%}", prob=token.target_prob)
     return (
-        f"<span tabindex='0' role='img' aria-label='{escape(label)}' title='{escape(label)}' "
+        f"<span role='img' aria-label='{escape(label)}' title='{escape(label)}' "
         f"style='display:inline-block;margin:1px;padding:0 4px;border:2px {mark.border} "
-        f"{mark.color};border-radius:4px;font-family:monospace;white-space:pre'>"
+        f"{mark.color};border-radius:4px;font-family:monospace;white-space:pre-wrap;"
+        f"overflow-wrap:anywhere'>"
         f"{mark.symbol} {escape(token.text)}</span>"
     )
 

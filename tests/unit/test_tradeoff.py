@@ -100,16 +100,21 @@ def test_every_control_shows_the_replay(cost: CostModel | float) -> None:
     moves += [(explorer.schedule, "confidence"), (explorer.threshold, 0.9)]
     moves += [(explorer.schedule, "constant"), (explorer.cost_ratio, 0.7)]
     for control, value in moves:
-        before, picture = explorer.view.value, bytes(explorer.figure.value)
+        before, picture = explorer.view.value, explorer.figure.value
         control.value = value
         name = explorer.workload.value
         twin = summary_html(
             texts[name], explorer.setting, cost, explorer.cost_ratio.value, workload=name
         )
         assert explorer.view.value == twin != before
-        assert bytes(explorer.figure.value).startswith(b"\x89PNG")
+        now = outcome(texts[name], explorer.setting, cost, explorer.cost_ratio.value)
+        levels = (
+            f"chosen schedule at {now.speedup:.2f}, the best possible at {now.best_speedup:.2f}"
+        )
+        assert levels in explorer.figure.value
+        assert 'src="data:image/png;base64,iVBOR' in explorer.figure.value
         if control in (explorer.workload, explorer.cost_ratio):
-            assert bytes(explorer.figure.value) != picture
+            assert explorer.figure.value != picture
 
 
 def test_controls_say_what_they_are() -> None:
@@ -129,7 +134,7 @@ def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     row = "measured speed, plain decoding = 1</th><td style='padding:2px 8px'>{}</td>"
     explorer.draft_length.value = 2
     assert row.format("1.77") in explorer.view.value
-    pictures = {bytes(explorer.figure.value)}
+    pictures = {explorer.figure.value}
     explorer.draft_length.value = 3
     assert row.format("not measured") in explorer.view.value
     explorer.draft_length.value = 2
@@ -138,8 +143,9 @@ def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     explorer.schedule.value, explorer.workload.value = "constant", "hard"
     assert row.format("not measured") in explorer.view.value
     explorer.workload.value = "easy"
-    pictures.add(bytes(TradeoffExplorer({"easy": EASY}, measured={"easy": {2: 1.2}}).figure.value))
+    pictures.add(TradeoffExplorer({"easy": EASY}, measured={"easy": {2: 1.2}}).figure.value)
     assert len(pictures) == 2
+    assert "Measured, by draft length: 2: 1.77." in explorer.figure.value
     assert "measured" not in TradeoffExplorer({"easy": EASY}).view.value
 
 

@@ -53,7 +53,7 @@ def test_ascii_view_is_ascii_and_still_tells_roles_apart() -> None:
     text = text_view(trace_of(" é", " b"), ascii_only=True)
     assert text.isascii()
     # An unjudged, an accepted and a rejected draft, the bonus; three kinds of target token share.
-    assert len({mark.ascii_symbol for mark in MARKS.values()}) == 5
+    assert len({mark.ascii_symbol for mark in MARKS.values()}) == 6
 
 
 def test_long_traces_are_counted_not_hidden() -> None:

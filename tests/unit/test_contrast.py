@@ -1,0 +1,173 @@
+"""What is drawn can be seen: contrast on light and dark pages, and nothing by colour alone.
+
+Ratios are WCAG 2.2's: 4.5 for text (1.4.3), 3 for graphics that say something (1.4.11).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
+
+from gemma_mtp_edu import (
+    cost_plots,
+    drafter_plots,
+    plots,
+    scale_report,
+    tradeoff_plots,
+    training_plots,
+)
+from gemma_mtp_edu.explorer_figure import Chart
+from gemma_mtp_edu.plot_style import LINES
+from gemma_mtp_edu.timing import PassTimes
+from gemma_mtp_edu.tradeoff import Setting, outcome
+from gemma_mtp_edu.views import MARKS
+from tests.unit.test_tradeoff import EASY, HARD, MACHINE
+from tests.unit.test_views import trace_of
+
+PACKAGE = Path(plots.__file__).parent
+PAGES = {
+    "Jupyter, VS Code and GitHub, light": "#ffffff",
+    "JupyterLab, dark": "#111111",
+    "VS Code, dark": "#1e1e1e",
+    "GitHub, dark": "#0d1117",
+}
+# Lines that part or join what stands there anyway.
+DECORATION = {"#BBBBBB"}
+TEXT, GRAPHICS = 4.5, 3.0
+HEAD = SimpleNamespace(num_centroids=8, centroid_intermediate_top_k=2)
+
+
+def luminance(color: Any) -> float:
+    """Return WCAG's relative luminance."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: Any, other: Any) -> float:
+    """Return WCAG's ratio, 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def drawings() -> dict[str, Callable[[], Axes]]:
+    """Return a call of every figure that needs no model, by name."""
+    both = {"easy": EASY, "hard": HARD}
+    kinds = (Setting("constant", 2), Setting("heuristic", 2), Setting("confidence"))
+    outcomes = {n: {s.kind: outcome(p, s, 0.1) for s in kinds} for n, p in both.items()}
+    laws = {name: (0.6, 0.4) for name in ("one", "two", "three", "four")}
+    named = {"predicted": 1.1, "simple": 1.3, "measured": 1.2}
+    return {
+        "rounds": lambda: plots.plot_rounds(trace_of("a", "b")),
+        "pass_times": lambda: plots.plot_pass_times(PassTimes((1, 5), (1.0, 1.4), 32)),
+        "laws": lambda: plots.plot_laws(("a", "b"), laws),
+        "saved_and_wasted": lambda: tradeoff_plots.plot_saved_and_wasted(EASY, (1, 2)),
+        "kept_by_place": lambda: tradeoff_plots.plot_kept_by_place(
+            {f"{i}": EASY for i in range(len(LINES))}
+        ),
+        "lengths": lambda: tradeoff_plots.plot_lengths(dict.fromkeys("abcdef", (1.5, 2.0, 2.2))),
+        "schedules": lambda: tradeoff_plots.plot_schedules(outcomes),
+        "speedup_surface": lambda: tradeoff_plots.plot_speedup_surface(0.1, alpha=0.5, gamma=4),
+        "expected_tokens": lambda: cost_plots.plot_expected_tokens((0.2, 0.4, 0.6, 0.8)),
+        "round_costs": lambda: cost_plots.plot_round_costs(MACHINE, (1, 2)),
+        "predictions": lambda: cost_plots.plot_predictions({"a": named, "b": named}),
+        "runs": lambda: cost_plots.plot_runs({"plain": (0.3, 0.2, 0.2), "ours": (0.2, 0.1, 0.1)}),
+        "scenarios": lambda: cost_plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
+        "clusters": lambda: drafter_plots.plot_clusters((0, 1, 5), HEAD),
+        "training": lambda: training_plots.plot_training({}, reference=0.5),
+        "explorer": lambda: Chart(8, measured=True).ax,
+    }
+
+
+@pytest.fixture(params=list(drawings()))
+def axes(request: pytest.FixtureRequest) -> Iterator[Axes]:
+    yield drawings()[request.param]()
+    plt.close("all")
+
+
+def test_ratios_are_those_of_the_standard() -> None:
+    """Black on white is 21; #767676 is the lightest grey that passes for text on white."""
+    assert contrast("black", "white") == pytest.approx(21)
+    assert contrast("#767676", "white") >= TEXT > contrast("#777777", "white")
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+@pytest.mark.parametrize("role", MARKS)
+def test_frames_of_tokens_stand_out_from_every_page(role: str, page: str) -> None:
+    assert contrast(MARKS[role].color, page) >= GRAPHICS
+
+
+def test_every_colour_of_the_package_stands_out_from_white() -> None:
+    found = {
+        (path.name, color)
+        for path in PACKAGE.glob("*.py")
+        for color in re.findall(r"#[0-9A-Fa-f]{6}\b", path.read_text(encoding="utf-8"))
+        if color not in DECORATION and color.lower() != "#ffffff"
+    }
+    assert len({color for _, color in found}) > 5
+    assert [pair for pair in found if contrast(pair[1], "white") < GRAPHICS] == []
+
+
+def test_text_of_the_report_is_readable() -> None:
+    ((text, page),) = re.findall(r"color: (#\w+); background: (#\w+)", scale_report.PAGE)
+    assert contrast(text, page) >= TEXT
+
+
+def test_text_in_figures_is_readable(axes: Axes) -> None:
+    texts = [text for text in axes.figure.findobj(Text) if text.get_text().strip()]
+    assert texts
+    for text in texts:
+        assert contrast(text.get_color(), _behind(text)) >= TEXT, text
+
+
+def _behind(text: Text) -> Any:
+    """Return what colour lies around the letters: an outline, or the figure's white."""
+    for effect in text.get_path_effects():
+        if isinstance(effect, withStroke):
+            return effect._gc["foreground"]
+    return "white"
+
+
+def test_legends_tell_without_colour(axes: Axes) -> None:
+    """Two entries of a legend differ in marker, dashes or hatch, so a grey print tells them."""
+    legend = axes.get_legend()
+    if legend is None:
+        return  # words in the figure say it: a test of their own each
+    looks = [_look(handle) for handle in legend.legend_handles]
+    assert len(set(looks)) == len(looks), looks
+
+
+def _look(handle: Any) -> tuple[Any, ...]:
+    """Return how a legend's sign looks, its colour left out."""
+    if isinstance(handle, Line2D):
+        filled = handle.get_markerfacecolor() != "none"
+        return handle.get_linestyle(), handle.get_marker(), filled
+    if isinstance(handle, Patch):
+        return "patch", handle.get_hatch()
+    return type(handle).__name__, str(handle.get_linestyles())
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_signs_tell_roles_of_one_trace_apart(ascii_only: bool) -> None:
+    """A prefill and a pass without drafts share one: each is the target's token alone."""
+    signs = {r: m.ascii_symbol if ascii_only else m.symbol for r, m in MARKS.items()}
+    assert signs.pop("plain") == signs["prefill"]
+    assert len(set(signs.values())) == len(signs)
+
+
+def test_words_say_what_figures_without_a_legend_mean() -> None:
+    drawn = drawings()
+    rounds = [text.get_text() for text in drawn["rounds"]().findobj(Text)]
+    assert any("accepted" in text for text in rounds)
+    bars = " ".join(text.get_text() for text in drawn["scenarios"]().findobj(Text))
+    assert all(word in bars for word in ("wins", "about even", "loses"))
+    plt.close("all")
