@@ -6,7 +6,7 @@ Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
@@ -208,7 +208,7 @@ def plot_speedup_surface(
     levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
     filled = ax.contourf(_ALPHAS, gammas, table, levels=levels, cmap="cividis", extend="both")
     # White with a black outline is readable on the dark and on the bright end of the map.
-    outline = [withStroke(linewidth=2.5, foreground="black")]
+    outline: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="black")]
     lines = ax.contour(_ALPHAS, gammas, table, levels=[0.5, 1, 1.5, 2, 3, 4],
                        colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
     for label in ax.clabel(lines, fmt="%g", fontsize=9):

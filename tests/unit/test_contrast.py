@@ -149,7 +149,7 @@ def test_legends_tell_without_colour(axes: Axes) -> None:
 def _look(handle: Any) -> tuple[Any, ...]:
     """Return how a legend's sign looks, its colour left out."""
     if isinstance(handle, Line2D):
-        filled = handle.get_markerfacecolor() != "none"
+        filled = str(handle.get_markerfacecolor()) != "none"
         return handle.get_linestyle(), handle.get_marker(), filled
     if isinstance(handle, Patch):
         return "patch", handle.get_hatch()
