@@ -16,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from gemma_mtp_edu.language import tr
+
 # Built for the machine (torch, numpy) or for the service's own page (ipywidgets).
 KEPT = ("torch", "numpy", "ipywidgets")
 # These move together with transformers, so its release decides about theirs.
@@ -84,9 +86,15 @@ def install(needed: list[Requirement], how_to_restart: str) -> None:
     for requirement in wanted:
         if requirement.name in KEPT and requirement.name in have:
             raise NotReadyError(
-                f"this runtime has {requirement.name} {have[requirement.name]}, but the course "
-                f'needs {requirement}: run  %pip install "{requirement}"  or take a newer runtime, '
-                f"then restart ({how_to_restart}) and run this cell again"
+                tr(
+                    "this runtime has {name} {version}, but the course needs {requirement}: run  "
+                    '%pip install "{requirement}"  or take a newer runtime, then restart ({how}) '
+                    "and run this cell again",
+                    name=requirement.name,
+                    version=have[requirement.name],
+                    requirement=requirement,
+                    how=how_to_restart,
+                )
             )
     if not wanted:
         return
@@ -94,8 +102,12 @@ def install(needed: list[Requirement], how_to_restart: str) -> None:
     importlib.invalidate_caches()
     if done.returncode:
         raise NotReadyError(
-            f"pip could not install {', '.join(map(str, wanted))}: check that the internet is on "
-            f"and run this cell again; pip said: {_last_words(done.stderr)}"
+            tr(
+                "pip could not install {wanted}: check that the internet is on and run this cell "
+                "again; pip said: {said}",
+                wanted=", ".join(map(str, wanted)),
+                said=_last_words(done.stderr),
+            )
         )
 
 
@@ -137,5 +149,12 @@ def stale() -> list[str]:
         except (importlib.metadata.PackageNotFoundError, InvalidVersion):
             continue  # a build of the learner's own: not ours to judge
         if changed:
-            found.append(f"{name} {loaded} was imported before {now} was installed")
+            found.append(
+                tr(
+                    "{name} {loaded} was imported before {now} was installed",
+                    name=name,
+                    loaded=loaded,
+                    now=now,
+                )
+            )
     return found

@@ -8,17 +8,17 @@ from typing import Literal
 
 from gemma_mtp_edu import installing
 from gemma_mtp_edu.installing import NotReadyError
-from gemma_mtp_edu.language import tr, use
+from gemma_mtp_edu.language import marked, tr, use
 from gemma_mtp_edu.releases import check_transformers
 
 Place = Literal["Colab", "Kaggle", "Binder", "VS Code", "local"]
 SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
 _RESTART: dict[Place, str] = {
-    "Colab": "Runtime > Restart session",
-    "Kaggle": "Restart in the Run menu",
-    "Binder": "Kernel > Restart Kernel",
-    "VS Code": "Restart in the bar above the notebook",
-    "local": "Kernel > Restart Kernel",
+    "Colab": marked("Runtime > Restart session"),
+    "Kaggle": marked("Restart in the Run menu"),
+    "Binder": marked("Kernel > Restart Kernel"),
+    "VS Code": marked("Restart in the bar above the notebook"),
+    "local": marked("Kernel > Restart Kernel"),
 }
 
 
@@ -39,19 +39,28 @@ def setup(install: bool = False) -> None:
     import gemma_mtp_edu
 
     here = place()
+    how = tr(_RESTART[here])
     needed = installing.requirements()
     if install or here in ("Colab", "Kaggle"):
-        installing.install(needed, _RESTART[here])
+        installing.install(needed, how)
     if changed := installing.stale():
         raise NotReadyError(
-            f"{', '.join(changed)}: restart the runtime ({_RESTART[here]}) and run this cell again"
+            tr(
+                "{changed}: restart the runtime ({how}) and run this cell again",
+                changed=", ".join(changed),
+                how=how,
+            )
         )
     have = installing.installed()
     check_transformers(have.get("transformers"))
     if missing := installing.lacking(needed, have):
         wanted = " ".join(f'"{requirement}"' for requirement in missing)
         raise NotReadyError(
-            f"the course lacks {wanted}: run  %pip install {wanted}  and restart ({_RESTART[here]})"
+            tr(
+                "the course lacks {wanted}: run  %pip install {wanted}  and restart ({how})",
+                wanted=wanted,
+                how=how,
+            )
         )
     releases = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
     print(f"gemma_mtp_edu {gemma_mtp_edu.__version__} on {here}, {_device()}")

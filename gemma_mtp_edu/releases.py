@@ -12,10 +12,12 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from gemma_mtp_edu.language import marked, tr
+
 OLDEST = Version("5.20.2")
 BEFORE = Version("5.23")
 REQUIREMENT = f"transformers>={OLDEST},<{BEFORE}"
-REMEDY = f'run  pip install "{REQUIREMENT}"  and restart Python'
+REMEDY = marked('run  pip install "{requirement}"  and restart Python')
 
 
 class UnsupportedReleaseError(ImportError):
@@ -36,13 +38,19 @@ def check_transformers(version: str | None = None) -> None:
         release = Version(version)
     except InvalidVersion as error:
         raise UnsupportedReleaseError(
-            f"cannot read the transformers release {version!r}"
+            tr("cannot read the transformers release {version!r}", version=version)
         ) from error
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(release.base_version) < BEFORE:
         raise UnsupportedReleaseError(
-            f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE} "
-            f"(others cannot build the drafter or hand it wrong values): {REMEDY}"
+            tr(
+                "got transformers {version}, but Gemma 4 drafters need {oldest} to below {before} "
+                "(others cannot build the drafter or hand it wrong values): {remedy}",
+                version=version,
+                oldest=OLDEST,
+                before=BEFORE,
+                remedy=tr(REMEDY, requirement=REQUIREMENT),
+            )
         )
 
 
@@ -60,7 +68,10 @@ def transformers_release() -> str:
     try:
         return importlib.metadata.version("transformers")
     except importlib.metadata.PackageNotFoundError as error:
-        raise UnsupportedReleaseError(f"transformers is not installed: {REMEDY}") from error
+        remedy = tr(REMEDY, requirement=REQUIREMENT)
+        raise UnsupportedReleaseError(
+            tr("transformers is not installed: {remedy}", remedy=remedy)
+        ) from error
 
 
 # The two lines that depend on a release. 5.12 cropped to a length that was given, and kept nothing
