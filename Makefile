@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest
 NBVAL = $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider
 # The code of the Japanese notebooks is the English one: two of them show that their texts hold too.
 SHORT_JA := notebooks/ja/03_watch_one_round.ipynb notebooks/ja/solutions_03_watch_one_round.ipynb
-OFFLINE := not hub and not gpu and not browser
+OFFLINE := not hub and not gpu and not browser and not fresh
 
 PROMPT ?= Explain the concepts of speculative decoding and MTP in 3 sentences.
 # The prompt travels in the environment, unexpanded, so that no quote, dollar sign or new line in it
@@ -23,7 +23,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lab test lint type unit model doctest nbval nbval-ja test-browser notebooks notebooks-ja buttons figures bench pocket clean
+.PHONY: help setup demo lab test lint type unit model doctest nbval nbval-ja test-browser test-colab test-binder memory slides notebooks notebooks-ja buttons figures bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,18 @@ nbval-ja: $(READY) ## the same for every Japanese notebook
 
 test-browser: $(READY) ## run all lessons and their widgets in JupyterLab and Chromium
 	@$(PYTEST) tests/browser -m browser
+
+test-colab: $(READY) ## the setup cell and a lesson in what Colab, Kaggle and VS Code have
+	@$(PYTEST) tests/services -m fresh
+
+test-binder: $(READY) ## build the Binder image's environment from binder/ and run a lesson in it
+	@$(PYTEST) tests/services -m binder
+
+memory: $(READY) ## run every lesson, write its peak memory: docs/memory.json and docs/memory.md
+	@$(BIN)/python -m tools.lesson_memory $(NAMES)
+
+slides: $(READY) ## the lessons' figures as PNG and SVG with their alt texts, into build/slides
+	@$(BIN)/python -m tools.slides build/slides $(NAMES)
 
 notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_first_run" for some
 	@$(BIN)/python -m tools.notebooks build $(NAMES)

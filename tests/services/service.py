@@ -16,6 +16,8 @@ from tools.lessons import ROOT
 
 # What the issue of a bare notebook has; pandas, accelerate and the rest are for the cell to bring.
 BARE = (*KEPT, "matplotlib", "ipykernel")
+# These would bring the classic notebook server, which no kernel needs.
+_ALONE = ("ipywidgets", "widgetsnbextension")
 
 
 @dataclass(frozen=True)
@@ -27,17 +29,24 @@ class Service:
         variables: What it sets for every kernel.
         releases: What it has in place of the newest releases, by package.
         google_colab: Whether it loads `google.colab` before the first cell.
+        loaded: What is imported before the setup cell runs, by the service or by the learner.
+        replaced: Those of its packages that are unsuitable, or that others follow.
     """
 
     name: str
     variables: Mapping[str, str]
     releases: Mapping[str, str] = field(default_factory=dict)
     google_colab: bool = False
+    loaded: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ("transformers",)
 
     def furnish(self, environment: Environment) -> None:
         """Bring an environment that holds `BARE` to this service's state."""
-        pins = [f"{name}=={release}" for name, release in self.releases.items()]
-        environment.pip("--no-deps", *pins)
+        pins = {name: f"{name}=={release}" for name, release in self.releases.items()}
+        alone = [pin for name, pin in pins.items() if name in _ALONE]
+        environment.pip(*(pin for pin in pins.values() if pin not in alone))
+        if alone:
+            environment.pip("--no-deps", *alone)
         if self.google_colab:
             add_google_colab(environment)
 
@@ -69,21 +78,19 @@ COLAB = Service(
         "traitlets": "5.7.1",
         "transformers": "5.9.0",
         "widgetsnbextension": "3.6.10",
-        # What the old releases above need.
-        "backcall": "0.2.0",
-        "decorator": "4.4.2",
-        "entrypoints": "0.4",
-        "nest-asyncio": "1.6.0",
-        "pickleshare": "0.7.5",
-        "pytz": "2025.2",
     },
     google_colab=True,
+    loaded=("transformers",),
+    replaced=("transformers", "huggingface_hub", "tokenizers", "safetensors", "setuptools"),
 )
-# Its image is built on Colab's, so that Colab's variable may be there too.
+# Its image is built on Colab's, so that Colab's variable may be there too. It holds matplotlib
+# back, and its kernels load it for inline pictures (Kaggle/docker-python).
 KAGGLE = Service(
     "Kaggle",
     {"KAGGLE_KERNEL_RUN_TYPE": "Interactive", "COLAB_RELEASE_TAG": "release-colab_20260601"},
-    {"transformers": "5.23.0"},
+    {"ipywidgets": "8.1.5", "matplotlib": "3.8.4", "transformers": "5.23.0"},
+    loaded=("matplotlib",),
+    replaced=("matplotlib", "transformers"),
 )
 VS_CODE = Service("VS Code", {"VSCODE_PID": "4711", "VSCODE_CWD": "."}, {"transformers": "5.19.0"})
 

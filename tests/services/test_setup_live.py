@@ -14,6 +14,7 @@ import gemma_mtp_edu
 from gemma_mtp_edu.installing import KEPT
 from tests.services import service
 from tests.services.live_kernel import LiveKernel, Reply
+from tests.services.service import Service
 from tools import fresh_environment
 from tools.fresh_environment import Environment
 from tools.lessons import ROOT
@@ -93,3 +94,71 @@ def test_a_learner_who_imported_too_early_restarts_once(
         assert_ready(kernel.run(cell), "local")
         assert "3, 4, 5, 6" in kernel.run(GENERATE).text
     assert touched(environment, before) == []
+
+
+# Moves every control of both widgets and prints what each of them shows as HTML.
+WIDGETS = """
+from gemma_mtp_edu import (
+    RoundViewer, TradeoffExplorer, acceptance_profile, load_pair, speculative_generate
+)
+pair = load_pair()
+viewer = RoundViewer(speculative_generate(pair, "Count from 3 to 12.", max_new_tokens=24))
+print(viewer.view.value)
+viewer.reveal.value = True
+print(viewer.view.value)
+viewer.forward.click()
+viewer.back.click()
+viewer.round.value = viewer.round.max
+print(viewer.view.value)
+text = "Write a short story about a fox who finds a drum."
+profile = acceptance_profile(pair, text, max_gamma=6, max_new_tokens=32)
+explorer = TradeoffExplorer({"story": profile}, 0.1)
+for control, value in (
+    (explorer.draft_length, 2), (explorer.cost_ratio, 0.3), (explorer.schedule, "heuristic"),
+    (explorer.draft_length, 5), (explorer.schedule, "confidence"), (explorer.threshold, 0.7),
+):
+    control.value = value
+    print(explorer.view.value)
+    assert bytes(explorer.figure.value).startswith(bytes([0x89]) + b"PNG")
+"""
+
+
+@pytest.fixture(params=[service.COLAB, service.KAGGLE, service.VS_CODE], ids=lambda s: s.name)
+def served(request: pytest.FixtureRequest) -> tuple[Service, Environment]:
+    """Give a service, and an environment with its packages."""
+    environment = fresh_environment.make(FOLDER / request.param.name.lower(), service.BARE)
+    request.param.furnish(environment)
+    return request.param, environment
+
+
+@pytest.mark.fresh
+def test_a_lesson_works_on_a_service(
+    served: tuple[Service, Environment], repository: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    what, environment = served
+    cell = service.the_setup_cell(repository)
+    stay = ({*STAY} | what.releases.keys()) - {*what.replaced}
+    before = {name: environment.files_of(name) for name in stay}
+    with LiveKernel(environment, what.variables) as kernel:
+        assert "google.colab" in kernel.run("import sys; print(*sys.modules)").text.split() or (
+            not what.google_colab
+        )
+        for name in what.loaded:
+            assert kernel.run(f"import {name}").error == ""
+        if what.loaded:
+            sentence = sentence_of(kernel.run(cell))
+            (name,) = what.loaded
+            found = f"{name} {what.releases[name]} was imported before "
+            assert sentence.startswith(found + environment.version(name))
+            assert sentence.endswith(") and run this cell again")
+            kernel.restart()
+        assert_ready(kernel.run(cell), what.name)
+        kernel.run_all(service.cells_after_setup("00_first_run"))
+        shown = kernel.run(WIDGETS)
+    assert touched(environment, before) == []
+    assert {name: environment.version(name) for name in stay & what.releases.keys()} == {
+        name: what.releases[name] for name in stay & what.releases.keys()
+    }
+    assert shown.error == ""
+    exec(WIDGETS, {})
+    assert shown.text == capsys.readouterr().out

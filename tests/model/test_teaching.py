@@ -1,0 +1,66 @@
+"""What the instructor's guide says of the bundled pair, and the figures for slides."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from gemma_mtp_edu import ModelPair, checks
+from tests.unit.test_teaching import exercise_answers
+from tools import slides
+
+
+def test_answers_to_exercises_about_the_pair_pass_their_checks(
+    pair: ModelPair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = exercise_answers()
+    checks.kv_layer(int(answers["02, 1"]), pair)
+    checks.hard_prompt(pair, answers["00, 3"].strip('"'))
+    first, second = capsys.readouterr().out.strip().splitlines()
+    assert first.startswith(checks.RIGHT)
+    assert second.startswith(checks.RIGHT)
+
+
+LESSON = """\
+# %% tags=["setup"]
+raise AssertionError("the setup cell is not run")
+
+# %% [markdown]
+# ## Two [figures]
+
+# %%
+import matplotlib.pyplot as plt
+from gemma_mtp_edu.views import show_figure
+
+for height in (1, 2):
+    figure, ax = plt.subplots()
+    ax.bar([0], [height])
+    show_figure(figure, alt=f"A bar of height {height} [cm].")
+"""
+
+
+def test_slides_are_the_figures_of_a_lesson(tmp_path: Path) -> None:
+    source = tmp_path / "00_example.py"
+    source.write_text(LESSON, encoding="utf-8")
+    found = slides.export(source, tmp_path)
+    assert [(slide.name, slide.section, slide.alt) for slide in found] == [
+        ("00_example-1", "Two [figures]", "A bar of height 1 [cm]."),
+        ("00_example-2", "Two [figures]", "A bar of height 2 [cm]."),
+    ]
+    for slide in found:
+        assert min(Image.open(tmp_path / f"{slide.name}.png").size) > 600
+        assert slide.alt in (tmp_path / f"{slide.name}.svg").read_text(encoding="utf-8")
+    assert r"![A bar of height 1 \[cm\].](00_example-1.svg)" in slides.index(found)
+
+
+def test_slides_of_a_lesson_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert slides.main(["build/slides", "99_none"]) == 2
+    assert "no lesson 99_none; there are: 00_first_run" in capsys.readouterr().err
+    assert slides.main([]) == 2
+
+
+@pytest.mark.slow
+def test_slides_of_a_real_lesson(tmp_path: Path) -> None:
+    assert slides.main([str(tmp_path), "00_first_run"]) == 0
+    assert (tmp_path / "00_first_run-1.svg").exists()
+    assert "Round 1" in (tmp_path / "index.md").read_text(encoding="utf-8")

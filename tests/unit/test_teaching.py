@@ -1,0 +1,194 @@
+"""The instructor's guide and the quiz say what the lessons say."""
+
+import datetime
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gemma_mtp_edu import checks
+from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.verification import residual_distribution
+from tools import lesson_memory
+from tools.document import part
+from tools.lessons import ROOT, parse_source, sources
+
+DOCS = ROOT / "docs"
+GUIDE = (DOCS / "instructor_guide.md").read_text(encoding="utf-8")
+QUIZ = (DOCS / "quiz.md").read_text(encoding="utf-8")
+ANSWERS = (DOCS / "quiz_answers.md").read_text(encoding="utf-8")
+LESSONS = {source.stem: source for source in sources() if source.stem[0].isdigit()}
+COURSE = [f"{number:02}" for number in range(12)]
+_PLACE = re.compile(r"\[(\d\d): ([^\]]+)\]\(\.\./notebooks/(\w+)\.ipynb\)")
+
+
+def section(text: str, heading: str) -> str:
+    """Return what stands below a heading of the second level."""
+    (found,) = re.findall(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE
+    )
+    return str(found)
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of the rows of all tables in a text, without their headers."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = [number for number, row in enumerate(cells) if set("".join(row)) <= {"-"}]
+    return [r for n, r in enumerate(cells) if n not in rules and n + 1 not in rules]
+
+
+@cache
+def headings(source: Path) -> set[str]:
+    """Return the headings of a lesson."""
+    texts = [
+        c.source for c in parse_source(source.read_text("utf-8")).cells if c.cell_type != "code"
+    ]
+    return set(re.findall(r"^##+ (.+)$", "\n".join(texts), flags=re.MULTILINE))
+
+
+def opening(source: Path) -> tuple[int, set[str]]:
+    """Return a lesson's minutes, and the numbers of the lessons that it needs."""
+    text = re.sub(r"\n# ?", " ", source.read_text(encoding="utf-8"))
+    minutes, needed = re.findall(r"\*\*Minutes\*\*: (\d+)\. \*\*Prerequisites\*\*: ([^;.]*)", text)[
+        0
+    ]
+    return int(minutes), set(re.findall(r"\b\d\d\b", needed))
+
+
+@pytest.mark.parametrize("text", [GUIDE, ANSWERS], ids=["guide", "answers"])
+def test_named_sections_of_lessons_exist(text: str) -> None:
+    places = _PLACE.findall(text)
+    assert len(places) == text.count("](../notebooks/")
+    for number, heading, name in places:
+        assert name.startswith(f"{number}_")
+        assert heading in headings(LESSONS[name]), (name, heading)
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        assert target.startswith("https://") or (DOCS / target).exists(), target
+    for name in re.findall(r"`(notebooks/[\w./]+)`", text):
+        assert (ROOT / name).exists()
+
+
+def test_readme_leads_to_guide_quiz_and_memory() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in ("instructor_guide.md", "quiz.md", "memory.md"):
+        assert f"](docs/{name})" in readme
+
+
+def test_lessons_have_their_own_minutes_and_needs() -> None:
+    told = {row[0].strip("`"): row for row in rows(section(GUIDE, "The lessons"))}
+    assert {name[:2] for name in told} >= {*COURSE}
+    for name, (_, minutes, needs, _) in told.items():
+        assert (int(minutes), set(re.findall(r"\d\d", needs))) == opening(LESSONS[name]), name
+
+
+@pytest.mark.parametrize(
+    ("heading", "limit"), [("A plan for 90 minutes", 90), ("A plan for one day", 8 * 60)]
+)
+def test_plans_add_up(heading: str, limit: int) -> None:
+    plan = rows(section(GUIDE, heading))
+    minutes = {source.stem[:2]: opening(source)[0] for source in LESSONS.values()}
+    clock = datetime.datetime.strptime(plan[0][0], "%H:%M")
+    first = clock
+    for start, length, what in plan:
+        assert start == f"{clock.hour}:{clock.minute:02}"
+        clock += datetime.timedelta(minutes=int(length))
+        if lesson := re.match(r"lesson (\d\d)", what):
+            assert int(length) == minutes[lesson[1]], what
+    assert clock - first <= datetime.timedelta(minutes=limit)
+
+
+def test_the_day_has_every_lesson_after_those_that_it_needs() -> None:
+    plan = re.findall(r"\| lesson (\d\d) \|", section(GUIDE, "A plan for one day"))
+    assert sorted(plan) == COURSE
+    for source in LESSONS.values():
+        if source.stem[:2] in plan:
+            assert opening(source)[1] <= set(plan[: plan.index(source.stem[:2])]), source.stem
+
+
+def questions() -> dict[int, dict[str, str]]:
+    """Return the choices of every question, by letter."""
+    parts = re.split(r"^\*\*(\d+)\.\*\* ", QUIZ, flags=re.MULTILINE)[1:]
+    return {
+        int(number): dict(re.findall(r"^- ([a-d])\) (.+)$", text, flags=re.MULTILINE))
+        for number, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def test_every_question_has_four_choices_and_one_answer() -> None:
+    asked, answered = questions(), rows(ANSWERS)
+    assert list(asked) == list(range(1, 21)) == [int(row[0]) for row in answered]
+    letters = [row[1] for row in answered]
+    for choices, letter in zip(asked.values(), letters, strict=True):
+        assert sorted(choices) == ["a", "b", "c", "d"]
+        assert len(set(choices.values())) == 4
+        assert letter in choices
+    # Nobody passes by one letter, or by always taking the longest choice.
+    assert max(map(letters.count, "abcd")) <= 7
+    longest = [
+        max(choices, key=lambda c: len(choices[c])) == letter
+        for choices, letter in zip(asked.values(), letters, strict=True)
+    ]
+    assert sum(longest) <= 10
+
+
+def test_sixteen_answers_are_met_in_the_first_six_lessons_and_all_lessons_occur() -> None:
+    first = [_PLACE.findall(row[3])[0][0] for row in rows(ANSWERS)]
+    assert sum(number <= "05" for number in first) == 16
+    assert first == sorted(first)
+    assert {number for number, _, _ in _PLACE.findall(ANSWERS)} == {*COURSE}
+
+
+def test_answers_that_are_numbers_are_right() -> None:
+    chosen = {int(row[0]): questions()[int(row[0])][row[1]] for row in rows(ANSWERS)}
+    assert chosen[7] == f"{1000 * 2e9 * 2 / 200e9:.0f} ms"
+    assert float(chosen[8]) == pytest.approx(1.2 + 4 * 0.1)
+    p, q = torch.tensor([0.5, 0.3, 0.2]), torch.tensor([0.7, 0.2, 0.1])
+    assert residual_distribution(p, q).tolist() == pytest.approx([0, 0.5, 0.5], abs=1e-6)
+    assert chosen[16] == "Token 1 or token 2, each with the chance 0.5."
+    assert float(chosen[18]) == expected_tokens(0.5, 2)
+
+
+EXERCISES: dict[str, tuple[Callable[..., None], str]] = {
+    "00, 2": (checks.passes_needed, "n_tokens, per_round"),
+    "01, 1": (checks.memory_floor, "parameters, bytes_per_parameter, bandwidth"),
+    "01, 2": (checks.break_even, "verify, gamma, drafter"),
+    "02, 2": (checks.scored_tokens, "vocabulary, centroids, top_k"),
+}
+
+
+def exercise_answers() -> dict[str, str]:
+    """Return the guide's answers to exercises that have no solutions notebook."""
+    return {row[0]: row[1].split("`")[1] for row in rows(section(GUIDE, "Answers"))}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_answers_to_exercises_pass_their_checks(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check, arguments = EXERCISES[name]
+    names: dict[str, Any] = {}
+    exec(f"import math\ndef f({arguments}): return {exercise_answers()[name]}", names)
+    check(names["f"])
+    assert capsys.readouterr().out.strip() == checks.RIGHT
+
+
+def test_every_lesson_s_memory_was_measured_and_is_small_enough() -> None:
+    record = json.loads(lesson_memory.RESULT.read_text(encoding="utf-8"))
+    assert set(record["peaks"]) >= {
+        source.stem for source in sources() if source.stem.removeprefix("solutions_")[:2] in COURSE
+    }
+    for name, peak in record["peaks"].items():
+        assert 100e6 < peak < lesson_memory.LIMIT, name
+    text = lesson_memory.DOCUMENT.read_text(encoding="utf-8")
+    assert part(text, "memory") == lesson_memory.memory_table(record)

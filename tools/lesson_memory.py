@@ -1,0 +1,125 @@
+"""Run lessons and write how much memory each of them took at most.
+
+    python -m tools.lesson_memory [NN_name ...]
+
+Each lesson runs from top to bottom in a kernel of its own. Its peak is the larger of two numbers:
+what the system says of the kernel at the end, which is exact, and the sum over the kernel and the
+processes that it started, looked at many times a second.
+"""
+
+import json
+import os
+import platform
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+from nbclient import NotebookClient
+
+from tools.document import table, write_parts
+from tools.lessons import ROOT, parse_source, sources
+from tools.notebooks import CELL_SECONDS, KERNEL_ENVIRONMENT
+
+RESULT = ROOT / "docs" / "memory.json"
+DOCUMENT = ROOT / "docs" / "memory.md"
+LIMIT = 1_500_000_000
+PACKAGES = ("torch", "transformers", "numpy", "matplotlib", "ipywidgets", "ipykernel")
+SECONDS_BETWEEN = 0.05
+# ru_maxrss: KiB on Linux, bytes on macOS.
+_LAST_CELL = """
+import resource, sys
+unit = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+"""
+
+
+class Watch:
+    """The largest sum of memory that the processes below this one held together."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = threading.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator["Watch"]:
+        """Look again and again until the block ends."""
+        thread = threading.Thread(target=self._look, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._over.set()
+            thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(SECONDS_BETWEEN):
+            total = sum(map(_held, psutil.Process().children(recursive=True)))
+            self.peak = max(self.peak, total)
+
+
+def _held(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it has ended meanwhile
+        return 0
+
+
+def peak_of(cells: nbformat.NotebookNode, folder: Path) -> int:
+    """Run a notebook in a fresh kernel and return the bytes that it held at most.
+
+    Raises:
+        CellExecutionError: A cell failed.
+    """
+    cells.cells.append(nbformat.v4.new_code_cell(_LAST_CELL))
+    client = NotebookClient(
+        cells,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    with Watch().watching() as watch:
+        client.execute(env=os.environ | KERNEL_ENVIRONMENT)
+    (output,) = cells.cells[-1].outputs
+    return max(int(output.text), watch.peak)
+
+
+def conditions() -> dict[str, Any]:
+    """Return what the numbers depend on."""
+    releases = {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), "system": platform.system(), **releases}
+
+
+def memory_table(record: dict[str, Any]) -> str:
+    """Return the stored peaks in Markdown, the largest first."""
+    peaks = sorted(record["peaks"].items(), key=lambda item: -item[1])
+    rows = [[f"`{name}`", f"{peak / 1e9:.2f} GB"] for name, peak in peaks]
+    told = ", ".join(f"{name} {value}" for name, value in record["conditions"].items())
+    return f"{table(['lesson', 'peak'], rows)}\n\nConditions: {told}."
+
+
+def main(names: Sequence[str]) -> int:
+    """Measure lessons, keep the others' numbers, write both files and return the exit code."""
+    known = {source.stem: source for source in sources()}
+    if unknown := [name for name in names if name not in known]:
+        print(f"no lesson named {', '.join(unknown)}; there are: {', '.join(known)}")
+        return 2
+    old = json.loads(RESULT.read_text(encoding="utf-8"))["peaks"] if RESULT.exists() else {}
+    peaks = {name: peak for name, peak in old.items() if name in known}
+    for name in names or known:
+        cells = parse_source(known[name].read_text(encoding="utf-8"))
+        peaks[name] = peak_of(cells, ROOT / "notebooks")
+        print(f"{name} {peaks[name] / 1e9:.2f} GB", flush=True)
+    record = {"conditions": conditions(), "peaks": dict(sorted(peaks.items()))}
+    RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_parts(DOCUMENT, {"memory": memory_table(record)})
+    return int(max(peaks.values()) > LIMIT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
