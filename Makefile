@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest
 NBVAL = $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider
 # The code of the Japanese notebooks is the English one: two of them show that their texts hold too.
 SHORT_JA := notebooks/ja/03_watch_one_round.ipynb notebooks/ja/solutions_03_watch_one_round.ipynb
-OFFLINE := not hub and not gpu and not browser and not fresh
+OFFLINE := not hub and not gpu and not browser and not fresh and not binder
 
 PROMPT ?= Explain the concepts of speculative decoding and MTP in 3 sentences.
 # The prompt travels in the environment, unexpanded, so that no quote, dollar sign or new line in it

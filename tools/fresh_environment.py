@@ -24,7 +24,7 @@ from tools.lessons import ROOT
 class Environment:
     """A virtual environment below `folder`."""
 
-    folder: Path
+    folder: Path  # absolute: processes start in other folders
 
     @property
     def python(self) -> Path:
@@ -35,24 +35,24 @@ class Environment:
     @property
     def site_packages(self) -> Path:
         """Where its packages lie."""
-        windows = sys.platform == "win32"
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        return self.folder / ("Lib" if windows else f"lib/{version}") / "site-packages"
+        pattern = "Lib" if sys.platform == "win32" else "lib/python3*"
+        (library,) = self.folder.glob(pattern)
+        return library / "site-packages"
 
     def variables(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the variables for its processes: this process's, but no path to other packages."""
         own = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         return own | {"HF_HUB_OFFLINE": "1", "PYTHONNOUSERSITE": "1"} | dict(more or {})
 
-    def pip(self, *arguments: str, more: Mapping[str, str] | None = None) -> None:
-        """Run pip in it.
+    def pip(self, *arguments: str, folder: Path | None = None) -> None:
+        """Install with its pip, in a folder that relative paths begin at.
 
         Raises:
             RuntimeError: It failed; the error ends with what it said.
         """
         command = [str(self.python), "-m", "pip", "install", "--quiet", *arguments]
         done = subprocess.run(
-            command, env=self.variables(more), capture_output=True, text=True, check=False
+            command, cwd=folder, env=self.variables(), capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise RuntimeError(f"pip install {' '.join(arguments)} failed:\n{done.stderr}")
