@@ -103,6 +103,13 @@ bench: $(READY) ## time plain and assisted decoding, ours and the library's; BEN
 figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output and hardware table
 	@$(BIN)/python -m tools.figures
 
+.PHONY: fuzz mutation
+fuzz: $(READY) ## generated cases against plain decoding; FUZZ_ARGS="--cases 10000 --seed 1"
+	@$(BIN)/python -m tools.fuzz $(FUZZ_ARGS)
+
+mutation: $(READY) ## put each known fault into a copy of the package; a test must find it
+	@$(BIN)/python -m tools.mutation $(MUTATION_ARGS)
+
 pocket: $(READY) ## train the bundled pair from its seeds: hours, resumes where it was cut off
 	@$(BIN)/python -m tools.pocket.build
 	@$(BIN)/python -m tools.pocket.card

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gemma_mtp_edu import __version__
+from gemma_mtp_edu.safety import without_tokens
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +37,7 @@ def _run(args: argparse.Namespace) -> int:
         else:
             demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
     except (PairNotFoundError, DamagedPairError, UnsupportedReleaseError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {without_tokens(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

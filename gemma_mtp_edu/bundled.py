@@ -41,11 +41,15 @@ def verify(folder: Path) -> None:
             f"no {MANIFEST} in {folder}: the bundled pair is not installed; install the package "
             "again, or build the pair with  make pocket"
         )
-    sums: dict[str, str] = json.loads(manifest.read_text(encoding="utf-8"))["sha256"]
+    try:
+        sums: dict[str, str] = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedPairError(
+            f"{MANIFEST} in {folder} cannot be read ({error!r}): it is cut off or altered; install "
+            "the package again"
+        ) from error
     for name, expected in sums.items():
-        path = (folder / name).resolve()
-        if folder.resolve() not in path.parents:
-            raise DamagedPairError(f"{MANIFEST} names {name!r}, which lies outside of {folder}")
+        path = _inside(folder, name)
         if not path.is_file():
             raise DamagedPairError(f"{name} is missing from {folder}: install the package again")
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -54,3 +58,14 @@ def verify(folder: Path) -> None:
                 f"{name} has sha256 {found[:12]}..., the manifest says {expected[:12]}...: the "
                 "file is cut off or altered; install the package again"
             )
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return where a name leads: by no link, no `..` and no absolute path out of the folder."""
+    try:
+        path = (folder / name).resolve()
+    except ValueError as error:  # a zero byte
+        raise DamagedPairError(f"{MANIFEST} names {name!r}, which is no name of a file") from error
+    if folder.resolve() not in path.parents:
+        raise DamagedPairError(f"{MANIFEST} names {name!r}, which lies outside of {folder}")
+    return path

@@ -66,6 +66,8 @@ def load_checkpoint(
     try:
         record: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
         step = record["step"]
+        if type(step) is not int:  # it becomes part of file names
+            raise TypeError(f"got step {step!r}, need a whole number")
         tensors = load_file(folder / f"weights-{step}.safetensors")
         states = load_file(folder / f"optimizers-{step}.safetensors")
     except Exception as error:  # safetensors raises an error class of its own

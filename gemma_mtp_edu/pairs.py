@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from gemma_mtp_edu import bundled, registry
 from gemma_mtp_edu.compatibility import check_pair, check_token_ordering
 from gemma_mtp_edu.releases import check_transformers
+from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
 
@@ -278,25 +279,32 @@ def _from_hub(load: Any, source: str, **kwargs: Any) -> Any:
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
         raise PairNotFoundError(f"cannot load {source}: no config.json in it. {_FOLDER_NEEDS}")
+    check_weights(folder)
     try:
-        return load(source, **kwargs)
+        # False, not unset: then nobody is asked either whether to run code that a model brings.
+        return load(source, trust_remote_code=False, **kwargs)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise foreign_code(source) from None
     except OSError as error:
         near = registry.nearest(source)
         hint = f" Did you mean {near!r}?" if near and near != source else ""
         if folder.exists():
             raise PairNotFoundError(
                 f"cannot load {source}: {_first_line(error)} {_FOLDER_NEEDS}"
-            ) from error
+            ) from tellable(error)
         raise PairNotFoundError(
             f"cannot get {source!r}: it is not in the local cache, and the hub did not give it "
             f"({_first_line(error)}).{hint} Either go online (and, for a gated model, accept its "
             "licence on its hub page and log in), or work without network: load_pair('pocket') "
             "needs none"
-        ) from error
+        ) from tellable(error)
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = without_tokens(str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 @contextmanager

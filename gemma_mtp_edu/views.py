@@ -96,12 +96,21 @@ def shown_tokens(
 
 
 def visible(text: str) -> str:
-    r"""Return token text with its whitespace shown: `·` space, `↵` new line, `⇥` tab.
+    r"""Return token text with all shown that would not be seen: `·` space, `↵` new line, `⇥` tab.
 
-    >>> visible(" a\n")
-    '·a↵'
+    Other control characters, and those that turn the direction of writing, become signs or numbers:
+    in a terminal they would be commands, on a page they could hide or swap what follows.
+
+    >>> visible(" a\n"), visible("\x1b[2J"), visible("\u202e")
+    ('·a↵', '␛[2J', '<U+202E>')
     """
-    return text.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥").replace("\r", "␍")
+    return text.translate(_SHOWN)
+
+
+_SHOWN = {code: chr(0x2400 + code) for code in range(0x20)}
+_SHOWN |= {code: f"<U+{code:04X}>" for code in (*range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F)}
+_SHOWN |= {code: f"<U+{code:04X}>" for code in (*range(0x2028, 0x202F), *range(0x2066, 0x206A))}
+_SHOWN |= {ord(" "): "·", ord("\n"): "↵", ord("\t"): "⇥"}
 
 
 def summary(trace: GenerationTrace) -> str:

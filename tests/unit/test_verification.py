@@ -121,6 +121,28 @@ def test_a_draft_that_the_target_rules_out_is_never_kept() -> None:
         assert (verdict.n_accepted, verdict.next_id) == (0, 1)
 
 
+def test_nothing_behind_a_rejected_draft_is_kept() -> None:
+    """The first draft cannot hold, the second one is sure to: it must not enter the text."""
+    p = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    verdict = verify_sampling(p, None, torch.tensor([0, 1]), torch.Generator().manual_seed(0))
+    assert (verdict.n_accepted, verdict.next_id) == (0, 1)
+    assert len(verdict.uniforms) == 1
+
+
+def test_laws_are_compared_by_their_shares() -> None:
+    """Rounded laws sum to nearly 1; twice and three times them are the same laws."""
+    for seed in range(20):
+        verdicts = [
+            verify_sampling(
+                P.expand(4, 4) * by_p, Q.expand(3, 4) * by_q, torch.tensor([0, 1, 2]),
+                torch.Generator().manual_seed(seed),
+            )
+            for by_p, by_q in ((1.0, 1.0), (2.0, 3.0))
+        ]  # fmt: skip
+        assert verdicts[0].overlaps == pytest.approx(verdicts[1].overlaps)
+        assert verdicts[0].n_accepted == verdicts[1].n_accepted
+
+
 # Deliberately broken rules: for each, the test above must fail.
 
 

@@ -1,0 +1,60 @@
+"""What is never done with what others give us: read a pickle, run its code, print the hub's token.
+
+Standard library only, so that whatever reports errors can use it.
+"""
+
+import os
+import re
+import traceback
+from pathlib import Path
+
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+# What tokens of the hub look like, also those that stand in a file and not in the environment.
+_TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9_]*[A-Za-z0-9]{16,}")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+class UnsafeModelError(ValueError):
+    """A model can only be had by running what it brings: a pickle, or Python code."""
+
+
+def check_weights(folder: Path) -> None:
+    """Raise where a folder's weights are pickles only; a pickle can run code when it is read.
+
+    Raises:
+        UnsafeModelError: It names the file and what to do.
+    """
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles and not any(folder.glob("*.safetensors")):
+        raise UnsafeModelError(
+            f"cannot load {folder}: got weights in {pickles[0]}, need safetensors. The file is a "
+            "pickle, which can run any code when it is read, so it is not: save the model with "
+            "save_pretrained() of a current transformers where you trust it"
+        )
+
+
+def foreign_code(source: str) -> UnsafeModelError:
+    """Return the error for a model that transformers has no classes for."""
+    return UnsafeModelError(
+        f"cannot load {source}: it needs Python code of its own, and code that comes with a model "
+        "is never run here: take a Gemma 4 pair, whose classes transformers has"
+    )
+
+
+def without_tokens(text: str) -> str:
+    """Return a text in which no token of the hub stands any more.
+
+    >>> without_tokens("401 for Bearer hf_AbCdEfGhIjKlMnOpQrStUv")
+    '401 for Bearer hf_***'
+    """
+    for name in TOKEN_VARIABLES:
+        value = os.environ.get(name, "").strip()
+        if len(value) >= 8:  # shorter ones are no tokens, and may be parts of words
+            text = text.replace(value, "hf_***")
+    return _TOKEN.sub("hf_***", text)
+
+
+def tellable(error: BaseException) -> BaseException | None:
+    """Return an error to chain another one to; None where a token stands in it or in its causes."""
+    told = "".join(traceback.format_exception(error))
+    return error if without_tokens(told) == told else None

@@ -1,0 +1,36 @@
+"""What the MTP drafter may propose: tokens that its head searches, and no others."""
+
+import torch
+
+from gemma_mtp_edu.decoding import pair_drafter, speculative_generate
+from gemma_mtp_edu.drafters import Draft, DraftContext, Drafter
+from gemma_mtp_edu.sampling import Sampler
+from gemma_mtp_edu.schedules import Schedule
+from tests.model.tiny import Shape, prompt_ids, tiny_pair
+
+
+class Listening:
+    """Another drafter, and the laws that its drafts were drawn from."""
+
+    def __init__(self, drafter: Drafter) -> None:
+        self.drafter, self.hands_over = drafter, drafter.hands_over
+        self.laws: list[torch.Tensor] = []
+
+    def draft(
+        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+    ) -> Draft:
+        draft = self.drafter.draft(context, gamma, sampler, schedule)
+        if draft.probs is not None:
+            self.laws += list(draft.probs)
+        return draft
+
+
+def test_sampled_drafts_come_from_the_searched_clusters() -> None:
+    """Four of eight clusters of eight tokens: half of the vocabulary has probability 0."""
+    pair = tiny_pair(Shape(centroids=8))
+    drafter = Listening(pair_drafter(pair))
+    speculative_generate(
+        pair, prompt_ids(6), drafter=drafter, gamma=3, temperature=1.0, seed=1, max_new_tokens=12
+    )
+    assert len(drafter.laws) > 12
+    assert {int((law > 0).sum()) for law in drafter.laws} == {32}

@@ -1,0 +1,209 @@
+"""The fuzz: a slice of its series, its stored result, and faults that it must find."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+
+from gemma_mtp_edu import run as run_module
+from gemma_mtp_edu import stopping
+from gemma_mtp_edu.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.sampling import Choice
+from gemma_mtp_edu.schedules import Constant, Heuristic
+from gemma_mtp_edu.target import Target
+from gemma_mtp_edu.verification import Verification
+from tests.model.tiny import Shape
+from tools.fuzz.cases import Case, Setting, draw_case
+from tools.fuzz.laws import uniform_p_value
+from tools.fuzz.models import Stop, tokenizer
+from tools.fuzz.run import Outcome, run_case
+from tools.fuzz.series import SUSPICIOUS, is_sound, run_block, run_series, summary
+
+SEED = 1
+
+
+@pytest.mark.slow
+def test_a_slice_of_the_series_holds() -> None:
+    """Fewer cases than the stored run, the same every time; `make fuzz` runs more."""
+    record = summary(SEED, [run_block(SEED, 0, 160)])
+    assert record["failures"] == []
+    assert is_sound(record)
+    kinds = {f"round: {kind}" for kind in ("correction", "bonus", "plain", "none")}
+    ends = {f"ended by: {reason}" for reason in ("eos", "length", "stop")}
+    assert kinds | ends <= record["seen"].keys()
+    assert {name for name in record["seen"] if name.startswith("check: ")} >= {
+        "check: equal to its replay",
+        "check: accepted by the rule",
+        "check: behind generate()",
+        "check: the same seed, the same text",
+    }
+
+
+def cases_of(wanted: Callable[[Case], bool], number: int) -> list[Case]:
+    """Return the first cases of the series that are as wanted."""
+    found = (case for case in (draw_case(SEED, i) for i in range(5_000)) if wanted(case))
+    return [case for case, _ in zip(found, range(number), strict=False)]
+
+
+def outcomes(cases: Sequence[Case]) -> list[Outcome]:
+    return [run_case(case) for case in cases]
+
+
+# One fault at a time, and cases in which it can show.
+
+
+def crops_one_too_few(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Target, "crop", lambda self, n: self.cache.crop(-max(0, n - 1)))
+
+
+def hands_over_the_row_before(patch: pytest.MonkeyPatch) -> None:
+    real = Target.hand_over
+    patch.setattr(Target, "hand_over", lambda s, o, a, r: real(s, o, max(0, a - 1), r))
+
+
+def stops_at_the_end_of_a_round(patch: pytest.MonkeyPatch) -> None:
+    """Ask for the stop once per round, as the library does."""
+
+    def append(self: stopping.Text, tokens: Sequence[int]) -> int:
+        new = torch.tensor(tokens[: self.remaining])
+        start, self._length = self._length, self._length + len(new)
+        self._buffer[0, start : self._length] = new
+        self.stop_reason = self._reason(int(new[-1]))
+        return len(new)
+
+    patch.setattr(stopping.Text, "append", append)
+
+
+def never_grows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("gemma_mtp_edu.decoding.LastRound", lambda gamma, n, a: Lying(gamma))
+
+
+class Lying:
+    """A last round that was never a success."""
+
+    def __init__(self, gamma: int) -> None:
+        self.gamma, self.n_drafted, self.n_accepted = gamma, gamma, 0
+
+
+def accepts_by_chance(patch: pytest.MonkeyPatch) -> None:
+    real = run_module.verify_sampling
+
+    def rule(p: torch.Tensor, q: object, drafts: torch.Tensor, g: object) -> Verification:
+        right = real(p, q, drafts, g)  # type: ignore[arg-type]
+        return Verification(len(drafts), right.next_id, right.overlaps, right.uniforms)
+
+    patch.setattr(run_module, "verify_sampling", rule)
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"),
+    [
+        (crops_one_too_few, lambda c: c.setting.is_greedy and c.drafts == "scripted"),
+        (
+            hands_over_the_row_before,
+            lambda c: c.drafts == "mixed" and c.setting.is_greedy and c.setting.double
+            and not c.setting.is_processed and c.setting.stop == "length"
+            and c.setting.max_new_tokens > 8,
+        ),
+        (
+            stops_at_the_end_of_a_round,
+            lambda c: c.setting.is_greedy and c.drafts == "scripted" and c.right == 1.0
+            and c.setting.stop == "eos",
+        ),
+        (never_grows, lambda c: isinstance(c.schedule, Heuristic) and c.right == 1.0
+            and c.drafts == "scripted" and c.setting.is_greedy),
+        (accepts_by_chance, lambda c: not c.setting.is_greedy and c.drafts == "smaller"),
+    ],
+    ids=lambda value: value.__name__ if value.__name__ != "<lambda>" else "",
+)  # fmt: skip
+def test_faults_are_found(
+    fault: Callable[[pytest.MonkeyPatch], None],
+    wanted: Callable[[Case], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cases = cases_of(wanted, 8)
+    assert not any(outcome.failure for outcome in outcomes(cases[:3]))
+    fault(monkeypatch)
+    assert any(outcome.failure for outcome in outcomes(cases))
+
+
+def sampled_case(seed: int) -> Case:
+    """Return a case with much to draw; those of other seeds share its text."""
+    setting = Setting(
+        shape=Shape(vocab=16, centroids=0, softcap=5.0),
+        wrapped=False,
+        double=True,
+        prompt_length=5,
+        prompt_words=16,
+        prompt_seed=0,
+        max_new_tokens=20,
+        stop="length",
+        stop_place=0.0,
+        repetition_penalty=None,
+        no_repeat=False,
+        temperature=1.7,
+        top_k=None,
+        top_p=None,
+    )
+    return Case(seed, setting, "mtp", 1.0, Constant(2), "function", seed)
+
+
+def test_a_biased_law_is_found_in_the_places_of_the_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Argmax drafts accepted as if drawn (transformers#47932): only the pooled places show it."""
+
+    def argmax(self: MTPDrafter, states: torch.Tensor, writer: object) -> Choice:
+        drawn = real(self, states, writer)  # type: ignore[arg-type]
+        best = drawn.probs.argmax()  # type: ignore[union-attr]
+        return Choice(best[None, None], drawn.probs[best], drawn.probs)  # type: ignore[index]
+
+    real = MTPDrafter._choose
+    cases = [sampled_case(seed) for seed in range(12)]
+    sound = [place for outcome in outcomes(cases) for place in outcome.places]
+    monkeypatch.setattr(MTPDrafter, "_choose", argmax)
+    biased = [place for outcome in outcomes(cases) for place in outcome.places]
+    assert (uniform_p_value(sound) or 0) > SUSPICIOUS
+    assert (uniform_p_value(biased) or 1) < SUSPICIOUS
+
+
+def test_a_series_goes_on_where_it_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+
+    def block(seed: int, first: int, size: int) -> dict[str, object]:
+        runs.append(first)
+        return {"seed": seed, "first": first, "cases": size, "code": "c"}
+
+    monkeypatch.setattr("tools.fuzz.series.run_block", block)
+    monkeypatch.setattr("tools.fuzz.series.code_digest", lambda: "c")
+    store = tmp_path / "made" / "1.jsonl"
+    series = run_series(1, 300, store)
+    next(series), next(series)
+    with store.open("a") as lines:
+        lines.write('{"seed": 1, "fir')  # a kill in the middle of a line
+    assert [b["first"] for b in run_series(1, 250, store)] == [0, 100, 200]
+    assert runs == [0, 100, 200]
+    assert [b["first"] for b in run_series(2, 100, store)] == [0]
+    assert runs == [0, 100, 200, 0], "another seed is another series"
+
+
+@pytest.mark.parametrize(
+    ("stop", "before", "token", "reason"),
+    [
+        (Stop(eos=(4,)), [1], 4, "eos"),
+        (Stop(eos=(4,)), [4], 1, None),
+        (Stop(string="bc"), [1], 2, "stop"),  # b, then c
+        (Stop(string="bc"), [1, 2], 3, None),  # it ended a token earlier
+        (Stop(string="a"), [], 8, "stop"),  # inside "ca"
+        (Stop(divisor=7), [], 14, "stop"),
+        (Stop(), [], 4, None),
+    ],
+)
+def test_the_rule_of_the_stops_by_hand(
+    stop: Stop, before: list[int], token: int, reason: str | None
+) -> None:
+    assert tokenizer(16).decode([1, 2, 8]) == "bcca"
+    assert stop.ends(16, before, token) == reason

@@ -1,0 +1,162 @@
+"""What others give us is data: their pickles are not read, their code is not run."""
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoConfig
+
+from gemma_mtp_edu import load_pair, speculative_generate
+from gemma_mtp_edu.__main__ import main
+from gemma_mtp_edu.bundled import bundled_folder
+from gemma_mtp_edu.checkpoints import load_checkpoint, save_checkpoint
+from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError
+from gemma_mtp_edu.safety import UnsafeModelError
+
+TOKEN = "hf_" + "NotARealTokenButLooksLikeOne1234"
+
+
+class Touch:
+    """Leaves a mark wherever it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Path:
+    return tmp_path / "code-was-run"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pair's folder whose target has no safetensors."""
+    copy = tmp_path / "mine"
+    shutil.copytree(bundled_folder(), copy)
+    (copy / "target/model.safetensors").unlink()
+    return copy
+
+
+def test_the_marked_pickle_works(mark: Path) -> None:
+    pickle.loads(pickle.dumps(Touch(mark)))
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt"])
+@pytest.mark.parametrize("as_torch", [True, False])
+def test_weights_in_a_pickle_are_refused_and_never_read(
+    folder: Path, mark: Path, name: str, as_torch: bool
+) -> None:
+    if as_torch:
+        torch.save({"weight": Touch(mark)}, folder / "target" / name)
+    else:
+        (folder / "target" / name).write_bytes(pickle.dumps(Touch(mark)))
+    with pytest.raises(UnsafeModelError, match=f"got weights in {name}, need safetensors"):
+        load_pair(folder)
+    assert not mark.exists()
+
+
+def test_a_pickle_beside_nothing_else_is_refused_by_the_library_s_own_switch(
+    folder: Path, mark: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the first look misses it, such as on the hub, the library may not read it either."""
+    torch.save({"weight": Touch(mark)}, folder / "target/pytorch_model.bin")
+    monkeypatch.setattr("gemma_mtp_edu.pairs.check_weights", lambda folder: None)
+    with pytest.raises(PairNotFoundError, match="safetensors"):
+        load_pair(folder)
+    assert not mark.exists()
+
+
+def test_a_pickle_that_is_called_safetensors_is_no_safetensors(folder: Path, mark: Path) -> None:
+    torch.save({"weight": Touch(mark)}, folder / "target/model.safetensors")
+    with pytest.raises(Exception, match=r"(?i)header|safetensors|metadata"):
+        load_pair(folder)
+    assert not mark.exists()
+
+
+def test_code_that_comes_with_a_model_is_not_run_and_nobody_is_asked(
+    folder: Path, mark: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: object) -> str:
+        raise AssertionError("somebody was asked whether to run code")
+
+    monkeypatch.setattr("builtins.input", ask)
+    code = f"from pathlib import Path\nPath({str(mark)!r}).touch()\nclass Config: pass\n"
+    (folder / "target/evil.py").write_text(code)
+    config = {"model_type": "own", "auto_map": {"AutoConfig": "evil.Config"}}
+    (folder / "target/config.json").write_text(json.dumps(config))
+    with pytest.raises(UnsafeModelError, match="needs Python code of its own"):
+        load_pair(folder)
+    assert not mark.exists()
+    # The same folder does run its code where that is allowed, so the test could fail.
+    with pytest.raises(Exception, match=r".*"):
+        AutoConfig.from_pretrained(folder / "target", trust_remote_code=True)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("part", ["weights-3.safetensors", "optimizers-3.safetensors"])
+def test_a_checkpoint_is_no_pickle(tmp_path: Path, mark: Path, part: str) -> None:
+    weights = {"w": torch.ones(2)}
+    save_checkpoint(tmp_path, 3, weights, [])
+    assert load_checkpoint(tmp_path, [], weights) is not None
+    (tmp_path / part).write_bytes(pickle.dumps(Touch(mark)))
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_checkpoint(tmp_path, [], weights)
+    torch.save(Touch(mark), tmp_path / part)
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_checkpoint(tmp_path, [], weights)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("step", ["/../../w", "../w", 1.5, None, True, [3]])
+def test_a_checkpoint_s_step_leads_nowhere_else(tmp_path: Path, step: object) -> None:
+    inside = tmp_path / "training"
+    weights = {"w": torch.ones(2)}
+    save_checkpoint(inside, 3, weights, [])
+    for kind in ("weights", "optimizers"):
+        (inside / f"{kind}-").mkdir()
+        shutil.copy(inside / f"{kind}-3.safetensors", tmp_path / "w.safetensors")
+    (inside / "step.json").write_text(json.dumps({"step": step}))
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_checkpoint(inside, [], weights)
+
+
+def test_a_token_of_the_hub_is_in_no_trace(
+    pair: ModelPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    trace = speculative_generate(pair, "Count from 3 to 5.", max_new_tokens=12)
+    assert TOKEN not in trace.to_json() + str(trace) + trace._repr_html_() + repr(trace)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_token_in_the_hub_s_own_error_is_not_passed_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], known: bool
+) -> None:
+    """Neither in the message, nor in the errors that a traceback would show above it."""
+    import traceback
+
+    if known:
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+
+    def refuse(*_: object, **__: object) -> None:
+        try:
+            raise RuntimeError(f"header Authorization: Bearer {TOKEN}")
+        except RuntimeError as inner:
+            raise OSError(f"401 for {TOKEN} at the hub") from inner
+
+    monkeypatch.setattr("gemma_mtp_edu.pairs.AutoConfig.from_pretrained", refuse)
+    with pytest.raises(PairNotFoundError, match=r"401 for hf_\*\*\* at the hub") as raised:
+        load_pair("E2B")
+    told = "".join(traceback.format_exception(raised.value))
+    assert TOKEN not in told
+    assert main(["demo", "--pair", "E2B", "--prompt", "x"]) == 2
+    printed = capsys.readouterr()
+    assert TOKEN not in printed.out + printed.err

@@ -1,0 +1,62 @@
+"""The exact laws of a text's tokens, from one pass without a cache; whether texts follow them."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+from gemma_mtp_edu.sampling import logits_processors
+from tools.fuzz.cases import Setting
+from tools.fuzz.models import processors_of
+
+
+@torch.no_grad()
+def clean_laws(model: Any, setting: Setting, prompt: Sequence[int], text: Sequence[int]) -> Tensor:
+    """Return the law of each token of a text, and of the one after it: `[tokens + 1, vocab]`."""
+    ids = torch.tensor([[*prompt, *text]])
+    logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
+    chain = logits_processors(
+        setting.temperature,
+        setting.top_k,
+        setting.top_p,
+        setting.repetition_penalty,
+        processors_of(setting) or (),
+    )
+    rows = [chain(ids[:, : len(prompt) + i], row[None]) for i, row in enumerate(logits)]
+    return torch.cat(rows).double().softmax(-1)
+
+
+def places(
+    laws: Tensor, text: Sequence[int], guesses: Mapping[int, Tensor], seed: int
+) -> list[float]:
+    """Return where each token lies in its law: numbers that are uniform if it was drawn from it.
+
+    The law cuts the line from 0 to 1 into one piece for each token; the number is drawn evenly from
+    the piece of the token that was written (the randomised probability integral transform). Each is
+    uniform given all before it, whatever ended the text, so those of many texts can be pooled.
+
+    Args:
+        laws: Of each token.
+        text: The tokens.
+        guesses: By place in the text, the drafter's law there. Its likeliest token gets the first
+            piece, so that a rule which favours what was drafted shifts the numbers to one side.
+            Elsewhere the likeliest token of the law itself comes first.
+        seed: Of the numbers within a piece.
+    """
+    random, found = Random(seed), []
+    for place, (law, token) in enumerate(zip(laws, text, strict=False)):
+        ranked = law.argsort(descending=True, stable=True)
+        if place in guesses:
+            ranked = ranked[guesses[place][ranked].argsort(descending=True, stable=True)]
+        rank = int((ranked == token).nonzero())
+        before = law[ranked[:rank]].sum()
+        found.append(float(before + random.random() * law[token]))
+    return found
+
+
+def uniform_p_value(numbers: Sequence[float]) -> float | None:
+    """Return how probable numbers as uneven as these are if they are uniform; None of few ones."""
+    return float(stats.kstest(numbers, "uniform").pvalue) if len(numbers) >= 50 else None
