@@ -1,5 +1,6 @@
 """Free and peak memory of a device, as far as the system tells it."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def container_room(limit: Path, used: Path) -> int:
 def compute_capability(device: torch.device) -> tuple[int, int] | None:
     """Return an NVIDIA GPU's compute capability, such as (7, 5); None for any other device."""
     return torch.cuda.get_device_capability(device) if device.type == "cuda" else None
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what no variable holds any more, so that the next step can have it."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -130,7 +130,7 @@ def pick_pair(
     picked = (POCKET, "float32")
     if compute_capability is None:
         return picked
-    dtype = "bfloat16" if compute_capability >= (8, 0) else "float16"
+    dtype = dtype_on(compute_capability)
     for name in PAIRS:
         if name == POCKET:
             continue
@@ -138,6 +138,17 @@ def pick_pair(
         if plan.fits(free_bytes if name == "E2B" else int(_ROOM * free_bytes)):
             picked = (name, dtype)
     return picked
+
+
+def dtype_on(compute_capability: tuple[int, int] | None) -> str:
+    """Return the dtype for a large pair on an NVIDIA GPU of that compute capability, or on a CPU.
+
+    >>> dtype_on((7, 5)), dtype_on((8, 9)), dtype_on(None)
+    ('float16', 'bfloat16', 'float32')
+    """
+    if compute_capability is None:
+        return "float32"
+    return "bfloat16" if compute_capability >= (8, 0) else "float16"
 
 
 def _plan(

@@ -99,6 +99,17 @@ def judge(cost: "CostModel", evidence: GenerationTrace | AcceptanceProfile) -> V
     return _verdict(cost, best, context, best_speedup)
 
 
+def answer_of(speedup: float) -> Answer:
+    """Return whether a speed pays, plain decoding being 1.
+
+    >>> answer_of(1.3), answer_of(0.97)
+    ('pays', 'about even')
+    """
+    if abs(speedup - 1) <= MARGIN:
+        return "about even"
+    return "pays" if speedup > 1 else "does not pay"
+
+
 def _replayed(cost: "CostModel", profile: AcceptanceProfile) -> list[_Case]:
     cases = []
     for gamma in range(1, min(profile.max_gamma, cost.max_gamma) + 1):
@@ -136,9 +147,7 @@ def _verdict(cost: "CostModel", best: _Case, context: float, best_speedup: float
     budget = best.tokens_per_round * plain
     steps = (budget - verify - rest) / gamma
     passes = budget - gamma * step - rest
-    answer: Answer = "about even"
-    if abs(best.speedup - 1) > MARGIN:
-        answer = "pays" if best.speedup > 1 else "does not pay"
+    answer = answer_of(best.speedup)
     changes = [
         alpha is not None
         and tr(

@@ -1,0 +1,120 @@
+"""Figures of a memory plan and of a results card, each with a description of the same data.
+
+Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line style says too.
+"""
+
+from collections.abc import Sequence
+from textwrap import shorten
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gemma_mtp_edu.memory_plan import MemoryPlan, gigabytes
+from gemma_mtp_edu.plot_style import LINES, axes, tidy
+from gemma_mtp_edu.results_card import ResultsCard
+from gemma_mtp_edu.sweep_score import drafts, length_for_all, overall_speedups, score
+
+# Parts of a plan: colour, hatch.
+_PARTS = {
+    "target": ("#0072B2", ""),
+    "drafter": ("#009E73", "///"),
+    "cache": ("#D55E00", "xx"),
+    "working": ("#CC79A7", "..."),
+}
+_FACTS = ("pair", "dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu")
+
+
+def plot_memory(plans: Sequence[MemoryPlan], free_bytes: int, *, ax: Axes | None = None) -> Axes:
+    """Draw what each pair needs as a stacked bar, and the free memory as a line."""
+    ax = ax or axes(height=0.5 * len(plans) + 1.4)
+    lefts = [0.0] * len(plans)
+    for part, (color, hatch) in _PARTS.items():
+        widths = [plan.parts[part] / 1e9 for plan in plans]
+        ax.barh(
+            range(len(plans)), widths, 0.6, left=lefts, color="white", edgecolor=color,
+            hatch=hatch, linewidth=1.5, label=part,
+        )  # fmt: skip
+        lefts = [left + width for left, width in zip(lefts, widths, strict=True)]
+    for row, plan in enumerate(plans):
+        ax.annotate(
+            f"{gigabytes(plan.total_bytes)}, {_answer(plan, free_bytes)}", (lefts[row], row),
+            xytext=(5, 0), textcoords="offset points", va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
+    ax.axvline(free_bytes / 1e9, color="black", linestyle=":", label="free")
+    ax.set_yticks(range(len(plans)), [f"{plan.name}, {plan.dtype}" for plan in plans])
+    ax.set(xlabel="GB", ylim=(len(plans) - 0.5, -0.5), xlim=(0, 1.35 * max(lefts)))
+    return tidy(ax, legend="beside")
+
+
+def describe_memory(plans: Sequence[MemoryPlan], free_bytes: int) -> str:
+    """Return in words what `plot_memory` draws."""
+    rows = (
+        f"{plan.name} in {plan.dtype} {gigabytes(plan.total_bytes)} ({_answer(plan, free_bytes)})"
+        for plan in plans
+    )
+    return (
+        f"Stacked bars of the memory that each pair needs, against {gigabytes(free_bytes)} free: "
+        f"{'; '.join(rows)}. The target's weights are nearly all of every bar."
+    )
+
+
+def plot_card(card: ResultsCard) -> Figure:
+    """Draw a card as one picture: its conditions, and measured speed by draft length."""
+    figure, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
+    styles = zip(card.workloads, LINES, strict=False)
+    places = range(len(card.gammas))
+    for name, (color, line, marker) in styles:
+        speeds = [card.speedup(name, gamma) for gamma in card.gammas]
+        ax.plot(places, speeds, linestyle=line, marker=marker, color=color, label=name)
+    overall = overall_speedups(card)
+    ax.plot(
+        places, [overall[gamma] for gamma in card.gammas], color="black", linewidth=3,
+        alpha=0.45, label="all together",
+    )  # fmt: skip
+    ax.axhline(1, color="black", linestyle=":", label="plain decoding")
+    ax.set_xticks(places, [str(gamma) for gamma in card.gammas])
+    ax.set(xlabel="drafts per round (gamma)", ylabel="measured speed, plain decoding = 1",
+           ylim=(0, None))  # fmt: skip
+    ax.set_title(_headline(card), loc="left", fontsize=12, fontweight="bold")
+    figure.text(0.01, -0.01, _small_print(card), fontsize=8, va="top")
+    tidy(ax, legend="beside")
+    return figure
+
+
+def describe_card(card: ResultsCard) -> str:
+    """Return in words what `plot_card` draws."""
+    rows = (
+        f"{name}: "
+        + ", ".join(f"{card.speedup(name, g):.2f} with {drafts(g)}" for g in card.gammas)
+        for name in card.workloads
+    )
+    return f"Results card. {_headline(card)}. Measured speed by workload: {'; '.join(rows)}."
+
+
+def _headline(card: ResultsCard) -> str:
+    length, speeds = length_for_all(card), overall_speedups(card)
+    if length == 0:
+        return f"{card.pair}: drafting does not pay here, the target alone is as fast"
+    return f"{card.pair}: {speeds[length]:.2f} times as fast with {drafts(length)} per round"
+
+
+def _small_print(card: ResultsCard) -> str:
+    known = {**card.provenance, "pair": card.pair}
+    facts = ", ".join(f"{key} {known[key]}" for key in _FACTS if key in known)
+    tokens = max(m.tokens for m in card.measurements)
+    result = score(card)
+    return "\n".join(
+        (
+            shorten(facts, 150, placeholder=" ..."),
+            f"greedy, one prompt a workload, up to {tokens} tokens, medians, prefill left out; "
+            f"peak memory {gigabytes(card.peak_memory_bytes)}",
+            f"predicted before: median error {result.median_error:.0%}, worst "
+            f"{result.worst_error:.0%}",
+        )
+    )
+
+
+def _answer(plan: MemoryPlan, free_bytes: int) -> str:
+    return "fits" if plan.fits(free_bytes) else "does not fit"

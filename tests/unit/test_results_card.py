@@ -1,0 +1,222 @@
+"""Cards and their scores: round trips, what a card refuses, one length for all, figures' texts."""
+
+import getpass
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pytest
+
+from gemma_mtp_edu import checks, results_plots
+from gemma_mtp_edu.checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.memory_plan import memory_plan
+from gemma_mtp_edu.results_card import CardFormatError, Measurement, ResultsCard
+from gemma_mtp_edu.sweep_score import length_for_all, overall_speedups, score
+
+# Seconds by workload and draft length, and what was predicted; 11 tokens each.
+SECONDS = {
+    "json": {0: 10.0, 2: 5.0, 4: 4.0},
+    "story": {0: 10.0, 2: 8.0, 4: 12.5},
+}
+PREDICTED = {
+    "json": {0: 1.0, 2: 2.2, 4: 2.0},
+    "story": {0: 1.0, 2: 1.25, 4: 1.2},
+}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def make_card(
+    seconds: dict[str, dict[int, float]] = SECONDS,
+    predicted: dict[str, dict[int, float]] = PREDICTED,
+) -> ResultsCard:
+    measurements = tuple(
+        Measurement(name, gamma, value, 0.5, 11, 1.0 + gamma, predicted[name][gamma], True)
+        for name, by_length in seconds.items()
+        for gamma, value in by_length.items()
+    )
+    words = dict.fromkeys(seconds, "some words")
+    provenance = {"dtype": "float16", "gpu": "Tesla T4", "torch": "2.13.0"}
+    return ResultsCard("E2B", measurements, words, words, 13_000_000_000, provenance)
+
+
+def test_json_round_trip() -> None:
+    card = make_card()
+    text = card.to_json()
+    assert ResultsCard.from_json(text) == card
+    assert json.loads(text)["schema"] == "gemma_mtp_edu.results_card/1"
+
+
+def test_speedups_are_per_token_and_without_the_prefill() -> None:
+    card = make_card()
+    assert card.speedup("json", 4) == pytest.approx(2.5)
+    longer = replace(card.of("json", 4), tokens=21)  # twice as many after the first one
+    others = [m for m in card.measurements if (m.workload, m.gamma) != ("json", 4)]
+    assert replace(card, measurements=(*others, longer)).speedup("json", 4) == pytest.approx(5.0)
+
+
+def test_score_by_hand() -> None:
+    result = score(make_card())
+    assert result.errors["json", 2] == pytest.approx(0.1)
+    assert result.errors["json", 4] == pytest.approx(2.0 / 2.5 - 1)
+    assert result.errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
+    assert result.predicted_best == {"json": 2, "story": 2}
+    assert result.measured_best == {"json": 4, "story": 2}
+    assert result.kept == {"json": pytest.approx(2.0 / 2.5), "story": 1.0}
+    assert result.right_answers == 3  # story with 4 drafts loses, and was predicted to pay
+    assert result.worst_error == pytest.approx(0.5)
+    words = str(result)
+    assert "predicted right in 3 of 4 cases" in words
+    assert "json: best with 2 drafts by prediction, with 4 drafts by measurement" in words
+    assert "80% of the best speed" in words
+
+
+def test_one_length_adds_seconds() -> None:
+    card = make_card()
+    assert overall_speedups(card) == pytest.approx({0: 1.0, 2: 20 / 13, 4: 20 / 16.5})
+    assert length_for_all(card) == 2
+
+
+def test_no_length_where_drafting_does_not_pay() -> None:
+    slow = {"json": {0: 10.0, 2: 9.8, 4: 12.0}, "story": {0: 10.0, 2: 9.9, 4: 14.0}}
+    card = make_card(seconds=slow)
+    assert length_for_all(card) == 0
+    assert "does not pay" in results_plots.describe_card(card)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda card: {"measurements": card.measurements[:-1]}, "need each workload once"),
+        (lambda card: {"measurements": card.measurements[:1]}, "need each workload once"),
+        (lambda card: {"measurements": 2 * card.measurements}, "need each workload once"),
+        (lambda card: {"prompts": {"json": "x"}}, "need those of"),
+        (lambda card: {"pair": "/home/ada/models/mine"}, "names a folder"),
+        (lambda card: {"provenance": {"plan": "read ~/models/x"}}, "names a folder"),
+        (lambda card: {"provenance": {"plan": r"C:\Users\ada"}}, "names a folder"),
+        (lambda card: {"verdict": dict.fromkeys(card.prompts, "in /content/x/y")}, "a folder"),
+    ],
+)
+def test_card_refuses(change: Callable[[ResultsCard], dict[str, Any]], words: str) -> None:
+    card = make_card()
+    with pytest.raises(ValueError, match=words):
+        replace(card, **change(card))
+
+
+def test_prompts_and_hub_ids_may_have_slashes() -> None:
+    prompts = {"json": "What is in /etc/hosts?", "story": "either/or"}
+    card = replace(make_card(), prompts=prompts, pair="google/gemma-4-E2B-it")
+    assert ResultsCard.from_json(card.to_json()) == card
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("seconds", -1.0), ("seconds", float("nan")), ("gamma", -1), ("tokens", 1)]
+)
+def test_measurement_refuses(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match="need"):
+        replace(make_card().measurements[0], **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"schema": "gemma_mtp_edu.results_card/1"', "cut off"),
+        ('{"schema": "gemma_mtp_edu.bench/1"}', "this release reads"),
+        ('{"schema": "gemma_mtp_edu.results_card/1"}', "a field is missing"),
+        ("[]", "this release reads"),
+    ],
+)
+def test_unreadable_cards(text: str, words: str) -> None:
+    with pytest.raises(CardFormatError, match=words):
+        ResultsCard.from_json(text)
+
+
+def test_unknown_case_says_what_there_is() -> None:
+    with pytest.raises(KeyError, match="there are"):
+        make_card().of("code", 2)
+
+
+def test_picture_and_its_text_say_the_same() -> None:
+    card = make_card()
+    figure = results_plots.plot_card(card)
+    (ax,) = figure.axes
+    assert "1.54 times as fast with 2 drafts per round" in ax.get_title(loc="left")
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([2.0, 2.5])
+    words = results_plots.describe_card(card)
+    assert "json: 2.00 with 2 drafts, 2.50 with 4 drafts" in words
+    small = "\n".join(text.get_text() for text in figure.texts)
+    assert "gpu Tesla T4" in small
+    assert "13.0 GB" in small
+    assert getpass.getuser() not in re.findall(r"\w+", small)
+    assert str(Path.home()) not in card.to_json() + small
+
+
+def test_memory_figure_says_what_fits() -> None:
+    plans = [memory_plan(name, "float16") for name in ("E2B", "E4B")]
+    ax = results_plots.plot_memory(plans, 14_600_000_000)
+    labels = [text.get_text() for text in ax.texts]
+    assert labels == ["13.0 GB, fits", "17.5 GB, does not fit"]
+    assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(
+        sum(plan.total_bytes for plan in plans) / 1e9
+    )
+    words = results_plots.describe_memory(plans, 14_600_000_000)
+    assert "E2B in float16 13.0 GB (fits); E4B in float16 17.5 GB (does not fit)" in words
+
+
+def least(sweep: dict[int, list[float]]) -> int:
+    return min(sweep, key=lambda gamma: sum(sweep[gamma]))
+
+
+RIGHT_ONES = {
+    checks.cache_entries: lambda full, sliding, window, n: full * n + sliding * min(n, window),
+    checks.one_length: lambda sweep: least(sweep),
+    checks.kept_speed: lambda p, m: m[max(p, key=p.get)] / max(m.values()),
+}
+WRONG_ONES = [
+    (checks.cache_entries, lambda f, s, w, n: (f + s) * n, "before its window"),
+    (checks.cache_entries, lambda f, s, w, n: f * n + s * w, "window full yet"),
+    (checks.cache_entries, lambda f, s, w, n: f + s, "how many layers"),
+    (checks.one_length, lambda sweep: 3, "one of the lengths"),
+    (checks.one_length, lambda sweep: min(set(sweep) - {0}, key=lambda g: sum(sweep[g])), "add"),
+    (checks.one_length, lambda sweep: 8 if len(sweep) == len(sweep[0]) else least(sweep), "most"),
+    (checks.kept_speed, lambda p, m: max(m.values()) / m[max(p, key=p.get)], "share"),
+    (checks.kept_speed, lambda p, m: max(p.values()) / max(m.values()), "promised"),
+    (checks.kept_speed, lambda p, m: 1.0, "by the prediction"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", RIGHT_ONES, ids=lambda check: check.__name__)
+def test_right_answers(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    check(RIGHT_ONES[check])
+    assert capsys.readouterr().out.strip() == RIGHT
+    check(lambda *_: None)
+    assert capsys.readouterr().out.strip() == NOT_TRIED
+
+
+@pytest.mark.parametrize(("check", "function", "question"), WRONG_ONES)
+def test_wrong_answers_get_a_question(
+    check: Any, function: Any, question: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(function)
+    said = capsys.readouterr().out
+    assert question in said.lower()
+    assert RIGHT not in said
+
+
+def test_mean_of_speedups_is_not_the_time_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    def by_mean(sweep: dict[int, list[float]]) -> int:
+        def mean(n: int) -> float:
+            return sum(a / b for a, b in zip(sweep[0], sweep[n], strict=True))
+
+        return max(sweep, key=mean)
+
+    checks.one_length(by_mean)
+    assert "Which workload takes most of the time?" in capsys.readouterr().out
