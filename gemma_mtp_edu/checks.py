@@ -24,10 +24,10 @@ from gemma_mtp_edu.decoding_checks import greedy_round as greedy_round
 from gemma_mtp_edu.decoding_checks import residual as residual
 from gemma_mtp_edu.decoding_checks import surest_mistake as surest_mistake
 from gemma_mtp_edu.decoding_checks import tokens_of_rounds as tokens_of_rounds
-from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.finale_checks import cache_entries as cache_entries
 from gemma_mtp_edu.finale_checks import kept_speed as kept_speed
 from gemma_mtp_edu.finale_checks import one_length as one_length
+from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.reference import reference_generate
 from gemma_mtp_edu.trace import GenerationTrace

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.bench import Plan, conditions
 from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.measured import decoding_seconds, timed_runs
 from gemma_mtp_edu.memory import peak_memory, release_memory
 from gemma_mtp_edu.memory_plan import CONTEXT, dtype_on, gigabytes, memory_plan, pick_pair
 from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError, load_pair
@@ -57,19 +58,23 @@ def choose(
     Raises:
         ValueError: The name is not registered.
     """
-    name, dtype = pick_pair(free_bytes, compute_capability, context_length=context_length)
-    if wanted == AUTO and name == POCKET:
-        place = "no NVIDIA GPU is here" if compute_capability is None else "the GPU is too small"
-        return Choice(POCKET, "float32", f"The bundled pair: {place}.")
+    free = gigabytes(free_bytes)
     if wanted == AUTO:
-        room = gigabytes(free_bytes)
-        return Choice(name, dtype, f"What {room} of GPU memory hold, with room for the context.")
+        picked = pick_pair(free_bytes, compute_capability, context_length=context_length)
+        if picked[0] != POCKET:
+            room = tr("What {free} of GPU memory hold, with room for the context.", free=free)
+            return Choice(*picked, room)
+        if compute_capability is None:
+            return Choice(*picked, tr("The bundled pair: no NVIDIA GPU is here."))
+        return Choice(*picked, tr("The bundled pair: {free} of GPU memory are too few.", free=free))
     if wanted == POCKET:
-        return Choice(POCKET, "float32", "The bundled pair, as you wished.")
+        return Choice(POCKET, "float32", tr("The bundled pair, as you wished."))
     plan = memory_plan(wanted, dtype_on(compute_capability), context_length)
-    if not plan.fits(free_bytes):
-        return Choice(POCKET, "float32", f"The bundled pair: {plan.describe(free_bytes)}.")
-    return Choice(plan.name, plan.dtype, f"As you wished: {plan.describe(free_bytes)}.")
+    if plan.fits(free_bytes):
+        wish = tr("As you wished: {plan}.", plan=plan.describe(free_bytes))
+        return Choice(plan.name, plan.dtype, wish)
+    too_large = tr("The bundled pair: {plan}.", plan=plan.describe(free_bytes))
+    return Choice(POCKET, "float32", too_large)
 
 
 def load_chosen(choice: Choice, *, load: Load = load_pair) -> tuple[ModelPair, str]:
@@ -85,7 +90,11 @@ def load_chosen(choice: Choice, *, load: Load = load_pair) -> tuple[ModelPair, s
     try:
         return load(choice.name, dtype=choice.dtype), choice.reason
     except PairNotFoundError as error:
-        reason = f"The bundled pair, because {choice.name} cannot be had here: {error}"
+        reason = tr(
+            "The bundled pair, because {name} cannot be had here: {error}",
+            name=choice.name,
+            error=error,
+        )
         return load(POCKET, dtype="float32"), reason
 
 
@@ -121,17 +130,15 @@ def measure(
     """
     measurements: list[Measurement] = []
     for name, prompt in prompts.items():
-        gammas = (0, *(gamma for workload, gamma in predicted if workload == name))
-        runs: dict[int, list[GenerationTrace]] = {gamma: [] for gamma in gammas}
-        for _ in range(repeats + 1):
-            for gamma, traces in runs.items():
-                traces.append(_run(pair, prompt, gamma, max_new_tokens))
-        plain = runs[0][-1].token_ids
-        for gamma, traces in runs.items():
-            speed = predicted.get((name, gamma), 1.0)
-            measurements.append(_measurement(name, gamma, traces[1:], speed, plain))
+        gammas = [gamma for workload, gamma in predicted if workload == name]
+        runs = timed_runs(
+            pair, {name: prompt}, gammas, max_new_tokens=max_new_tokens, repeats=repeats
+        )
+        plain = runs[name, 0][-1].token_ids
+        for case, traces in runs.items():
+            measurements.append(_measurement(case, traces, predicted.get(case, 1.0), plain))
         release_memory(pair.device)
-        done(f"{name}: measured")
+        done(tr("{name}: measured", name=name))
     return tuple(measurements)
 
 
@@ -163,24 +170,16 @@ def loaded_bytes(pair: ModelPair) -> int:
     return sum(p.numel() * p.element_size() for p in parameters)
 
 
-def _run(pair: ModelPair, prompt: str, gamma: int, max_new_tokens: int) -> GenerationTrace:
-    if gamma == 0:
-        return autoregressive_generate(pair, prompt, max_new_tokens=max_new_tokens)
-    return speculative_generate(pair, prompt, gamma=gamma, max_new_tokens=max_new_tokens)
-
-
 def _measurement(
-    name: str,
-    gamma: int,
+    case: tuple[str, int],
     traces: Sequence[GenerationTrace],
     predicted: float,
     plain: tuple[int, ...],
 ) -> Measurement:
     last = traces[-1]
     return Measurement(
-        workload=name,
-        gamma=gamma,
-        seconds=statistics.median(sum(r.seconds for r in t.draft_rounds) for t in traces),
+        *case,
+        seconds=decoding_seconds(traces),
         prefill_seconds=statistics.median(t.rounds[0].seconds for t in traces),
         tokens=len(last.token_ids),
         tokens_per_round=last.tokens_per_round or 1.0,

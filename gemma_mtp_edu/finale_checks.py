@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT, agrees
+from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.sweep_score import fastest
 
 # Layers with full and with sliding attention, window, context.
@@ -31,16 +32,18 @@ def cache_entries(function: Callable[[int, int, int, int], int | None]) -> None:
         expected = full * context + sliding * min(context, window)
         if not agrees(function, case, expected, partial(_cache_question, case)):
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _cache_question(case: tuple[int, int, int, int], answer: float, _: float) -> str:
     full, sliding, window, context = case
     if answer == (full + sliding) * context:
-        return "Does a sliding layer keep what lies before its window?"
+        return tr("Does a sliding layer keep what lies before its window?")
     if answer == full * context + sliding * window:
-        return "Is the window full yet?"
-    return "How many tokens does a full layer keep, how many a sliding one, and how many layers?"
+        return tr("Is the window full yet?")
+    return tr(
+        "How many tokens does a full layer keep, how many a sliding one, and how many layers?"
+    )
 
 
 def one_length(function: Callable[[Mapping[int, Sequence[float]]], int | None]) -> None:
@@ -48,18 +51,19 @@ def one_length(function: Callable[[Mapping[int, Sequence[float]]], int | None]) 
     for sweep in _SWEEPS:
         answer = function({gamma: list(seconds) for gamma, seconds in sweep.items()})
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         expected = min(sweep, key=lambda gamma: sum(sweep[gamma]))
         if answer != expected:
-            print(f"For {sweep} you got {answer}. {_length_question(answer, sweep)}")
+            got = tr("For ({arguments}) you got {answer}.", arguments=sweep, answer=answer)
+            print(sentences(got, _length_question(answer, sweep)))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _length_question(answer: int, sweep: Mapping[int, Sequence[float]]) -> str:
     if answer not in sweep:
-        return f"Is it one of the lengths {sorted(sweep)}?"
+        return tr("Is it one of the lengths {lengths}?", lengths=sorted(sweep))
     speedups = {
         gamma: [a / b for a, b in zip(sweep[0], seconds, strict=True)]
         for gamma, seconds in sweep.items()
@@ -67,10 +71,10 @@ def _length_question(answer: int, sweep: Mapping[int, Sequence[float]]) -> str:
     best_of_each = [max(column) for column in zip(*speedups.values(), strict=True)]
     wins = sum(a == b for a, b in zip(speedups[answer], best_of_each, strict=True))
     if 2 * wins > len(best_of_each):
-        return "It wins most workloads. How long does somebody wait for all of them?"
+        return tr("It wins most workloads. How long does somebody wait for all of them?")
     if answer == fastest({gamma: sum(values) for gamma, values in speedups.items()}):
-        return "Its mean speedup is the best. Which workload takes most of the time?"
-    return "Add the seconds of each length. 0 is a length, too."
+        return tr("Its mean speedup is the best. Which workload takes most of the time?")
+    return tr("Add the seconds of each length. 0 is a length, too.")
 
 
 def kept_speed(
@@ -80,15 +84,16 @@ def kept_speed(
     for predicted, measured in _FORECASTS:
         answer = function(dict(predicted), dict(measured))
         if answer is None:
-            print(NOT_TRIED)
+            print(tr(NOT_TRIED))
             return
         guess = fastest(predicted)
         expected = measured[guess] / max(measured.values())
         if abs(answer - expected) > 1e-9:
-            question = _kept_question(answer, predicted, measured)
-            print(f"For {predicted} and {measured} you got {answer:.3g}. {question}")
+            case = f"{predicted}, {measured}"
+            got = tr("For ({arguments}) you got {answer:g}.", arguments=case, answer=answer)
+            print(sentences(got, _kept_question(answer, predicted, measured)))
             return
-    print(RIGHT)
+    print(tr(RIGHT))
 
 
 def _kept_question(
@@ -96,9 +101,11 @@ def _kept_question(
 ) -> str:
     guess, best = fastest(predicted), max(measured.values())
     if abs(answer - best / measured[guess]) < 1e-9:
-        return "That is how much faster the best one is. Which share of it does the choice keep?"
+        return tr(
+            "That is how much faster the best one is. Which share of it does the choice keep?"
+        )
     if abs(answer - predicted[guess] / best) < 1e-9:
-        return "The speed that was promised is not the one that you get. Which one is?"
+        return tr("The speed that was promised is not the one that you get. Which one is?")
     if abs(answer - predicted[guess] / measured[guess]) < 1e-9:
-        return "That is the error of the promise. What does a wrong promise cost, if anything?"
-    return "Which length would you have taken by the prediction? How fast is that one really?"
+        return tr("That is the error of the promise. What does a wrong promise cost, if anything?")
+    return tr("Which length would you have taken by the prediction? How fast is that one really?")

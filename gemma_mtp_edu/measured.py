@@ -35,6 +35,29 @@ def measured_speedups(
     Raises:
         ValueError: A number is below 1.
     """
+    runs = timed_runs(pair, prompts, gammas, max_new_tokens=max_new_tokens, repeats=repeats)
+    seconds = {case: decoding_seconds(traces) for case, traces in runs.items()}
+    return {
+        name: {gamma: _ratio(seconds[name, 0], seconds[name, gamma]) for gamma in gammas}
+        for name in prompts
+    }
+
+
+def timed_runs(
+    pair: ModelPair,
+    prompts: Mapping[str, str | Int[Tensor, "1 seq"]],
+    gammas: Sequence[int],
+    *,
+    max_new_tokens: int = 64,
+    repeats: int = 3,
+) -> dict[tuple[str, int], list[GenerationTrace]]:
+    """Return the timed runs of each text and draft length, 0 being plain decoding.
+
+    The arguments are those of `measured_speedups`; the first turn, the warm-up, is left out.
+
+    Raises:
+        ValueError: A number is below 1.
+    """
     check_gamma(repeats, "repeats")
     for gamma in gammas:
         check_gamma(gamma)
@@ -46,16 +69,12 @@ def measured_speedups(
 
     cases = [(name, gamma) for name in prompts for gamma in (0, *gammas)]
     turns = [{case: run(*case) for case in cases} for _ in range(repeats + 1)]
-    seconds = {
-        case: statistics.median(
-            sum(r.seconds for r in turn[case].draft_rounds) for turn in turns[1:]
-        )
-        for case in cases
-    }
-    return {
-        name: {gamma: _ratio(seconds[name, 0], seconds[name, gamma]) for gamma in gammas}
-        for name in prompts
-    }
+    return {case: [turn[case] for turn in turns[1:]] for case in cases}
+
+
+def decoding_seconds(traces: Sequence[GenerationTrace]) -> float:
+    """Return the median seconds of runs of one kind, the prefill left out."""
+    return statistics.median(sum(r.seconds for r in trace.draft_rounds) for trace in traces)
 
 
 def _ratio(plain: float, drafted: float) -> float:

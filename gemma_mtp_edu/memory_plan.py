@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pair_size import SIZES, PairSize, size_of
 from gemma_mtp_edu.registry import PAIRS, POCKET, find
 
@@ -64,10 +65,17 @@ class MemoryPlan:
     def describe(self, free_bytes: int) -> str:
         """Return one line: the need by part, and whether it fits."""
         parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in self.parts.items())
-        answer = "fits in" if self.fits(free_bytes) else "does not fit in"
-        return (
-            f"{self.name} in {self.dtype} needs {gigabytes(self.total_bytes)} ({parts}) for "
-            f"{self.context_length} tokens: {answer} {gigabytes(free_bytes)}"
+        return tr(
+            "{name} in {dtype} needs {need} ({parts}) for {context} tokens: fits in {free}"
+            if self.fits(free_bytes)
+            else "{name} in {dtype} needs {need} ({parts}) for {context} tokens: does not fit in "
+            "{free}",
+            name=self.name,
+            dtype=self.dtype,
+            need=gigabytes(self.total_bytes),
+            parts=parts,
+            context=self.context_length,
+            free=gigabytes(free_bytes),
         )
 
 

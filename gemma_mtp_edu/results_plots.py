@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.memory_plan import MemoryPlan, gigabytes
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.results_card import ResultsCard
@@ -51,12 +52,21 @@ def plot_memory(plans: Sequence[MemoryPlan], free_bytes: int, *, ax: Axes | None
 def describe_memory(plans: Sequence[MemoryPlan], free_bytes: int) -> str:
     """Return in words what `plot_memory` draws."""
     rows = (
-        f"{plan.name} in {plan.dtype} {gigabytes(plan.total_bytes)} ({_answer(plan, free_bytes)})"
+        tr(
+            "{name} in {dtype} {need} (fits)"
+            if plan.fits(free_bytes)
+            else "{name} in {dtype} {need} (does not fit)",
+            name=plan.name,
+            dtype=plan.dtype,
+            need=gigabytes(plan.total_bytes),
+        )
         for plan in plans
     )
-    return (
-        f"Stacked bars of the memory that each pair needs, against {gigabytes(free_bytes)} free: "
-        f"{'; '.join(rows)}. The target's weights are nearly all of every bar."
+    return tr(
+        "Stacked bars of the memory that each pair needs, against {free} free: {rows}. The "
+        "target's weights are most of every bar.",
+        free=gigabytes(free_bytes),
+        rows="; ".join(rows),
     )
 
 
@@ -85,19 +95,37 @@ def plot_card(card: ResultsCard) -> Figure:
 
 def describe_card(card: ResultsCard) -> str:
     """Return in words what `plot_card` draws."""
-    rows = (
-        f"{name}: "
-        + ", ".join(f"{card.speedup(name, g):.2f} with {drafts(g)}" for g in card.gammas)
-        for name in card.workloads
+    rows = (f"{name}: {_speeds(card, name)}" for name in card.workloads)
+    length = length_for_all(card)
+    headline = tr(
+        "Over all workloads {speedup:.2f} times as fast with {drafts} per round."
+        if length
+        else "Over all workloads drafting does not pay.",
+        speedup=overall_speedups(card)[length],
+        drafts=drafts(length),
     )
-    return f"Results card. {_headline(card)}. Measured speed by workload: {'; '.join(rows)}."
+    return tr(
+        "Results card of {pair}. {headline} Measured speed by workload, plain decoding being 1: "
+        "{rows}.",
+        pair=card.pair,
+        headline=headline,
+        rows="; ".join(rows),
+    )
+
+
+def _speeds(card: ResultsCard, workload: str) -> str:
+    return ", ".join(
+        tr("{speedup:.2f} with {drafts}", speedup=card.speedup(workload, n), drafts=drafts(n))
+        for n in card.gammas
+    )
 
 
 def _headline(card: ResultsCard) -> str:
     length, speeds = length_for_all(card), overall_speedups(card)
     if length == 0:
         return f"{card.pair}: drafting does not pay here, the target alone is as fast"
-    return f"{card.pair}: {speeds[length]:.2f} times as fast with {drafts(length)} per round"
+    plural = "s" * (length > 1)
+    return f"{card.pair}: {speeds[length]:.2f} times as fast with {length} draft{plural} per round"
 
 
 def _small_print(card: ResultsCard) -> str:

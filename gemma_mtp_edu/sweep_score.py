@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.results_card import ResultsCard
 from gemma_mtp_edu.verdict import answer_of
 
@@ -37,17 +38,25 @@ class Score:
         return max(map(abs, self.errors.values()))
 
     def __str__(self) -> str:
-        lines = [
-            f"Median error {self.median_error:.0%}, worst {self.worst_error:.0%}. Whether drafting "
-            f"pays: predicted right in {self.right_answers} of {len(self.errors)} cases."
-        ]
-        for name, length in self.predicted_best.items():
-            lines.append(
-                f"{name}: best with {drafts(length)} by prediction, with "
-                f"{drafts(self.measured_best[name])} by measurement; the predicted choice gives "
-                f"{self.kept[name]:.0%} of the best speed."
-            )
-        return "\n".join(lines)
+        first = tr(
+            "Median error {median:.0%}, worst {worst:.0%}. Whether drafting pays: predicted right "
+            "in {right} of {n} cases.",
+            median=self.median_error,
+            worst=self.worst_error,
+            right=self.right_answers,
+            n=len(self.errors),
+        )
+        return "\n".join([first, *map(self._line, self.predicted_best)])
+
+    def _line(self, workload: str) -> str:
+        return tr(
+            "{workload}: best with {predicted} by prediction, with {measured} by measurement; the "
+            "predicted choice gives {kept:.0%} of the best speed.",
+            workload=workload,
+            predicted=drafts(self.predicted_best[workload]),
+            measured=drafts(self.measured_best[workload]),
+            kept=self.kept[workload],
+        )
 
 
 def score(card: ResultsCard) -> Score:
@@ -106,7 +115,9 @@ def drafts(length: int) -> str:
     >>> drafts(0), drafts(1), drafts(4)
     ('no drafts', '1 draft', '4 drafts')
     """
-    return "no drafts" if length == 0 else f"{length} draft{'s' * (length > 1)}"
+    if length == 0:
+        return tr("no drafts")
+    return tr("1 draft") if length == 1 else tr("{n} drafts", n=length)
 
 
 def _measured(card: ResultsCard, workload: str) -> dict[int, float]:

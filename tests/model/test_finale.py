@@ -26,7 +26,7 @@ PROMPTS = {"arithmetic": "Count from 7 to 12.", "story": "Tell me a short story 
         ("auto", T4, (7, 5), "E2B", "float16", "14.6 GB"),
         ("auto", 22_000_000_000, (8, 9), "E2B", "bfloat16", "22.0 GB"),
         ("auto", 40_000_000_000, (8, 0), "12B", "bfloat16", "40.0 GB"),
-        ("auto", 4_000_000_000, (8, 6), "pocket", "float32", "too small"),
+        ("auto", 4_000_000_000, (8, 6), "pocket", "float32", "too few"),
         ("auto", T4, None, "pocket", "float32", "no NVIDIA GPU"),
         ("E4B", T4, (7, 5), "pocket", "float32", "does not fit in 14.6 GB"),
         ("E4B", 22_000_000_000, (8, 9), "E4B", "bfloat16", "As you wished"),
