@@ -103,7 +103,12 @@ bench: $(READY) ## time plain and assisted decoding, ours and the library's; BEN
 figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output and hardware table
 	@$(BIN)/python -m tools.figures
 
-.PHONY: fuzz mutation
+.PHONY: audit fuzz mutation
+audit: $(READY) ## are all pins exact, and is anything known against them (asks over the network)
+	@test -x build/audit/bin/pip-audit || { "$(PYTHON)" -m venv build/audit && \
+		build/audit/bin/python -m pip install --quiet pip-audit; } || true
+	@$(BIN)/python -m tools.audit build/audit/bin/pip-audit
+
 fuzz: $(READY) ## generated cases against plain decoding; FUZZ_ARGS="--cases 10000 --seed 1"
 	@$(BIN)/python -m tools.fuzz $(FUZZ_ARGS)
 

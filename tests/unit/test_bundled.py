@@ -48,7 +48,40 @@ def test_a_missing_manifest_is_refused(tmp_path: Path) -> None:
         verify(tmp_path)
 
 
-def test_a_manifest_cannot_name_files_outside(folder: Path) -> None:
-    (folder / "manifest.json").write_text(json.dumps({"sha256": {"../other": "0"}}))
+@pytest.mark.parametrize("name", ["../other", "/etc/hosts", ".", "", "a/../../other", "~/x\0y"])
+def test_a_manifest_cannot_name_files_outside(folder: Path, name: str) -> None:
+    (folder.parent / "other").write_bytes(b"secret")
+    write_sums(folder, {name: hashlib.sha256(b"secret").hexdigest()})
+    with pytest.raises(DamagedPairError, match=r"outside|no name of a file"):
+        verify(folder)
+
+
+@pytest.mark.parametrize("link", ["weights-link", "sub/weights"])
+def test_a_link_out_of_the_folder_is_outside(folder: Path, tmp_path: Path, link: str) -> None:
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "weights").write_bytes(b"12345")
+    if "/" in link:
+        (folder / "sub").symlink_to(elsewhere)
+    else:
+        (folder / link).symlink_to(elsewhere / "weights")
+    write_sums(folder, {link: hashlib.sha256(b"12345").hexdigest()})
     with pytest.raises(DamagedPairError, match="outside"):
         verify(folder)
+
+
+def test_a_link_inside_the_folder_is_a_file_like_any_other(folder: Path) -> None:
+    (folder / "again").symlink_to(folder / "weights")
+    write_sums(folder, {"again": hashlib.sha256(b"12345").hexdigest()})
+    verify(folder)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sha256": 3}', '{"sha256": ["a"]}'])
+def test_a_manifest_that_cannot_be_read_is_named(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(DamagedPairError, match=r"manifest\.json in .* cannot be read"):
+        verify(folder)
+
+
+def write_sums(folder: Path, sums: dict[str, str]) -> None:
+    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))

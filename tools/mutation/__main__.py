@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tools.mutation import store
 from tools.mutation.faults import FAULTS, ROOT, Fault, StaleFaultError, mutated, read_faults
 from tools.mutation.runner import PRELOADED, Run, copied, preload, run_fault, run_tests
 from tools.mutation.table import TABLE, page
@@ -11,13 +12,7 @@ from tools.mutation.table import TABLE, page
 
 def main() -> int:
     """Run the faults, print a line for each, and return 1 unless all of them are caught."""
-    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
-    parser.add_argument("words", nargs="*", help="only faults whose file or text has such a word")
-    parser.add_argument("--faults", type=Path, default=FAULTS, help="the list")
-    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout that is copied")
-    parser.add_argument("--preload", nargs="*", default=PRELOADED, help="libraries to import once")
-    parser.add_argument("--no-baseline", action="store_true", help="trust that the tests pass")
-    args = parser.parse_args()
+    args = _arguments()
     faults = [f for f in read_faults(args.faults) if _wanted(f, args.words)]
     try:
         for fault in faults:
@@ -25,16 +20,38 @@ def main() -> int:
     except StaleFaultError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    preload(args.preload)
-    with copied(args.root) as copy:
-        if not args.no_baseline and not _baseline(faults, copy):
-            return 2
-        results = [(fault, _report(fault, run_fault(fault, copy))) for fault in faults]
+    path = args.root / "build/mutation.jsonl"
+    known = {} if args.afresh else store.read(path)
+    results = [(fault, known.get(store.key(fault, args.root))) for fault in faults]
+    missing = [fault for fault, run in results if run is None or run.verdict != "caught"]
+    if missing:
+        preload(args.preload)
+        with copied(args.root) as copy:
+            if not _baseline(missing, copy):
+                return 2
+            runs = {fault: _report(fault, run_fault(fault, copy), path, args.root)
+                    for fault in missing}  # fmt: skip
+        results = [(fault, runs.get(fault, run)) for fault, run in results]
+    done = [(fault, run) for fault, run in results if run is not None]
     if (args.faults, args.root) == (FAULTS, ROOT) and not args.words:
-        TABLE.write_text(page(results), encoding="utf-8")
-    caught = sum(run.verdict == "caught" for _, run in results)
-    print(f"{caught} of {len(results)} faults caught")
-    return int(caught < len(results))
+        TABLE.write_text(page(done), encoding="utf-8")
+    caught = sum(run.verdict == "caught" for _, run in done)
+    print(f"{caught} of {len(faults)} faults caught")
+    return int(caught < len(faults))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
+    parser.add_argument("words", nargs="*", help="only faults whose file or text has such a word")
+    parser.add_argument("--faults", type=Path, default=FAULTS, help="the list")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the checkout that is copied")
+    parser.add_argument("--preload", nargs="*", default=PRELOADED, help="libraries to import once")
+    parser.add_argument(
+        "--afresh",
+        action="store_true",
+        help="also those that were caught with the same file and tests",
+    )
+    return parser.parse_args()
 
 
 def _wanted(fault: Fault, words: list[str]) -> bool:
@@ -51,7 +68,8 @@ def _baseline(faults: list[Fault], copy: Path) -> bool:
     return True
 
 
-def _report(fault: Fault, run: Run) -> Run:
+def _report(fault: Fault, run: Run, path: Path, root: Path) -> Run:
+    store.write(path, store.key(fault, root), run)
     print(f"{run.verdict:7} {run.seconds:5.1f} s  {fault.file}: {fault.old.strip()}", flush=True)
     if run.verdict == "broken":
         print(run.by)

@@ -1,0 +1,137 @@
+"""No pickle, no foreign code, no token: read from the sources, and from all that is committed."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemma_mtp_edu.safety import TOKEN_VARIABLES, tellable, without_tokens
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(
+    path
+    for folder in ("gemma_mtp_edu", "tools", "notebooks/src", "binder")
+    for path in (ROOT / folder).rglob("*.py")
+)
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_IMPORTS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+# Judged by hand. The one runs code that has passed an allow-list, under builtins of its own; the
+# other runs the lessons' own sources, as building a notebook does.
+ALLOWED = {
+    ("tools/pocket/workloads/functions.py", "exec"),
+    ("tools/slides.py", "exec"),
+    ("tools/slides.py", "compile"),
+}
+TOKEN = "hf_" + "NotARealTokenButLooksLikeOne1234"
+
+
+def dangers(code: str) -> Iterator[str]:
+    """Yield what could run code that is data: calls, imports and arguments."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] in FORBIDDEN_IMPORTS)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module.split(".")[0] in FORBIDDEN_IMPORTS:
+                yield node.module
+        elif isinstance(node, ast.Call):
+            yield from _call_dangers(node)
+
+
+def _call_dangers(call: ast.Call) -> Iterator[str]:
+    name = ast.unparse(call.func)
+    if name.removeprefix("builtins.") in FORBIDDEN_CALLS:
+        yield name.removeprefix("builtins.")
+    if name in ("torch.load", "os.system", "os.popen", "yaml.load", "pd.read_pickle"):
+        yield name
+    for keyword in call.keywords:
+        value = ast.unparse(keyword.value)
+        if keyword.arg in ("trust_remote_code", "allow_pickle", "shell") and value != "False":
+            yield f"{keyword.arg}={value}"
+        if keyword.arg == "use_safetensors" and value != "True":
+            yield f"{keyword.arg}={value}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_source_runs_data(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    found = {(name, danger) for danger in dangers(path.read_text(encoding="utf-8"))}
+    assert found - ALLOWED == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "danger"),
+    [
+        ("eval('1')", "eval"),
+        ("import builtins; builtins.exec(x)", "exec"),
+        ("import pickle.x", "pickle.x"),
+        ("from joblib import load", "joblib"),
+        ("torch.load(p, weights_only=False)", "torch.load"),
+        ("load(x, trust_remote_code=True)", "trust_remote_code=True"),
+        ("load(x, trust_remote_code=asked)", "trust_remote_code=asked"),
+        ("load(x, use_safetensors=None)", "use_safetensors=None"),
+        ("run(x, shell=True)", "shell=True"),
+        ("model.eval(); re.compile(x); load(x, trust_remote_code=False)", None),
+    ],
+)
+def test_dangers_are_seen(code: str, danger: str | None) -> None:
+    assert list(dangers(code)) == ([danger] if danger else [])
+
+
+# Tokens of the hub, of code hosts, of clouds and of chat services; private keys.
+SECRET = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{40,}|glpat-[\w-]{20,}"
+    r"|AKIA[0-9A-Z]{16}|AIza[\w-]{35}|sk-[A-Za-z0-9_-]{32,}|xox[abp]-[\w-]{20,}"
+    r"|pypi-[\w-]{50,})|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+
+
+def committed_files() -> list[Path]:
+    """Return all files of the repository, or of the folder where it is none."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = [name for name in done.stdout.split("\0") if name]
+    found = [ROOT / name for name in names] or list(ROOT.glob("*/**/*"))
+    return [path for path in found if path.is_file() and path.suffix != ".safetensors"]
+
+
+def test_no_committed_file_holds_a_token() -> None:
+    files = committed_files()
+    assert sum(path.suffix == ".ipynb" for path in files) > 10
+    texts = {path: path.read_bytes().decode("utf-8", "replace") for path in files}
+    assert [path.name for path, text in texts.items() if SECRET.search(text)] == []
+
+
+def test_tokens_would_be_found() -> None:
+    for secret in ("hf_" + "a1B2" * 9, "ghp_" + "a1B2" * 9, "AKIA" + "ABCD" * 4):
+        assert SECRET.search(f"login(token={secret!r})")
+    assert not SECRET.search("hf_hub_download, hf_transfer, sk-learn")
+
+
+@pytest.mark.parametrize("name", TOKEN_VARIABLES)
+def test_the_environment_s_token_is_taken_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "any-kind-of-token")
+    assert without_tokens("Bearer any-kind-of-token!") == "Bearer hf_***!"
+
+
+@given(st.text(), st.text())
+def test_a_token_never_stays_and_other_text_does(before: str, after: str) -> None:
+    assert TOKEN not in without_tokens(f"{before} {TOKEN} {after}")
+    assert without_tokens(before) == before or "hf_" in before or "api_org_" in before
+
+
+@pytest.mark.parametrize("text", ["hf_hub_download", "google/gemma-4-E2B-it", "hf_xet 1.8.0", ""])
+def test_names_are_no_tokens(text: str) -> None:
+    assert without_tokens(text) == text
+
+
+def test_an_error_with_a_token_in_its_causes_is_not_chained() -> None:
+    plain, outer = OSError("no network"), OSError("refused")
+    assert tellable(plain) is plain
+    outer.__cause__ = ValueError(TOKEN)
+    assert tellable(outer) is None
