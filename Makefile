@@ -23,7 +23,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lab test lint type unit model doctest nbval nbval-ja test-browser test-colab test-binder memory slides notebooks notebooks-ja buttons figures bench pocket clean
+.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser test-colab test-binder memory slides notebooks notebooks-ja buttons figures bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY) ## generate with drafts, show every round: make demo PROMPT="Count from 1 to 9."
 	@$(BIN)/python -m gemma_mtp_edu demo --prompt="$$PROMPT"
+
+doctor: $(READY) ## what works on this machine, and what to do about the rest; DOCTOR_ARGS="--json"
+	@$(BIN)/python -m gemma_mtp_edu doctor $(DOCTOR_ARGS)
 
 lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
 	@$(BIN)/python -m jupyterlab $(LAB_ARGS) notebooks/00_first_run.ipynb

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.cost import CostModel as CostModel
     from gemma_mtp_edu.decoding import autoregressive_generate as autoregressive_generate
     from gemma_mtp_edu.decoding import speculative_generate as speculative_generate
+    from gemma_mtp_edu.examination import doctor as doctor
     from gemma_mtp_edu.explorer import TradeoffExplorer as TradeoffExplorer
     from gemma_mtp_edu.pairs import ModelPair as ModelPair
     from gemma_mtp_edu.pairs import load_pair as load_pair
@@ -38,6 +39,7 @@ _HOMES = {
     "TradeoffExplorer": "explorer",
     "acceptance_profile": "profiling",
     "best_schedule": "replay",
+    "doctor": "examination",
     "Confidence": "schedules",
     "Constant": "schedules",
     "FromProfile": "schedules",

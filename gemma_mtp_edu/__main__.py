@@ -1,4 +1,4 @@
-"""The command line: `python -m gemma_mtp_edu demo | bench`."""
+"""The command line: `python -m gemma_mtp_edu demo | bench | doctor`."""
 
 import argparse
 import sys
@@ -13,6 +13,8 @@ from gemma_mtp_edu.safety import without_tokens
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
     args = _parser().parse_args(arguments)
+    if args.command == "doctor":
+        return _doctor(args)
     from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
 
     try:
@@ -43,6 +45,16 @@ def _run(args: argparse.Namespace) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    """Print the report; exit code 1 where the course cannot run."""
+    from gemma_mtp_edu.examination import doctor
+    from gemma_mtp_edu.findings import can_print
+
+    report = doctor(seconds=args.seconds)
+    print(report.to_json() if args.json else report.to_text(ascii_only=not can_print("✓✗•")))
+    return report.exit_code
 
 
 def _bench(args: argparse.Namespace) -> None:
@@ -102,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         "--contexts", type=int, nargs="*", default=[64, 256, 1024],
         help="context lengths at which costs and memory are measured",
     )  # fmt: skip
+    look = commands.add_parser("doctor", help="say what works here, and what to do about the rest")
+    look.add_argument("--json", action="store_true", help="print the report as JSON")
+    look.add_argument("--seconds", type=float, default=20.0, help="time for the examination")
     return parser
 
 

@@ -1,11 +1,11 @@
 """The demo: one prompt, plain and assisted in the same run, every round shown."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from gemma_mtp_edu.findings import can_print
 from gemma_mtp_edu.language import speaking, tr
 from gemma_mtp_edu.pairs import ModelPair, load_pair
 from gemma_mtp_edu.reference import OnTokens, reference_generate
@@ -27,7 +27,7 @@ def run(prompt: str, pair_name: str, *, gamma: int | None, max_new_tokens: int) 
     """
     pair = load_pair(pair_name)
     plain, assisted = compare(pair, prompt, gamma=gamma, max_new_tokens=max_new_tokens)
-    ascii_only = not _can_print("✓★·")
+    ascii_only = not can_print("✓★·")
     # A terminal without signs has no Japanese either.
     with speaking("en" if ascii_only else None):
         print(f"{tr('prompt')}: {prompt}\n\n{assisted.text}\n")
@@ -87,11 +87,3 @@ def progress(label: str, total: int) -> Iterator[OnTokens]:
     """Show a progress bar of tokens on stderr once a run takes more than two seconds."""
     with tqdm(total=total, desc=label, unit="token", delay=2, leave=False) as bar:
         yield lambda tokens: bar.update(len(tokens))
-
-
-def _can_print(text: str) -> bool:
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

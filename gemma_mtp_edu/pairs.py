@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import bundled, registry
 from gemma_mtp_edu.compatibility import check_pair, check_token_ordering
+from gemma_mtp_edu.devices import choose_device, choose_dtype
 from gemma_mtp_edu.releases import check_transformers
 from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
 
@@ -183,30 +184,6 @@ def configured_eos_ids(config: Any) -> set[int]:
     if eos is None:
         return set()
     return {eos} if isinstance(eos, int) else set(eos)
-
-
-def choose_device(device: str = "auto") -> torch.device:
-    """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """Return the dtype for a large pair: bf16 where the GPU computes in it, else fp16; fp32 on CPU.
-
-    `torch.cuda.is_bf16_supported()` says yes on a T4, which only emulates bf16, so the compute
-    capability is asked: 8 and above have it.
-    """
-    if device.type == "cpu":
-        return torch.float32
-    if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8:
-        return torch.bfloat16
-    return torch.float16
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:

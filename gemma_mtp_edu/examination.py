@@ -1,0 +1,206 @@
+"""`doctor()`: what works here, found by trying it, and what to do about the rest.
+
+Nothing heavy is imported before its own probe, and no probe can end the examination: torch or
+transformers may be absent or broken, and then that is a finding.
+"""
+
+import contextlib
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module, metadata
+from typing import Any
+
+from gemma_mtp_edu.findings import (
+    BUILDS,
+    LIBRARY,
+    NOT_CHECKED,
+    OURS,
+    SAME_TEXT,
+    Finding,
+    Report,
+    Status,
+)
+
+_REMEDY = 'pip install "transformers>=5.20.2,<5.23"  and restart Python'
+_REINSTALL = _REMEDY.replace("install", "install --force-reinstall", 1)
+_USE_OURS = "use our loop: speculative_generate"
+# What both loops are looked at for, and the ending of the probe's name.
+_BEHAVIOURS = {
+    "honours the schedule": "schedule",
+    "hands over the right state": "state",
+    "hands over clean KV": "kv",
+    "stops at a stop string": "stop",
+    "samples without bias": "sampling",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Something to look at.
+
+    Attributes:
+        area: What it belongs to.
+        name: What it is called in the report.
+        run: Returns what was found: one finding or several.
+        needs: Names of probes without whose success this one makes no sense.
+        status: Of the finding where the probe itself fails.
+        fix: What to do then.
+    """
+
+    area: str
+    name: str
+    run: Callable[[], Finding | list[Finding]]
+    needs: tuple[str, ...] = ()
+    status: Status = "fail"
+    fix: str = ""
+
+
+def doctor(*, seconds: float = 20.0) -> Report:
+    """Look at this machine and its releases, by trying what the course does. It never raises.
+
+    No network is used, nothing is written, and no setting is changed.
+
+    Args:
+        seconds: No probe begins later; what is left then is reported as not checked.
+
+    Returns:
+        The report: print it, show it in a notebook, or take `report.to_json()`.
+    """
+    start = time.monotonic()
+    findings: list[Finding] = []
+    failed: set[str] = set()
+    for probe in _probes():
+        missing = [name for name in probe.needs if name in failed]
+        if missing:
+            made = [Finding(probe.area, probe.name, "note", f"{NOT_CHECKED}needs {missing[0]}")]
+        elif time.monotonic() - start > seconds:
+            fix = f"give it more time: doctor(seconds={3 * seconds:g})"
+            made = [Finding(probe.area, probe.name, "note", f"{NOT_CHECKED}time is up", fix)]
+        else:
+            made = examined(probe)
+        if missing or any(finding.status == "fail" for finding in made):
+            failed.add(probe.name)
+        findings += made
+    return Report(tuple(findings), time.monotonic() - start)
+
+
+def examined(probe: Probe) -> list[Finding]:
+    """Return what a probe finds; whatever it raises is a finding too."""
+    try:
+        with _silence():
+            made = probe.run()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken package may raise anything, also SystemExit
+        return [Finding(probe.area, probe.name, probe.status, _one_line(error), probe.fix)]
+    return made if isinstance(made, list) else [made]
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep what libraries print and warn about out of the report."""
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _one_line(error: BaseException) -> str:
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # an error that cannot even say what it is
+        lines = []
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _probes() -> tuple[Probe, ...]:
+    """Return all probes, the cheap ones first."""
+    return (
+        _machine("machine", "Python", "python", "fail"),
+        _machine("machine", "place", "place", "note"),
+        _machine("machine", "disk", "disk", "note"),
+        _machine("machine", "hub", "hub", "note"),
+        _machine("notebook", "ipywidgets", "widgets", "warning"),
+        _machine("notebook", "widgets on the page", "front_end", "note", "ipywidgets"),
+        _torch("torch", "torch", "loads"),
+        _torch("torch", "device", "device", "torch"),
+        _torch("torch", "dtypes", "dtypes", "torch", "device"),
+        _machine("packages", "packages", "packages", "fail"),
+        _machine("packages", "accelerate", "accelerate", "fail", "torch"),
+        _torch("pairs", "files of pocket", "bundled_pair"),
+        _torch("pairs", "pairs", "pairs", "torch", "device", "packages"),
+        Probe("transformers", "release", _release),
+        Probe("transformers", "transformers", _loads, needs=("torch",), fix=_REINSTALL),
+        *_loop_probes(),
+    )
+
+
+def _machine(area: str, name: str, function: str, status: Status, *needs: str) -> Probe:
+    return Probe(area, name, _later("machine_probes", function), needs, status)
+
+
+def _torch(area: str, name: str, function: str, *needs: str) -> Probe:
+    fix = 'pip install --force-reinstall "torch>=2.8,<2.15"  and restart Python'
+    return Probe(area, name, _later("torch_probes", function), needs, "fail", fix)
+
+
+def _loop_probes() -> Iterator[Probe]:
+    """Yield what both loops do; they share the pair and the runs of one examination."""
+
+    @cache
+    def shared() -> Any:
+        return import_module("gemma_mtp_edu.loop_probes").LoopProbes()
+
+    def run(method: str) -> Callable[[], Finding]:
+        def call() -> Finding:
+            with import_module("gemma_mtp_edu.loop_probes").undisturbed():
+                finding: Finding = getattr(shared(), method)()
+                return finding
+
+        return call
+
+    yield Probe(LIBRARY, BUILDS, run("builds"), needs=("transformers",), fix=_REMEDY)
+    yield Probe(LIBRARY, SAME_TEXT, run("library_text"), needs=(BUILDS,), fix=_REMEDY)
+    for name, method in _BEHAVIOURS.items():
+        yield Probe(LIBRARY, name, run(f"library_{method}"), (SAME_TEXT,), "note", _USE_OURS)
+    ready = ("release", BUILDS, SAME_TEXT)
+    for name, method in {SAME_TEXT: "text", **_BEHAVIOURS}.items():
+        yield Probe(OURS, name, run(f"our_{method}"), ready, "fail", _REMEDY)
+
+
+def _later(module: str, function: str) -> Callable[[], Finding | list[Finding]]:
+    """Return a call that imports its module only when it is made."""
+
+    def call() -> Finding | list[Finding]:
+        made: Finding | list[Finding]
+        made = getattr(import_module(f"gemma_mtp_edu.{module}"), function)()
+        return made
+
+    return call
+
+
+def _release() -> Finding:
+    releases = import_module("gemma_mtp_edu.releases")
+    try:
+        releases.check_transformers()
+    except releases.UnsupportedReleaseError as error:
+        found, _, fix = str(error).rpartition(": ")
+        return Finding("transformers", "release", "fail", found, fix)
+    return Finding("transformers", "release", "ok", releases.transformers_release())
+
+
+def _loads() -> Finding:
+    transformers = import_module("transformers")
+    installed = metadata.version("transformers")
+    if transformers.__version__ != installed:
+        found = f"{transformers.__version__} is loaded, {installed} is installed"
+        fix = "restart Python (Runtime > Restart session, or Kernel > Restart)"
+        return Finding("transformers", "transformers", "fail", found, fix)
+    return Finding("transformers", "transformers", "ok", "loads")

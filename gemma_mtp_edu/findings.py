@@ -1,0 +1,191 @@
+"""What an examination found, as text, HTML or JSON: each finding by symbol AND word, with a fix.
+
+Standard library only: it must work where nothing else does.
+"""
+
+import json
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from types import MappingProxyType
+from typing import Literal
+
+Status = Literal["ok", "note", "warning", "fail"]
+SCHEMA = 1
+NOT_CHECKED = "not checked: "
+LIBRARY, OURS = "transformers' own loop", "our loop"
+BUILDS, SAME_TEXT = "builds a drafter", "same text with a drafter"
+_WIDTH = 100
+_CELL = "padding:2px 8px;vertical-align:top;text-align:left;"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """How a status is shown; colours from the Okabe-Ito palette, for borders only."""
+
+    symbol: str
+    ascii_symbol: str
+    color: str
+    meaning: str
+
+
+SIGNS: Mapping[Status, Sign] = MappingProxyType(
+    {
+        "ok": Sign("✓", "+", "#009E73", "works"),
+        "note": Sign("•", "-", "#56B4E9", "good to know; nothing to do"),
+        "warning": Sign("!", "!", "#E69F00", "a part of the course will not work"),
+        "fail": Sign("✗", "x", "#D55E00", "the course cannot run here until this is mended"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        area: What it belongs to, such as "torch".
+        name: What was looked at.
+        status: "ok", "note", "warning" or "fail".
+        found: What is the case.
+        fix: What to do about it; empty where there is nothing to do.
+    """
+
+    area: str
+    name: str
+    status: Status
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All findings, in the order in which they were made.
+
+    Attributes:
+        findings: The findings.
+        seconds: How long the examination took.
+    """
+
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def runs(self) -> bool:
+        """Whether the course can run here."""
+        return all(finding.status != "fail" for finding in self.findings)
+
+    @property
+    def exit_code(self) -> int:
+        """1 where the course cannot run here, else 0."""
+        return 0 if self.runs else 1
+
+    @property
+    def verdict(self) -> str:
+        """The result in one line."""
+        counts = Counter(finding.status for finding in self.findings)
+        numbers = ", ".join(f"{counts[status]} {status}" for status in SIGNS if counts[status])
+        answer = "the course runs here" if self.runs else "the course CANNOT run here yet"
+        if self.runs and any(finding.found.startswith(NOT_CHECKED) for finding in self.findings):
+            answer = "nothing wrong so far, but not all was checked"
+        return f"{answer} ({numbers}; {self.seconds:.1f} s)"
+
+    def find(self, name: str, area: str = "") -> Finding:
+        """Return the first finding of that name, in an area or in any.
+
+        Raises:
+            KeyError: Nothing of that name was looked at.
+        """
+        for finding in self.findings:
+            if finding.name == name and area in ("", finding.area):
+                return finding
+        raise KeyError(
+            f"nothing named {name!r} was looked at; there are: "
+            f"{', '.join(finding.name for finding in self.findings)}"
+        )
+
+    def to_json(self) -> str:
+        """Return everything as JSON."""
+        content = {
+            "schema": SCHEMA,
+            "runs": self.runs,
+            "exit_code": self.exit_code,
+            "seconds": round(self.seconds, 3),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+        return json.dumps(content, indent=1)
+
+    def to_text(self, *, ascii_only: bool = False) -> str:
+        """Return a table for a terminal; a fix stands below its finding."""
+        size = max((len(finding.name) for finding in self.findings), default=0)
+        lines = [self.verdict]
+        for area, findings in _by_area(self.findings).items():
+            lines += ["", area]
+            for finding in findings:
+                lines += _text_rows(finding, size, ascii_only)
+        text = "\n".join(lines)
+        return text.encode("ascii", "backslashreplace").decode() if ascii_only else text
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        # What a notebook shows beside the HTML, and a terminal instead of it.
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        heads = "".join(
+            f"<th scope='col' style='{_CELL}'>{head}</th>"
+            for head in ("status", "what", "found", "what to do")
+        )
+        bodies = "".join(
+            f"<tbody><tr><th scope='rowgroup' colspan='4' style='{_CELL}'>{escape(area)}</th></tr>"
+            f"{''.join(map(_html_row, findings))}</tbody>"
+            for area, findings in _by_area(self.findings).items()
+        )
+        return (
+            f"<div class='mtp-doctor'><p>{escape(self.verdict)}</p>"
+            f"<table style='border-collapse:collapse'><thead><tr>{heads}</tr></thead>"
+            f"{bodies}</table></div>"
+        )
+
+
+def can_print(text: str) -> bool:
+    """Return whether stdout takes these characters."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _by_area(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    areas: dict[str, list[Finding]] = {}
+    for finding in findings:
+        areas.setdefault(finding.area, []).append(finding)
+    return areas
+
+
+def _text_rows(finding: Finding, size: int, ascii_only: bool) -> list[str]:
+    sign = SIGNS[finding.status]
+    symbol = sign.ascii_symbol if ascii_only else sign.symbol
+    head = f"  {symbol} {finding.status:7}  {finding.name:{size}}  "
+    indent = " " * len(head)
+    rows = textwrap.wrap(finding.found, _WIDTH - len(head)) or [""]
+    fix = textwrap.wrap(f"-> {finding.fix}", _WIDTH - len(head)) if finding.fix else []
+    return [head + rows[0], *(indent + row for row in (*rows[1:], *fix))]
+
+
+def _html_row(finding: Finding) -> str:
+    sign = SIGNS[finding.status]
+    cells = "".join(
+        f"<td style='{_CELL}'>{escape(text)}</td>"
+        for text in (finding.name, finding.found, finding.fix)
+    )
+    return (
+        f"<tr><td style='{_CELL}border-left:4px solid {sign.color};white-space:nowrap' "
+        f"title='{escape(sign.meaning)}'>{sign.symbol} {finding.status}</td>{cells}</tr>"
+    )

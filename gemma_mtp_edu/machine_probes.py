@@ -1,0 +1,199 @@
+"""What of the machine and its Python the doctor looks at, without torch and transformers.
+
+Nothing is imported here before a probe needs it, because any of it may be absent or broken.
+"""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from gemma_mtp_edu.findings import Finding
+
+MACHINE, PACKAGES, NOTEBOOK = "machine", "packages", "notebook"
+OLDEST_PYTHON = (3, 11)
+LITTLE_DISK = 1e9
+# What the package declares, by the name that is imported, apart from what needs torch.
+NEEDED = (
+    "safetensors",
+    "numpy",
+    "pandas",
+    "matplotlib",
+    "jinja2",
+    "jaxtyping",
+    "packaging",
+    "psutil",
+    "tqdm",
+)
+# The front end's own release (of @jupyter-widgets/jupyterlab-manager) for a release of ipywidgets.
+_FRONT_ENDS = {7: 3, 8: 5}
+_MANAGER = Path("@jupyter-widgets") / "jupyterlab-manager" / "package.json"
+
+
+def python() -> Finding:
+    """Whether Python is new enough."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= OLDEST_PYTHON:
+        return Finding(MACHINE, "Python", "ok", found)
+    wanted = ".".join(map(str, OLDEST_PYTHON))
+    return Finding(MACHINE, "Python", "fail", found, f"use Python {wanted} or newer")
+
+
+def place() -> Finding:
+    """Where this runs, and what to know about it."""
+    where = import_module("gemma_mtp_edu.lesson").place()
+    known = {
+        "Colab": "for a GPU: Runtime > Change runtime type",
+        "Kaggle": "packages and checkpoints need Settings > Internet on",
+        "Binder": "about 2 GB of memory and no GPU: stay with pocket",
+    }
+    hint = known.get(where, "")
+    return Finding(MACHINE, "place", "note" if hint else "ok", where, hint)
+
+
+def disk() -> Finding:
+    """How much room there is where checkpoints go."""
+    free = free_disk()
+    found = f"{free / 1e9:.1f} GB free where checkpoints go"
+    if free >= LITTLE_DISK:
+        return Finding(MACHINE, "disk", "ok", found)
+    fix = "free some, or set HF_HOME to a folder on another disk before Python starts"
+    return Finding(MACHINE, "disk", "warning", found, fix)
+
+
+def hub() -> Finding:
+    """Whether checkpoints can be fetched and kept; the network itself is not tried."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+        fix = "unset HF_HUB_OFFLINE and restart Python to download"
+        return Finding(MACHINE, "hub", "note", "offline by HF_HUB_OFFLINE: cached pairs only", fix)
+    if not os.access(existing(hub_cache()), os.W_OK):
+        fix = "set HF_HOME to a folder of yours before Python starts"
+        return Finding(MACHINE, "hub", "warning", "the cache folder cannot be written to", fix)
+    return Finding(MACHINE, "hub", "ok", "cache can be written to; the network was not tried")
+
+
+def packages() -> list[Finding]:
+    """Whether what the course imports can be imported; one finding for each that cannot."""
+    broken = [finding for name in NEEDED if (finding := _package(name))]
+    return broken or [Finding(PACKAGES, "packages", "ok", f"{', '.join(NEEDED)} load")]
+
+
+def accelerate() -> Finding:
+    """Whether the package that places models on devices can be imported; it needs torch."""
+    return _package("accelerate") or Finding(PACKAGES, "accelerate", "ok", "loads")
+
+
+def widgets() -> Finding:
+    """Whether the kernel can make widgets."""
+    fix = 'pip install "ipywidgets>=7.7,<9"  and restart Python'
+    try:
+        ipywidgets = import_module("ipywidgets")
+        ipywidgets.IntSlider(value=3).close()
+        release = str(ipywidgets.__version__)
+    except Exception as error:
+        return Finding(NOTEBOOK, "ipywidgets", "warning", problem(error), fix)
+    if int(release.split(".")[0]) in _FRONT_ENDS:
+        return Finding(NOTEBOOK, "ipywidgets", "ok", f"{release} makes a slider")
+    return Finding(NOTEBOOK, "ipywidgets", "warning", f"{release} is untested", fix)
+
+
+def front_end() -> Finding:
+    """Whether something can show widgets: JupyterLab's part, or a service that brings its own."""
+    name = "widgets on the page"
+    if import_module("gemma_mtp_edu.lesson").place() in {"Colab", "Kaggle"}:
+        return Finding(NOTEBOOK, name, "ok", "this service brings its own")
+    release = _manager_release()
+    kernel = int(importlib.metadata.version("ipywidgets").split(".")[0])
+    if release and int(release.split(".")[0]) == _FRONT_ENDS.get(kernel):
+        return Finding(NOTEBOOK, name, "ok", f"JupyterLab's widget manager {release}")
+    found = (
+        f"JupyterLab's widget manager {release} does not belong to ipywidgets {kernel}"
+        if release
+        else "JupyterLab's widget manager is not in this Python; VS Code brings its own"
+    )
+    fix = "where JupyterLab itself runs:  pip install --upgrade ipywidgets  and reload the page"
+    return Finding(NOTEBOOK, name, "warning" if release else "note", found, fix)
+
+
+def hub_cache() -> Path:
+    """Return the folder of downloaded checkpoints."""
+    try:
+        return Path(import_module("huggingface_hub.constants").HF_HUB_CACHE)
+    except Exception:
+        home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+        return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+
+
+def existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+
+
+def free_disk() -> int:
+    """Return bytes that are free where checkpoints go."""
+    return shutil.disk_usage(existing(hub_cache())).free
+
+
+def cached(repo_id: str, cache: Path | None = None) -> str:
+    """Return "cached", "cached in part" or "not cached"; only the folder is looked at.
+
+    Args:
+        repo_id: A hub id.
+        cache: The folder of downloaded checkpoints; by default the one that is in use.
+    """
+    folder = (cache or hub_cache()) / f"models--{repo_id.replace('/', '--')}"
+    snapshots = list(folder.glob("snapshots/*"))
+    if any(map(_is_complete, snapshots)):
+        return "cached"
+    return "cached in part" if snapshots else "not cached"
+
+
+def problem(error: BaseException) -> str:
+    """Return an error in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _is_complete(snapshot: Path) -> bool:
+    """Return whether config and all weights are there; links to files that are gone are not."""
+    index = snapshot / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    return all((snapshot / name).is_file() for name in ("config.json", *names))
+
+
+def _package(name: str) -> Finding | None:
+    try:
+        import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken package may raise anything, also SystemExit
+        fix = f'pip install --force-reinstall "{_requirement(name)}"  and restart Python'
+        return Finding(PACKAGES, name, "fail", problem(error), fix)
+    return None
+
+
+def _requirement(name: str) -> str:
+    """Return what the project declares for a package, or its name where that is not known."""
+    try:
+        declared = importlib.metadata.requires("gemma-mtp-edu") or []
+    except importlib.metadata.PackageNotFoundError:
+        declared = []
+    return next((line.split(";")[0].strip() for line in declared if line.startswith(name)), name)
+
+
+def _manager_release() -> str:
+    """Return the release of JupyterLab's widget manager, or nothing where it is not installed."""
+    try:
+        folders = import_module("jupyter_core.paths").jupyter_path("labextensions")
+    except Exception:
+        folders = [str(Path(sys.prefix) / "share" / "jupyter" / "labextensions")]
+    for folder in folders:
+        manager = Path(folder) / _MANAGER
+        if manager.is_file():
+            return str(json.loads(manager.read_text(encoding="utf-8"))["version"])
+    return ""

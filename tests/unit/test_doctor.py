@@ -1,0 +1,348 @@
+"""The doctor's report and its probes without a model; and that nothing broken makes it raise."""
+
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemma_mtp_edu import doctor, machine_probes, torch_probes
+from gemma_mtp_edu.emitted_law import ForcedDraws, emitted_law, total_variation
+from gemma_mtp_edu.examination import Probe, examined
+from gemma_mtp_edu.findings import SIGNS, Finding, Report, Status
+from gemma_mtp_edu.registry import PAIRS
+
+ROOT = Path(__file__).resolve().parents[2]
+STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
+
+
+def report(*statuses: Status) -> Report:
+    return Report(tuple(Finding("area", s, s, f"found {s}", f"mend {s}") for s in statuses), 1.5)
+
+
+# The report.
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"), [((), 0), (STATUSES[:3], 0), (("ok", "fail"), 1), (("fail",), 1)]
+)
+def test_only_a_failure_is_an_exit_code(statuses: tuple[Status, ...], code: int) -> None:
+    made = report(*statuses)
+    assert made.exit_code == code
+    assert json.loads(made.to_json())["exit_code"] == code
+    assert ("CANNOT" in str(made)) == bool(code)
+
+
+def test_text_says_each_status_by_symbol_and_word_with_its_fix() -> None:
+    text = str(report(*STATUSES))
+    for status in STATUSES:
+        assert f"{SIGNS[status].symbol} {status}" in text
+        assert f"-> mend {status}" in text
+    assert report(*STATUSES).to_text(ascii_only=True).isascii()
+    assert len({sign.ascii_symbol for sign in SIGNS.values()}) == len(SIGNS)
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_json_holds_everything() -> None:
+    content = json.loads(report(*STATUSES).to_json())
+    assert (content["schema"], content["runs"]) == (1, False)
+    assert [f["status"] for f in content["findings"]] == list(STATUSES)
+    assert content["findings"][3] == {
+        "area": "area",
+        "name": "fail",
+        "status": "fail",
+        "found": "found fail",
+        "fix": "mend fail",
+    }
+
+
+def test_a_finding_is_found_by_name_or_said_to_be_missing() -> None:
+    assert report("ok", "note").find("note").found == "found note"
+    with pytest.raises(KeyError, match="there are: ok, note"):
+        report("ok", "note").find("warning")
+
+
+class Page(HTMLParser):
+    """Collects the tags and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="\r"), min_size=1), min_size=4))
+def test_html_escapes_whatever_was_found(texts: list[str]) -> None:
+    area, name, found, fix = texts[:4]
+    page = Page(Report((Finding(area, name, "warning", found, fix),), 0.0)._repr_html_())
+    assert page.tags == {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
+    assert {area, name, found, fix, "! warning"} <= set(page.words)
+
+
+# Probes.
+
+
+def broken() -> Finding:
+    raise RuntimeError("first line\nsecond line")
+
+
+def leaving() -> Finding:
+    sys.exit("goodbye")
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def mute() -> Finding:
+    raise MuteError
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        (broken, "RuntimeError: first line"),
+        (leaving, "SystemExit: goodbye"),
+        (mute, "MuteError"),
+    ],
+)
+def test_whatever_a_probe_raises_is_a_finding(run: object, found: str) -> None:
+    probe = Probe("area", "name", run, status="warning", fix="mend it")  # type: ignore[arg-type]
+    assert examined(probe) == [Finding("area", "name", "warning", found, "mend it")]
+
+
+def test_an_interrupt_still_interrupts() -> None:
+    def stop() -> Finding:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        examined(Probe("area", "name", stop))
+
+
+def test_what_is_left_when_time_is_up_is_said() -> None:
+    made = doctor(seconds=-1.0)
+    assert {finding.found for finding in made.findings} == {"not checked: time is up"}
+    assert "not all was checked" in made.verdict
+
+
+def test_a_t4_only_emulates_bf16() -> None:
+    t4 = torch_probes.native("bfloat16", "cuda", (7, 5))
+    assert (t4.status, t4.found) == ("note", "only emulated: compute capability 7.5, needs 8.0")
+    assert "float16" in t4.fix
+    assert torch_probes.native("bfloat16", "cuda", (8, 0)).status == "ok"
+    assert torch_probes.native("float16", "cuda", (7, 5)).status == "ok"
+    assert torch_probes.native("bfloat16", "cpu", None).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "auto", "gigabytes", "status", "words"),
+    [
+        ("pocket", "cpu", "float32", 2, "ok", "fits in float32"),
+        ("pocket", "cpu", "float32", 0.01, "fail", "needs 0.3"),
+        ("E2B", "cuda", "float16", 14.6, "ok", "fits in float16 (13.0 GB)"),
+        ("E4B", "cuda", "float16", 14.6, "note", "needs 17"),
+        ("E2B", "cpu", "float32", 16, "ok", "fits in bfloat16"),
+        ("E2B", "cpu", "float32", 40, "ok", "fits in float32"),
+        ("31B", "cuda", "bfloat16", 79, "ok", "fits in bfloat16"),
+        ("31B", "cpu", "float32", 24, "note", "in bfloat16, 24.0 GB free"),
+    ],
+)
+def test_what_fits_with_which_dtype(
+    name: str,
+    device: str,
+    auto: str,
+    gigabytes: float,
+    status: str,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch_probes, "free_disk", lambda: 10**12)
+    found = torch_probes.pair_finding(PAIRS[name], device, auto, int(gigabytes * 1e9))
+    assert found.status == status
+    assert words in found.found
+    if "bfloat16" in words and device == "cpu" and status == "ok":
+        assert 'load_pair("E2B", dtype="bfloat16")' in found.fix
+
+
+def test_a_full_disk_is_said_before_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_probes, "free_disk", lambda: 10**9)
+    found = torch_probes.pair_finding(PAIRS["E2B"], "cuda", "bfloat16", 10**11)
+    assert found.status == "note"
+    assert "10.4 GB: free some disk" in found.fix
+
+
+def test_cached_checkpoints_are_told_from_cut_off_ones(tmp_path: Path) -> None:
+    def add(repo: str, *names: str, index: tuple[str, ...] = ()) -> None:
+        folder = tmp_path / f"models--{repo.replace('/', '--')}" / "snapshots" / "abc"
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text("{}")
+        if index:
+            weights = {f"w{i}": name for i, name in enumerate(index)}
+            text = json.dumps({"weight_map": weights})
+            (folder / "model.safetensors.index.json").write_text(text)
+
+    add("a/whole", "config.json", "model.safetensors")
+    add("a/shards", "config.json", "1.safetensors", "2.safetensors", index=("1.safetensors",) * 2)
+    add("a/cut", "config.json", "1.safetensors", index=("1.safetensors", "2.safetensors"))
+    add("a/config-only", "config.json")
+    states = {
+        name: machine_probes.cached(f"a/{name}", tmp_path)
+        for name in ("whole", "shards", "cut", "config-only", "absent")
+    }
+    assert states == {
+        "whole": "cached",
+        "shards": "cached",
+        "cut": "cached in part",
+        "config-only": "cached in part",
+        "absent": "not cached",
+    }
+    assert machine_probes.existing(tmp_path / "no" / "such") == tmp_path
+
+
+def test_places_come_with_what_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert machine_probes.place().status == "ok"
+    monkeypatch.setenv("BINDER_LAUNCH_HOST", "x")
+    assert "stay with pocket" in machine_probes.place().fix
+
+
+@pytest.mark.parametrize(
+    ("release", "status"), [("5.0.16", "ok"), ("3.1.9", "warning"), ("", "note")]
+)
+def test_the_page_s_part_of_the_widgets_belongs_to_the_kernel_s(
+    release: str, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_probes, "_manager_release", lambda: release)
+    assert machine_probes.front_end().status == status  # ipywidgets 8 here
+
+
+def test_damaged_files_are_a_failure_without_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gemma_mtp_edu import bundled
+
+    assert torch_probes.bundled_pair().status == "ok"
+    (tmp_path / "manifest.json").write_text('{"sha256": {"weights": "0"}}')
+    (tmp_path / "weights").write_text("x")
+    monkeypatch.setattr(bundled, "bundled_folder", lambda: tmp_path)
+    found = torch_probes.bundled_pair()
+    assert found.status == "fail"
+    assert "sha256" in found.found
+    assert str(tmp_path) not in found.found + found.fix
+
+
+# The exact law of a sampling rule.
+
+P = torch.tensor([0.30, 0.30, 0.25, 0.15], dtype=torch.float64)
+Q = torch.tensor([0.60, 0.20, 0.10, 0.10], dtype=torch.float64)
+
+
+def loop(*, draws: bool) -> tuple[int, ...]:
+    """A token, a draft from Q (or its argmax), and the rule of Leviathan et al. with law Q."""
+    first = int(torch.multinomial(P, 1))
+    draft = int(torch.multinomial(Q, 1)) if draws else int(Q.argmax())
+    if float(torch.rand(1)) < P[draft] / Q[draft]:
+        return first, draft, int(torch.multinomial(P, 1))
+    return first, int(torch.multinomial((P - Q).clamp(min=0), 1))
+
+
+def test_the_law_of_a_lossless_rule_is_the_target_s() -> None:
+    law = emitted_law(lambda: loop(draws=True), first=1)
+    assert total_variation(law, P) < 1e-4
+
+
+def test_the_law_of_argmax_drafts_judged_as_if_drawn_is_the_worked_case() -> None:
+    law = emitted_law(lambda: loop(draws=False), first=1)
+    expected = torch.tensor([0.5, 1 / 6, 0.25, 1 / 12], dtype=torch.float64)
+    assert torch.allclose(law, expected, atol=1e-4)
+
+
+def test_forced_draws_leave_the_random_state_and_other_calls_alone() -> None:
+    state = torch.get_rng_state()
+    emitted_law(lambda: loop(draws=True), first=0)
+    assert torch.equal(torch.get_rng_state(), state)
+    with ForcedDraws(0.25, (2,)) as forced:
+        assert float(torch.rand(())) == 0.25
+        assert int(torch.multinomial(P, 1)) == 2
+        assert float(torch.ones(2).sum()) == 2.0
+    assert torch.equal(forced.laws[0], P)
+
+
+# Broken installations, each in a Python of its own.
+
+BLOCK_ALL = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in {"gemma_mtp_edu", *sys.stdlib_module_names}:
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+"""
+BLOCKED = {
+    "no torch": "import sys; sys.modules['torch'] = None",
+    "no transformers": "import sys; sys.modules['transformers'] = None",
+    "nothing but Python": BLOCK_ALL,
+}
+CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
+BROKEN = {
+    "torch leaves": ("torch", "raise SystemExit('no torch for you')", "torch"),
+    "torch crashes Python": ("torch", CRASH, "torch"),
+    "torch is empty": ("torch", "__version__ = '2.13.0'", "torch"),
+    "transformers raises": ("transformers", "raise AttributeError('<b>numpy</b>')", "transformers"),
+    "transformers is empty": ("transformers", "__version__ = '5.22.2'", "builds a drafter"),
+    "numpy raises": ("numpy", "raise RuntimeError('built for another numpy')", "numpy"),
+}
+
+
+def examine(code: str, folder: Path | None = None) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run the doctor after some code, and return exit code and findings by name."""
+    ask = "from gemma_mtp_edu.__main__ import main; raise SystemExit(main(['doctor', '--json']))"
+    paths = [str(path) for path in (folder, ROOT) if path is not None]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{ask}"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    content = json.loads(done.stdout)
+    assert content["exit_code"] == done.returncode
+    return done.returncode, {finding["name"]: finding for finding in content["findings"]}
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_it_reports_what_is_absent(name: str) -> None:
+    code, findings = examine(BLOCKED[name])
+    assert code == 1
+    absent = "transformers" if name == "no transformers" else "torch"
+    assert findings[absent]["status"] == "fail"
+    assert "pip install" in findings[absent]["fix"]
+    assert findings["Python"]["status"] == "ok"
+    assert findings["samples without bias"]["found"].startswith("not checked: needs ")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_it_reports_what_is_broken(name: str, tmp_path: Path) -> None:
+    package, text, failing = BROKEN[name]
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(text)
+    code, findings = examine("", tmp_path)
+    assert code == 1
+    assert findings[failing]["status"] == "fail"
+    assert "pip install" in findings[failing]["fix"]
