@@ -47,7 +47,7 @@ def setup(install: bool = False) -> None:
         raise NotReadyError(
             tr(
                 "{changed}: restart the runtime ({how}) and run this cell again",
-                changed=", ".join(changed),
+                changed=changed[0],  # one restart is the cure for all of them
                 how=how,
             )
         )

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-os.environ.setdefault("MPLBACKEND", "Agg")  # before anything loads matplotlib
-
+import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from gemma_mtp_edu import views
 from tools.lessons import parse_source, sources
+from tools.notebooks import KERNEL_ENVIRONMENT
 
 DOTS_PER_INCH = 200
 
@@ -96,6 +96,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"no lesson {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
     folder.mkdir(parents=True, exist_ok=True)
+    os.environ.update(KERNEL_ENVIRONMENT)  # offline, no progress bars
+    matplotlib.use("Agg")
     slides = [slide for name in names or known for slide in export(known[name], folder)]
     (folder / "index.md").write_text(index(slides), encoding="utf-8")
     print(f"{len(slides)} figures in {folder}")

@@ -140,9 +140,8 @@ def test_a_lesson_works_on_a_service(
     stay = ({*STAY} | what.releases.keys()) - {*what.replaced}
     before = {name: environment.files_of(name) for name in stay}
     with LiveKernel(environment, what.variables) as kernel:
-        assert "google.colab" in kernel.run("import sys; print(*sys.modules)").text.split() or (
-            not what.google_colab
-        )
+        loaded = kernel.run("import sys; print('google.colab' in sys.modules)").text.strip()
+        assert loaded == str(what.google_colab)
         for name in what.loaded:
             assert kernel.run(f"import {name}").error == ""
         if what.loaded:
