@@ -23,7 +23,7 @@ GUIDE = (DOCS / "instructor_guide.md").read_text(encoding="utf-8")
 QUIZ = (DOCS / "quiz.md").read_text(encoding="utf-8")
 ANSWERS = (DOCS / "quiz_answers.md").read_text(encoding="utf-8")
 LESSONS = {source.stem: source for source in sources() if source.stem[0].isdigit()}
-COURSE = [f"{number:02}" for number in range(12)]
+COURSE = [f"{number:02}" for number in range(13)]
 _PLACE = re.compile(r"\[(\d\d): ([^\]]+)\]\(\.\./notebooks/(\w+)\.ipynb\)")
 
 

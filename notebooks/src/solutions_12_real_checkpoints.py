@@ -1,0 +1,74 @@
+# %% [markdown] tags=["buttons"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_12_real_checkpoints.ipynb)
+# [![Launch on Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/gemma-mtp-edu/gemma_mtp_edu/main?labpath=notebooks%2Fsolutions_12_real_checkpoints.ipynb)
+# [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/solutions_12_real_checkpoints.ipynb)
+
+# %% [markdown]
+# # Solutions to 12 Real checkpoints
+#
+# Try the exercises of `12_real_checkpoints` first: its checks ask questions that help.
+
+# %% [markdown]
+# ## Setup
+
+# %% tags=["setup"]
+# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
+import importlib.util
+import re
+import subprocess
+import sys
+
+COURSE = "git+https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+
+new = importlib.util.find_spec("gemma_mtp_edu") is None
+if new:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--no-deps", COURSE]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        said = re.findall("(?:fatal|ERROR|No module).*", done.stderr) or ["nothing"]
+        raise RuntimeError(f"could not fetch {COURSE} (is the internet on?): pip said {said[0]}")
+    importlib.invalidate_caches()
+
+from gemma_mtp_edu import lesson
+
+lesson.setup(install=new)
+
+# %%
+from gemma_mtp_edu import checks
+
+# %% [markdown]
+# **1.** A full layer keeps every token, a sliding one the last `window` of them. Until the window is full it
+# keeps all as well.
+
+
+# %% tags=["nbval-check-output"]
+def cache_entries(full, sliding, window, context):
+    return full * context + sliding * min(context, window)
+
+
+checks.cache_entries(cache_entries)
+
+# %% [markdown]
+# **2.** Seconds add up, speedups do not: a workload that takes most of the time matters most, however fast a
+# short one becomes. 0 is in the running, so where drafts do not pay none are made.
+
+
+# %% tags=["nbval-check-output"]
+def one_length(sweep):
+    return min(sweep, key=lambda gamma: sum(sweep[gamma]))
+
+
+checks.one_length(one_length)
+
+# %% [markdown]
+# **3.** The prediction is used once, to choose. A prediction that is 20% too high for every length loses nothing;
+# one that is nearly right but names the wrong length does.
+
+
+# %% tags=["nbval-check-output"]
+def kept_speed(predicted, measured):
+    chosen = max(predicted, key=predicted.get)
+    return measured[chosen] / max(measured.values())
+
+
+checks.kept_speed(kept_speed)
