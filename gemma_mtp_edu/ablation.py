@@ -14,11 +14,13 @@ from torch import Tensor
 
 from gemma_mtp_edu.ablation_parts import PARTS
 from gemma_mtp_edu.decoding import autoregressive_generate, pair_drafter, speculate
+from gemma_mtp_edu.options import Options
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.profiling import profile_of
-from gemma_mtp_edu.run import Options, new_run
+from gemma_mtp_edu.run import new_run
 from gemma_mtp_edu.schedules import Constant, check_gamma
+from gemma_mtp_edu.sharing import changing, running
 from gemma_mtp_edu.target import Target
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -75,7 +77,7 @@ def ablate(
     chosen = (*PARTS, STALE) if parts is None else parts
     for part in chosen:
         _check_part(part, (*PARTS, STALE))
-    check_gamma(gamma)
+    gamma = check_gamma(gamma)
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
     whole = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
     clean = _chains(whole, gamma)
@@ -102,7 +104,7 @@ def without(pair: ModelPair, part: str) -> Iterator[None]:
         ValueError: The part is unknown.
     """
     _check_part(part, tuple(PARTS))
-    with ExitStack() as stack:
+    with changing(pair.drafter), ExitStack() as stack:
         PARTS[part](pair.drafter, stack)
         yield
 
@@ -118,7 +120,8 @@ def stale_run(
     greedy = Options(max_new_tokens, 0.0, None, None, None, None, None, None, None, None)
     run = new_run(pair, prompt, greedy, hands_over=True)
     run.target = _StaleTarget(pair.target, hands_over=True)
-    speculate(run, pair_drafter(pair), Constant(gamma))
+    with running(pair.target, pair.drafter):
+        speculate(run, pair_drafter(pair), Constant(gamma))
     return run.trace(pair, f"speculative, {STALE}")
 
 

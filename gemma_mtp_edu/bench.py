@@ -24,7 +24,7 @@ from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.prompts import PROMPTS
 from gemma_mtp_edu.recording import provenance
-from gemma_mtp_edu.reference import drafts_per_round, reference_generate
+from gemma_mtp_edu.reference import drafter_with, reference_generate
 from gemma_mtp_edu.timing import clock
 
 SCHEMA = "gemma_mtp_edu.bench/1"
@@ -136,8 +136,7 @@ def _library(pair: ModelPair, ids: Tensor, plan: Plan, **arguments: Any) -> list
 
 
 def _assisted(pair: ModelPair, ids: Tensor, plan: Plan, gamma: int) -> list[int]:
-    with drafts_per_round(pair, gamma):
-        return _library(pair, ids, plan, assistant_model=pair.drafter)
+    return _library(pair, ids, plan, assistant_model=drafter_with(pair, gamma))
 
 
 def _plain(pair: ModelPair, ids: Tensor, plan: Plan) -> tuple[int, ...]:

@@ -9,25 +9,29 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 from transformers import LogitsProcessorList
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.decoding import pair_drafter
 from gemma_mtp_edu.drafters import DraftContext, Drafter
 from gemma_mtp_edu.grid import check_grid
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.recording import Recorder, provenance
 from gemma_mtp_edu.run import Run
 from gemma_mtp_edu.sampling import Sampler
 from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.sharing import running
 from gemma_mtp_edu.stopping import Text
 from gemma_mtp_edu.target import Target
 from gemma_mtp_edu.trace import RoundTrace
 
+MOST_REPEATS = 1000
 # Real words, because which experts a mixture-of-experts target reads depends on the text.
 _TEXT = "Tell me a story about a lighthouse keeper who counts ships, then list what she counted."
 
@@ -50,17 +54,28 @@ class ContextTimes:
 
 
 def calibrate(
-    pair: ModelPair, lengths: tuple[int, ...], contexts: tuple[int, ...], repeats: int
+    pair: ModelPair, lengths: tuple[Any, ...], contexts: tuple[Any, ...], repeats: Any
 ) -> CostModel:
     """Measure a pair; `CostModel.calibrate` says what the arguments mean.
 
     Raises:
         ValueError: A number is out of range.
     """
+    check_is_pair(pair)
     check_grid(lengths, contexts)
-    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise ValueError(f"got repeats {repeats!r}, need a whole number of at least 1")
-    times = [_at_context(pair, context, lengths, repeats) for context in contexts]
+    # numpy's numbers would not go into JSON.
+    lengths, contexts = tuple(map(int, lengths)), tuple(map(int, contexts))
+    repeats = whole(repeats, "repeats")
+    if repeats > MOST_REPEATS:
+        raise ValueError(f"got repeats {repeats}, need at most {MOST_REPEATS}: medians of more say "
+                         "nothing more")  # fmt: skip
+    if pair.positions is not None and contexts[-1] + lengths[-1] > pair.positions:
+        raise ValueError(
+            f"got contexts up to {contexts[-1]} and lengths up to {lengths[-1]}, need at most "
+            f"{pair.positions} together: the target has no more positions"
+        )
+    with running(pair.target, pair.drafter):
+        times = [_at_context(pair, context, lengths, repeats) for context in contexts]
     return CostModel(
         contexts=contexts,
         lengths=lengths,

@@ -17,6 +17,20 @@ def is_mtp_drafter(config: PreTrainedConfig) -> bool:
     return config.model_type in ASSISTANT_TYPES
 
 
+def check_models(target: Any, drafter: Any) -> None:
+    """Raise unless both are loaded models.
+
+    Raises:
+        IncompatiblePairError: One is a name, a folder, a configuration, or nothing.
+    """
+    for name, model in (("target", target), ("drafter", drafter)):
+        if isinstance(model, type) or not (callable(model) and hasattr(model, "config")):
+            raise IncompatiblePairError(
+                f"got a {type(model).__name__} as {name}, need a loaded model: load_pair() loads "
+                "both, from_pretrained() of its class one"
+            )
+
+
 def check_pair(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
     """Raise unless `drafter` can draft for `target`.
 
@@ -37,8 +51,15 @@ def check_pair(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
 
 def check_vocabulary(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
     """Raise unless both models speak the same number of tokens."""
-    wanted = target.get_text_config().vocab_size
-    got = drafter.get_text_config().vocab_size
+    wanted, got = (
+        getattr(config.get_text_config(), "vocab_size", None) for config in (target, drafter)
+    )
+    if wanted is None or got is None:
+        kind = (target if wanted is None else drafter).model_type
+        raise IncompatiblePairError(
+            f"got a {kind}, which has no vocabulary, need two language models: a Gemma 4 target "
+            "and its drafter"
+        )
     if got != wanted:
         raise IncompatiblePairError(
             f"drafter vocabulary {got} != target vocabulary {wanted}: a pair must share one "
@@ -54,7 +75,8 @@ def kv_layers(target: PreTrainedConfig) -> dict[str, int]:
     `Gemma4TextAttention.store_full_length_kv`).
     """
     text = target.get_text_config()
-    own = text.layer_types[: text.num_hidden_layers - text.num_kv_shared_layers]
+    shared = getattr(text, "num_kv_shared_layers", 0)
+    own = text.layer_types[: text.num_hidden_layers - shared]
     return {kind: len(own) - 1 - own[::-1].index(kind) for kind in KV_TYPES if kind in own}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from gemma_mtp_edu.arguments import check_kind, listed, real, whole
 from gemma_mtp_edu.grid import between, check_grid, check_table, check_times
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
@@ -101,7 +102,8 @@ class CostModel:
         """
         # By name: a cost model must be read and asked where no model library is installed.
         calibration = import_module("gemma_mtp_edu.calibration")
-        model: CostModel = calibration.calibrate(pair, tuple(lengths), tuple(contexts), repeats)
+        given = (listed(lengths, "lengths"), listed(contexts, "contexts"))
+        model: CostModel = calibration.calibrate(pair, *given, repeats)
         return model
 
     @property
@@ -119,7 +121,7 @@ class CostModel:
         Raises:
             ValueError: The number lies outside the measured ones.
         """
-        if not 1 <= n_tokens <= self.lengths[-1]:
+        if not 1 <= whole(n_tokens, "n_tokens", 0, " of tokens") <= self.lengths[-1]:
             raise ValueError(
                 f"got a pass over {n_tokens} tokens, measured are 1 to {self.lengths[-1]}: "
                 f"calibrate again with lengths up to {n_tokens}"
@@ -137,6 +139,7 @@ class CostModel:
 
     def round_seconds(self, gamma: int, context: float | None = None) -> float:
         """Return the seconds of a round of `gamma` drafts."""
+        gamma = whole(gamma, "gamma", 0, " of drafts")
         drafting = gamma * self.drafter_step(context)
         return drafting + self.verify(gamma + 1, context) + self.rest(context)
 
@@ -150,11 +153,12 @@ class CostModel:
 
         Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8, with measured costs.
         """
-        tokens = expected_tokens(alpha, gamma)
-        return tokens * self.plain(context) / self.round_seconds(gamma, context) if gamma else 1.0
+        seconds = self.round_seconds(gamma, context)
+        return expected_tokens(alpha, gamma) * self.plain(context) / seconds if gamma else 1.0
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
+        check_kind(trace, GenerationTrace, "trace", "what speculative_generate or replay returns")
         start = len(trace.prompt_ids)
         return Prediction(
             sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
@@ -195,4 +199,9 @@ class CostModel:
             raise CostFormatError(f"a field is missing or of a wrong kind: {error}") from error
 
     def _at(self, times: Sequence[float], context: float | None) -> float:
-        return between(self.contexts, times, self.contexts[0] if context is None else context)
+        if context is None:
+            return times[0]
+        needed = "the tokens before the round, or None"
+        if not 0 <= real(context, "context", needed) < float("inf"):
+            raise ValueError(f"got context {context!r}, need {needed}")
+        return between(self.contexts, times, context)

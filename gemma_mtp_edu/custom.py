@@ -16,12 +16,14 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from gemma_mtp_edu.decoding import choose_schedule, pair_drafter, speculate
+from gemma_mtp_edu.options import Streamer, check_listeners
 from gemma_mtp_edu.pairs import ModelPair, configured_eos_ids
 from gemma_mtp_edu.recording import Recorder
-from gemma_mtp_edu.run import Run, Streamer
+from gemma_mtp_edu.run import Run
 from gemma_mtp_edu.sampling import Sampler, seeded_generator
 from gemma_mtp_edu.schedules import Schedule
-from gemma_mtp_edu.stopping import Text, without_known
+from gemma_mtp_edu.sharing import running
+from gemma_mtp_edu.stopping import LONGEST, Text, check_max_new_tokens, without_known
 from gemma_mtp_edu.target import Target
 
 
@@ -64,7 +66,10 @@ def draft_and_verify(
         transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     _check(input_ids, drafter, model_kwargs.get("attention_mask"))
+    check_listeners(None, token_streamer)
     pair = ModelPair(model, drafter)
+    prompt = pair.encode(input_ids)
+    room = min(generation_config.max_length, pair.positions or LONGEST) - prompt.shape[1]
     proposer = pair_drafter(pair)
     generator = None
     if generation_config.do_sample:
@@ -73,8 +78,8 @@ def draft_and_verify(
     run = Run(
         Target(model, hands_over=proposer.hands_over, cache=model_kwargs.get("past_key_values")),
         Text(
-            input_ids,
-            generation_config.max_length - input_ids.shape[1],
+            prompt,
+            check_max_new_tokens(room, prompt.shape[1], pair.positions),
             configured_eos_ids(generation_config),
             without_known(stopping_criteria),
         ),
@@ -82,7 +87,8 @@ def draft_and_verify(
         Recorder(input_ids.device),
         streamer=token_streamer,
     )
-    speculate(run, proposer, choose_schedule(pair, schedule, gamma))
+    with running(model, drafter):
+        speculate(run, proposer, choose_schedule(pair, schedule, gamma))
     if generation_config.return_dict_in_generate:
         return GenerateDecoderOnlyOutput(sequences=run.text.ids, past_key_values=run.target.cache)
     return run.text.ids

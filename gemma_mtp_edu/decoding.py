@@ -6,18 +6,22 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from gemma_mtp_edu.compatibility import is_mtp_drafter
-from gemma_mtp_edu.drafters import CausalLMDrafter, DraftContext, Drafter
+from gemma_mtp_edu.drafters import CausalLMDrafter, DraftContext, Drafter, check_drafter
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.options import OnTokens, Options, Streamer
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.registry import recommended
-from gemma_mtp_edu.run import OnTokens, Options, Run, Streamer, new_run
+from gemma_mtp_edu.run import Run, new_run
 from gemma_mtp_edu.schedules import (
     Constant,
     LastRound,
     Schedule,
+    asked,
     check_gamma,
+    check_schedule,
     from_generation_config,
 )
+from gemma_mtp_edu.sharing import running
 from gemma_mtp_edu.trace import GenerationTrace
 
 
@@ -43,8 +47,8 @@ def speculate(run: Run, drafter: Drafter, schedule: Schedule) -> None:
     handed, last = run.prefill(), None
     while run.text.stop_reason is None:
         # Draft. The verify pass gives a token of its own, so at the end one fewer is drafted.
-        gamma = schedule.gamma(run.text.n_new, last)
-        context = DraftContext(run.text.ids, handed)
+        gamma = asked(schedule, run.text.n_new, last)
+        context = DraftContext(run.text.ids, handed, run.recorder.round)
         draft = drafter.draft(context, min(gamma, run.text.remaining - 1), run.sampler, schedule)
         draft_seconds = run.recorder.lap()
 
@@ -101,8 +105,9 @@ def autoregressive_generate(
 
     Raises:
         ValueError: The prompt or a number is out of range.
-        NonFiniteLogitsError: The target gave NaN.
+        NonFiniteLogitsError: The target gave NaN or infinity.
     """
+    check_is_pair(pair)
     options = Options(
         max_new_tokens,
         temperature,
@@ -116,7 +121,8 @@ def autoregressive_generate(
         streamer,
     )
     run = new_run(pair, prompt, options, hands_over=False)
-    decode_plainly(run)
+    with running(pair.target):
+        decode_plainly(run)
     return run.trace(pair, "plain")
 
 
@@ -163,7 +169,7 @@ def speculative_generate(
 
     Raises:
         ValueError: The prompt or a number is out of range, or both schedule and gamma are given.
-        NonFiniteLogitsError: A model gave NaN.
+        NonFiniteLogitsError: A model gave NaN or infinity.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, Algorithm 1.
     """
@@ -179,10 +185,12 @@ def speculative_generate(
         on_tokens,
         streamer,
     )
+    check_is_pair(pair)
     chosen_schedule = choose_schedule(pair, schedule, gamma)
-    chosen_drafter = pair_drafter(pair) if drafter is None else drafter
+    chosen_drafter = pair_drafter(pair) if drafter is None else check_drafter(drafter)
     run = new_run(pair, prompt, options, hands_over=chosen_drafter.hands_over)
-    speculate(run, chosen_drafter, chosen_schedule)
+    with running(pair.target, pair.drafter):
+        speculate(run, chosen_drafter, chosen_schedule)
     return run.trace(pair, f"speculative, {chosen_schedule}")
 
 
@@ -207,13 +215,7 @@ def choose_schedule(
             "schedule=Constant(4)"
         )
     if schedule is not None:
-        if not isinstance(schedule, Schedule):
-            raise ValueError(
-                f"got schedule {schedule!r}, need a schedule such as Constant(4), Heuristic(4) or "
-                "Confidence(0.4)"
-            )
-        return schedule
+        return check_schedule(schedule)
     if gamma is not None:
-        check_gamma(gamma)
-        return Constant(gamma)
+        return Constant(check_gamma(gamma))
     return from_generation_config(pair.drafter.generation_config, recommended(pair.name))

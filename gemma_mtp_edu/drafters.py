@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.sampling import Choice, Sampler
 from gemma_mtp_edu.schedules import Schedule
 from gemma_mtp_edu.target import HandOver, Target
@@ -23,10 +24,12 @@ class DraftContext:
     Attributes:
         ids: The text so far; the last token is the newest one, which no model has passed yet.
         hand_over: The target's states; None for a drafter that does not ask for them.
+        round: Which round of the run it is, the prefill being round 0; for messages.
     """
 
     ids: Int[Tensor, "1 seq"]
     hand_over: HandOver | None = None
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +84,8 @@ class DraftWriter:
 
     def choose(self, logits: Float[Tensor, "1 vocab"]) -> Choice:
         """Choose a token that follows the text and the drafts so far."""
-        return self.sampler.choose(logits, self.context.ids, self.ids)
+        where = f"in round {self.context.round} at draft {len(self.choices) + 1}"
+        return self.sampler.choose(logits, self.context.ids, self.ids, where)
 
     def add(self, choice: Choice) -> Int[Tensor, "1 1"]:
         """Take a choice as the next draft, and return its token."""
@@ -163,9 +167,7 @@ class PromptLookupDrafter:
     hands_over = False
 
     def __init__(self, max_ngram: int = 3) -> None:
-        if max_ngram < 1:
-            raise ValueError(f"got max_ngram {max_ngram!r}, need a number of tokens, at least 1")
-        self.max_ngram = max_ngram
+        self.max_ngram = whole(max_ngram, "max_ngram", 1, " of tokens")
 
     def draft(
         self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
@@ -212,3 +214,17 @@ def fixed_draft(tokens: Sequence[int], context: DraftContext) -> Draft:
     device = context.ids.device
     ids = torch.tensor([list(tokens)], dtype=torch.long, device=device).reshape(1, -1)
     return Draft(ids, torch.ones(len(tokens), device=device))
+
+
+def check_drafter(drafter: Any) -> Drafter:
+    """Return a drafter as it is.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(drafter, type) or not isinstance(drafter, Drafter):
+        raise ValueError(
+            f"got a {type(drafter).__name__} as drafter, need one with hands_over and draft(), "
+            "such as PromptLookupDrafter(); a model goes into ModelPair(target, drafter)"
+        )
+    return drafter

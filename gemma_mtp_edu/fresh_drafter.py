@@ -16,8 +16,11 @@ from transformers import (
     GenerationConfig,
 )
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.compatibility import is_mtp_drafter, kv_layers
 from gemma_mtp_edu.pairs import configured_eos_ids
+from gemma_mtp_edu.sampling import drawing
+from gemma_mtp_edu.schedules import check_gamma
 
 POST_NORM = 0.5
 LARGEST_CLUSTERING = 2**26  # distances, each a Python number for a while
@@ -64,9 +67,9 @@ def new_drafter(
     Raises:
         ValueError: The shape does not fit the target; the message says what does.
     """
+    num_assistant_tokens = check_gamma(num_assistant_tokens, "num_assistant_tokens")
     config = drafter_config(target, shape)
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(seed)
+    with drawing(torch.device("cpu"), seed), torch.no_grad():
         drafter = Gemma4AssistantForCausalLM(config)
         set_start_values(drafter, POST_NORM)
         table = target.get_input_embeddings().weight.detach().float().cpu()
@@ -99,10 +102,10 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
     Raises:
         ValueError: The target is a drafter, or the shape does not fit it.
     """
-    if is_mtp_drafter(target.config):
-        raise ValueError(
-            f"got a {target.config.model_type} as target, need the full model: pass pair.target"
-        )
+    config = getattr(target, "config", None)
+    if config is None or is_mtp_drafter(config):
+        kind = type(target).__name__ if config is None else config.model_type
+        raise ValueError(f"got a {kind} as target, need the full model: pass pair.target")
     text = target.config.get_text_config()
     _check(shape, text)
     sliding, full = (
@@ -142,6 +145,10 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
 
 
 def _check(shape: DrafterShape, text: Any) -> None:
+    for name in ("hidden_size", "intermediate_size", "layers", "attention_heads"):
+        whole(getattr(shape, name), name)
+    whole(shape.centroids, "centroids", 0, " (0 for a dense head)")
+    whole(shape.searched, "searched", 0, " of clusters")
     if shape.layers < 2:
         raise ValueError(
             f"got {shape.layers} layers, need 2 or more: the target hands over the KV of one "

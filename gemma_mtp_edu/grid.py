@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 
@@ -65,5 +66,5 @@ def check_table(rows: Sequence[Sequence[float]], size: int, columns: int, name: 
 
 
 def _ascending(numbers: Sequence[Any]) -> bool:
-    whole = all(isinstance(n, int) and not isinstance(n, bool) for n in numbers)
+    whole = all(isinstance(n, Integral) and not isinstance(n, bool) for n in numbers)
     return bool(numbers) and whole and all(a < b for a, b in pairwise(numbers))

@@ -9,10 +9,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profiling import profile_of
 from gemma_mtp_edu.schedules import check_gamma
+from gemma_mtp_edu.sharing import changing
 from gemma_mtp_edu.target import Target
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -120,7 +122,8 @@ def draft_steps(
     Raises:
         ValueError: There is no such place.
     """
-    check_gamma(gamma)
+    gamma = check_gamma(gamma)
+    place = whole(place, "place", 0, " of tokens")
     if not 1 <= place < len(trace.token_ids):
         raise ValueError(
             f"got place {place}, need one from 1 to {len(trace.token_ids) - 1}: behind the first "
@@ -137,7 +140,7 @@ def draft_steps(
               for k, (a, b) in handed.shared_kv_states.items()}  # fmt: skip
     position = torch.tensor([[len(ids) - 1]], device=drafter.device)
     steps: list[DraftStep] = []
-    with _listening(pair.drafter) as heard:
+    with changing(pair.drafter), _listening(pair.drafter) as heard:
         for index in range(gamma):
             state, hidden = drafter.step(newest, hidden, position, states)
             scores, searched = drafter.searched(state)
@@ -169,11 +172,10 @@ def cluster_ranks(pair: ModelPair, plain: GenerationTrace) -> list[int]:
     if head is None:
         raise ValueError("the drafter has a dense head, which has no clusters: see head_work")
     seen: list[Tensor] = []
-    handle = head.centroids.register_forward_hook(lambda _, args, out: seen.append(out))
-    try:
+    with changing(pair.drafter), ExitStack() as stack:
+        handle = head.centroids.register_forward_hook(lambda _, args, out: seen.append(out))
+        stack.callback(handle.remove)
         profile_of(pair, plain, max_gamma=1)
-    finally:
-        handle.remove()
     if not seen:
         return []
     wanted = _cluster_of(head, torch.tensor(plain.token_ids[1:], device=seen[0].device))

@@ -9,9 +9,13 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.decoding import autoregressive_generate
 from gemma_mtp_edu.distillation import Texts
-from gemma_mtp_edu.pairs import ModelPair, eos_ids
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair, eos_ids
+from gemma_mtp_edu.sampling import check_sampling, drawing
+from gemma_mtp_edu.sharing import running
+from gemma_mtp_edu.stopping import check_max_new_tokens
 from gemma_mtp_edu.trace import GenerationTrace
 
 
@@ -39,23 +43,19 @@ def own_texts(
     Raises:
         ValueError: There is no prompt, or a number is out of range.
     """
-    if not prompts:
-        raise ValueError("got no prompts, need one or more to let the target write")
-    if min(max_new_tokens, batch_size) < 1 or not 0.0 <= temperature < float("inf"):
-        raise ValueError(
-            f"got max_new_tokens {max_new_tokens}, batch_size {batch_size}, temperature "
-            f"{temperature}; need 1 or more, 1 or more, 0 or more"
-        )
+    check_is_pair(pair)
+    _check_prompts(prompts)
+    batch_size = whole(batch_size, "batch_size", 1, " of prompts")
+    check_sampling(temperature)
     encoded = sorted((pair.encode(prompt)[0] for prompt in prompts), key=len)
+    limit = check_max_new_tokens(max_new_tokens, len(encoded[-1]), pair.positions)
     chunks = [encoded[i : i + batch_size] for i in range(0, len(encoded), batch_size)]
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature:
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-    devices = [pair.device] if pair.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
+        sampling = {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": 1.0}
+    with running(pair.target), drawing(pair.device, seed):
         return [
-            _answers(pair, chunk, max_new_tokens, sampling)
+            _answers(pair, chunk, limit, sampling)
             for chunk in tqdm(chunks, unit="batch", delay=2, leave=False)
         ]
 
@@ -63,9 +63,21 @@ def own_texts(
 def held_out_texts(
     pair: ModelPair, prompts: Sequence[str | torch.Tensor], *, max_new_tokens: int = 64
 ) -> list[GenerationTrace]:
-    """Return plain greedy runs on prompts that a drafter is judged by, not trained on."""
+    """Return plain greedy runs on prompts that a drafter is judged by, not trained on.
+
+    Raises:
+        ValueError: There is no prompt, or a number is out of range.
+    """
+    _check_prompts(prompts)
     bar = tqdm(prompts, unit="prompt", delay=2, leave=False)
     return [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in bar]
+
+
+def _check_prompts(prompts: Any) -> None:
+    # A text is a sequence of texts too: its letters.
+    if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
+        got = "no prompts" if prompts in ([], ()) else f"a {type(prompts).__name__}"
+        raise ValueError(f"got {got}, need a list of one or more prompts for the target to answer")
 
 
 @torch.no_grad()

@@ -13,8 +13,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import bundled, registry
-from gemma_mtp_edu.compatibility import check_pair, check_token_ordering
+from gemma_mtp_edu.compatibility import check_models, check_pair, check_token_ordering
 from gemma_mtp_edu.devices import choose_device, choose_dtype
+from gemma_mtp_edu.encoding import check_ids, message_ids
 from gemma_mtp_edu.releases import check_transformers
 from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
 
@@ -47,6 +48,7 @@ class ModelPair:
 
     def __post_init__(self) -> None:
         check_transformers()
+        check_models(self.target, self.drafter)
         check_pair(self.target.config, self.drafter.config)
         check_token_ordering(self.drafter)
         self.target.eval()
@@ -63,6 +65,11 @@ class ModelPair:
         device: torch.device = self.target.device
         return device
 
+    @property
+    def positions(self) -> int | None:
+        """How many tokens of prompt and text the target was made for; None if it does not say."""
+        return getattr(self.target.config.get_text_config(), "max_position_embeddings", None)
+
     def encode(self, prompt: str | Int[Tensor, "1 seq"]) -> Int[Tensor, "1 seq"]:
         """Return token ids `[1, seq]` on the target's device.
 
@@ -70,30 +77,23 @@ class ModelPair:
             prompt: A user's message, which goes through the chat template, or ids as they are.
 
         Raises:
-            ValueError: The prompt is empty, of a wrong shape or kind, or the pair has no processor.
+            ValueError: The prompt is empty, too long, of a wrong shape or kind, holds ids that are
+                no tokens, or the pair has no processor.
         """
-        if isinstance(prompt, str):
-            ids = self._encode_text(prompt)
-        else:
-            ids = prompt
-        if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0 or ids.is_floating_point():
-            raise ValueError(
-                f"got ids of shape {tuple(ids.shape)} and dtype {ids.dtype}, need integer ids of "
-                "shape (1, seq) with seq >= 1: assisted decoding takes one prompt at a time"
-            )
-        return ids.to(self.device)
+        ids = self._encode_text(prompt) if isinstance(prompt, str) else prompt
+        vocabulary = self.target.config.get_text_config().vocab_size
+        return check_ids(ids, vocabulary, self.positions).to(self.device, torch.long)
 
     def encode_messages(self, messages: list[dict[str, str]]) -> Int[Tensor, "1 seq"]:
         """Return the ids `[1, seq]` of a conversation that the model is to answer.
 
         Args:
             messages: Turns with "role" ("user" or "assistant") and "content"; a user's comes last.
+
+        Raises:
+            ValueError: They are no turns, or the pair has no processor with a chat template.
         """
-        text = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        ids: Tensor = self.processor(text=text, return_tensors="pt")["input_ids"]
-        return ids.to(self.device)
+        return message_ids(self.processor, messages).to(self.device)
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids.
@@ -109,16 +109,24 @@ class ModelPair:
         return text
 
     def _encode_text(self, prompt: str) -> Int[Tensor, "1 seq"]:
-        if self.processor is None:
-            raise ValueError(
-                "got text, but this pair has no processor: give one as ModelPair(..., "
-                "processor=...), or pass token ids of shape (1, seq)"
-            )
         if not prompt.strip():
             raise ValueError(
                 "got an empty prompt, need at least one word: write a question or task"
             )
         return self.encode_messages([{"role": "user", "content": prompt}])
+
+
+def check_is_pair(pair: Any) -> None:
+    """Raise unless it is a pair.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(pair, ModelPair):
+        raise ValueError(
+            f"got a {type(pair).__name__} as pair, need what load_pair() returns, or "
+            "ModelPair(target, drafter) of loaded models"
+        )
 
 
 def load_pair(

@@ -11,12 +11,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.compatibility import is_mtp_drafter
 from gemma_mtp_edu.decoding import autoregressive_generate
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.recording import provenance, token_texts
+from gemma_mtp_edu.sampling import check_scores
 from gemma_mtp_edu.schedules import check_gamma
+from gemma_mtp_edu.sharing import running
 from gemma_mtp_edu.target import SharedKV
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -51,8 +54,8 @@ def acceptance_profile(
     Raises:
         ValueError: A number is out of range, or the drafter is of another kind.
     """
-    check_gamma(max_gamma, "max_gamma")
-    _check_drafter(pair)
+    check_is_pair(pair)
+    max_gamma = _checked(pair, max_gamma)
     plain = autoregressive_generate(pair, prompt, max_new_tokens=max_new_tokens)
     return profile_of(pair, plain, max_gamma=max_gamma, max_new_tokens=max_new_tokens)
 
@@ -71,15 +74,16 @@ def profile_of(
     says what the arguments mean; without `max_new_tokens`, a text that ended by itself is taken to
     have had room for more.
     """
-    check_gamma(max_gamma, "max_gamma")
-    _check_drafter(pair)
+    max_gamma = _checked(pair, max_gamma)
     if max_new_tokens is None:
         room = 0 if plain.stop_reason == "length" else max_gamma + 1
         max_new_tokens = len(plain.token_ids) + room
+    max_new_tokens = whole(max_new_tokens, "max_new_tokens", 1, " of tokens")
     # Nothing is drafted after the last token, so no pass needs it.
     text = torch.tensor([[*plain.prompt_ids, *plain.token_ids[:-1]]], device=pair.device)
     newest = torch.arange(len(plain.prompt_ids), text.shape[1], device=pair.device)
-    ids, probs = draft_chains(pair, text, newest, max_gamma)
+    with running(pair.target, pair.drafter):
+        ids, probs = draft_chains(pair, text, newest, max_gamma)
     # Position 0 has no chain: the first token comes from the prefill.
     draft_ids = ((), *map(tuple, ids.tolist()))
     return AcceptanceProfile(
@@ -133,8 +137,9 @@ def draft_chains(
     ]
     if not chunks:
         return text.new_zeros(0, max_gamma), torch.zeros(0, max_gamma)
-    ids, probs = zip(*chunks, strict=True)
-    return torch.cat(ids), torch.cat(probs)
+    ids, probs = (torch.cat(parts) for parts in zip(*chunks, strict=True))
+    check_scores(probs.amin(1), "drafter", "in an acceptance profile")
+    return ids, probs
 
 
 def _chunk(
@@ -207,7 +212,13 @@ def _best(
     return ids.gather(1, best.indices[:, None])[:, 0], best.values
 
 
-def _check_drafter(pair: ModelPair) -> None:
+def _checked(pair: ModelPair, max_gamma: int) -> int:
+    """Return the drafts of a chain, once the drafter is known to fit."""
+    most, gamma = pair.positions, check_gamma(max_gamma, "max_gamma")
+    if most is not None and gamma > most:
+        raise ValueError(
+            f"got max_gamma {gamma}, need at most {most}: the target has no more positions"
+        )
     config = pair.drafter.config
     if not is_mtp_drafter(config):
         raise ValueError(
@@ -220,3 +231,4 @@ def _check_drafter(pair: ModelPair) -> None:
             f"the drafter's attention is {attention!r}, which takes no mask: call "
             "pair.drafter.set_attn_implementation('sdpa')"
         )
+    return gamma

@@ -43,6 +43,11 @@ class Recorder:
         self._rounds: list[_Round] = []
         self._last = clock(device)
 
+    @property
+    def round(self) -> int:
+        """Which round is not recorded yet; the prefill is round 0."""
+        return len(self._rounds)
+
     def lap(self) -> float:
         """Return the seconds since the last lap."""
         now = clock(self._device)

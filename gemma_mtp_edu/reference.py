@@ -5,8 +5,6 @@ and the logits come out, a hook on the drafter sees each draft step. Nothing in 
 replaced.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +13,14 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
-from gemma_mtp_edu.pairs import ModelPair, eos_ids
+from gemma_mtp_edu.options import OnTokens, check_listeners
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair, eos_ids
 from gemma_mtp_edu.recording import make_trace
 from gemma_mtp_edu.registry import recommended
-from gemma_mtp_edu.run import OnTokens
-from gemma_mtp_edu.sampling import check_sampling
+from gemma_mtp_edu.sampling import check_drawn, check_sampling, check_scores, drawing
 from gemma_mtp_edu.schedules import check_gamma, configured_drafts
-from gemma_mtp_edu.stopping import check_max_new_tokens
+from gemma_mtp_edu.sharing import running, view_of
+from gemma_mtp_edu.stopping import check_max_new_tokens, check_stop_strings, stop_criteria
 from gemma_mtp_edu.timing import clock
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason, kind_after
 
@@ -67,20 +66,29 @@ def reference_generate(
     Source:
         transformers 5.22.2, `GenerationMixin._assisted_decoding`.
     """
+    check_is_pair(pair)
+    check_sampling(temperature, top_k, top_p)
+    check_drawn(temperature, top_k, top_p)
+    temperature = float(temperature)
+    check_listeners(on_tokens)
     ids = pair.encode(prompt)
+    max_new_tokens = check_max_new_tokens(max_new_tokens, ids.shape[1], pair.positions)
+    arguments = _arguments(pair, max_new_tokens, temperature, top_k, top_p, stop_strings)
     if gamma is not None:
         check_gamma(gamma)
-    check_max_new_tokens(max_new_tokens)
-    check_sampling(temperature, top_k, top_p)
-    recorder = _Recorder(pair, prompt_length=ids.shape[1], on_tokens=on_tokens)
-    arguments = _arguments(pair, assisted, max_new_tokens, temperature, top_k, top_p, stop_strings)
-    with drafts_per_round(pair, gamma), _seeded(pair, seed), recorder.listening():
-        output = pair.target.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            streamer=recorder,
-            **arguments,
-        )
+    target, drafter = view_of(pair.target), view_of(pair.drafter)
+    if assisted:
+        drafter = arguments["assistant_model"] = drafter_with(pair, gamma)
+    recorder = _Recorder(target, drafter, ids.shape[1], on_tokens)
+    with running(pair.target, pair.drafter), drawing(pair.device, seed, temperature > 0):
+        try:
+            output = target.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), streamer=recorder, **arguments
+            )
+        except RuntimeError:
+            recorder.check()  # the library's own words name neither model nor round
+            raise
+    recorder.check()
     token_ids = tuple(output[0, ids.shape[1] :].tolist())
     method = "generate, assisted" if assisted else "generate, plain"
     stop_reason = _stop_reason(pair, token_ids, max_new_tokens)
@@ -99,13 +107,16 @@ class _Pass:
     verify_seconds: float = 0.0
     started: float = 0.0
     ended: float = 0.0
+    best: Tensor | None = None
 
 
 class _Recorder(BaseStreamer):
-    """Listens to a run: streamer for the library, hooks on both models."""
+    """Listens to a run: streamer for the library, hooks on views of both models."""
 
-    def __init__(self, pair: ModelPair, prompt_length: int, on_tokens: OnTokens | None) -> None:
-        self.pair = pair
+    def __init__(
+        self, target: Any, drafter: Any, prompt_length: int, on_tokens: OnTokens | None
+    ) -> None:
+        self.device: torch.device = target.device
         self.prompt_length = prompt_length
         self.on_tokens = on_tokens
         self.passes: list[_Pass] = []
@@ -113,24 +124,23 @@ class _Recorder(BaseStreamer):
         self.draft_seconds = 0.0
         self.step_started = 0.0
         self.saw_prompt = False
-        self.last_end = 0.0
+        target.register_forward_pre_hook(self._target_starts, with_kwargs=True)
+        target.register_forward_hook(self._target_ends)
+        drafter.register_forward_pre_hook(self._drafter_starts)
+        drafter.register_forward_hook(self._drafter_ends)
+        self.last_end = clock(self.device)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Attach the hooks, and remove them again whatever happens."""
-        target, drafter = self.pair.target, self.pair.drafter
-        handles = [
-            target.register_forward_pre_hook(self._target_starts, with_kwargs=True),
-            target.register_forward_hook(self._target_ends),
-            drafter.register_forward_pre_hook(self._drafter_starts),
-            drafter.register_forward_hook(self._drafter_ends),
-        ]
-        self.last_end = clock(self.pair.device)
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+    def check(self) -> None:
+        """Raise where a model gave no number to choose by; the library does not look.
+
+        Raises:
+            NonFiniteLogitsError: It names the model and the round.
+        """
+        for index, current in enumerate(self.passes):
+            if current.draft_probs:
+                check_scores(torch.stack(current.draft_probs), "drafter", f"in round {index}")
+            if current.best is not None:
+                check_scores(current.best, "target", f"in round {index}")
 
     def put(self, value: Tensor) -> None:
         """Take the prompt first, then one chunk of tokens per target pass."""
@@ -139,7 +149,7 @@ class _Recorder(BaseStreamer):
             return
         current = self.passes[-1]
         current.chunk = tuple(value.reshape(-1).tolist())
-        current.ended = self.last_end = clock(self.pair.device)
+        current.ended = self.last_end = clock(self.device)
         if self.on_tokens is not None:
             self.on_tokens(current.chunk)
 
@@ -159,7 +169,7 @@ class _Recorder(BaseStreamer):
     def _target_starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         ids = kwargs["input_ids"][0]
         drafts = ids[1:] if self.passes else ids[:0]
-        self.step_started = clock(self.pair.device)
+        self.step_started = clock(self.device)
         self.passes.append(
             _Pass(drafts, self.draft_probs, None, (), self.draft_seconds, 0.0, self.last_end)
         )
@@ -167,17 +177,18 @@ class _Recorder(BaseStreamer):
 
     def _target_ends(self, module: Any, args: Any, output: Any) -> None:
         current = self.passes[-1]
-        current.verify_seconds = clock(self.pair.device) - self.step_started
+        current.verify_seconds = clock(self.device) - self.step_started
+        current.best = output.logits[0].amax(-1)
         drafts = current.draft_ids
         if len(drafts):
             logits = output.logits[0, -len(drafts) - 1 : -1].float()
             current.target_probs = logits.softmax(-1).gather(1, drafts[:, None])[:, 0]
 
     def _drafter_starts(self, module: Any, args: Any) -> None:
-        self.step_started = clock(self.pair.device)
+        self.step_started = clock(self.device)
 
     def _drafter_ends(self, module: Any, args: Any, output: Any) -> None:
-        self.draft_seconds += clock(self.pair.device) - self.step_started
+        self.draft_seconds += clock(self.device) - self.step_started
         self.draft_probs.append(output.logits[0, -1].float().softmax(-1).max())
 
 
@@ -215,7 +226,6 @@ def _judge(
 
 def _arguments(
     pair: ModelPair,
-    assisted: bool,
     max_new_tokens: int,
     temperature: float,
     top_k: int | None,
@@ -225,36 +235,27 @@ def _arguments(
     """Return the arguments of `generate()`; every default of the checkpoint is overridden."""
     arguments: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
     if temperature > 0:
-        arguments |= {"temperature": temperature, "top_k": top_k or 0, "top_p": top_p or 1.0}
-    if assisted:
-        arguments["assistant_model"] = pair.drafter
-    if stop_strings:
-        arguments |= {"stop_strings": stop_strings, "tokenizer": pair.tokenizer}
+        arguments |= {
+            "temperature": float(temperature), "top_k": int(top_k or 0), "top_p": float(top_p or 1)
+        }  # fmt: skip
+    if stop_criteria(stop_strings, pair.tokenizer):
+        strings = check_stop_strings(stop_strings)
+        arguments |= {"stop_strings": strings, "tokenizer": pair.tokenizer}
     return arguments
 
 
-@contextmanager
-def drafts_per_round(pair: ModelPair, gamma: int | None) -> Iterator[None]:
-    """Set the number of drafts where the library reads it, and put the old one back."""
-    config = pair.drafter.generation_config
-    before = config.num_assistant_tokens
-    config.num_assistant_tokens = gamma or configured_drafts(config, recommended(pair.name))
-    try:
-        yield
-    finally:
-        config.num_assistant_tokens = before
+def drafter_with(pair: ModelPair, gamma: int | None) -> Any:
+    """Return a view of the drafter with the number of drafts where the library reads it.
 
-
-@contextmanager
-def _seeded(pair: ModelPair, seed: int | None) -> Iterator[None]:
-    """Seed the global generators that `generate()` draws from, and put their state back."""
-    if seed is None:
-        yield
-        return
-    devices = [pair.device] if pair.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    Raises:
+        ValueError: The number is out of range, or none is set anywhere.
+    """
+    drafter = view_of(pair.drafter)
+    config = drafter.generation_config
+    config.num_assistant_tokens = (
+        configured_drafts(config, recommended(pair.name)) if gamma is None else check_gamma(gamma)
+    )
+    return drafter
 
 
 def _stop_reason(pair: ModelPair, token_ids: tuple[int, ...], max_new_tokens: int) -> StopReason:

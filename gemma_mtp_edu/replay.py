@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Protocol, runtime_checkable
 
+from gemma_mtp_edu.arguments import check_kind, real, whole
 from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule
+from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule, asked, check_schedule
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, kind_after
 
 
@@ -42,10 +43,12 @@ def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
     Raises:
         ValueError: A round needs more drafts than the profile holds.
     """
+    check_kind(profile, AcceptanceProfile, "profile", "what acceptance_profile returns")
+    check_schedule(schedule)
     rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
     position, last = 1, None
     while position < len(profile.token_ids):
-        gamma = schedule.gamma(position, last)
+        gamma = asked(schedule, position, last)
         n_drafted = _n_drafted(profile, schedule, position, gamma)
         record = replayed_round(profile, position, n_drafted)
         rounds.append(record)
@@ -102,10 +105,16 @@ def best_schedule(
     Raises:
         ValueError: `cost` gave something that is not a finite number.
     """
-    n_tokens = len(profile.token_ids)
-    longest = profile.max_gamma if max_gamma is None else min(max_gamma, profile.max_gamma)
+    check_kind(profile, AcceptanceProfile, "profile", "what acceptance_profile returns")
+    n_tokens, longest = len(profile.token_ids), profile.max_gamma
+    if max_gamma is not None:
+        longest = min(longest, whole(max_gamma, "max_gamma", 0, " of drafts"))
     if isinstance(cost, RoundCosts):
         longest = min(longest, cost.max_gamma)
+    elif not callable(cost):
+        raise ValueError(
+            f"got cost {cost!r}, need a CostModel, or a function from drafts to the round's cost"
+        )
     price = _pricing(cost)
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
     for position in range(n_tokens - 1, 0, -1):
@@ -163,8 +172,9 @@ def _pricing(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], 
 
     def price(gamma: int, context: int) -> float:
         found = known(gamma, context)
-        if not abs(found) < float("inf"):  # also true of NaN
+        number = real(found, f"cost({gamma}) =", "a finite number")
+        if not abs(number) < float("inf"):  # also true of NaN
             raise ValueError(f"cost({gamma}) gave {found!r}, need a finite number")
-        return float(found)
+        return number
 
     return price

@@ -1,74 +1,21 @@
 """What both loops share: one generation's target, text and sampler, and who listens."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from transformers import LogitsProcessorList
 
 from gemma_mtp_edu.drafters import Draft
+from gemma_mtp_edu.options import OnTokens, Options, Streamer
 from gemma_mtp_edu.pairs import ModelPair, eos_ids
 from gemma_mtp_edu.recording import Recorder, draft_probabilities, make_trace
-from gemma_mtp_edu.sampling import (
-    NonFiniteLogitsError,
-    Sampler,
-    logits_processors,
-    seeded_generator,
-)
+from gemma_mtp_edu.sampling import Sampler, check_scores
 from gemma_mtp_edu.stopping import Text, check_max_new_tokens, stop_criteria
 from gemma_mtp_edu.target import HandOver, Target, TargetOutput
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.verification import Verification, verify_greedy, verify_sampling
-
-OnTokens = Callable[[tuple[int, ...]], None]
-
-
-@runtime_checkable
-class Streamer(Protocol):
-    """What transformers' streamers can do."""
-
-    def put(self, value: Tensor) -> None:
-        """Take the prompt first, then new tokens."""
-        ...
-
-    def end(self) -> None:
-        """Know that the text is over."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Options:
-    """How to write a text: the arguments that both generate functions share."""
-
-    max_new_tokens: int
-    temperature: float
-    top_k: int | None
-    top_p: float | None
-    repetition_penalty: float | None
-    logits_processor: LogitsProcessorList | None
-    stop_strings: list[str] | None
-    seed: int | None
-    on_tokens: OnTokens | None
-    streamer: Streamer | None
-
-    def sampler(self, device: torch.device) -> Sampler:
-        """Return how tokens are chosen.
-
-        Raises:
-            ValueError: A number is out of range.
-        """
-        processors = logits_processors(
-            self.temperature,
-            self.top_k,
-            self.top_p,
-            self.repetition_penalty,
-            self.logits_processor or (),
-        )
-        draws = self.temperature > 0
-        return Sampler(processors, seeded_generator(device, self.seed) if draws else None)
 
 
 @dataclass(slots=True, eq=False)
@@ -103,16 +50,15 @@ class Run:
             What is accepted, and the target's probability of each draft.
 
         Raises:
-            NonFiniteLogitsError: The target gave NaN.
+            NonFiniteLogitsError: A model gave NaN or infinity.
         """
+        where = f"after {self.text.n_new} tokens, in round {self.recorder.round}"
         drafts = self.text.ids[:, :0] if draft is None else draft.ids
         scores = self.sampler.processed(output.logits, self.text.ids, drafts)
         best = scores.max(-1)
-        if best.values.isnan().any():
-            raise NonFiniteLogitsError(
-                f"the target's logits hold NaN after {self.text.n_new} tokens, so no token can be "
-                "chosen: with float16 load the pair in bfloat16 or float32, else check its weights"
-            )
+        check_scores(best.values, "target", where)
+        if draft is not None:
+            check_scores(draft.own_probs, "drafter", where)
         if self.sampler.generator is None:
             verdict = verify_greedy(best.indices, drafts[0])
         else:
@@ -151,20 +97,24 @@ class Run:
         )
 
 
-def new_run(
-    pair: ModelPair, prompt: str | Int[Tensor, "1 seq"], options: Options, *, hands_over: bool
-) -> Run:
+def new_run(pair: ModelPair, prompt: Any, options: Options, *, hands_over: bool) -> Run:
     """Check what the caller gave and return a run that has not started.
+
+    Args:
+        pair: The models.
+        prompt: What `pair.encode` takes, and checks.
+        options: How to write.
+        hands_over: Whether the drafter reads the target's states.
 
     Raises:
         ValueError: The prompt or a number is out of range.
     """
     ids = pair.encode(prompt)
-    check_max_new_tokens(options.max_new_tokens)
+    limit = check_max_new_tokens(options.max_new_tokens, ids.shape[1], pair.positions)
     criteria = stop_criteria(options.stop_strings, pair.tokenizer)
     return Run(
         Target(pair.target, hands_over=hands_over),
-        Text(ids, options.max_new_tokens, eos_ids(pair.target), criteria),
+        Text(ids, limit, eos_ids(pair.target), criteria),
         options.sampler(pair.device),
         Recorder(pair.device),
         options.on_tokens,

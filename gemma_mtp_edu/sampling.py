@@ -4,8 +4,11 @@ Logits processors are transformers' own classes. Every draw takes a Generator, s
 state is read or changed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import RLock
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -19,14 +22,19 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from gemma_mtp_edu.arguments import real, whole
 from gemma_mtp_edu.verification import draw
 
 # These look at one row of logits and at no token before it, so all rows can go through at once.
 _ROW_BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
+LEAST_TEMPERATURE = 1e-6  # logits over less than that may overflow
+
+
+_GLOBAL_RANDOM = RLock()
 
 
 class NonFiniteLogitsError(FloatingPointError):
-    """A model gave NaN where scores of tokens should be."""
+    """A model gave NaN or infinity where scores of tokens should be, or no token is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +95,46 @@ class Sampler:
         logits: Float[Tensor, "1 vocab"],
         ids: Int[Tensor, "1 seq"],
         draft_ids: Int[Tensor, "1 gamma"],
+        where: str = "",
     ) -> Choice:
-        """Return the token that follows `ids` and `draft_ids`."""
+        """Return the token that follows `ids` and `draft_ids`.
+
+        Raises:
+            NonFiniteLogitsError: Nothing can be drawn; `where` says where. Without drawing nothing
+                is checked, because looking makes a GPU wait: then `prob` tells.
+        """
         text = torch.cat([ids, draft_ids], dim=1) if draft_ids.shape[1] else ids
         scores = self.processors(text, logits.float())
         probs = scores.softmax(-1)[0]
         if self.generator is None:
             token_id = scores.argmax(-1, keepdim=True)
             return Choice(token_id, probs[token_id[0, 0]])
-        if probs.isnan().any():
-            raise NonFiniteLogitsError("the drafter's logits hold NaN, nothing can be drawn")
+        check_scores(probs.max(-1, keepdim=True).values, "drafter", where)
         token_id = draw(probs, self.generator)[None, None]
         return Choice(token_id, probs[token_id[0, 0]], probs)
+
+
+def check_scores(best: Float[Tensor, " positions"], whose: str, where: str) -> None:
+    """Raise unless the best score, or its probability, is a number at every position.
+
+    NaN anywhere makes the best one NaN; a score of minus infinity is a token that is not allowed.
+
+    Args:
+        best: The largest score of each position.
+        whose: "target" or "drafter".
+        where: Which round, and how far the text is.
+
+    Raises:
+        NonFiniteLogitsError: One is NaN or infinite.
+    """
+    if best.isfinite().all():
+        return
+    first = float(best[~best.isfinite()][0])
+    found = {float("inf"): "hold infinity", float("-inf"): "allow no token"}.get(first, "hold NaN")
+    raise NonFiniteLogitsError(
+        f"the {whose}'s logits {found} {where}, so no token can be chosen: with float16 load the "
+        "pair in bfloat16 or float32, else check its weights and your logits processors"
+    )
 
 
 def logits_processors(
@@ -139,35 +175,90 @@ def logits_processors(
 
 
 def check_sampling(
-    temperature: float,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    repetition_penalty: float | None = None,
+    temperature: Any, top_k: Any = None, top_p: Any = None, repetition_penalty: Any = None
 ) -> None:
     """Raise unless the sampling numbers make sense.
 
     Raises:
         ValueError: It names the number, its range and what 'off' is.
     """
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float):
-        raise ValueError(f"got temperature {temperature!r}, need a number: 0 is greedy decoding")
-    if not 0.0 <= temperature < float("inf"):
-        raise ValueError(f"got temperature {temperature!r}, need 0 (greedy) or a positive number")
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
-        raise ValueError(f"got top_k {top_k!r}, need a whole number of at least 1, or None for off")
-    if top_p is not None and not 0.0 < top_p <= 1.0:
-        raise ValueError(f"got top_p {top_p!r}, need a mass above 0 and up to 1, or None for off")
-    if repetition_penalty is not None and not 0.0 < repetition_penalty < float("inf"):
+    degrees = real(temperature, "temperature", "a number: 0 is greedy decoding")
+    if degrees != 0 and not LEAST_TEMPERATURE <= degrees < float("inf"):
         raise ValueError(
-            f"got repetition_penalty {repetition_penalty!r}, need a positive number; 1 is off"
+            f"got temperature {temperature!r}, need 0 (greedy) or a positive number, at least "
+            f"{LEAST_TEMPERATURE:g}"
+        )
+    if top_k is not None:
+        whole(top_k, "top_k", 1, " of tokens (None for off)")
+    if top_p is not None:
+        needed = "a mass above 0 and up to 1, or None for off"
+        if not 0.0 < real(top_p, "top_p", needed) <= 1.0:
+            raise ValueError(f"got top_p {top_p!r}, need {needed}")
+    if repetition_penalty is not None:
+        needed = "a positive number; 1 is off"
+        if not 0.0 < real(repetition_penalty, "repetition_penalty", needed) < float("inf"):
+            raise ValueError(f"got repetition_penalty {repetition_penalty!r}, need {needed}")
+
+
+def check_drawn(temperature: Any, top_k: Any, top_p: Any) -> None:
+    """Raise where a caller asks for sampling and for greedy decoding at once.
+
+    Raises:
+        ValueError: Temperature is 0, and there is a number that only sampling uses.
+    """
+    if temperature == 0 and (top_k is not None or top_p is not None):
+        raise ValueError(
+            f"got top_k {top_k!r} and top_p {top_p!r} with temperature 0, which is greedy and "
+            "draws nothing: need a temperature such as 1.0 to sample, or neither of them"
         )
 
 
-def seeded_generator(device: torch.device, seed: int | None) -> torch.Generator:
-    """Return a Generator of its own for one call; without a seed it starts anywhere."""
+def seeded_generator(device: torch.device, seed: Any) -> torch.Generator:
+    """Return a Generator of its own for one call; without a seed it starts anywhere.
+
+    Raises:
+        ValueError: The seed is not a whole number of 64 bits.
+    """
     generator = torch.Generator(device)
     if seed is None:
         generator.seed()
     else:
-        generator.manual_seed(seed)
+        generator.manual_seed(check_seed(seed))
     return generator
+
+
+def check_seed(seed: Any) -> int:
+    """Return a seed as torch takes it.
+
+    Raises:
+        ValueError: It is not a whole number of 64 bits.
+    """
+    number = whole(seed, "seed", 0)
+    if number >= 2**64:
+        raise ValueError(f"got seed {number}, need a whole number below 2**64")
+    return number
+
+
+@contextmanager
+def drawing(device: torch.device, seed: Any, draws: bool = True) -> Iterator[None]:
+    """Seed the global generators, for code that draws from no others, and put their state back.
+
+    They are one for all threads, so whoever draws from them waits for its turn.
+
+    Args:
+        device: Its generator is seeded beside the CPU's.
+        seed: None draws on from the state that is there.
+        draws: Whether anything is drawn at all.
+
+    Raises:
+        ValueError: The seed is out of range.
+    """
+    number = None if seed is None else check_seed(seed)
+    if not draws or number is None:
+        with _GLOBAL_RANDOM if draws else nullcontext():
+            yield
+        return
+    devices = [device] if device.type == "cuda" else []
+    with _GLOBAL_RANDOM, torch.random.fork_rng(devices=devices):
+        torch.manual_seed(number)
+        yield

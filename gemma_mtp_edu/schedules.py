@@ -7,6 +7,8 @@ the same object can serve many runs. It does not know models, tokens or texts.
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from gemma_mtp_edu.arguments import mass, whole
+
 
 @dataclass(frozen=True, slots=True)
 class LastRound:
@@ -72,7 +74,7 @@ class Constant(_FixedInRound):
     drafts: int
 
     def __post_init__(self) -> None:
-        check_gamma(self.drafts, "Constant(drafts)")
+        object.__setattr__(self, "drafts", check_gamma(self.drafts, "Constant(drafts)"))
 
     def gamma(self, position: int, last: LastRound | None) -> int:
         """Return the constant."""
@@ -98,7 +100,7 @@ class Heuristic(_FixedInRound):
     start: int
 
     def __post_init__(self) -> None:
-        check_gamma(self.start, "Heuristic(start)")
+        object.__setattr__(self, "start", check_gamma(self.start, "Heuristic(start)"))
 
     def gamma(self, position: int, last: LastRound | None) -> int:
         """Return the last draft length plus 2 or minus 1."""
@@ -128,11 +130,10 @@ class Confidence:
     max_gamma: int = 16
 
     def __post_init__(self) -> None:
-        check_gamma(self.max_gamma, "Confidence(max_gamma)")
-        if not 0.0 <= self.threshold <= 1.0:
-            raise ValueError(
-                f"got threshold {self.threshold!r}, need a probability between 0 and 1, such as 0.4"
-            )
+        needed = "a probability between 0 and 1, such as 0.4"
+        object.__setattr__(self, "threshold", mass(self.threshold, "threshold", needed))
+        longest = check_gamma(self.max_gamma, "Confidence(max_gamma)")
+        object.__setattr__(self, "max_gamma", longest)
 
     def gamma(self, position: int, last: LastRound | None) -> int:
         """Return the upper bound."""
@@ -157,28 +158,57 @@ class FromProfile(_FixedInRound):
             past the end get 0.
 
     Raises:
-        ValueError: A length is negative.
+        ValueError: A length is not a whole number, or negative.
     """
 
     lengths: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if any(length < 0 for length in self.lengths):
-            raise ValueError(f"got draft lengths {self.lengths}, need 0 or more at every position")
+        try:
+            given = tuple(self.lengths)
+        except TypeError as error:
+            raise ValueError(
+                f"got draft lengths {self.lengths!r}, need one for each position, such as (0, 4, 2)"
+            ) from error
+        lengths = tuple(whole(n, f"draft length [{i}]", 0) for i, n in enumerate(given))
+        object.__setattr__(self, "lengths", lengths)
 
     def gamma(self, position: int, last: LastRound | None) -> int:
         """Return the length of this position."""
         return self.lengths[position] if position < len(self.lengths) else 0
 
 
-def check_gamma(gamma: Any, name: str = "gamma") -> None:
-    """Raise unless `gamma` is a number of drafts.
+def check_gamma(gamma: Any, name: str = "gamma") -> int:
+    """Return a number of drafts as Python's own.
 
     Raises:
         ValueError: It is not a whole number of at least 1.
     """
-    if isinstance(gamma, bool) or not isinstance(gamma, int) or gamma < 1:
-        raise ValueError(f"got {name} {gamma!r}, need a whole number of drafts, at least 1")
+    return whole(gamma, name, 1, " of drafts")
+
+
+def check_schedule(schedule: Any) -> Schedule:
+    """Return a schedule as it is.
+
+    Raises:
+        ValueError: It is none; a class of schedules, which lacks its numbers, is none either.
+    """
+    if isinstance(schedule, type) or not isinstance(schedule, Schedule):
+        raise ValueError(
+            f"got schedule {schedule!r}, need a schedule such as Constant(4), Heuristic(4) or "
+            "Confidence(0.4)"
+        )
+    return schedule
+
+
+def asked(schedule: Schedule, position: int, last: LastRound | None) -> int:
+    """Return how many drafts a schedule asks for, and hold it to its word.
+
+    Raises:
+        ValueError: It asks for something that is not a whole number of at least 0.
+    """
+    gamma = schedule.gamma(position, last)
+    return whole(gamma, f"draft length of {schedule} at position {position}:", 0)
 
 
 def from_generation_config(config: Any, default_drafts: int | None) -> Schedule:
@@ -210,10 +240,10 @@ def configured_drafts(config: Any, default_drafts: int | None) -> int:
     Raises:
         ValueError: Neither sets a number.
     """
-    drafts = config.num_assistant_tokens or default_drafts
+    drafts = default_drafts if config.num_assistant_tokens is None else config.num_assistant_tokens
     if drafts is None:
         raise ValueError(
             "the drafter's generation_config has no num_assistant_tokens and the pair is not "
             "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
         )
-    return int(drafts)
+    return check_gamma(drafts, "num_assistant_tokens in the drafter's generation_config:")

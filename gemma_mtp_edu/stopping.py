@@ -18,7 +18,10 @@ from transformers import (
     StopStringCriteria,
 )
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.trace import StopReason
+
+LONGEST = 2**20  # tokens of prompt and text, where a model states no limit
 
 
 class Text:
@@ -97,18 +100,32 @@ def stop_criteria(stop_strings: Sequence[str] | None, tokenizer: Any) -> list[St
     Raises:
         ValueError: There are strings but no tokenizer, or a string is empty.
     """
-    if not stop_strings:
+    strings = check_stop_strings(stop_strings)
+    if not strings:
         return []
-    if isinstance(stop_strings, str):
-        stop_strings = [stop_strings]
     if tokenizer is None:
         raise ValueError(
             "stop_strings need a tokenizer, and this pair has none: give one as "
             "ModelPair(..., processor=...)"
         )
-    if not all(isinstance(text, str) and text for text in stop_strings):
-        raise ValueError(f"got stop_strings {stop_strings!r}, need texts that are not empty")
-    return [StopStringCriteria(tokenizer, list(stop_strings))]
+    return [StopStringCriteria(tokenizer, strings)]
+
+
+def check_stop_strings(stop_strings: Any) -> list[str]:
+    """Return stop strings as a list: none, one, or several.
+
+    Raises:
+        ValueError: There is something else in it than texts that are not empty.
+    """
+    if stop_strings is None:
+        return []
+    several = isinstance(stop_strings, list | tuple | set | frozenset)
+    strings = list(stop_strings) if several else [stop_strings]
+    if not all(isinstance(text, str) and text for text in strings):
+        raise ValueError(
+            f"got stop_strings {stop_strings!r}, need texts that are not empty, such as ['END']"
+        )
+    return strings
 
 
 def without_known(criteria: Iterable[StoppingCriteria]) -> list[StoppingCriteria]:
@@ -117,12 +134,23 @@ def without_known(criteria: Iterable[StoppingCriteria]) -> list[StoppingCriteria
     return [criterion for criterion in criteria if not isinstance(criterion, known)]
 
 
-def check_max_new_tokens(max_new_tokens: Any) -> None:
-    """Raise unless it is a number of tokens.
+def check_max_new_tokens(max_new_tokens: Any, prompt_length: int, positions: int | None) -> int:
+    """Return a number of tokens that can be written after a prompt.
+
+    Args:
+        max_new_tokens: What the caller gave.
+        prompt_length: Tokens of the prompt.
+        positions: How many tokens the model was made for; None where it does not say.
 
     Raises:
-        ValueError: It is not a whole number of at least 1.
+        ValueError: It is not a whole number of at least 1, or there is no room for so many.
     """
-    whole = isinstance(max_new_tokens, int) and not isinstance(max_new_tokens, bool)
-    if not whole or max_new_tokens < 1:
-        raise ValueError(f"got max_new_tokens {max_new_tokens!r}, need a whole number, at least 1")
+    tokens = whole(max_new_tokens, "max_new_tokens", 1, " of tokens")
+    room = (LONGEST if positions is None else positions) - prompt_length
+    if tokens > room:
+        raise ValueError(
+            f"got max_new_tokens {tokens} after a prompt of {prompt_length} tokens, need at most "
+            f"{room}: the target has {room + prompt_length} positions (max_position_embeddings); "
+            "a text that ends by itself ends long before"
+        )
+    return tokens

@@ -8,8 +8,11 @@ Source: Leviathan et al. 2023, arXiv:2211.17192.
 
 from collections.abc import Callable
 
+from gemma_mtp_edu.arguments import mass, real, whole
+
 # Time of a verify pass over that many tokens, relative to a plain pass.
 VerifyCost = Callable[[int], float]
+LONGEST = 2**16  # drafts per round
 
 
 def free_verify(n_tokens: int) -> float:
@@ -37,8 +40,10 @@ def expected_tokens(alpha: float, gamma: int) -> float:
     >>> expected_tokens(1.0, 4), expected_tokens(0.0, 4)
     (5.0, 1.0)
     """
-    _check_alpha(alpha)
-    _check_count(gamma, "gamma", 0)
+    alpha = mass(alpha, "alpha", "a probability between 0 and 1, such as 0.8")
+    gamma = whole(gamma, "gamma", 0, " of drafts")
+    if gamma > LONGEST:
+        raise ValueError(f"got gamma {gamma}, need at most {LONGEST}: no round drafts so many")
     # As a sum: the closed form divides by zero at 1 and loses digits near it.
     return sum((alpha**k for k in range(1, gamma + 1)), 1.0)
 
@@ -92,7 +97,7 @@ def best_gamma(
     >>> best_gamma(0.8, 0.1), best_gamma(0.3, 0.5)
     (6, 0)
     """
-    _check_count(max_gamma, "max_gamma", 1)
+    max_gamma = whole(max_gamma, "max_gamma", 1, " of drafts")
     speedups = [
         expected_speedup(alpha, gamma, cost_ratio, verify_cost) for gamma in range(max_gamma + 1)
     ]
@@ -120,7 +125,7 @@ def break_even_alpha(
     >>> break_even_alpha(2, 1.5) is None  # at most 3 tokens, which cost 4
     True
     """
-    _check_count(gamma, "gamma", 1)
+    gamma = whole(gamma, "gamma", 1, " of drafts")
     needed = _round_cost(gamma, cost_ratio, verify_cost)
     if needed <= 1.0:
         return 0.0
@@ -135,25 +140,15 @@ def break_even_alpha(
 
 
 def _round_cost(gamma: int, cost_ratio: float, verify_cost: VerifyCost) -> float:
-    if not 0.0 <= cost_ratio < float("inf"):
+    if not 0.0 <= real(cost_ratio, "cost_ratio", "a number") < float("inf"):
         raise ValueError(
             f"got cost_ratio {cost_ratio!r}, need the time of a drafter step over that of a plain "
             "pass, 0 or more, such as 0.1"
         )
     verify = verify_cost(gamma + 1)
-    if not 0.0 < verify < float("inf"):
+    if not 0.0 < real(verify, f"verify_cost({gamma + 1})", "a number") < float("inf"):
         raise ValueError(
             f"verify_cost({gamma + 1}) gave {verify!r}, need a positive number, 1 for a pass that "
             "takes as long as a plain one"
         )
     return gamma * cost_ratio + verify
-
-
-def _check_alpha(alpha: float) -> None:
-    if isinstance(alpha, bool) or not 0.0 <= alpha <= 1.0:
-        raise ValueError(f"got alpha {alpha!r}, need a probability between 0 and 1, such as 0.8")
-
-
-def _check_count(count: int, name: str, least: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < least:
-        raise ValueError(f"got {name} {count!r}, need a whole number of drafts, at least {least}")

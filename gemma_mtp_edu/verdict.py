@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from gemma_mtp_edu import metrics
+from gemma_mtp_edu.arguments import check_kind
 from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import best_schedule, replay
@@ -87,6 +88,8 @@ def judge(cost: "CostModel", evidence: GenerationTrace | AcceptanceProfile) -> V
     Raises:
         ValueError: Nothing was drafted in it.
     """
+    needed = "a trace of speculative_generate, or an acceptance_profile"
+    check_kind(evidence, (GenerationTrace, AcceptanceProfile), "evidence", needed)
     best_speedup = None
     if isinstance(evidence, AcceptanceProfile):
         context = len(evidence.prompt_ids) + len(evidence) / 2

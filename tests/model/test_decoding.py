@@ -15,7 +15,7 @@ from gemma_mtp_edu.drafters import (
     PromptLookupDrafter,
     ScriptedDrafter,
 )
-from gemma_mtp_edu.run import OnTokens
+from gemma_mtp_edu.options import OnTokens
 from gemma_mtp_edu.sampling import NonFiniteLogitsError, Sampler
 from gemma_mtp_edu.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
 from gemma_mtp_edu.target import Target

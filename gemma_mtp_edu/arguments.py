@@ -1,0 +1,77 @@
+"""Numbers that callers give: Python's own or numpy's, and errors that say what is needed.
+
+A bool is no number here: `gamma=True` is a slip, not one draft.
+"""
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+
+def whole(value: Any, name: str, least: int = 1, what: str = "") -> int:
+    """Return a whole number as Python's own.
+
+    Args:
+        value: What the caller gave.
+        name: What it is called there.
+        least: The smallest that is allowed.
+        what: What it counts, such as " of drafts".
+
+    Raises:
+        ValueError: It is not a whole number of at least `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"got {name} {value!r}, need a whole number{what}, at least {least}")
+    return int(value)
+
+
+def real(value: Any, name: str, needed: str) -> float:
+    """Return a number as Python's float; infinity and NaN pass, for the caller to judge.
+
+    Args:
+        value: What the caller gave.
+        name: What it is called there.
+        needed: What is needed instead, as the message says it.
+
+    Raises:
+        ValueError: It is not a number, or too large for one.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise ValueError(f"got {name} {value!r}, need {needed}")
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"got a {name} beyond all floats, need {needed}") from error
+
+
+def mass(value: Any, name: str, needed: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        ValueError: It is none.
+    """
+    number = real(value, name, needed)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"got {name} {value!r}, need {needed}")
+    return number
+
+
+def check_kind(value: Any, kinds: type | tuple[type, ...], name: str, needed: str) -> None:
+    """Raise unless a value is of a kind.
+
+    Raises:
+        ValueError: It is of another; the message says what is needed.
+    """
+    if not isinstance(value, kinds):
+        raise ValueError(f"got a {type(value).__name__} as {name}, need {needed}")
+
+
+def listed(values: Any, name: str) -> tuple[Any, ...]:
+    """Return several values as a tuple.
+
+    Raises:
+        ValueError: It is one value, or a text.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"got {name} {values!r}, need several numbers, such as (1, 2, 5)")
+    return tuple(values)
