@@ -10,6 +10,7 @@ from transformers import (
     StoppingCriteria,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
+    TopPLogitsWarper,
 )
 
 from gemma_mtp_edu.drafters import DraftContext, PromptLookupDrafter, ScriptedDrafter, lookup
@@ -76,6 +77,21 @@ def test_the_processors_are_transformers_own_in_its_order() -> None:
     kinds = [type(p) for p in logits_processors(0.7, 8, None, 1.2)]
     assert kinds == [RepetitionPenaltyLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper]
     assert list(logits_processors(0.0, 8, 0.9)) == [], "greedy decoding needs no warper"
+
+
+def test_numbers_that_are_off_need_no_processor() -> None:
+    assert [type(p) for p in logits_processors(1.0, None, 0.9)] == [TopPLogitsWarper]
+    assert [type(p) for p in logits_processors(0.7)] == [TemperatureLogitsWarper]
+    assert list(logits_processors(1.0, None, 1.0, 1.0)) == []
+
+
+def test_a_draft_is_chosen_with_the_drafts_before_it_in_the_text() -> None:
+    """Token 3 is the best but has been drafted; the penalty makes 1 the better one."""
+    logits = torch.tensor([[0.0, 3.0, 1.0, 4.0]])
+    sampler = Sampler(LogitsProcessorList([RepetitionPenaltyLogitsProcessor(2.0)]))
+    ids = torch.tensor([[0]])
+    assert sampler.choose(logits, ids, ids[:, :0]).token_id.item() == 3
+    assert sampler.choose(logits, ids, torch.tensor([[3]])).token_id.item() == 1
 
 
 def test_a_greedy_choice_is_the_argmax_and_a_drawn_one_knows_its_law() -> None:

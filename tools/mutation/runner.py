@@ -21,7 +21,13 @@ from typing import Literal
 
 from tools.mutation.faults import Fault, mutated
 
-PRELOADED = ("torch", "transformers", "pandas", "matplotlib.pyplot", "hypothesis", "scipy.stats")
+# transformers imports its parts on first use, so those that tests use are named.
+PRELOADED = (
+    "torch", "pandas", "matplotlib.pyplot", "hypothesis", "scipy.stats", "beartype", "jaxtyping",
+    "accelerate", "ipywidgets", "PIL.Image", "selectolax.lexbor", "transformers.generation.utils",
+    "transformers.models.gemma4.modeling_gemma4", "transformers.models.auto.modeling_auto",
+    "transformers.models.gemma4_assistant.modeling_gemma4_assistant",
+)  # fmt: skip
 LONGEST = 240  # seconds; a fault that makes a loop endless is found by that
 _LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv", "build", "__pycache__", ".*_cache", ".hypothesis", "*.ipynb"
@@ -113,6 +119,8 @@ def _run_pytest(arguments: Sequence[str], copy: Path, log: Path) -> None:
         ]:
             del sys.modules[name]
         sys.path[:] = [str(copy), *(p for p in sys.path if p not in ("", str(copy)))]
+        # Plugins of other packages cost seconds, and no test that belongs to a fault needs one.
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         import pytest
 
         code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *arguments]))
