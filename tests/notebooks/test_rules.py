@@ -127,8 +127,11 @@ def test_a_japanese_lesson_has_japanese_parts(number: int) -> None:
 
 def test_three_japanese_characters_count_as_a_word() -> None:
     notebook = example.built()
-    replace("A sum", "ドラフト" * 61)(notebook)
-    assert any("82 words" in s for s in shape.has_short_cells(example.lesson(notebook)))
+    replace("A sum", "ドラフト" * 60)(notebook)
+    assert list(shape.has_short_cells(example.lesson(notebook))) == []
+    replace("ドラフト" * 60, "ドラフト" * 61)(notebook)
+    (sentence,) = shape.has_short_cells(example.lesson(notebook))
+    assert "81 words" in sentence
 
 
 def test_a_large_lesson_is_found() -> None:
