@@ -20,6 +20,7 @@ from gemma_mtp_edu.loop_probes import LoopProbes, undisturbed
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.registry import PAIRS
 from gemma_mtp_edu.target import Target
+from gemma_mtp_edu.verification import Verification
 
 ROOT = Path(__file__).resolve().parents[2]
 BEHAVIOURS = (
@@ -148,8 +149,14 @@ def stop_asked_once_per_round(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Text, "_reason", late)
 
 
-def never_cropped(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Target, "crop", lambda self, n_rejected: self.cache.crop(0))
+def one_accepted_too_many(patch: pytest.MonkeyPatch) -> None:
+    real = run_module.verify_greedy
+
+    def rule(target_ids: torch.Tensor, draft_ids: torch.Tensor) -> Verification:
+        right = real(target_ids, draft_ids)
+        return Verification(min(right.n_accepted + 1, len(draft_ids)), right.next_id)
+
+    patch.setattr(run_module, "verify_greedy", rule)
 
 
 BROKEN = {
@@ -157,7 +164,7 @@ BROKEN = {
     "our_kv": rejected_tokens_seen,
     "our_sampling": argmax_judged_as_if_drawn,
     "our_stop": stop_asked_once_per_round,
-    "our_text": never_cropped,
+    "our_text": one_accepted_too_many,
 }
 
 
