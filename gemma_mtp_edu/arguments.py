@@ -7,6 +7,18 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
+from gemma_mtp_edu.language import marked, tr
+
+# What a whole number counts, as callers of `whole` say it.
+COUNTED = (
+    marked(" of drafts"),
+    marked(" of tokens"),
+    marked(" of tokens (None for off)"),
+    marked(" of prompts"),
+    marked(" of clusters"),
+    marked(" (0 for a dense head)"),
+)
+
 
 def whole(value: Any, name: str, least: int = 1, what: str = "") -> int:
     """Return a whole number as Python's own.
@@ -15,13 +27,21 @@ def whole(value: Any, name: str, least: int = 1, what: str = "") -> int:
         value: What the caller gave.
         name: What it is called there.
         least: The smallest that is allowed.
-        what: What it counts, such as " of drafts".
+        what: What it counts, one of `COUNTED`.
 
     Raises:
         ValueError: It is not a whole number of at least `least`.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"got {name} {value!r}, need a whole number{what}, at least {least}")
+        raise ValueError(
+            tr(
+                "got {name} {value!r}, need a whole number{what}, at least {least}",
+                name=name,
+                value=value,
+                what=tr(what),
+                least=least,
+            )
+        )
     return int(value)
 
 
@@ -31,17 +51,19 @@ def real(value: Any, name: str, needed: str) -> float:
     Args:
         value: What the caller gave.
         name: What it is called there.
-        needed: What is needed instead, as the message says it.
+        needed: What is needed instead, as the message says it, in the current language.
 
     Raises:
         ValueError: It is not a number, or too large for one.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise ValueError(f"got {name} {value!r}, need {needed}")
+        raise ValueError(got(value, name, needed))
     try:
         return float(value)
     except OverflowError as error:
-        raise ValueError(f"got a {name} beyond all floats, need {needed}") from error
+        raise ValueError(
+            tr("got a {name} beyond all floats, need {needed}", name=name, needed=needed)
+        ) from error
 
 
 def mass(value: Any, name: str, needed: str) -> float:
@@ -52,8 +74,13 @@ def mass(value: Any, name: str, needed: str) -> float:
     """
     number = real(value, name, needed)
     if not 0.0 <= number <= 1.0:
-        raise ValueError(f"got {name} {value!r}, need {needed}")
+        raise ValueError(got(value, name, needed))
     return number
+
+
+def got(value: Any, name: str, needed: str) -> str:
+    """Return what was given and what is needed, in a sentence."""
+    return tr("got {name} {value!r}, need {needed}", name=name, value=value, needed=needed)
 
 
 def check_kind(value: Any, kinds: type | tuple[type, ...], name: str, needed: str) -> None:
@@ -63,7 +90,14 @@ def check_kind(value: Any, kinds: type | tuple[type, ...], name: str, needed: st
         ValueError: It is of another; the message says what is needed.
     """
     if not isinstance(value, kinds):
-        raise ValueError(f"got a {type(value).__name__} as {name}, need {needed}")
+        raise ValueError(
+            tr(
+                "got a {kind} as {name}, need {needed}",
+                kind=type(value).__name__,
+                name=name,
+                needed=needed,
+            )
+        )
 
 
 def listed(values: Any, name: str) -> tuple[Any, ...]:
@@ -73,5 +107,5 @@ def listed(values: Any, name: str) -> tuple[Any, ...]:
         ValueError: It is one value, or a text.
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ValueError(f"got {name} {values!r}, need several numbers, such as (1, 2, 5)")
+        raise ValueError(got(values, name, tr("several numbers, such as (1, 2, 5)")))
     return tuple(values)

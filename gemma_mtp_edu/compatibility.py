@@ -4,6 +4,8 @@ from typing import Any
 
 from transformers import PreTrainedConfig
 
+from gemma_mtp_edu.language import tr
+
 KV_TYPES = ("full_attention", "sliding_attention")
 ASSISTANT_TYPES = ("gemma4_assistant", "gemma4_unified_assistant")
 
@@ -26,8 +28,12 @@ def check_models(target: Any, drafter: Any) -> None:
     for name, model in (("target", target), ("drafter", drafter)):
         if isinstance(model, type) or not (callable(model) and hasattr(model, "config")):
             raise IncompatiblePairError(
-                f"got a {type(model).__name__} as {name}, need a loaded model: load_pair() loads "
-                "both, from_pretrained() of its class one"
+                tr(
+                    "got a {kind} as {name}, need a loaded model: load_pair() loads both, "
+                    "from_pretrained() of its class one",
+                    kind=type(model).__name__,
+                    name=name,
+                )
             )
 
 
@@ -39,8 +45,11 @@ def check_pair(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
     """
     if is_mtp_drafter(target):
         raise IncompatiblePairError(
-            f"the target is a {target.model_type}, which is a drafter: it cannot write alone; "
-            "pass the full model as target and this one as drafter"
+            tr(
+                "the target is a {kind}, which is a drafter: it cannot write alone; pass the full "
+                "model as target and this one as drafter",
+                kind=target.model_type,
+            )
         )
     check_vocabulary(target, drafter)
     if is_mtp_drafter(drafter):
@@ -57,14 +66,21 @@ def check_vocabulary(target: PreTrainedConfig, drafter: PreTrainedConfig) -> Non
     if wanted is None or got is None:
         kind = (target if wanted is None else drafter).model_type
         raise IncompatiblePairError(
-            f"got a {kind}, which has no vocabulary, need two language models: a Gemma 4 target "
-            "and its drafter"
+            tr(
+                "got a {kind}, which has no vocabulary, need two language models: a Gemma 4 target "
+                "and its drafter",
+                kind=kind,
+            )
         )
     if got != wanted:
         raise IncompatiblePairError(
-            f"drafter vocabulary {got} != target vocabulary {wanted}: a pair must share one "
-            "tokenizer; take the drafter that was made for this target (its id is the target's "
-            "id + '-assistant')"
+            tr(
+                "drafter vocabulary {got} != target vocabulary {wanted}: a pair must share one "
+                "tokenizer; take the drafter that was made for this target (its id is the target's "
+                "id + '-assistant')",
+                got=got,
+                wanted=wanted,
+            )
         )
 
 
@@ -85,8 +101,13 @@ def _check_hidden_size(target: PreTrainedConfig, drafter: PreTrainedConfig) -> N
     got = drafter.backbone_hidden_size
     if got != wanted:
         raise IncompatiblePairError(
-            f"drafter backbone_hidden_size {got} != target hidden_size {wanted}: this drafter was "
-            "made for another target; take the drafter whose id is the target's id + '-assistant'"
+            tr(
+                "drafter backbone_hidden_size {got} != target hidden_size {wanted}: this drafter "
+                "was made for another target; take the drafter whose id is the target's id + "
+                "'-assistant'",
+                got=got,
+                wanted=wanted,
+            )
         )
 
 
@@ -97,8 +118,12 @@ def _check_shared_kv(target: PreTrainedConfig, drafter: PreTrainedConfig) -> Non
     for kind in KV_TYPES:
         if kind not in producers:
             raise IncompatiblePairError(
-                f"the target ({target.model_type}) has no {kind} layer with KV of its own, which "
-                "an MTP drafter reads: use a Gemma 4 target"
+                tr(
+                    "the target ({target}) has no {kind} layer with KV of its own, which an MTP "
+                    "drafter reads: use a Gemma 4 target",
+                    target=target.model_type,
+                    kind=kind,
+                )
             )
         if kind not in heads.layer_types:
             continue
@@ -108,8 +133,14 @@ def _check_shared_kv(target: PreTrainedConfig, drafter: PreTrainedConfig) -> Non
             got, needed = getattr(given, name), getattr(wanted, name)
             if got != needed:
                 raise IncompatiblePairError(
-                    f"{kind}: the target's shared KV has {name} {got}, the drafter needs {needed}: "
-                    "take the drafter that was made for this target"
+                    tr(
+                        "{kind}: the target's shared KV has {name} {got}, the drafter needs "
+                        "{needed}: take the drafter that was made for this target",
+                        kind=kind,
+                        name=name,
+                        got=got,
+                        needed=needed,
+                    )
                 )
 
 
@@ -119,8 +150,12 @@ def _check_centroids(drafter: PreTrainedConfig) -> None:
     vocab, centroids = drafter.get_text_config().vocab_size, drafter.num_centroids
     if vocab % centroids:
         raise IncompatiblePairError(
-            f"drafter vocabulary {vocab} does not divide by num_centroids {centroids}: the "
-            "centroid head needs clusters of one size; take a divisor of the vocabulary"
+            tr(
+                "drafter vocabulary {vocab} does not divide by num_centroids {centroids}: the "
+                "centroid head needs clusters of one size; take a divisor of the vocabulary",
+                vocab=vocab,
+                centroids=centroids,
+            )
         )
 
 
@@ -133,7 +168,11 @@ def check_token_ordering(drafter: Any) -> None:
     distinct = ordering.unique().numel()
     if distinct != ordering.numel():
         raise IncompatiblePairError(
-            f"the drafter's token_ordering holds {distinct} different tokens of "
-            f"{ordering.numel()}: a drafter with fresh weights has none; load trained weights, or "
-            "fill drafter.masked_embedding.token_ordering with a permutation of all token ids"
+            tr(
+                "the drafter's token_ordering holds {distinct} different tokens of {all}: a "
+                "drafter with fresh weights has none; load trained weights, or fill "
+                "drafter.masked_embedding.token_ordering with a permutation of all token ids",
+                distinct=distinct,
+                all=ordering.numel(),
+            )
         )

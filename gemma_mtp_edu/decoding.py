@@ -7,6 +7,7 @@ from transformers import LogitsProcessorList
 
 from gemma_mtp_edu.compatibility import is_mtp_drafter
 from gemma_mtp_edu.drafters import CausalLMDrafter, DraftContext, Drafter, check_drafter
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.options import OnTokens, Options, Streamer
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair
@@ -211,8 +212,12 @@ def choose_schedule(
     """
     if schedule is not None and gamma is not None:
         raise ValueError(
-            f"got schedule {schedule} and gamma {gamma}, need one of them: gamma=4 is short for "
-            "schedule=Constant(4)"
+            tr(
+                "got schedule {schedule} and gamma {gamma}, need one of them: gamma=4 is short for "
+                "schedule=Constant(4)",
+                schedule=schedule,
+                gamma=gamma,
+            )
         )
     if schedule is not None:
         return check_schedule(schedule)

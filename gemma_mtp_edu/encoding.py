@@ -5,8 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gemma_mtp_edu.language import marked, tr
+
 KINDS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-_NEEDED = "need a text, or integer ids of shape (1, seq) with seq >= 1"
+_NEEDED = marked("need a text, or integer ids of shape (1, seq) with seq >= 1")
 
 
 def check_ids(ids: Any, vocabulary: int, positions: int | None) -> Tensor:
@@ -21,27 +23,52 @@ def check_ids(ids: Any, vocabulary: int, positions: int | None) -> Tensor:
         ValueError: They are of another kind or shape, too many, or no tokens of the target.
     """
     if not isinstance(ids, Tensor):
-        raise ValueError(f"got a {type(ids).__name__} as prompt, {_NEEDED}: {_hint(ids)}")
+        raise ValueError(
+            tr(
+                "got a {kind} as prompt, {needed}: {hint}",
+                kind=type(ids).__name__,
+                needed=tr(_NEEDED),
+                hint=_hint(ids),
+            )
+        )
     if ids.is_meta or ids.layout != torch.strided:
         raise ValueError(
-            f"got ids without values in memory ({ids.device}, {ids.layout}), {_NEEDED}"
+            tr(
+                "got ids without values in memory ({device}, {layout}), {needed}",
+                device=ids.device,
+                layout=ids.layout,
+                needed=tr(_NEEDED),
+            )
         )
     if ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0 or ids.dtype not in KINDS:
         raise ValueError(
-            f"got ids of shape {tuple(ids.shape)} and dtype {ids.dtype}, {_NEEDED}: "
-            f"{'ids[None] makes one row; ' if ids.ndim == 1 else ''}assisted decoding takes one "
-            "prompt at a time"
+            tr(
+                "got ids of shape {shape} and dtype {dtype}, {needed}: {hint}assisted decoding "
+                "takes one prompt at a time",
+                shape=tuple(ids.shape),
+                dtype=ids.dtype,
+                needed=tr(_NEEDED),
+                hint=tr("ids[None] makes one row; ") if ids.ndim == 1 else "",
+            )
         )
     if positions is not None and ids.shape[1] >= positions:
         raise ValueError(
-            f"got a prompt of {ids.shape[1]} tokens, need fewer than {positions}: the target has "
-            "no more positions (max_position_embeddings); shorten the prompt"
+            tr(
+                "got a prompt of {count} tokens, need fewer than {positions}: the target has no "
+                "more positions (max_position_embeddings); shorten the prompt",
+                count=ids.shape[1],
+                positions=positions,
+            )
         )
     least, most = (int(value) for value in ids.aminmax())
     if least < 0 or most >= vocabulary:
         raise ValueError(
-            f"got id {least if least < 0 else most}, need ids from 0 to {vocabulary - 1}: the "
-            "target knows no others; encode the text with this pair's own tokenizer"
+            tr(
+                "got id {id}, need ids from 0 to {last}: the target knows no others; encode the "
+                "text with this pair's own tokenizer",
+                id=least if least < 0 else most,
+                last=vocabulary - 1,
+            )
         )
     return ids
 
@@ -54,22 +81,29 @@ def message_ids(processor: Any, messages: Any) -> Tensor:
     """
     if processor is None:
         raise ValueError(
-            "got text, but this pair has no processor: give one as ModelPair(..., "
-            "processor=...), or pass token ids of shape (1, seq)"
+            tr(
+                "got text, but this pair has no processor: give one as ModelPair(..., "
+                "processor=...), or pass token ids of shape (1, seq)"
+            )
         )
     turns = messages if isinstance(messages, list | tuple) else ()
     if not turns or not all(_is_turn(turn) for turn in turns):
         raise ValueError(
-            f"got messages {messages!r}, need a list of turns with texts, such as "
-            '[{"role": "user", "content": "Hello!"}]'
+            tr(
+                "got messages {messages!r}, need a list of turns with texts, such as {example}",
+                messages=messages,
+                example='[{"role": "user", "content": "Hello!"}]',
+            )
         )
     for turn in turns:
         _check_text(str(turn["content"]))
     if not getattr(processor, "chat_template", None):
         raise ValueError(
-            f"this pair's processor ({type(processor).__name__}) has no chat template: take an "
-            "instruction-tuned checkpoint (its id ends with -it), or pass token ids of shape "
-            "(1, seq)"
+            tr(
+                "this pair's processor ({kind}) has no chat template: take an instruction-tuned "
+                "checkpoint (its id ends with -it), or pass token ids of shape (1, seq)",
+                kind=type(processor).__name__,
+            )
         )
     text = processor.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True)
     ids: Tensor = processor(text=text, return_tensors="pt")["input_ids"]
@@ -90,16 +124,19 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"got a text with half a character at place {error.start} (a lone surrogate), need "
-            "text that can be written as UTF-8: read files with encoding='utf-8'"
+            tr(
+                "got a text with half a character at place {place} (a lone surrogate), need text "
+                "that can be written as UTF-8: read files with encoding='utf-8'",
+                place=error.start,
+            )
         ) from error
 
 
 def _hint(ids: Any) -> str:
     if isinstance(ids, list | tuple):
-        return "ids in a list become torch.tensor([ids])"
+        return tr("ids in a list become torch.tensor([ids])")
     if type(ids).__module__ == "numpy":
-        return "torch.from_numpy(ids) keeps numpy's ids"
+        return tr("torch.from_numpy(ids) keeps numpy's ids")
     if hasattr(ids, "keys"):
-        return 'pass inputs["input_ids"] of what a tokenizer returns'
-    return "bytes become text by .decode()" if isinstance(ids, bytes) else "such as 'Hello!'"
+        return tr('pass inputs["input_ids"] of what a tokenizer returns')
+    return tr("bytes become text by .decode()" if isinstance(ids, bytes) else "such as 'Hello!'")

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gemma_mtp_edu.drafters import Draft
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.options import OnTokens, Options, Streamer
 from gemma_mtp_edu.pairs import ModelPair, eos_ids
 from gemma_mtp_edu.recording import Recorder, draft_probabilities, make_trace
@@ -52,7 +53,11 @@ class Run:
         Raises:
             NonFiniteLogitsError: A model gave NaN or infinity.
         """
-        where = f"after {self.text.n_new} tokens, in round {self.recorder.round}"
+        where = tr(
+            "after {tokens} tokens, in round {round}",
+            tokens=self.text.n_new,
+            round=self.recorder.round,
+        )
         drafts = self.text.ids[:, :0] if draft is None else draft.ids
         scores = self.sampler.processed(output.logits, self.text.ids, drafts)
         best = scores.max(-1)

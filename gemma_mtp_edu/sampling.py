@@ -22,7 +22,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from gemma_mtp_edu.arguments import real, whole
+from gemma_mtp_edu.arguments import got, real, whole
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.verification import draw
 
 # These look at one row of logits and at no token before it, so all rows can go through at once.
@@ -130,10 +131,15 @@ def check_scores(best: Float[Tensor, " positions"], whose: str, where: str) -> N
     if best.isfinite().all():
         return
     first = float(best[~best.isfinite()][0])
-    found = {float("inf"): "hold infinity", float("-inf"): "allow no token"}.get(first, "hold NaN")
+    found = {float("inf"): tr("hold infinity"), float("-inf"): tr("allow no token")}
     raise NonFiniteLogitsError(
-        f"the {whose}'s logits {found} {where}, so no token can be chosen: with float16 load the "
-        "pair in bfloat16 or float32, else check its weights and your logits processors"
+        tr(
+            "the {whose}'s logits {found} {where}, so no token can be chosen: with float16 load "
+            "the pair in bfloat16 or float32, else check its weights and your logits processors",
+            whose=tr("target" if whose == "target" else "drafter"),
+            found=found.get(first, tr("hold NaN")),
+            where=where,
+        )
     )
 
 
@@ -182,22 +188,26 @@ def check_sampling(
     Raises:
         ValueError: It names the number, its range and what 'off' is.
     """
-    degrees = real(temperature, "temperature", "a number: 0 is greedy decoding")
+    degrees = real(temperature, "temperature", tr("a number: 0 is greedy decoding"))
     if degrees != 0 and not LEAST_TEMPERATURE <= degrees < float("inf"):
         raise ValueError(
-            f"got temperature {temperature!r}, need 0 (greedy) or a positive number, at least "
-            f"{LEAST_TEMPERATURE:g}"
+            tr(
+                "got temperature {temperature!r}, need 0 (greedy) or a positive number, at least "
+                "{least:g}",
+                temperature=temperature,
+                least=LEAST_TEMPERATURE,
+            )
         )
     if top_k is not None:
         whole(top_k, "top_k", 1, " of tokens (None for off)")
     if top_p is not None:
-        needed = "a mass above 0 and up to 1, or None for off"
+        needed = tr("a mass above 0 and up to 1, or None for off")
         if not 0.0 < real(top_p, "top_p", needed) <= 1.0:
-            raise ValueError(f"got top_p {top_p!r}, need {needed}")
+            raise ValueError(got(top_p, "top_p", needed))
     if repetition_penalty is not None:
-        needed = "a positive number; 1 is off"
+        needed = tr("a positive number; 1 is off")
         if not 0.0 < real(repetition_penalty, "repetition_penalty", needed) < float("inf"):
-            raise ValueError(f"got repetition_penalty {repetition_penalty!r}, need {needed}")
+            raise ValueError(got(repetition_penalty, "repetition_penalty", needed))
 
 
 def check_drawn(temperature: Any, top_k: Any, top_p: Any) -> None:
@@ -208,8 +218,12 @@ def check_drawn(temperature: Any, top_k: Any, top_p: Any) -> None:
     """
     if temperature == 0 and (top_k is not None or top_p is not None):
         raise ValueError(
-            f"got top_k {top_k!r} and top_p {top_p!r} with temperature 0, which is greedy and "
-            "draws nothing: need a temperature such as 1.0 to sample, or neither of them"
+            tr(
+                "got top_k {top_k!r} and top_p {top_p!r} with temperature 0, which is greedy and "
+                "draws nothing: need a temperature such as 1.0 to sample, or neither of them",
+                top_k=top_k,
+                top_p=top_p,
+            )
         )
 
 
@@ -235,7 +249,7 @@ def check_seed(seed: Any) -> int:
     """
     number = whole(seed, "seed", 0)
     if number >= 2**64:
-        raise ValueError(f"got seed {number}, need a whole number below 2**64")
+        raise ValueError(got(number, "seed", tr("a whole number below 2**64")))
     return number
 
 

@@ -7,7 +7,8 @@ the same object can serve many runs. It does not know models, tokens or texts.
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from gemma_mtp_edu.arguments import mass, whole
+from gemma_mtp_edu.arguments import got, mass, whole
+from gemma_mtp_edu.language import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Confidence:
     max_gamma: int = 16
 
     def __post_init__(self) -> None:
-        needed = "a probability between 0 and 1, such as 0.4"
+        needed = tr("a probability between 0 and 1, such as 0.4")
         object.__setattr__(self, "threshold", mass(self.threshold, "threshold", needed))
         longest = check_gamma(self.max_gamma, "Confidence(max_gamma)")
         object.__setattr__(self, "max_gamma", longest)
@@ -168,7 +169,7 @@ class FromProfile(_FixedInRound):
             given = tuple(self.lengths)
         except TypeError as error:
             raise ValueError(
-                f"got draft lengths {self.lengths!r}, need one for each position, such as (0, 4, 2)"
+                got(self.lengths, "draft lengths", tr("one for each position, such as (0, 4, 2)"))
             ) from error
         lengths = tuple(whole(n, f"draft length [{i}]", 0) for i, n in enumerate(given))
         object.__setattr__(self, "lengths", lengths)
@@ -195,8 +196,11 @@ def check_schedule(schedule: Any) -> Schedule:
     """
     if isinstance(schedule, type) or not isinstance(schedule, Schedule):
         raise ValueError(
-            f"got schedule {schedule!r}, need a schedule such as Constant(4), Heuristic(4) or "
-            "Confidence(0.4)"
+            got(
+                schedule,
+                "schedule",
+                tr("a schedule such as Constant(4), Heuristic(4) or Confidence(0.4)"),
+            )
         )
     return schedule
 
@@ -229,8 +233,11 @@ def from_generation_config(config: Any, default_drafts: int | None) -> Schedule:
     if kind in ("heuristic", "heuristic_transient"):
         return Heuristic(drafts)
     raise ValueError(
-        f"got num_assistant_tokens_schedule {kind!r}, need 'constant', 'heuristic' or "
-        "'heuristic_transient'; or pass a schedule such as Constant(4) or Confidence(0.4)"
+        tr(
+            "got num_assistant_tokens_schedule {kind!r}, need 'constant', 'heuristic' or "
+            "'heuristic_transient'; or pass a schedule such as Constant(4) or Confidence(0.4)",
+            kind=kind,
+        )
     )
 
 
@@ -243,7 +250,9 @@ def configured_drafts(config: Any, default_drafts: int | None) -> int:
     drafts = default_drafts if config.num_assistant_tokens is None else config.num_assistant_tokens
     if drafts is None:
         raise ValueError(
-            "the drafter's generation_config has no num_assistant_tokens and the pair is not "
-            "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
+            tr(
+                "the drafter's generation_config has no num_assistant_tokens and the pair is not "
+                "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
+            )
         )
     return check_gamma(drafts, "num_assistant_tokens in the drafter's generation_config:")

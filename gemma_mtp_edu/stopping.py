@@ -18,7 +18,8 @@ from transformers import (
     StopStringCriteria,
 )
 
-from gemma_mtp_edu.arguments import whole
+from gemma_mtp_edu.arguments import got, whole
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.trace import StopReason
 
 LONGEST = 2**20  # tokens of prompt and text, where a model states no limit
@@ -105,8 +106,10 @@ def stop_criteria(stop_strings: Sequence[str] | None, tokenizer: Any) -> list[St
         return []
     if tokenizer is None:
         raise ValueError(
-            "stop_strings need a tokenizer, and this pair has none: give one as "
-            "ModelPair(..., processor=...)"
+            tr(
+                "stop_strings need a tokenizer, and this pair has none: give one as "
+                "ModelPair(..., processor=...)"
+            )
         )
     return [StopStringCriteria(tokenizer, strings)]
 
@@ -123,7 +126,7 @@ def check_stop_strings(stop_strings: Any) -> list[str]:
     strings = list(stop_strings) if several else [stop_strings]
     if not all(isinstance(text, str) and text for text in strings):
         raise ValueError(
-            f"got stop_strings {stop_strings!r}, need texts that are not empty, such as ['END']"
+            got(stop_strings, "stop_strings", tr("texts that are not empty, such as ['END']"))
         )
     return strings
 
@@ -149,8 +152,14 @@ def check_max_new_tokens(max_new_tokens: Any, prompt_length: int, positions: int
     room = (LONGEST if positions is None else positions) - prompt_length
     if tokens > room:
         raise ValueError(
-            f"got max_new_tokens {tokens} after a prompt of {prompt_length} tokens, need at most "
-            f"{room}: the target has {room + prompt_length} positions (max_position_embeddings); "
-            "a text that ends by itself ends long before"
+            tr(
+                "got max_new_tokens {tokens} after a prompt of {prompt} tokens, need at most "
+                "{room}: the target has {positions} positions (max_position_embeddings); a text "
+                "that ends by itself ends long before",
+                tokens=tokens,
+                prompt=prompt_length,
+                room=room,
+                positions=room + prompt_length,
+            )
         )
     return tokens

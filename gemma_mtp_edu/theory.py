@@ -9,6 +9,7 @@ Source: Leviathan et al. 2023, arXiv:2211.17192.
 from collections.abc import Callable
 
 from gemma_mtp_edu.arguments import mass, real, whole
+from gemma_mtp_edu.language import tr
 
 # Time of a verify pass over that many tokens, relative to a plain pass.
 VerifyCost = Callable[[int], float]
@@ -40,7 +41,7 @@ def expected_tokens(alpha: float, gamma: int) -> float:
     >>> expected_tokens(1.0, 4), expected_tokens(0.0, 4)
     (5.0, 1.0)
     """
-    alpha = mass(alpha, "alpha", "a probability between 0 and 1, such as 0.8")
+    alpha = mass(alpha, "alpha", tr("a probability between 0 and 1, such as 0.8"))
     gamma = whole(gamma, "gamma", 0, " of drafts")
     if gamma > LONGEST:
         raise ValueError(f"got gamma {gamma}, need at most {LONGEST}: no round drafts so many")

@@ -9,7 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from gemma_mtp_edu import checks, cost_plots, language, plots, tradeoff_plots
+from gemma_mtp_edu.encoding import check_ids
 from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.releases import check_transformers
+from gemma_mtp_edu.sampling import check_sampling
+from gemma_mtp_edu.schedules import Confidence, Constant
 from gemma_mtp_edu.step_view import step_html
 from gemma_mtp_edu.timing import PassTimes
 from gemma_mtp_edu.trace import GenerationTrace
@@ -115,6 +119,22 @@ def test_a_verdict_is_told_in_japanese() -> None:
     for text in verdicts:
         assert "MTP" in text
         assert english_words(text) == set()
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        (lambda: Constant(0), "gamma に 0 が渡されましたが、必要なのは 1 以上の整数"),
+        (lambda: Confidence(2.0), "threshold に 2.0 が渡されましたが、必要なのは 0 から 1 の確率"),
+        (lambda: check_sampling(-1.0), "0(貪欲デコード)か"),
+        (lambda: check_ids([1, 2], 10, None), "リストの ID は torch.tensor"),
+        (lambda: check_transformers("5.12.1"), "5.20.2 以上 5.23 未満が必要です"),
+    ],
+)
+def test_errors_say_it_in_japanese(slip: Callable[[], object], said: str) -> None:
+    with language.speaking("ja"), pytest.raises((ValueError, ImportError)) as raised:
+        slip()
+    assert said in str(raised.value)
 
 
 TIMES = PassTimes(lengths=(1, 2, 4), seconds=(1.0, 1.1, 1.3), context_length=64)
