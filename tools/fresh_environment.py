@@ -50,9 +50,14 @@ class Environment:
         Raises:
             RuntimeError: It failed; the error ends with what it said.
         """
-        command = [str(self.python), "-m", "pip", "install", "--quiet", *arguments]
+        command = [str(self.python), "-m", "pip", "install", "--quiet", "--no-compile"]
         done = subprocess.run(
-            command, cwd=folder, env=self.variables(), capture_output=True, text=True, check=False
+            [*command, *arguments],
+            cwd=folder,
+            env=self.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"pip install {' '.join(arguments)} failed:\n{done.stderr}")

@@ -44,7 +44,9 @@ class Service:
         """Bring an environment that holds `BARE` to this service's state."""
         pins = {name: f"{name}=={release}" for name, release in self.releases.items()}
         alone = [pin for name, pin in pins.items() if name in _ALONE]
-        environment.pip(*(pin for pin in pins.values() if pin not in alone))
+        # torch is named, lest pip think that another one would fit better.
+        torch = f"torch=={environment.version('torch')}"
+        environment.pip(torch, *(pin for pin in pins.values() if pin not in alone))
         if alone:
             environment.pip("--no-deps", *alone)
         if self.google_colab:
@@ -72,7 +74,6 @@ COLAB = Service(
         "pillow": "11.3.0",
         "psutil": "5.9.5",
         "safetensors": "0.7.0",
-        "setuptools": "75.2.0",
         "tokenizers": "0.22.2",
         "tqdm": "4.67.3",
         "traitlets": "5.7.1",
@@ -81,7 +82,7 @@ COLAB = Service(
     },
     google_colab=True,
     loaded=("transformers",),
-    replaced=("transformers", "huggingface_hub", "tokenizers", "safetensors", "setuptools"),
+    replaced=("transformers", "huggingface_hub", "tokenizers", "safetensors"),
 )
 # Its image is built on Colab's, so that Colab's variable may be there too. It holds matplotlib
 # back, and its kernels load it for inline pictures (Kaggle/docker-python).

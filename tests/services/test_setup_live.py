@@ -96,8 +96,10 @@ def test_a_learner_who_imported_too_early_restarts_once(
     assert touched(environment, before) == []
 
 
-# Moves every control of both widgets and prints what each of them shows as HTML.
+# Moves every control of both widgets and prints what each of them shows as HTML; a picture's bytes
+# are matplotlib's, its text is not.
 WIDGETS = """
+import re
 from gemma_mtp_edu import (
     RoundViewer, TradeoffExplorer, acceptance_profile, load_pair, speculative_generate
 )
@@ -119,7 +121,9 @@ for control, value in (
 ):
     control.value = value
     print(explorer.view.value)
-    assert bytes(explorer.figure.value).startswith(bytes([0x89]) + b"PNG")
+    figure = re.sub("base64,[^'\\"]+", "base64,", explorer.figure.value)
+    assert "base64," in figure
+    print(figure)
 """
 
 
