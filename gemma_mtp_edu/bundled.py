@@ -9,7 +9,7 @@ MANIFEST = "manifest.json"
 
 
 class DamagedPairError(RuntimeError):
-    """A file of the bundled pair is missing or differs from its manifest."""
+    """A file of a pair is missing, cut off or altered."""
 
 
 def bundled_folder() -> Path:

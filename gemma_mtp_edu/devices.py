@@ -4,9 +4,13 @@ import torch
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
+    """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named.
+
+    Raises:
+        ValueError: There is no such device here.
+    """
     if device != "auto":
-        return torch.device(device)
+        return _named(device)
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
@@ -25,3 +29,20 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8:
         return torch.bfloat16
     return torch.float16
+
+
+def _named(device: str | torch.device) -> torch.device:
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"got device {device!r}, need 'auto', 'cpu', 'mps', 'cuda', or 'cuda:1' for the second "
+            "GPU"
+        ) from error
+    count = torch.cuda.device_count() if found.type == "cuda" else 1
+    if (found.index or 0) >= count:
+        raise ValueError(
+            f"got device {device!r}, but torch sees {count} of that kind here: take device='auto', "
+            "change to a runtime with that GPU, or install a torch built for it"
+        )
+    return found

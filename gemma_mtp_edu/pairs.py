@@ -9,7 +9,6 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import bundled, registry
@@ -17,13 +16,18 @@ from gemma_mtp_edu.compatibility import check_models, check_pair, check_token_or
 from gemma_mtp_edu.devices import choose_device, choose_dtype
 from gemma_mtp_edu.encoding import check_ids, message_ids
 from gemma_mtp_edu.releases import check_transformers
-from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
+from gemma_mtp_edu.weights import (
+    PairNotFoundError as PairNotFoundError,
+)
+from gemma_mtp_edu.weights import (
+    check_room,
+    check_tokenizers,
+    get_config,
+    get_models,
+    get_processor,
+)
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
-
-
-class PairNotFoundError(FileNotFoundError):
-    """A pair is neither registered, nor a folder, nor to be had from the hub right now."""
 
 
 @dataclass(slots=True, eq=False)
@@ -154,18 +158,24 @@ def load_pair(
         PairNotFoundError: Nothing of that name is registered, on disk or to be had from the hub.
         IncompatiblePairError: The models do not fit together.
         UnsupportedReleaseError: The transformers release cannot run an MTP drafter.
-        DamagedPairError: A file of the bundled pair is missing or altered.
+        DamagedPairError: A file is cut off or altered, or lacks something; the bundled pair's files
+            are compared with their sha256 sums.
+        NotEnoughMemoryError: The models do not fit in what is free; nothing stays loaded.
+        ValueError: The device or dtype is none, or the folder is unsafe.
     """
     check_transformers()
     name, target_source, drafter_source = _sources(target, drafter)
     chosen_device = choose_device(device)
     chosen_dtype = _dtype(dtype, chosen_device, small=name == registry.POCKET)
-    check_pair(_config(target_source), _config(drafter_source))
+    configs = get_config(target_source), get_config(drafter_source)
+    check_pair(*configs)
+    if name != registry.POCKET:
+        check_room(name, configs, chosen_device, chosen_dtype)
+        check_tokenizers(target_source, drafter_source)
     with _quiet_progress(name == registry.POCKET):
-        target_model = _load(target_source, chosen_device, chosen_dtype)
-        drafter_model = _load(drafter_source, chosen_device, chosen_dtype)
-        processor = _from_hub(AutoProcessor.from_pretrained, target_source)
-    return ModelPair(target_model, drafter_model, processor=processor, name=name)
+        loaded = get_models((target_source, drafter_source), chosen_device, chosen_dtype)
+        processor = get_processor(target_source)
+    return ModelPair(loaded[0], loaded[1], processor, name)
 
 
 def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
@@ -195,20 +205,28 @@ def configured_eos_ids(config: Any) -> set[int]:
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
-    if isinstance(dtype, torch.dtype):
+    if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
         return dtype
     if dtype == "auto":
         return torch.float32 if small else choose_dtype(device)
-    found = {t: getattr(torch, t) for t in ("float32", "bfloat16", "float16")}.get(dtype)
+    names = ("float32", "bfloat16", "float16")
+    found = getattr(torch, dtype) if dtype in names else None
     if found is None:
         raise ValueError(
-            f"got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch dtype"
+            f"got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch dtype "
+            "for real numbers"
         )
     return found
 
 
 def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, str]:
     """Return the pair's name and where target and drafter are loaded from."""
+    for name, given in (("target", target), ("drafter", drafter or "")):
+        if not isinstance(given, str | Path) or (name == "target" and not str(given).strip()):
+            raise ValueError(
+                f"got {given!r} as {name}, need a registered name such as 'E2B', a hub id or a "
+                "folder; ModelPair(target, drafter) takes models that are loaded"
+            )
     info = registry.find(str(target))
     if info is not None and info.name == registry.POCKET:
         folder = bundled.verified_folder()
@@ -216,7 +234,8 @@ def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, 
     if info is not None:
         return info.name, info.target_id, str(drafter or info.drafter_id)
     folder = Path(target).expanduser()
-    if folder.is_dir():
+    if _is_folder(folder):
+        folder = folder.resolve()  # "." has a name too
         inner = folder / "target"
         source, partner = (
             (inner, folder / "drafter")
@@ -224,72 +243,27 @@ def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, 
             else (folder, folder.with_name(f"{folder.name}-assistant"))
         )
         return folder.name, str(source), str(drafter or partner)
-    if "/" not in str(target) or isinstance(target, Path):
+    is_path = isinstance(target, Path) or str(target).startswith(("/", ".", "~"))
+    if is_path or str(target).count("/") != 1:
         raise PairNotFoundError(_unknown(str(target)))
     return str(target), str(target), str(drafter or f"{target}-assistant")
 
 
+def _is_folder(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # too long for a path
+        return False
+
+
 def _unknown(name: str) -> str:
     near = registry.nearest(name)
-    hint = f"; did you mean {near!r}?" if near else ""
+    hint = f"; did you mean {near!r}?" if near else "."
+    shown = name if len(name) <= 80 else f"{name[:80]}..."
     return (
-        f"no pair, folder or hub id {name!r}{hint} Registered pairs: "
+        f"no pair, folder or hub id {shown!r}{hint} Registered pairs: "
         f"{', '.join(registry.PAIRS)}; or pass a folder, or a hub id such as google/gemma-4-E2B-it"
     )
-
-
-def _config(source: str) -> Any:
-    return _from_hub(AutoConfig.from_pretrained, source)
-
-
-def _load(source: str, device: torch.device, dtype: torch.dtype) -> Any:
-    # accelerate spreads a model over several GPUs, and over CPU memory where those are too small.
-    place = "auto" if device.type == "cuda" and device.index is None else {"": device}
-    return _from_hub(
-        AutoModelForCausalLM.from_pretrained,
-        source,
-        dtype=dtype,
-        device_map=place,
-        use_safetensors=True,
-    )
-
-
-_FOLDER_NEEDS = (
-    "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
-)
-
-
-def _from_hub(load: Any, source: str, **kwargs: Any) -> Any:
-    """Call a `from_pretrained`, and say what to do where the files cannot be had."""
-    folder = Path(source)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise PairNotFoundError(f"cannot load {source}: no config.json in it. {_FOLDER_NEEDS}")
-    check_weights(folder)
-    try:
-        # False, not unset: then nobody is asked either whether to run code that a model brings.
-        return load(source, trust_remote_code=False, **kwargs)
-    except ValueError as error:
-        if "trust_remote_code" not in str(error):
-            raise
-        raise foreign_code(source) from None
-    except OSError as error:
-        near = registry.nearest(source)
-        hint = f" Did you mean {near!r}?" if near and near != source else ""
-        if folder.exists():
-            raise PairNotFoundError(
-                f"cannot load {source}: {_first_line(error)} {_FOLDER_NEEDS}"
-            ) from tellable(error)
-        raise PairNotFoundError(
-            f"cannot get {source!r}: it is not in the local cache, and the hub did not give it "
-            f"({_first_line(error)}).{hint} Either go online (and, for a gated model, accept its "
-            "licence on its hub page and log in), or work without network: load_pair('pocket') "
-            "needs none"
-        ) from tellable(error)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = without_tokens(str(error)).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 @contextmanager

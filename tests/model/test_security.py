@@ -68,7 +68,7 @@ def test_a_pickle_beside_nothing_else_is_refused_by_the_library_s_own_switch(
 ) -> None:
     """Where the first look misses it, such as on the hub, the library may not read it either."""
     torch.save({"weight": Touch(mark)}, folder / "target/pytorch_model.bin")
-    monkeypatch.setattr("gemma_mtp_edu.pairs.check_weights", lambda folder: None)
+    monkeypatch.setattr("gemma_mtp_edu.weights.check_weights", lambda folder: None)
     with pytest.raises(PairNotFoundError, match="safetensors"):
         load_pair(folder)
     assert not mark.exists()
@@ -152,7 +152,7 @@ def test_a_token_in_the_hub_s_own_error_is_not_passed_on(
         except RuntimeError as inner:
             raise OSError(f"401 for {TOKEN} at the hub") from inner
 
-    monkeypatch.setattr("gemma_mtp_edu.pairs.AutoConfig.from_pretrained", refuse)
+    monkeypatch.setattr("gemma_mtp_edu.weights.AutoConfig.from_pretrained", refuse)
     with pytest.raises(PairNotFoundError, match=r"401 for hf_\*\*\* at the hub") as raised:
         load_pair("E2B")
     told = "".join(traceback.format_exception(raised.value))

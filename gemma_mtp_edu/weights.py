@@ -1,0 +1,245 @@
+"""Get a model's files from a folder or the hub, or say what is wrong with them and what to do."""
+
+import errno
+import gc
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor, AutoTokenizer
+
+from gemma_mtp_edu import registry
+from gemma_mtp_edu.bundled import DamagedPairError
+from gemma_mtp_edu.compatibility import IncompatiblePairError
+from gemma_mtp_edu.memory import free_memory
+from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, gigabytes, memory_plan
+from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
+
+_FOLDER_NEEDS = (
+    "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
+)
+_SMALLER = (
+    "take dtype='bfloat16' or 'float16' if it is not one of them (half of float32's), a smaller "
+    "pair (load_pair('pocket') needs 0.03 GB), or a runtime with a larger GPU, and close what else "
+    "holds memory"
+)
+_CONTEXT = 256  # tokens; the plan's shortest sensible use
+
+
+class PairNotFoundError(FileNotFoundError):
+    """A pair is neither registered, nor a folder, nor to be had from the hub right now."""
+
+
+class NotEnoughMemoryError(MemoryError):
+    """A pair does not fit in the memory that is free."""
+
+
+class NoDiskSpaceError(OSError):
+    """There is no room on the disk for a pair's files."""
+
+
+def get_config(source: str) -> Any:
+    """Return the configuration of a model."""
+    return _fetched(AutoConfig.from_pretrained, source)
+
+
+def get_processor(source: str) -> Any:
+    """Return the processor or tokenizer of a target."""
+    return _fetched(AutoProcessor.from_pretrained, source)
+
+
+def get_models(sources: tuple[str, ...], device: torch.device, dtype: torch.dtype) -> list[Any]:
+    """Return loaded models; where memory runs out on the way, none of them stays loaded.
+
+    Raises:
+        NotEnoughMemoryError: Memory ran out.
+    """
+    try:
+        return [_model(source, device, dtype) for source in sources]
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        reason = _first_line(error)
+    # Only here is the error gone, and with it all that its frames held.
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise NotEnoughMemoryError(
+        f"memory ran out while {' and '.join(sources)} were loaded ({reason}); all of it is free "
+        f"again: {_SMALLER}"
+    )
+
+
+def check_room(
+    name: str, configs: tuple[Any, Any], device: torch.device, dtype: torch.dtype
+) -> None:
+    """Raise where the weights of a pair do not fit in what is free; warn where little else does.
+
+    Args:
+        name: What `load_pair` was asked for.
+        configs: Of target and drafter.
+        device: Where to. On CUDA without an index the CPU's memory takes what the GPUs cannot.
+        dtype: The number format.
+
+    Raises:
+        NotEnoughMemoryError: They do not fit.
+    """
+    plan = _plan(name, configs, dtype)
+    if plan is None or device.type == "meta":
+        return
+    free = free_memory(device)
+    spread = device.type == "cuda" and device.index is None
+    everywhere = free
+    if spread:
+        others = (torch.device("cuda", i) for i in range(1, torch.cuda.device_count()))
+        everywhere += sum(map(free_memory, others)) + free_memory(torch.device("cpu"))
+    if plan.target_bytes + plan.drafter_bytes > everywhere:
+        raise NotEnoughMemoryError(f"{plan.describe(everywhere)}: {_SMALLER}")
+    if not plan.fits(free):
+        where = "parts go to other memory, which is slow" if spread else "long texts may fail"
+        warnings.warn(f"{plan.describe(free)}: {where}; {_SMALLER}", stacklevel=3)
+
+
+def check_tokenizers(target: str, drafter: str) -> None:
+    """Raise where a drafter comes with a tokenizer that numbers its tokens in another way.
+
+    Vocabularies of one size may still be different ones; then no draft would ever be right. Special
+    tokens may differ: releases rename them.
+
+    Raises:
+        IncompatiblePairError: They differ.
+    """
+    folder = Path(drafter)
+    if not folder.is_dir() or not any(folder.glob("tokenizer*")):
+        return
+    one, other = (_fetched(AutoTokenizer.from_pretrained, source) for source in (target, drafter))
+    special = {*one.get_added_vocab(), *other.get_added_vocab()}
+    theirs = other.get_vocab()
+    differ = [
+        token
+        for token, number in one.get_vocab().items()
+        if token not in special and theirs.get(token) != number
+    ]
+    if differ:
+        raise IncompatiblePairError(
+            f"the drafter's tokenizer differs from the target's in {len(differ)} tokens, such as "
+            f"{differ[0]!r}: a pair must share one tokenizer; take the drafter that was made for "
+            "this target"
+        )
+
+
+def _plan(name: str, configs: tuple[Any, Any], dtype: torch.dtype) -> MemoryPlan | None:
+    """Return what is needed; None for formats and models that a plan does not know."""
+    word = str(dtype).removeprefix("torch.")
+    if word not in DTYPE_BYTES:
+        return None
+    if registry.find(name) is not None:
+        return memory_plan(name, word, _CONTEXT)
+    try:
+        return memory_plan(configs, word, _CONTEXT, name=name)
+    except (AttributeError, ValueError):  # no Gemma 4 target: its cache has another shape
+        return None
+
+
+def _model(source: str, device: torch.device, dtype: torch.dtype) -> Any:
+    # accelerate spreads a model over several GPUs, and over CPU memory where those are too small.
+    place = "auto" if device.type == "cuda" and device.index is None else {"": device}
+    model, found = _fetched(
+        AutoModelForCausalLM.from_pretrained,
+        source,
+        dtype=dtype,
+        device_map=place,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    # The library fills them with random numbers, and only logs it.
+    if lacking := sorted(found["missing_keys"]):
+        raise DamagedPairError(
+            f"the weights of {source} lack {len(lacking)} tensors, such as {lacking[0]}: files are "
+            "missing or altered; copy or download them again"
+        )
+    return model
+
+
+def _fetched(load: Any, source: str, **kwargs: Any) -> Any:
+    """Call a `from_pretrained`, and say what to do where the files cannot be had or read."""
+    folder = Path(source)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise PairNotFoundError(f"cannot load {source}: no config.json in it. {_FOLDER_NEEDS}")
+    check_weights(folder)
+    _check_json(folder)
+    try:
+        # False, not unset: then nobody is asked either whether to run code that a model brings.
+        return load(source, trust_remote_code=False, **kwargs)
+    except OSError as error:
+        raise _not_had(source, error) from tellable(error)
+    except SafetensorError as error:
+        raise DamagedPairError(
+            f"a weights file of {source} is cut off or altered ({error}): copy or download it again"
+        ) from error
+    except Exception as error:  # whatever altered files make of the library
+        if "trust_remote_code" in str(error):
+            raise foreign_code(source) from None
+        if _is_memory(error):
+            raise
+        raise DamagedPairError(
+            f"cannot load {source}: {_first_line(error)} Its files are altered, or of a model that "
+            f"transformers cannot run. {_FOLDER_NEEDS}"
+        ) from tellable(error)
+
+
+def _check_json(folder: Path) -> None:
+    """Raise where a small JSON file is cut off: the library goes on without some of them."""
+    for path in sorted(folder.glob("*.json")):
+        if path.name == "tokenizer.json":
+            continue
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DamagedPairError(
+                f"{path.name} in {folder} is not a complete JSON text ({error}): the file is cut "
+                "off or altered; copy or download it again"
+            ) from error
+
+
+def _not_had(source: str, error: OSError) -> OSError:
+    if any(getattr(cause, "errno", None) == errno.ENOSPC for cause in _causes(error)):
+        info = registry.find(source)
+        need = f" of {gigabytes(info.memory_gb * 1e9)}" if info is not None else ""
+        return NoDiskSpaceError(
+            errno.ENOSPC,
+            f"no space left on the disk for the files of {source}: need a folder with room{need}; "
+            "free some, or set HF_HOME to a larger disk and start Python again",
+        )
+    if Path(source).exists():
+        return PairNotFoundError(f"cannot load {source}: {_first_line(error)} {_FOLDER_NEEDS}")
+    near = registry.nearest(source)
+    hint = f" Did you mean {near!r}?" if near and near != source else ""
+    return PairNotFoundError(
+        f"cannot get {source!r}: it is not in the local cache, and the hub did not give it "
+        f"({_first_line(error)}).{hint} Either go online (and, for a gated model, accept its "
+        "licence on its hub page and log in), or work without network: load_pair('pocket') "
+        "needs none"
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Return whether memory ran out; the CPU's allocator has no error class of its own."""
+    words = ("out of memory", "allocate memory", "not enough memory")
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or any(word in str(error).lower() for word in words)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = without_tokens(str(error)).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
