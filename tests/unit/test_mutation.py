@@ -90,6 +90,13 @@ def test_the_runner_tells_caught_from_missed_and_from_broken(tmp_path: Path) -> 
     assert "1 of 3 faults caught" in done.stdout
     assert done.returncode == 1
     assert "return n * 2" in (tmp_path / "toy.py").read_text(), "the checkout was touched"
+    # What was caught is known; what was not is tried again, and a cut-off line is no result.
+    with (tmp_path / "build/mutation.jsonl").open("a") as lines:
+        lines.write('{"key": "cut')
+    again = run_toy(tmp_path)
+    verdicts = [line.split()[0] for line in again.stdout.splitlines() if " s  toy.py: " in line]
+    assert verdicts == ["missed", "broken"]
+    assert "1 of 3 faults caught" in again.stdout
 
 
 def test_the_runner_refuses_a_list_that_no_longer_applies(tmp_path: Path) -> None:

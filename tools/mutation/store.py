@@ -29,7 +29,8 @@ def read(path: Path) -> dict[str, Run]:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        results[record.pop("key")] = Run(**record)
+        name = record.pop("key")
+        results[name] = Run(**record)
     return results
 
 
