@@ -13,6 +13,8 @@ from html import escape
 from types import MappingProxyType
 from typing import Literal
 
+from gemma_mtp_edu.safety import without_tokens
+
 Status = Literal["ok", "note", "warning", "fail"]
 SCHEMA = 1
 NOT_CHECKED = "not checked: "
@@ -59,6 +61,11 @@ class Finding:
     status: Status
     found: str
     fix: str = ""
+
+    def __post_init__(self) -> None:
+        # Errors of libraries are quoted here, and one of them may hold the hub's token.
+        for name in ("found", "fix"):
+            object.__setattr__(self, name, without_tokens(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)

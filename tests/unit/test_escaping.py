@@ -14,6 +14,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.findings import Finding, Report
 from gemma_mtp_edu.round_figure import describe_rounds, plot_rounds
 from gemma_mtp_edu.scale_report import report_page
 from gemma_mtp_edu.step_view import step_html
@@ -137,6 +138,7 @@ PAGES: dict[str, Callable[[str], str]] = {
     "step, not revealed": lambda text: step_html(trace_of(text), 1, revealed=False),
     "round viewer": lambda text: RoundViewer(trace_of(text), revealed=True).view.value,
     "trade-off": lambda text: summary_html(profile_of(text), Setting(), workload=text),
+    "doctor": lambda text: Report((Finding(text, text, "fail", text, text),), 1.0)._repr_html_(),
     "table of rounds": lambda text: trace_of(text).to_frame()._repr_html_(),
 }
 SLOW_PAGES: dict[str, Callable[[str], str]] = {

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gemma_mtp_edu.findings import Finding, Report
 from gemma_mtp_edu.safety import TOKEN_VARIABLES, tellable, without_tokens
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,3 +136,11 @@ def test_an_error_with_a_token_in_its_causes_is_not_chained() -> None:
     assert tellable(plain) is plain
     outer.__cause__ = ValueError(TOKEN)
     assert tellable(outer) is None
+
+
+def test_the_doctor_tells_no_token() -> None:
+    found = Finding("hub", "reached", "warning", f"401 for {TOKEN}", f"unset {TOKEN}")
+    report = Report((found,), 1.0)
+    for told in (report.to_json(), report.to_text(), report._repr_html_(), repr(report)):
+        assert TOKEN not in told
+        assert "401 for hf_***" in told
