@@ -98,9 +98,3 @@ def test_two_lines_depend_on_a_release_and_stand_here() -> None:
     }
     marked = (PACKAGE / "releases.py").read_text(encoding="utf-8").count("# depends on the release")
     assert marked == 2
-
-
-def test_release_numbers_are_compared_nowhere_else() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        code = path.read_text(encoding="utf-8")
-        assert path.name == "releases.py" or "packaging.version" not in code, path.name
