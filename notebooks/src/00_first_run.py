@@ -235,6 +235,23 @@ print([len(r.draft_ids) for r in trace.draft_rounds])
 assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 
 # %% [markdown]
+# ## Ask the doctor
+#
+# What works on this machine? `doctor()` tries it: devices, number formats, memory for each pair, and both
+# loops, the library's and this course's, on a tiny pair. A *note* needs nothing; a *fail* comes with what to
+# do. **Predict**: which of the library's habits will it name?
+
+# %% tags=["timing"]
+from gemma_mtp_edu import doctor
+
+report = doctor()
+report
+
+# %% [markdown]
+# Four notes stand under *transformers' own loop*: later lessons show each of them, and how this course's loop
+# does it right. `python -m gemma_mtp_edu doctor` prints the same in a terminal.
+
+# %% [markdown]
 # ## Change this
 #
 # Type a prompt of your own. Structured text (JSON, code, counting) is easy to guess, a story is not: compare
