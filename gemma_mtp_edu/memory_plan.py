@@ -31,8 +31,8 @@ class MemoryPlan:
         target_bytes: The target's weights.
         drafter_bytes: The drafter's weights.
         cache_bytes: Keys and values of the whole context.
-        working_bytes: Room for passes and for an acceptance profile. Where a larger need of the
-            whole pair is published, the difference is in it.
+        working_bytes: Room to read a prompt of the whole context, to verify, and for an acceptance
+            profile. Where a larger need of the whole pair is published, the difference is in it.
     """
 
     name: str
@@ -165,7 +165,9 @@ def _plan(
     width = DTYPE_BYTES[dtype]
     weights = width * size.target, width * size.drafter
     cache = width * size.cache.numbers(context_length)
-    working = _PROFILE_BYTES + 4 * _ROWS * _COPIES * size.vocabulary
+    # A prompt is read in one pass: gate, up and their product of all its tokens exist at once.
+    prefill = width * 3 * size.widest * context_length
+    working = _PROFILE_BYTES + 4 * _ROWS * _COPIES * size.vocabulary + prefill
     return MemoryPlan(
         name, dtype, context_length, *weights, cache, max(working, published - sum(weights))
     )

@@ -46,12 +46,14 @@ class PairSize:
         target: Parameters of the target, its vision and audio parts included.
         drafter: Parameters of the drafter.
         cache: What the target keeps of each token; an MTP drafter keeps nothing.
+        widest: Inner width of the target's widest feed-forward part; of experts, those that work.
         vocabulary: Tokens in the vocabulary.
     """
 
     target: int
     drafter: int
     cache: CacheShape
+    widest: int
     vocabulary: int = 262_144
 
 
@@ -60,12 +62,12 @@ class PairSize:
 # published file (23,919,549,408 bytes in bf16); drafters as in `registry`.
 SIZES: Mapping[str, PairSize] = MappingProxyType(
     {
-        POCKET: PairSize(4_958_792, 887_072, CacheShape(12, 3, 32, 64, 64), 2048),
-        "E2B": PairSize(5_104_297_504, 78_000_000, CacheShape(12, 3, 256, 512, 512)),
-        "E4B": PairSize(7_941_100_832, 78_800_000, CacheShape(20, 4, 512, 1024, 512)),
-        "12B": PairSize(11_959_774_704, 400_000_000, CacheShape(40, 8, 2048, 512, 1024)),
-        "26B-A4B": PairSize(25_805_933_872, 400_000_000, CacheShape(25, 5, 2048, 1024, 1024)),
-        "31B": PairSize(31_273_086_512, 500_000_000, CacheShape(50, 10, 4096, 2048, 1024)),
+        POCKET: PairSize(4_958_792, 887_072, CacheShape(12, 3, 32, 64, 64), 320, 2048),
+        "E2B": PairSize(5_104_297_504, 78_000_000, CacheShape(12, 3, 256, 512, 512), 12_288),
+        "E4B": PairSize(7_941_100_832, 78_800_000, CacheShape(20, 4, 512, 1024, 512), 10_240),
+        "12B": PairSize(11_959_774_704, 400_000_000, CacheShape(40, 8, 2048, 512, 1024), 15_360),
+        "26B-A4B": PairSize(25_805_933_872, 400_000_000, CacheShape(25, 5, 2048, 1024, 1024), 7744),
+        "31B": PairSize(31_273_086_512, 500_000_000, CacheShape(50, 10, 4096, 2048, 1024), 21_504),
     }
 )
 
@@ -79,7 +81,11 @@ def size_of(target_config: Any, drafter_config: Any) -> PairSize:
     """
     text = target_config.get_text_config()
     return PairSize(
-        _parameters(target_config), _parameters(drafter_config), _cache_of(text), text.vocab_size
+        _parameters(target_config),
+        _parameters(drafter_config),
+        _cache_of(text),
+        _widest(text),
+        text.vocab_size,
     )
 
 
@@ -93,6 +99,14 @@ def _cache_of(text: Any) -> CacheShape:
     return CacheShape(
         len(sliding), len(full), max(sliding, default=0), max(full, default=0), text.sliding_window
     )
+
+
+def _widest(text: Any) -> int:
+    # The unified configurations know no experts.
+    experts = getattr(text, "top_k_experts", 0) or 0
+    inner = getattr(text, "moe_intermediate_size", 0) or 0
+    width: int = text.intermediate_size * (2 if text.use_double_wide_mlp else 1)
+    return width + experts * inner
 
 
 def _parameters(config: Any) -> int:

@@ -90,8 +90,8 @@ def _vllm(info: PairInfo, draft_length: int, context_length: int) -> Serving:
         }
         step += ["--speculative-config", json.dumps(config)]
     note = (
-        "Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. Without "
-        '"method": "mtp" an older release takes the drafter for an ordinary small model and fails.'
+        "Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. A release "
+        "from before May 2026 takes the drafter for an ordinary small model and may fail."
     )
     return Serving("vLLM", (tuple(step),), note, SOURCES["vLLM"])
 
@@ -110,7 +110,7 @@ def _sglang(info: PairInfo, draft_length: int, context_length: int) -> Serving:
             step += ["--tp-size", str(gpus)]
     note = (
         "It sees that the drafter is a Gemma 4 assistant and turns NEXTN into its FROZEN_KV_MTP. "
-        "Its cookbook lists data-centre GPUs only, and 5 steps for every size."
+        "Its cookbook takes 5 steps for every size; its table of hardware names data-centre GPUs."
     )
     return Serving("SGLang", (tuple(step),), note, SOURCES["SGLang"])
 

@@ -80,6 +80,7 @@ def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
     size = size_of(target_config(name), drafter_config())
     assert size.target == SIZES[name].target
     assert size.cache == SIZES[name].cache
+    assert size.widest == SIZES[name].widest
     assert size.vocabulary == SIZES[name].vocabulary
 
 
@@ -114,7 +115,10 @@ def test_parts_are_weights_cache_and_room() -> None:
     assert plan.target_bytes == 2 * SIZES["31B"].target
     assert plan.drafter_bytes == 2 * 500_000_000
     assert plan.cache_bytes == 2 * 2 * (50 * 4096 * 1024 + 10 * 2048 * 4096)
-    assert plan.working_bytes >= CHUNK_BYTES
+    shorter = memory_plan("31B", "bfloat16", 2048)
+    # A prompt of 2048 tokens more, three times as wide as the inner layer.
+    assert plan.working_bytes - shorter.working_bytes == 2 * 3 * 21504 * 2048
+    assert plan.working_bytes > CHUNK_BYTES
     assert plan.total_bytes == sum(plan.parts.values())
 
 
@@ -125,6 +129,12 @@ def test_float32_takes_twice_the_weights_and_a_longer_context_more_cache() -> No
     longer = memory_plan("E2B", "float16", 32_768)
     # Beyond the window only the three full-attention layers grow.
     assert longer.cache_bytes - half.cache_bytes == 2 * 2 * 3 * 512 * (32_768 - 2048)
+
+
+def test_a_long_prompt_needs_room_to_be_read() -> None:
+    plan = memory_plan("E2B", "float16", 131_072)
+    assert plan.working_bytes > 2 * 3 * 12_288 * 131_072
+    assert not plan.fits(T4)
 
 
 def test_cache_of_a_short_context_is_proportional() -> None:
