@@ -20,6 +20,7 @@ from gemma_mtp_edu.registry import POCKET
 from gemma_mtp_edu.results_card import Measurement, ResultsCard
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.weights import NoDiskSpaceError, NotEnoughMemoryError
 
 AUTO = "auto"
 Load = Callable[..., ModelPair]
@@ -78,7 +79,7 @@ def choose(
 
 
 def load_chosen(choice: Choice, *, load: Load = load_pair) -> tuple[ModelPair, str]:
-    """Load the chosen pair; where the hub cannot be reached, the bundled one.
+    """Load the chosen pair; where the hub or the memory cannot give it, the bundled one.
 
     Args:
         choice: What `choose` returned.
@@ -89,7 +90,7 @@ def load_chosen(choice: Choice, *, load: Load = load_pair) -> tuple[ModelPair, s
     """
     try:
         return load(choice.name, dtype=choice.dtype), choice.reason
-    except PairNotFoundError as error:
+    except (PairNotFoundError, NotEnoughMemoryError, NoDiskSpaceError) as error:
         reason = tr(
             "The bundled pair, because {name} cannot be had here: {error}",
             name=choice.name,

@@ -15,6 +15,7 @@ from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError
 from gemma_mtp_edu.profiling import acceptance_profile
 from gemma_mtp_edu.results_card import ResultsCard
 from gemma_mtp_edu.sweep_score import score
+from gemma_mtp_edu.weights import NoDiskSpaceError, NotEnoughMemoryError
 
 T4 = 14_600_000_000
 PROMPTS = {"arithmetic": "Count from 7 to 12.", "story": "Tell me a short story about a heron."}
@@ -52,13 +53,16 @@ def test_unknown_name_is_an_error() -> None:
         choose("E3B", T4, (7, 5))
 
 
-def test_without_the_hub_the_bundled_pair_is_taken_and_named(pair: ModelPair) -> None:
+@pytest.mark.parametrize("refusal", [PairNotFoundError, NotEnoughMemoryError, NoDiskSpaceError])
+def test_without_hub_or_memory_the_bundled_pair_is_taken_and_named(
+    pair: ModelPair, refusal: type[Exception]
+) -> None:
     asked: list[tuple[str, str]] = []
 
     def offline(name: str, *, dtype: str) -> ModelPair:
         asked.append((name, dtype))
         if name != "pocket":
-            raise PairNotFoundError("the hub did not give it")
+            raise refusal("the hub did not give it")
         return pair
 
     loaded, why = load_chosen(Choice("E2B", "float16", "It fits."), load=offline)
