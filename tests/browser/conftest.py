@@ -31,13 +31,8 @@ def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A fresh window; what the browser complains of fails the test that opened it."""
-    context = browser.new_context(viewport=lab.WIDE)
-    page = lab.new_page(context)
-    complaints = lab.Complaints()
-    complaints.listen(page)
-    yield page
-    context.close()
-    assert complaints.found == []
+    with lab.watched_page(browser) as page:
+        yield page
 
 
 @pytest.fixture

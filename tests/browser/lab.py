@@ -1,5 +1,6 @@
 """JupyterLab in a real browser: start it as `make lab` does, open, run and read notebooks."""
 
+import ast
 import json
 import os
 import re
@@ -201,6 +202,17 @@ class Complaints:
             self.found.append(f"request: {request.url} {request.failure}")
 
 
+@contextmanager
+def watched_page(browser: Browser) -> Iterator[Page]:
+    """Open a fresh window; at its end nothing may have been complained of."""
+    context = browser.new_context(viewport=WIDE)
+    page, complaints = new_page(context), Complaints()
+    complaints.listen(page)
+    yield page
+    context.close()
+    assert complaints.found == []
+
+
 class NotebookPage:
     """A notebook in JupyterLab, as a learner has it before them.
 
@@ -261,6 +273,20 @@ class NotebookPage:
             for index, cell in enumerate(self.cells())
             if cell["cell_type"] == "code" and not cell["execution_count"]
         ]
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of a Python expression in the kernel; literals only."""
+        reply = self.page.evaluate(
+            """code => new Promise(resolve => {
+              const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+              const future = kernel.requestExecute(
+                {code: '', silent: true, store_history: false, user_expressions: {it: code}});
+              future.onReply = reply => resolve(reply.content.user_expressions.it);
+            })""",
+            expression,
+        )
+        assert reply["status"] == "ok", reply
+        return ast.literal_eval(reply["data"]["text/plain"])
 
     def show(self, index: int) -> Any:
         """Scroll to a cell and return its element."""

@@ -1,0 +1,278 @@
+"""Sliders, keys, buttons, themes and a narrow window: what is seen is what `replay` says."""
+
+import json
+import statistics
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator
+
+import lab
+from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.tradeoff import KIND_WORDS
+from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
+from tools.lessons import write_notebook
+from widget_page import COST, Explorer, Viewer
+
+pytestmark = pytest.mark.browser
+EXAMPLE = "example.ipynb"
+MAX_GAMMA = 8
+CELLS = (
+    """\
+import json
+from pathlib import Path
+from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.widgets import RoundViewer
+
+stored = json.loads(Path("example.json").read_text(encoding="utf-8"))
+profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored["profiles"].items()}
+trace = GenerationTrace.from_json(stored["trace"])
+""",
+    "explorer = TradeoffExplorer(profiles, cost=0.1)\nexplorer",
+    "viewer = RoundViewer(trace)\nviewer",
+)
+
+
+def profile(*accepted: int) -> AcceptanceProfile:
+    """Return a profile of a text whose positions accept so many drafts; signs in it are no HTML."""
+    tokens = tuple(range(len(accepted)))
+    chains = tuple(
+        tuple(i + k if k < n else 100 + k for k in range(MAX_GAMMA))
+        for i, n in enumerate(accepted)
+    )  # fmt: skip
+    drafts = ((), *chains[1:])
+    probs = tuple(tuple(0.9 if d < 100 else 0.3 for d in chain) for chain in drafts)
+    words = {i: f" <b>{i}" for i in tokens} | {100 + k: f"no{k}\n" for k in range(MAX_GAMMA)}
+    return AcceptanceProfile(
+        (1, 2), tokens, "", accepted_counts(tokens, drafts), drafts, probs, MAX_GAMMA,
+        len(tokens), "length", words,
+    )  # fmt: skip
+
+
+EASY = profile(*([8] * 30))
+HARD = profile(*([0, 1, 0, 2, 5] * 6))
+PROFILES = {"easy": EASY, "hard": HARD}
+TRACE = replay(HARD, Constant(4))
+
+
+def write_example(folder: Path) -> None:
+    """Write a notebook with both widgets that needs no model."""
+    stored = {
+        "profiles": {name: text.to_json() for name, text in PROFILES.items()},
+        "trace": TRACE.to_json(),
+    }
+    (folder / "example.json").write_text(json.dumps(stored), encoding="utf-8")
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    # Without a kernel's name JupyterLab would ask for one.
+    write_notebook(nbformat.v4.new_notebook(cells=cells), folder / EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, server: lab.Server) -> Iterator[lab.NotebookPage]:
+    write_example(server.folder)
+    with lab.watched_page(browser) as page:
+        yield lab.NotebookPage(page, server, EXAMPLE)
+
+
+@pytest.fixture
+def notebook(opened: lab.NotebookPage) -> lab.NotebookPage:
+    """The example with fresh widgets, in a wide window and the light theme."""
+    opened.page.set_viewport_size(lab.WIDE)
+    opened.use_theme("light")
+    opened.run_all(timeout=60)
+    return opened
+
+
+@pytest.fixture
+def explorer(notebook: lab.NotebookPage) -> Explorer:
+    return Explorer(notebook.show(1), PROFILES, 0.1)
+
+
+def test_the_explorer_by_mouse_and_keys(explorer: Explorer) -> None:
+    use_explorer(explorer)
+
+
+def use_explorer(explorer: Explorer) -> None:
+    """Move every control once by mouse or keys; each answer is the replay of what they show."""
+    assert explorer.agrees()
+    longest = max(text.max_gamma for text in explorer.profiles.values())
+    everything = ("strip", "numbers", "figure")
+    last = list(explorer.profiles)[-1]
+    explorer.answers(lambda: explorer.choice("workload").select_option(last), everything)
+    explorer.answers(lambda: explorer.drag("draft length", 1), everything)
+    assert explorer.value("draft length") == longest
+    explorer.answers(lambda: explorer.press("draft length", "ArrowLeft"), ("figure",))
+    assert explorer.value("draft length") == longest - 1
+    explorer.answers(lambda: explorer.press("draft length", "Home"), everything)
+    explorer.answers(lambda: explorer.drag(COST, 0.9), ("numbers", "figure"))
+    assert explorer.value(COST) > 0.5
+    explorer.answers(lambda: explorer.press(COST, "ArrowLeft"), ("figure",))
+    for kind in KIND_WORDS.values():
+        explorer.answers(partial(explorer.choice("schedule").select_option, kind))
+    explorer.answers(lambda: explorer.choice("schedule").select_option("confidence"))
+    explorer.answers(lambda: explorer.drag("threshold", 0), ("strip",))
+    explorer.answers(lambda: explorer.press("threshold", "End"), ("strip",))
+    assert explorer.value("threshold") == 1
+
+
+def test_controls_that_a_schedule_does_not_read_are_off(explorer: Explorer) -> None:
+    switched = explorer.slider("draft length").locator(".noUi-target")
+    for kind, off in (("best possible", "true"), ("constant", None)):
+        explorer.answers(partial(explorer.choice("schedule").select_option, kind))
+        assert switched.get_attribute("disabled") == off
+
+
+def test_tab_leads_through_the_explorer_s_controls(explorer: Explorer) -> None:
+    """Tab reaches every control in order; a list and a slider then move by the arrow keys."""
+    keyboard, page = explorer.cell.page.keyboard, explorer.cell.page
+    workload = explorer.choice("workload")
+    workload.focus()
+    explorer.answers(lambda: keyboard.press("ArrowDown"), ("strip", "numbers"))
+    reached = []
+    for _ in range(12):
+        keyboard.press("Tab")
+        inside = "document.activeElement.closest('.widget-dropdown, .widget-slider')"
+        reached.append(page.evaluate(f"{inside}?.querySelector('label').textContent"))
+    order = [name for i, name in enumerate(reached) if name and name not in reached[:i]]
+    assert order == ["schedule", "draft length", "threshold", COST]
+    assert None in reached[-3:]  # no token holds the focus back
+
+
+@pytest.fixture
+def viewer(notebook: lab.NotebookPage) -> Viewer:
+    return Viewer(notebook.show(2), TRACE)
+
+
+def test_the_viewer_by_mouse_and_keys(viewer: Viewer) -> None:
+    use_viewer(viewer)
+
+
+def use_viewer(viewer: Viewer) -> None:
+    """Walk by slider and buttons; the verdict stays hidden until it is asked for."""
+    last = len(viewer.trace.rounds) - 1
+    viewer.wait_for(1, revealed=False)
+    viewer.button("Reveal the verdict").press("Space")
+    viewer.wait_for(1, revealed=True)
+    viewer.press("round", "ArrowRight")
+    viewer.wait_for(2, revealed=False)
+    viewer.button("Next round").press("Enter")
+    viewer.wait_for(3, revealed=False)
+    viewer.button("Reveal the verdict").click()
+    viewer.wait_for(3, revealed=True)
+    viewer.button("Round before").click()
+    viewer.wait_for(2, revealed=False)
+    viewer.drag("round", 1)
+    viewer.wait_for(last, revealed=False)
+    viewer.press("round", "Home")
+    viewer.wait_for(0, revealed=False)
+
+
+@pytest.mark.parametrize("theme", lab.THEMES)
+def test_both_widgets_are_readable_in_the_theme(theme: str, notebook: lab.NotebookPage) -> None:
+    notebook.use_theme(theme)
+    for index, view in ((1, ".mtp-tradeoff"), (2, ".mtp-step")):
+        cell = notebook.show(index)
+        page = background(cell)
+        for text in cell.locator(f"{view} *:visible, .widget-label, .widget-readout").all():
+            assert contrast(style(text, "color"), page) >= TEXT, text.inner_text()
+        for frame in cell.get_by_role("img").filter(visible=True).all():
+            if frame.get_attribute("alt") is None:  # tokens: a picture has a page of its own
+                assert contrast(style(frame, "border-top-color"), page) >= GRAPHICS
+
+
+def style(element: Locator, name: str) -> tuple[float, ...]:
+    """Return a colour of an element."""
+    return rgb(element.evaluate("(e, name) => getComputedStyle(e)[name]", name))
+
+
+def rgb(value: str) -> tuple[float, ...]:
+    """Return what a browser calls `rgb(255, 0, 51)` as shares of 1."""
+    return tuple(float(part) / 255 for part in value[value.index("(") + 1 : -1].split(",")[:3])
+
+
+def background(element: Locator) -> tuple[float, ...]:
+    """Return the colour of the first element around that has one."""
+    found = element.evaluate(
+        """e => {
+          while (/, 0\\)$/.test(getComputedStyle(e).backgroundColor)) e = e.parentElement;
+          return getComputedStyle(e).backgroundColor;
+        }"""
+    )
+    return rgb(found)
+
+
+def test_a_narrow_window_hides_nothing(notebook: lab.NotebookPage) -> None:
+    notebook.command("application:toggle-left-area")
+    notebook.page.set_viewport_size(lab.NARROW)
+    for index in (1, 2):
+        cell = notebook.show(index)
+        output = cell.locator(".jp-OutputArea-output").first
+        assert output.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
+        tracks = [track.bounding_box() for track in cell.locator(".noUi-base").all()]
+        assert min(track["width"] for track in tracks if track) >= 60
+
+
+@pytest.mark.slow
+def test_the_explorer_answers_within_a_tenth_of_a_second(
+    explorer: Explorer, record_property: Callable[[str, object], None]
+) -> None:
+    """From a key to new numbers on the screen, in the browser's own clock."""
+    seconds = measured_answers(explorer)
+    record_property("median_seconds", statistics.median(seconds))
+    print(f"median {statistics.median(seconds):.3f} s, longest {max(seconds):.3f} s")
+    assert statistics.median(seconds) <= 0.1
+
+
+ANSWER = """view => new Promise(resolve => {
+  let pressed = 0;
+  addEventListener('keydown', () => { pressed = performance.now() }, {capture: true, once: true});
+  const observer = new MutationObserver(() => requestAnimationFrame(() => {
+    observer.disconnect();
+    resolve((performance.now() - pressed) / 1000);
+  }));
+  observer.observe(view, {childList: true, subtree: true, characterData: true});
+})"""
+
+
+def measured_answers(explorer: Explorer, times: int = 20) -> list[float]:
+    """Return the seconds from a key on the draft length to the new view, repeated."""
+    page, handle = explorer.cell.page, explorer.handle("draft length")
+    handle.focus()
+    seconds = []
+    for index in range(times):
+        page.evaluate(
+            f"window.answer = ({ANSWER})(document.querySelector('.mtp-tradeoff').parentElement)"
+            " && undefined"
+        )
+        page.keyboard.press("ArrowRight" if index % 2 else "ArrowLeft")
+        seconds.append(page.evaluate("window.answer"))
+    return seconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["08_choosing_the_draft_length", "09_schedules"])
+def test_the_explorer_of_a_lesson(
+    name: str, open_notebook: Callable[[str], lab.NotebookPage]
+) -> None:
+    lesson = open_notebook(f"{name}.ipynb")
+    lesson.run_all()
+    texts = lesson.evaluate("{name: p.to_json() for name, p in explorer.profiles.items()}")
+    profiles = {name: AcceptanceProfile.from_json(text) for name, text in texts.items()}
+    cell = lesson.show(lesson.index_of("TradeoffExplorer("))
+    use_explorer(Explorer(cell, profiles, 0.1))
+
+
+@pytest.mark.slow
+def test_the_viewer_of_lesson_03(open_notebook: Callable[[str], lab.NotebookPage]) -> None:
+    lesson = open_notebook("03_watch_one_round.ipynb")
+    lesson.run_all()
+    trace = GenerationTrace.from_json(lesson.evaluate("viewer.trace.to_json()"))
+    use_viewer(Viewer(lesson.show(lesson.index_of("RoundViewer(")), trace))

@@ -1,0 +1,178 @@
+"""The two widgets as a learner sees them: their controls, their tokens, their numbers."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.sync_api import Locator
+
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.tradeoff import KIND_WORDS, Outcome, Setting, numbers, outcome
+from gemma_mtp_edu.views import MARKS, shown_tokens
+
+COST = "cost of a draft, in plain passes"
+# Of every token its sign and text, as drawn.
+TOKENS = "tokens => tokens.map(token => token.textContent)"
+
+
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    """Wait until something holds; the kernel answers in its own time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {seconds} s for: {what}"
+        time.sleep(0.05)
+
+
+@dataclass
+class Controls:
+    """The controls of a widget below a cell, found by the words beside them."""
+
+    cell: Locator
+
+    def slider(self, words: str) -> Locator:
+        """Return a slider's whole row."""
+        return self.cell.locator(".widget-slider").filter(has_text=words)
+
+    def handle(self, words: str) -> Locator:
+        """Return what of a slider is dragged and takes the keys."""
+        return self.slider(words).get_by_role("slider")
+
+    def choice(self, words: str) -> Locator:
+        """Return a drop-down list."""
+        return self.cell.get_by_role("combobox", name=words, exact=True)
+
+    def value(self, words: str) -> float:
+        """Return the number that a slider shows."""
+        return float(self.slider(words).locator(".widget-readout").inner_text())
+
+    def drag(self, words: str, share: float) -> None:
+        """Drag a slider's handle to a share of its track, in steps as a hand does."""
+        handle = self.handle(words)
+        handle.scroll_into_view_if_needed()
+        at, track = handle.bounding_box(), self.slider(words).locator(".noUi-base").bounding_box()
+        assert at
+        assert track
+        mouse, middle = self.cell.page.mouse, at["y"] + at["height"] / 2
+        mouse.move(at["x"] + at["width"] / 2, middle)
+        mouse.down()
+        mouse.move(track["x"] + share * track["width"], middle, steps=4)
+        mouse.up()
+
+    def press(self, words: str, key: str) -> None:
+        """Press a key on a slider."""
+        self.handle(words).press(key)
+
+
+class Explorer(Controls):
+    """A `TradeoffExplorer` and what it should show of profiles that the test holds too."""
+
+    def __init__(self, cell: Locator, profiles: dict[str, AcceptanceProfile], cost: float) -> None:
+        super().__init__(cell)
+        self.profiles, self.start = profiles, cost
+
+    def setting(self) -> Setting:
+        """Return the schedule that the controls show."""
+        chosen = self.choice("schedule").input_value()
+        (kind,) = [kind for kind, words in KIND_WORDS.items() if words == chosen]
+        return Setting(kind, int(self.value("draft length")), self.value("threshold"))
+
+    def expected(self) -> Outcome:
+        """Return the replay of what the controls show."""
+        profile = self.profiles[self.choice("workload").input_value()]
+        return outcome(profile, self.setting(), self.start, self.value(COST))
+
+    def strip(self) -> list[list[str]]:
+        """Return the shown rounds, of each its tokens."""
+        rounds = self.cell.locator(".mtp-tradeoff li")
+        return [row.get_by_role("img").evaluate_all(TOKENS) for row in rounds.all()]
+
+    def numbers(self) -> dict[str, str]:
+        """Return the table of numbers."""
+        rows = self.cell.locator(".mtp-tradeoff tr")
+        cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+        return dict(map(tuple, cells))
+
+    def figure(self) -> str:
+        """Return the picture itself."""
+        return str(self._picture().get_attribute("src"))
+
+    def alt(self) -> str:
+        """Return what the picture says of itself."""
+        return str(self._picture().get_attribute("alt"))
+
+    def _picture(self) -> Locator:
+        return self.cell.locator("img[src^='data:image/png']")
+
+    def seen(self) -> tuple[Any, ...]:
+        """Return all that can be seen of the answer."""
+        return self.strip(), self.numbers(), self.figure()
+
+    def agrees(self) -> bool:
+        """Return whether strip, numbers and figure are those of the replay."""
+        wanted = self.expected()
+        rounds = wanted.trace.draft_rounds[:8]
+        levels = f"at {wanted.speedup:.2f}, the best possible at {wanted.best_speedup:.2f},"
+        return (
+            self.strip() == [tokens_of(wanted.trace, record) for record in rounds]
+            and dict(numbers(wanted)).items() <= self.numbers().items()
+            and levels in self.alt()
+        )
+
+    def answers(self, act: Callable[[], object], changed: Sequence[str] = ()) -> None:
+        """Do something and wait until the answer is that of the replay.
+
+        Args:
+            act: Moves a control.
+            changed: What must be another one than before: "strip", "numbers", "figure".
+        """
+        before = dict(zip(("strip", "numbers", "figure"), self.seen(), strict=True))
+        act()
+        wait_until(
+            lambda: (
+                self.agrees() and all(getattr(self, part)() != before[part] for part in changed)
+            ),
+            f"{self.expected()} with another {', '.join(changed)}",
+        )
+
+
+class Viewer(Controls):
+    """A `RoundViewer` and the trace that it walks through."""
+
+    def __init__(self, cell: Locator, trace: GenerationTrace) -> None:
+        super().__init__(cell)
+        self.trace = trace
+
+    def button(self, words: str) -> Locator:
+        """Return a button."""
+        return self.cell.get_by_role("button", name=words)
+
+    def tokens(self) -> list[str]:
+        """Return the tokens that are shown."""
+        found: list[str] = self.cell.locator(".mtp-step").get_by_role("img").evaluate_all(TOKENS)
+        return found
+
+    def shows(self, index: int, *, revealed: bool) -> bool:
+        """Return whether a round is shown, with the target's verdict or without."""
+        record = self.trace.rounds[index]
+        wanted = tokens_of(self.trace, record, judged=revealed)
+        text = self.cell.locator(".mtp-step").inner_text()
+        hidden = "Guess first" in text
+        return (
+            f"Round {index} of {len(self.trace.rounds) - 1}" in text
+            and self.tokens() == wanted
+            and hidden != revealed
+        )
+
+    def wait_for(self, index: int, *, revealed: bool) -> None:
+        """Wait until a round is shown."""
+        wait_until(
+            lambda: self.shows(index, revealed=revealed), f"round {index}, revealed {revealed}"
+        )
+
+
+def tokens_of(trace: GenerationTrace, record: RoundTrace, *, judged: bool = True) -> list[str]:
+    """Return a round's tokens as they should be drawn: sign and text."""
+    shown = shown_tokens(trace, record, judged=judged)
+    return [f"{MARKS[token.role].symbol} {token.text}" for token in shown]
