@@ -91,6 +91,9 @@ memory: $(READY) ## run every lesson, write its peak memory: docs/memory.json an
 slides: $(READY) ## the lessons' figures as PNG and SVG with their alt texts, into build/slides
 	@$(BIN)/python -m tools.slides build/slides $(NAMES)
 
+links: $(READY) ## ask for every address in documents and lessons, over the network
+	@$(BIN)/python -m tools.links
+
 notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_first_run" for some
 	@$(BIN)/python -m tools.notebooks build $(NAMES)
 

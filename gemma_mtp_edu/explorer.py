@@ -17,14 +17,15 @@ from gemma_mtp_edu.language import current, speaking, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 
 _STYLE = {"description_width": "initial"}
+_BUTTONS = {**_STYLE, "button_width": "initial"}
 
 
 class TradeoffExplorer(ipywidgets.VBox):
     """Move a schedule's controls and see tokens, waste, speed and the distance to the best.
 
     Each answer is an exact replay. The speed is predicted from the costs; no model runs. All
-    controls are reached with Tab and moved with the arrow keys; those that the chosen schedule does
-    not read are switched off.
+    controls are reached with Tab; Space presses a button, the left and right arrow keys move a
+    slider. Those that the chosen schedule does not read are switched off.
 
     Args:
         profiles: A text for each workload.
@@ -70,12 +71,12 @@ class TradeoffExplorer(ipywidgets.VBox):
         self._make_controls()
         self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
         for control in self.controls:
-            # A slider shares its line with its words; in a narrow window it takes what there is.
-            control.layout.width, control.layout.max_width = "32em", "98%"
+            # In a narrow window each takes the room that there is.
+            control.layout.max_width = "98%"
             control.observe(self._draw, names="value")
-        row = ipywidgets.HBox(list(self.controls))
-        row.layout.flex_flow = "row wrap"
-        super().__init__([row, self.view, self.figure])
+        sliders = ipywidgets.HBox([self.draft_length, self.threshold, self.cost_ratio])
+        sliders.layout.flex_flow = "row wrap"
+        super().__init__([self.workload, self.schedule, sliders, self.view, self.figure])
         self._draw()
 
     @property
@@ -92,13 +93,14 @@ class TradeoffExplorer(ipywidgets.VBox):
 
     def _make_controls(self) -> None:
         longest, ratio = self._chart.longest, tradeoff.draft_cost(self.cost)
-        self.workload = ipywidgets.Dropdown(
-            options=list(self.profiles), description=tr("workload"), style=_STYLE
+        # Buttons: in a drop-down list JupyterLab takes the arrow keys and letters for itself.
+        self.workload = ipywidgets.ToggleButtons(
+            options=list(self.profiles), description=tr("workload"), style=_BUTTONS
         )
-        self.schedule = ipywidgets.Dropdown(
+        self.schedule = ipywidgets.ToggleButtons(
             options=[(tr(tradeoff.KIND_WORDS[kind]), kind) for kind in tradeoff.KINDS],
             description=tr("schedule"),
-            style=_STYLE,
+            style=_BUTTONS,
         )
         self.draft_length = ipywidgets.IntSlider(
             value=min(4, longest), min=1, max=longest, description=tr("draft length"), style=_STYLE
@@ -108,7 +110,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         )
         self.cost_ratio = ipywidgets.FloatSlider(
             value=ratio, min=0.0, max=max(1.0, 2 * ratio), step=0.01,
-            description=tr("cost of a draft, in plain passes"), style=_STYLE,
+            description=tr("cost of a draft"), style=_STYLE,
         )  # fmt: skip
 
     def _draw(self, change: Any = None) -> None:

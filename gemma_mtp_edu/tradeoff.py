@@ -87,11 +87,13 @@ class Outcome:
         trace: The replayed rounds.
         cost: All rounds after the prefill.
         best_cost: The same for the best possible lengths; nothing costs less.
+        draft_cost: Of one draft.
     """
 
     trace: GenerationTrace
     cost: float
     best_cost: float
+    draft_cost: float
 
     @property
     def speedup(self) -> float:
@@ -191,7 +193,8 @@ def outcome(
     trace = best
     if setting.kind != "best possible":
         trace = replay(profile, schedule_of(setting, longest))
-    return Outcome(trace, rounds_cost(trace, price), rounds_cost(best, price))
+    ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
+    return Outcome(trace, rounds_cost(trace, price), rounds_cost(best, price), ratio)
 
 
 def rounds_cost(trace: GenerationTrace, price: Price) -> float:
@@ -308,6 +311,7 @@ def numbers(result: Outcome) -> Sequence[tuple[str, str]]:
     """Return what there is to say of an outcome as pairs of label and value."""
     trace = result.trace
     return (
+        (tr("cost of a draft, in plain passes"), f"{result.draft_cost:.2f}"),
         (
             tr("target passes"),
             tr(

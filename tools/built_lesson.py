@@ -1,12 +1,12 @@
 """A built lesson as the rules see it."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
 from tools.lessons import JAPANESE
+from tools.links import headings
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,7 @@ class Lesson:
     @property
     def headings(self) -> list[tuple[int, str]]:
         """Level and text of every heading; a `#` in a code block is none."""
-        text = "\n\n".join(cell.source for cell in self.markdown)
-        text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-        return [(len(m[1]), m[2].strip()) for m in re.finditer(r"^(#+) (.*)$", text, re.MULTILINE)]
+        return headings("\n\n".join(cell.source for cell in self.markdown))
 
 
 Rule = Callable[[Lesson], Iterator[str]]

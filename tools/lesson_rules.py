@@ -16,6 +16,7 @@ from tools.built_lesson import Lesson, Rule, first_line, outputs, tags
 from tools.buttons import buttons, setup_cell
 from tools.lesson_shape import LESSON_RULES
 from tools.lessons import CHECKED, TAGS, WIDGET_VIEW, has_cells_of, normalised
+from tools.links import misordered
 
 MAX_BYTES = 300 * 1024
 
@@ -133,12 +134,7 @@ def has_buttons_and_setup(lesson: Lesson) -> Iterator[str]:
 
 def has_ordered_headings(lesson: Lesson) -> Iterator[str]:
     """One title, first; no level is skipped on the way down."""
-    levels = [level for level, _ in lesson.headings]
-    if levels[:1] != [1] or levels.count(1) != 1:
-        yield f"needs one title, first; heading levels are {levels}"
-    for (level, _), (following, text) in zip(lesson.headings, lesson.headings[1:], strict=False):
-        if following > level + 1:
-            yield f"heading {text!r} goes from level {level} to {following}"
+    yield from misordered(lesson.headings)
 
 
 FORM_RULES: tuple[Rule, ...] = (

@@ -10,7 +10,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -68,15 +68,19 @@ def headings(text: str) -> list[tuple[int, str]]:
     [(1, 'A `b`'), (2, 'C')]
     """
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    return [(len(m[1]), m[2]) for m in re.finditer(r"^(#+) (.*)$", text, re.MULTILINE)]
+    return [(len(m[1]), m[2].strip()) for m in re.finditer(r"^(#+) (.*)$", text, re.MULTILINE)]
 
 
-def misordered_headings(text: str) -> Iterator[str]:
-    """Yield what is wrong: one title is needed, first, and no level is skipped on the way down."""
-    levels = [level for level, _ in headings(text)]
+def misordered(found: Sequence[tuple[int, str]]) -> Iterator[str]:
+    """Yield what is wrong: one title is needed, first, and no level is skipped on the way down.
+
+    Args:
+        found: Level and text of every heading, as `headings` returns them.
+    """
+    levels = [level for level, _ in found]
     if levels[:1] != [1] or levels.count(1) != 1:
         yield f"needs one title, first; heading levels are {levels}"
-    for before, (level, words) in zip(levels, headings(text)[1:], strict=False):
+    for before, (level, words) in zip(levels, found[1:], strict=False):
         if level > before + 1:
             yield f"heading {words!r} goes from level {before} to {level}"
 

@@ -12,7 +12,7 @@ from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.tradeoff import KIND_WORDS, Outcome, Setting, numbers, outcome
 from gemma_mtp_edu.views import MARKS, shown_tokens
 
-COST = "cost of a draft, in plain passes"
+COST = "cost of a draft"
 # Of every token its sign and text, as drawn.
 TOKENS = "tokens => tokens.map(token => token.textContent)"
 
@@ -39,9 +39,18 @@ class Controls:
         """Return what of a slider is dragged and takes the keys."""
         return self.slider(words).get_by_role("slider")
 
-    def choice(self, words: str) -> Locator:
-        """Return a drop-down list."""
-        return self.cell.get_by_role("combobox", name=words, exact=True)
+    def choices(self, words: str) -> Locator:
+        """Return the buttons of a choice."""
+        row = self.cell.locator(".widget-toggle-buttons").filter(has_text=words)
+        return row.get_by_role("button")
+
+    def chosen(self, words: str) -> str:
+        """Return which of them is pressed."""
+        return self.choices(words).and_(self.cell.locator(".mod-active")).inner_text()
+
+    def choose(self, words: str, choice: str) -> None:
+        """Press one of them."""
+        self.choices(words).get_by_text(choice, exact=True).click()
 
     def value(self, words: str) -> float:
         """Return the number that a slider shows."""
@@ -74,13 +83,13 @@ class Explorer(Controls):
 
     def setting(self) -> Setting:
         """Return the schedule that the controls show."""
-        chosen = self.choice("schedule").input_value()
+        chosen = self.chosen("schedule")
         (kind,) = [kind for kind, words in KIND_WORDS.items() if words == chosen]
         return Setting(kind, int(self.value("draft length")), self.value("threshold"))
 
     def expected(self) -> Outcome:
         """Return the replay of what the controls show."""
-        profile = self.profiles[self.choice("workload").input_value()]
+        profile = self.profiles[self.chosen("workload")]
         return outcome(profile, self.setting(), self.start, self.value(COST))
 
     def strip(self) -> list[list[str]]:

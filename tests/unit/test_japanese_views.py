@@ -58,7 +58,7 @@ def test_a_viewer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_explorer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "_chosen", ["ja"])
     explorer = TradeoffExplorer({"story": HAND}, 0.1)
-    assert all(JAPANESE.search(text) for text in described(explorer))
+    assert all(JAPANESE.search(control.description) for control in explorer.controls)
     language.use("en")
     for kind in ("heuristic", "confidence", "best possible"):
         explorer.schedule.value = kind

@@ -23,7 +23,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in DOCUMENTS if p.suffix == ".md"], ids=named)
 def test_headings_come_in_order(path: Path) -> None:
-    assert list(links.misordered_headings(links.markdown(path))) == []
+    assert list(links.misordered(links.headings(links.markdown(path)))) == []
 
 
 @pytest.mark.parametrize("path", [p for p in DOCUMENTS if p.suffix == ".md"], ids=named)
@@ -63,7 +63,7 @@ def test_broken_links_are_found(text: str, found: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["## Second first", "# One\n\n# Two", "# One\n\n### Three"])
 def test_misordered_headings_are_found(text: str) -> None:
-    assert list(links.misordered_headings(text))
+    assert list(links.misordered(links.headings(text)))
 
 
 def test_links_in_code_are_no_links() -> None:
