@@ -124,7 +124,7 @@ def test_a_verdict_is_told_in_japanese() -> None:
 @pytest.mark.parametrize(
     ("slip", "said"),
     [
-        (lambda: Constant(0), "gamma に 0 が渡されましたが、必要なのは 1 以上の整数"),
+        (lambda: Constant(0), "Constant(drafts) に 0 が渡されましたが、必要なのは 1 以上の整数"),
         (lambda: Confidence(2.0), "threshold に 2.0 が渡されましたが、必要なのは 0 から 1 の確率"),
         (lambda: check_sampling(-1.0), "0(貪欲デコード)か"),
         (lambda: check_ids([1, 2], 10, None), "リストの ID は torch.tensor"),
