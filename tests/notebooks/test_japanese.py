@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from nbformat import NotebookNode
 
 from tools import japanese, translation
 from tools import translation_rules as rules
@@ -10,7 +11,9 @@ from tools.buttons import buttons, repository_slug
 from tools.lessons import (
     ROOT,
     has_cells_of,
+    notebook_of,
     parse_source,
+    read_notebook,
     sources,
     write_notebook,
 )
@@ -102,8 +105,22 @@ def test_a_cell_is_translated_paragraph_by_paragraph() -> None:
     assert translation.translated(f"{TITLE}\n\n{CODE}", have) == f"# 題\n\n{CODE}"
 
 
-def test_every_paragraph_is_translated() -> None:
+def code_cells(notebook: NotebookNode) -> list[tuple[str, list[str]]]:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [(cell.source, cell.metadata.get("tags", [])) for cell in cells]
+
+
+@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+def test_code_is_the_english_one_and_a_cell_that_chooses_the_language(source: Path) -> None:
+    english = code_cells(read_notebook(notebook_of(source)))
+    code = code_cells(read_notebook(japanese.notebook_path(source)))
+    assert code[1] == (japanese.LANGUAGE_CELL, ["language"])
+    assert [code[0], *code[2:]] == english
+
+
+def test_every_paragraph_is_translated_and_every_notebook_is_built() -> None:
     assert japanese.complaints() == []
+    assert japanese.differences() == []
 
 
 @pytest.fixture

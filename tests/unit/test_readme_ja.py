@@ -42,6 +42,7 @@ def test_blocks_are_the_same(language: str) -> None:
 def test_no_name_command_or_address_is_lost() -> None:
     solutions = {name for name in code(ENGLISH) if name.startswith("notebooks/solutions")}
     assert code(ENGLISH) - code(JAPANESE) == solutions
+    assert {name.replace("notebooks/", "notebooks/ja/") for name in solutions} <= code(JAPANESE)
     assert addresses(JAPANESE) == addresses(ENGLISH)
 
 
