@@ -2,6 +2,8 @@
 
 import torch
 
+from gemma_mtp_edu.language import tr
+
 
 def choose_device(device: str = "auto") -> torch.device:
     """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named.
@@ -36,13 +38,20 @@ def _named(device: str | torch.device) -> torch.device:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
-            f"got device {device!r}, need 'auto', 'cpu', 'mps', 'cuda', or 'cuda:1' for the second "
-            "GPU"
+            tr(
+                "got device {device!r}, need 'auto', 'cpu', 'mps', 'cuda', or 'cuda:1' for the "
+                "second GPU",
+                device=device,
+            )
         ) from error
     count = torch.cuda.device_count() if found.type == "cuda" else 1
     if (found.index or 0) >= count:
         raise ValueError(
-            f"got device {device!r}, but torch sees {count} of that kind here: take device='auto', "
-            "change to a runtime with that GPU, or install a torch built for it"
+            tr(
+                "got device {device!r}, but torch sees {count} of that kind here: take "
+                "device='auto', change to a runtime with that GPU, or install a torch built for it",
+                device=device,
+                count=count,
+            )
         )
     return found

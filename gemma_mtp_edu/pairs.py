@@ -15,6 +15,7 @@ from gemma_mtp_edu import bundled, registry
 from gemma_mtp_edu.compatibility import check_models, check_pair, check_token_ordering
 from gemma_mtp_edu.devices import choose_device, choose_dtype
 from gemma_mtp_edu.encoding import check_ids, message_ids
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.releases import check_transformers
 from gemma_mtp_edu.weights import (
     PairNotFoundError as PairNotFoundError,
@@ -107,7 +108,7 @@ class ModelPair:
         """
         if self.processor is None:
             raise ValueError(
-                "this pair has no processor: give one as ModelPair(..., processor=...)"
+                tr("this pair has no processor: give one as ModelPair(..., processor=...)")
             )
         text: str = self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         return text
@@ -115,7 +116,7 @@ class ModelPair:
     def _encode_text(self, prompt: str) -> Int[Tensor, "1 seq"]:
         if not prompt.strip():
             raise ValueError(
-                "got an empty prompt, need at least one word: write a question or task"
+                tr("got an empty prompt, need at least one word: write a question or task")
             )
         return self.encode_messages([{"role": "user", "content": prompt}])
 
@@ -128,8 +129,11 @@ def check_is_pair(pair: Any) -> None:
     """
     if not isinstance(pair, ModelPair):
         raise ValueError(
-            f"got a {type(pair).__name__} as pair, need what load_pair() returns, or "
-            "ModelPair(target, drafter) of loaded models"
+            tr(
+                "got a {kind} as pair, need what load_pair() returns, or ModelPair(target, "
+                "drafter) of loaded models",
+                kind=type(pair).__name__,
+            )
         )
 
 
@@ -213,8 +217,11 @@ def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
     found = getattr(torch, dtype) if dtype in names else None
     if found is None:
         raise ValueError(
-            f"got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch dtype "
-            "for real numbers"
+            tr(
+                "got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch "
+                "dtype for real numbers",
+                dtype=dtype,
+            )
         )
     return found
 
@@ -224,8 +231,12 @@ def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, 
     for name, given in (("target", target), ("drafter", drafter or "")):
         if not isinstance(given, str | Path) or (name == "target" and not str(given).strip()):
             raise ValueError(
-                f"got {given!r} as {name}, need a registered name such as 'E2B', a hub id or a "
-                "folder; ModelPair(target, drafter) takes models that are loaded"
+                tr(
+                    "got {given!r} as {name}, need a registered name such as 'E2B', a hub id or a "
+                    "folder; ModelPair(target, drafter) takes models that are loaded",
+                    given=given,
+                    name=name,
+                )
             )
     info = registry.find(str(target))
     if info is not None and info.name == registry.POCKET:
@@ -258,11 +269,14 @@ def _is_folder(folder: Path) -> bool:
 
 def _unknown(name: str) -> str:
     near = registry.nearest(name)
-    hint = f"; did you mean {near!r}?" if near else "."
+    hint = tr("; did you mean {near!r}?", near=near) if near else tr(".")
     shown = name if len(name) <= 80 else f"{name[:80]}..."
-    return (
-        f"no pair, folder or hub id {shown!r}{hint} Registered pairs: "
-        f"{', '.join(registry.PAIRS)}; or pass a folder, or a hub id such as google/gemma-4-E2B-it"
+    return tr(
+        "no pair, folder or hub id {shown!r}{hint} Registered pairs: {pairs}; or pass a folder, "
+        "or a hub id such as google/gemma-4-E2B-it",
+        shown=shown,
+        hint=hint,
+        pairs=", ".join(registry.PAIRS),
     )
 
 

@@ -15,14 +15,15 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor, AutoTo
 from gemma_mtp_edu import registry
 from gemma_mtp_edu.bundled import DamagedPairError
 from gemma_mtp_edu.compatibility import IncompatiblePairError
+from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.memory import free_memory
 from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, gigabytes, memory_plan
 from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
 
-_FOLDER_NEEDS = (
+_FOLDER_NEEDS = marked(
     "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
 )
-_SMALLER = (
+_SMALLER = marked(
     "take dtype='bfloat16' or 'float16' if it is not one of them (half of float32's), a smaller "
     "pair (load_pair('pocket') needs 0.03 GB), or a runtime with a larger GPU, and close what else "
     "holds memory"
@@ -69,8 +70,13 @@ def get_models(sources: tuple[str, ...], device: torch.device, dtype: torch.dtyp
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     raise NotEnoughMemoryError(
-        f"memory ran out while {' and '.join(sources)} were loaded ({reason}); all of it is free "
-        f"again: {_SMALLER}"
+        tr(
+            "memory ran out while {sources} were loaded ({reason}); all of it is free again: "
+            "{smaller}",
+            sources=tr(" and ").join(sources),
+            reason=reason,
+            smaller=tr(_SMALLER),
+        )
     )
 
 
@@ -98,10 +104,10 @@ def check_room(
         others = (torch.device("cuda", i) for i in range(1, torch.cuda.device_count()))
         everywhere += sum(map(free_memory, others)) + free_memory(torch.device("cpu"))
     if plan.target_bytes + plan.drafter_bytes > everywhere:
-        raise NotEnoughMemoryError(f"{plan.describe(everywhere)}: {_SMALLER}")
+        raise NotEnoughMemoryError(f"{plan.describe(everywhere)}: {tr(_SMALLER)}")
     if not plan.fits(free):
-        where = "parts go to other memory, which is slow" if spread else "long texts may fail"
-        warnings.warn(f"{plan.describe(free)}: {where}; {_SMALLER}", stacklevel=3)
+        where = tr("parts go to other memory, which is slow" if spread else "long texts may fail")
+        warnings.warn(f"{plan.describe(free)}: {where}; {tr(_SMALLER)}", stacklevel=3)
 
 
 def check_tokenizers(target: str, drafter: str) -> None:
@@ -126,9 +132,13 @@ def check_tokenizers(target: str, drafter: str) -> None:
     ]
     if differ:
         raise IncompatiblePairError(
-            f"the drafter's tokenizer differs from the target's in {len(differ)} tokens, such as "
-            f"{differ[0]!r}: a pair must share one tokenizer; take the drafter that was made for "
-            "this target"
+            tr(
+                "the drafter's tokenizer differs from the target's in {count} tokens, such as "
+                "{token!r}: a pair must share one tokenizer; take the drafter that was made for "
+                "this target",
+                count=len(differ),
+                token=differ[0],
+            )
         )
 
 
@@ -159,8 +169,13 @@ def _model(source: str, device: torch.device, dtype: torch.dtype) -> Any:
     # The library fills them with random numbers, and only logs it.
     if lacking := sorted(found["missing_keys"]):
         raise DamagedPairError(
-            f"the weights of {source} lack {len(lacking)} tensors, such as {lacking[0]}: files are "
-            "missing or altered; copy or download them again"
+            tr(
+                "the weights of {source} lack {count} tensors, such as {name}: files are missing "
+                "or altered; copy or download them again",
+                source=source,
+                count=len(lacking),
+                name=lacking[0],
+            )
         )
     return model
 
@@ -169,7 +184,7 @@ def _fetched(load: Any, source: str, **kwargs: Any) -> Any:
     """Call a `from_pretrained`, and say what to do where the files cannot be had or read."""
     folder = Path(source)
     if folder.is_dir() and not (folder / "config.json").is_file():
-        raise PairNotFoundError(f"cannot load {source}: no config.json in it. {_FOLDER_NEEDS}")
+        raise PairNotFoundError(_cannot_load(source, tr("no config.json in it.")))
     check_weights(folder)
     _check_json(folder)
     try:
@@ -179,7 +194,12 @@ def _fetched(load: Any, source: str, **kwargs: Any) -> Any:
         raise _not_had(source, error) from tellable(error)
     except SafetensorError as error:
         raise DamagedPairError(
-            f"a weights file of {source} is cut off or altered ({error}): copy or download it again"
+            tr(
+                "a weights file of {source} is cut off or altered ({error}): copy or download it "
+                "again",
+                source=source,
+                error=error,
+            )
         ) from error
     except Exception as error:  # whatever altered files make of the library
         if "trust_remote_code" in str(error):
@@ -187,8 +207,11 @@ def _fetched(load: Any, source: str, **kwargs: Any) -> Any:
         if _is_memory(error):
             raise
         raise DamagedPairError(
-            f"cannot load {source}: {_first_line(error)} Its files are altered, or of a model that "
-            f"transformers cannot run. {_FOLDER_NEEDS}"
+            _cannot_load(
+                source,
+                _first_line(error),
+                tr("Its files are altered, or of a model that transformers cannot run."),
+            )
         ) from tellable(error)
 
 
@@ -201,30 +224,54 @@ def _check_json(folder: Path) -> None:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise DamagedPairError(
-                f"{path.name} in {folder} is not a complete JSON text ({error}): the file is cut "
-                "off or altered; copy or download it again"
+                tr(
+                    "{name} in {folder} is not a complete JSON text ({error}): the file is cut "
+                    "off or altered; copy or download it again",
+                    name=path.name,
+                    folder=folder,
+                    error=error,
+                )
             ) from error
 
 
 def _not_had(source: str, error: OSError) -> OSError:
     if any(getattr(cause, "errno", None) == errno.ENOSPC for cause in _causes(error)):
         info = registry.find(source)
-        need = f" of {gigabytes(info.memory_gb * 1e9)}" if info is not None else ""
+        need = ""
+        if info is not None:
+            need = tr(" of {size}", size=gigabytes(info.memory_gb * 1e9))
         return NoDiskSpaceError(
             errno.ENOSPC,
-            f"no space left on the disk for the files of {source}: need a folder with room{need}; "
-            "free some, or set HF_HOME to a larger disk and start Python again",
+            tr(
+                "no space left on the disk for the files of {source}: need a folder with "
+                "room{need}; free some, or set HF_HOME to a larger disk and start Python again",
+                source=source,
+                need=need,
+            ),
         )
     if Path(source).exists():
-        return PairNotFoundError(f"cannot load {source}: {_first_line(error)} {_FOLDER_NEEDS}")
+        return PairNotFoundError(_cannot_load(source, _first_line(error)))
     near = registry.nearest(source)
-    hint = f" Did you mean {near!r}?" if near and near != source else ""
     return PairNotFoundError(
-        f"cannot get {source!r}: it is not in the local cache, and the hub did not give it "
-        f"({_first_line(error)}).{hint} Either go online (and, for a gated model, accept its "
-        "licence on its hub page and log in), or work without network: load_pair('pocket') "
-        "needs none"
+        sentences(
+            tr(
+                "cannot get {source!r}: it is not in the local cache, and the hub did not give it "
+                "({error}).",
+                source=source,
+                error=_first_line(error),
+            ),
+            tr("Did you mean {near!r}?", near=near) if near and near != source else "",
+            tr(
+                "Either go online (and, for a gated model, accept its licence on its hub page and "
+                "log in), or work without network: load_pair('pocket') needs none"
+            ),
+        )
     )
+
+
+def _cannot_load(source: str, *reasons: str) -> str:
+    told = tr("cannot load {source}: {reasons}", source=source, reasons=sentences(*reasons))
+    return sentences(told, tr(_FOLDER_NEEDS))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
