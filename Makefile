@@ -23,7 +23,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser test-colab test-binder memory slides notebooks notebooks-ja buttons figures bench pocket clean
+.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser test-colab test-binder releases memory slides notebooks notebooks-ja buttons figures bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,9 @@ test-colab: $(READY) ## the setup cell and a lesson in what Colab, Kaggle and VS
 
 test-binder: $(READY) ## build the Binder image's environment from binder/ and run a lesson in it
 	@$(PYTEST) tests/services -m binder
+
+releases: $(READY) ## all tests on each supported transformers and torch; refused ones: hours, gigabytes
+	@$(BIN)/python -m tools.releases full $(RELEASES_ARGS)
 
 memory: $(READY) ## run every lesson, write its peak memory: docs/memory.json and docs/memory.md
 	@$(BIN)/python -m tools.lesson_memory $(NAMES)

@@ -1,0 +1,68 @@
+"""The command that tests other releases: which ones, and that it says clearly what went wrong."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
+from tools import releases
+from tools.releases import FULL, NEWEST, OLDEST, QUICK_TESTS, REFUSED, Combination
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_oldest_and_newest_meet_two_releases_of_torch() -> None:
+    assert {c.transformers for c in FULL} == {str(OLDEST), NEWEST} == {"5.20.2", "5.22.2"}
+    assert len({c.torch for c in FULL}) == 2
+    assert len(FULL) == 4
+    for version in REFUSED:
+        with pytest.raises(UnsupportedReleaseError):
+            check_transformers(version)
+
+
+@pytest.mark.parametrize("test", QUICK_TESTS)
+def test_the_chosen_tests_exist(test: str) -> None:
+    path, _, name = test.partition("::")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert not name or re.search(rf"^def {name}\(", text, re.MULTILINE)
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, code: int, out: str = "", err: str = "") -> None:
+    """Let every process of an environment end like this."""
+
+    @contextmanager
+    def environment(combination: Combination) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(python="python")
+
+    answer = SimpleNamespace(returncode=code, stdout=out, stderr=err)
+    monkeypatch.setattr(releases, "_environment", environment)
+    monkeypatch.setattr(releases, "_run", lambda environment, command: answer)
+
+
+def test_a_failing_test_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(monkeypatch, 1, "FAILED tests/x.py\n1 failed in 2.0s")
+    assert releases.main(["quick"]) == 1
+    assert "FAIL transformers 5.20.2, torch" in capsys.readouterr().out
+
+
+def test_a_release_that_runs_although_it_should_not_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake(monkeypatch, 0, "text")
+    with pytest.raises(releases.ReleaseError, match="not refused"):
+        releases.check_refused("5.23.0")
+
+
+def test_no_package_index_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*arguments: str) -> None:
+        raise RuntimeError("pip install failed:\nERROR: No matching distribution found")
+
+    environment = SimpleNamespace(pip=offline, version=lambda name: "0")
+    with pytest.raises(releases.ReleaseError, match="is a package index to be reached"):
+        releases._install(environment, FULL[0])  # type: ignore[arg-type]
