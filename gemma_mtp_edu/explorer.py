@@ -10,7 +10,7 @@ from typing import Any
 
 import ipywidgets
 
-from gemma_mtp_edu import tradeoff
+from gemma_mtp_edu import prices, tradeoff
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.explorer_figure import Chart
 from gemma_mtp_edu.language import current, speaking, tr
@@ -63,7 +63,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         self.profiles, self.cost = dict(profiles), cost
         # The drafts of a constant length do not depend on the cost: replayed once.
         self._replays = {
-            name: tradeoff.constant_replays(profile, tradeoff.longest_draft(profile, cost))
+            name: tradeoff.constant_replays(profile, prices.longest_draft(profile, cost))
             for name, profile in self.profiles.items()
         }
         longest = max(map(len, self._replays.values()))
@@ -92,7 +92,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         )
 
     def _make_controls(self) -> None:
-        longest, ratio = self._chart.longest, tradeoff.draft_cost(self.cost)
+        longest, ratio = self._chart.longest, prices.draft_cost(self.cost)
         # Buttons: in a drop-down list JupyterLab takes the arrow keys and letters for itself.
         self.workload = ipywidgets.ToggleButtons(
             options=list(self.profiles), description=tr("workload"), style=_BUTTONS
@@ -124,7 +124,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         self.view.value = tradeoff.outcome_html(
             result, setting, workload=name, measured=measured, lang=self.lang
         )
-        price = tradeoff.round_price(self.cost, ratio)
+        price = prices.round_price(self.cost, ratio)
         speeds = tradeoff.speedups(self._replays[name], price)
         with speaking(self.lang):
             self.figure.value = self._chart.html(

@@ -4,7 +4,7 @@ Everything here is a replay of acceptance profiles, so it needs no model, no clo
 Costs are counted in plain passes, the time in which plain decoding writes one token.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal, get_args
@@ -12,6 +12,8 @@ from typing import Literal, get_args
 from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.language import marked, speaking, tr
+from gemma_mtp_edu.prices import Price, draft_cost, longest_draft, rounds_cost, trace_speedup
+from gemma_mtp_edu.prices import round_price as round_price
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import best_schedule, replay
 from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound, Schedule
@@ -26,7 +28,6 @@ KIND_WORDS: dict[Kind, str] = {
     "confidence": marked("confidence"),
     "best possible": marked("best possible"),
 }
-Price = Callable[[int], float]
 Measured = Mapping[int, float]
 ROUNDS_SHOWN = 8
 
@@ -121,41 +122,6 @@ class Outcome:
         return metrics.saved_passes(self.trace)
 
 
-def round_price(cost: CostModel | float, cost_ratio: float | None = None) -> Price:
-    """Return what a round of that many drafts costs, in plain passes.
-
-    Args:
-        cost: A measured machine, taken at its shortest context; or the cost of a draft, with a
-            verify pass that costs as much as a plain one.
-        cost_ratio: The cost of a draft in plain passes, in place of the machine's own.
-
-    Raises:
-        ValueError: The cost of a draft is negative or not a number.
-
-    >>> round_price(0.1)(4)
-    1.4
-    """
-    ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
-    if not 0.0 <= ratio < float("inf"):
-        raise ValueError(
-            f"got {ratio!r} as the cost of a draft, need plain passes, 0 or more, such as 0.1"
-        )
-    if not isinstance(cost, CostModel):
-        return lambda n_drafted: 1.0 + ratio * n_drafted
-    plain, rest = cost.plain(), cost.rest()
-    return lambda n_drafted: ratio * n_drafted + (cost.verify(n_drafted + 1) + rest) / plain
-
-
-def draft_cost(cost: CostModel | float) -> float:
-    """Return the cost of a draft in plain passes."""
-    return cost.drafter_step() / cost.plain() if isinstance(cost, CostModel) else float(cost)
-
-
-def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:
-    """Return the most drafts per round that are known of both the text and the machine."""
-    return min(profile.max_gamma, cost.max_gamma if isinstance(cost, CostModel) else 10**9)
-
-
 def schedule_of(setting: Setting, max_gamma: int) -> Schedule:
     """Return the schedule of a setting; not for the best possible one, which needs a text.
 
@@ -195,17 +161,6 @@ def outcome(
         trace = replay(profile, schedule_of(setting, longest))
     ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
     return Outcome(trace, rounds_cost(trace, price), rounds_cost(best, price), ratio)
-
-
-def rounds_cost(trace: GenerationTrace, price: Price) -> float:
-    """Return what all rounds after the prefill cost, in plain passes."""
-    return sum(price(len(record.draft_ids)) for record in trace.draft_rounds)
-
-
-def trace_speedup(trace: GenerationTrace, cost: float) -> float:
-    """Return how many times as fast as plain decoding rounds of this cost, in plain passes, are."""
-    # The prefill's token is no round's; a text of that one token has nothing to speed up.
-    return (len(trace.token_ids) - 1) / cost if cost else 1.0
 
 
 def speedups_by_length(
