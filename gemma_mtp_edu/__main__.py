@@ -30,7 +30,6 @@ def _run(args: argparse.Namespace) -> int:
     # torch takes seconds to load, so `--help` must not import it.
     from gemma_mtp_edu import demo
     from gemma_mtp_edu.bundled import DamagedPairError
-    from gemma_mtp_edu.pairs import PairNotFoundError
     from gemma_mtp_edu.releases import UnsupportedReleaseError
 
     try:
@@ -38,7 +37,9 @@ def _run(args: argparse.Namespace) -> int:
             _bench(args)
         else:
             demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
-    except (PairNotFoundError, DamagedPairError, UnsupportedReleaseError, ValueError) as error:
+    except (
+        OSError, DamagedPairError, UnsupportedReleaseError, MemoryError, ArithmeticError, ValueError
+    ) as error:  # fmt: skip
         print(f"error: {without_tokens(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -60,7 +61,11 @@ def _doctor(args: argparse.Namespace) -> int:
 def _bench(args: argparse.Namespace) -> None:
     from gemma_mtp_edu import bench
     from gemma_mtp_edu.pairs import load_pair
+    from gemma_mtp_edu.result_lines import check_writable, write_text
 
+    for path in (args.out, args.report):
+        if path is not None:
+            check_writable(path)
     if args.prompts is None:
         plan = bench.QUICK if args.quick else bench.Plan(gammas=tuple(args.gammas))
         bench.run(load_pair(args.pair), plan, args.out)
@@ -80,7 +85,7 @@ def _bench(args: argparse.Namespace) -> None:
         from gemma_mtp_edu.scale_report import report_page
 
         page = args.report or args.out.with_suffix(".html")
-        page.write_text(report_page(results), encoding="utf-8")
+        write_text(page, report_page(results))
         print(f"{len(results)} results in {args.out}, report in {page}")
 
 

@@ -20,11 +20,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from gemma_mtp_edu.arguments import listed, whole
 from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.prompts import PROMPTS
 from gemma_mtp_edu.recording import provenance
 from gemma_mtp_edu.reference import drafter_with, reference_generate
+from gemma_mtp_edu.result_lines import write_text
+from gemma_mtp_edu.schedules import check_gamma
 from gemma_mtp_edu.timing import clock
 
 SCHEMA = "gemma_mtp_edu.bench/1"
@@ -40,6 +43,9 @@ class Plan:
         max_new_tokens: Tokens to write at most.
         prompts_per_workload: How many of each workload's prompts.
         long_contexts: Also run after a conversation of at least four sliding windows.
+
+    Raises:
+        ValueError: A number is out of range.
     """
 
     gammas: tuple[int, ...] = (1, 2, 4, 8, 12)
@@ -47,6 +53,13 @@ class Plan:
     max_new_tokens: int = 48
     prompts_per_workload: int = 1
     long_contexts: bool = True
+
+    def __post_init__(self) -> None:
+        if not listed(self.gammas, "gammas"):
+            raise ValueError("got no gammas, need one draft length or more, such as (1, 2, 4, 8)")
+        object.__setattr__(self, "gammas", tuple(check_gamma(n, "gammas:") for n in self.gammas))
+        for name in ("repeats", "max_new_tokens", "prompts_per_workload"):
+            object.__setattr__(self, name, whole(getattr(self, name), name))
 
 
 QUICK = Plan(gammas=(4,), repeats=1)
@@ -226,4 +239,4 @@ def run(pair: ModelPair, plan: Plan, out: Path | None) -> None:
             "conclusions": numbers,
             "rows": rows.to_dict(orient="records"),
         }
-        out.write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_text(out, json.dumps(record, indent=1))

@@ -195,7 +195,7 @@ class CostModel:
         record = read_record(text, SCHEMA, "CostModel.to_json()", CostFormatError)
         try:
             return cls(**{key: as_tuples(value) for key, value in record.items()})
-        except (TypeError, ValueError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise CostFormatError(f"a field is missing or of a wrong kind: {error}") from error
 
     def _at(self, times: Sequence[float], context: float | None) -> float:

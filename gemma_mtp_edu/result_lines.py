@@ -70,6 +70,32 @@ def write_whole(out: Path, results: Iterable[Mapping[str, Any]]) -> None:
         part.unlink()
 
 
+def check_writable(path: Path) -> None:
+    """Raise where a file cannot be written, before anything is measured for it.
+
+    Raises:
+        ResultsError: Its folder is missing or closed to writing, or it is a folder itself.
+    """
+    folder = path.absolute().parent
+    if not folder.is_dir() or path.is_dir() or not os.access(folder, os.W_OK):
+        raise ResultsError(
+            f"cannot write {path}: need a file in a folder that exists and can be written to"
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file, or leave the one before it as it was."""
+    if path.exists() and not path.is_file():  # such as /dev/stdout
+        path.write_text(text, encoding="utf-8")
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def _ends_a_line(file: Any) -> bool:
     file.seek(-1, os.SEEK_END)
     return bool(file.read(1) == b"\n")

@@ -1,6 +1,7 @@
 """Write records as JSON and read them again, with errors that say what to do."""
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,11 @@ def read_record(text: str, schema: str, writer: str, error: type[ValueError]) ->
     """
     try:
         record = json.loads(text)
-    except json.JSONDecodeError as problem:
+    except TypeError as problem:
+        raise error(
+            f"got a {type(text).__name__}, need the text that {writer} returned"
+        ) from problem
+    except (ValueError, RecursionError) as problem:
         raise error(
             f"not a complete JSON text ({problem}): the file may be cut off; write it again with "
             f"{writer}"
@@ -45,3 +50,35 @@ def as_tuples(value: Any) -> Any:
     (1, (2, 3))
     """
     return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
+def need_kind(value: Any, kind: str, name: str) -> None:
+    """Raise unless a stored value is of a kind.
+
+    Args:
+        value: What was read.
+        kind: "ids", "numbers" or "texts", which are several; or "text" or "count".
+        name: Of the field.
+
+    Raises:
+        ValueError: It is of another kind.
+    """
+    fits = {
+        "ids": lambda v: _all(v, _is_count),
+        "numbers": lambda v: _all(v, lambda n: _is_count(n) or isinstance(n, float)),
+        "text": lambda v: isinstance(v, str),
+        "count": _is_count,
+        "texts": lambda v: (
+            isinstance(v, Mapping) and all(isinstance(text, str) for text in v.values())
+        ),
+    }[kind]
+    if not fits(value):
+        raise ValueError(f"{name} is {value!r:.60}, need {kind}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _all(values: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(values, list | tuple) and all(map(fits, values))

@@ -6,9 +6,9 @@ This module does not measure, decode or print anything.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from gemma_mtp_edu.stored import as_tuples, read_record, write_record
+from gemma_mtp_edu.stored import as_tuples, need_kind, read_record, write_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,15 @@ SCHEMA = "gemma_mtp_edu.trace/1"
 
 NextKind = Literal["prefill", "correction", "bonus", "plain", "none"]
 StopReason = Literal["eos", "length", "stop"]
+
+
+_KINDS = {
+    "prompt_ids": "ids",
+    "token_ids": "ids",
+    "text": "text",
+    "vocabulary": "texts",
+    "provenance": "texts",
+}
 
 
 class TraceFormatError(ValueError):
@@ -158,7 +167,7 @@ class GenerationTrace:
         record = read_record(text, SCHEMA, "GenerationTrace.to_json()", TraceFormatError)
         try:
             return cls(**_fields(record))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TraceFormatError(f"a field is missing or of a wrong kind: {error}") from error
 
     def to_frame(self) -> "pd.DataFrame":
@@ -211,12 +220,28 @@ def kind_after(n_drafted: int, n_accepted: int, *, first: bool = False) -> NextK
 
 
 def _round(record: dict[str, Any]) -> RoundTrace:
+    kinds = {"draft_ids": "ids", "prefix_length": "count", "n_accepted": "count"}
+    kinds |= dict.fromkeys(("draft_probs", "target_probs", "overlaps", "uniforms"), "numbers")
+    for name in kinds.keys() & record.keys():
+        need_kind(record[name], kinds[name], name)
+    if record["next_kind"] not in get_args(NextKind):
+        raise ValueError(f"next_kind is {record['next_kind']!r}, need one of {get_args(NextKind)}")
+    if record["next_id"] is not None:
+        need_kind(record["next_id"], "count", "next_id")
+    times = [value for name, value in record.items() if name.endswith("_seconds")]
+    need_kind(times, "numbers", "seconds")
     return RoundTrace(**{key: as_tuples(value) for key, value in record.items()})
 
 
 def _fields(record: dict[str, Any]) -> dict[str, Any]:
     """Turn JSON's lists and string keys back into tuples, records and integer keys."""
     rounds = tuple(_round(r) for r in record["rounds"])
+    for name, kind in _KINDS.items():
+        need_kind(record[name], kind, name)
+    if record["stop_reason"] not in get_args(StopReason):
+        raise ValueError(
+            f"stop_reason is {record['stop_reason']!r}, need one of {get_args(StopReason)}"
+        )
     return {
         "prompt_ids": tuple(record["prompt_ids"]),
         "token_ids": tuple(record["token_ids"]),

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
 from tqdm import tqdm
 
+from gemma_mtp_edu.arguments import real, whole
 from gemma_mtp_edu.checkpoints import State, load_checkpoint, save_checkpoint, weights_of
 from gemma_mtp_edu.compatibility import check_pair, check_token_ordering, is_mtp_drafter
 from gemma_mtp_edu.distillation import LOSS_NAMES, Handover, LossName, Texts, Unroll, hand_over
@@ -27,6 +28,7 @@ from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profiling import profile_of
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.sharing import changing, running
 from gemma_mtp_edu.trace import GenerationTrace
 
 NEWEST, BEST = "newest.", "best."
@@ -66,14 +68,12 @@ class Plan:
     patience: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "unroll", "check_every", "gamma"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"got {name} {getattr(self, name)!r}, need a whole number >= 1")
-        if self.warmup < 0 or self.patience < 0:
-            raise ValueError(
-                f"got warmup {self.warmup} and patience {self.patience}, need 0 or more of each"
-            )
-        if not 0 < self.learning_rate < float("inf"):
+        least = {"steps": 1, "unroll": 1, "check_every": 1, "gamma": 1, "warmup": 0, "patience": 0}
+        if self.decay_from is not None:
+            least["decay_from"] = 0
+        for name, smallest in least.items():
+            object.__setattr__(self, name, whole(getattr(self, name), name, smallest))
+        if not 0 < real(self.learning_rate, "learning rate", "one such as 3e-3") < float("inf"):
             raise ValueError(f"got learning rate {self.learning_rate}, need one such as 3e-3")
         if self.loss not in LOSS_NAMES:
             raise ValueError(f"got loss {self.loss!r}, need one of {', '.join(LOSS_NAMES)}")
@@ -158,7 +158,8 @@ def train(
     """Train `pair.drafter` in place.
 
     It is trained in float32 and gets the target's dtype at the end. With held-out texts the weights
-    of the best look are kept, otherwise the last ones.
+    of the best look are kept, otherwise the last ones. After an interrupt or an error the drafter
+    is as it was before; what was learned until then is in `folder`.
 
     Args:
         pair: The models; the target is not changed.
@@ -178,18 +179,18 @@ def train(
         FloatingPointError: The loss is no longer a number.
     """
     check_trainable(pair)
-    drafter = pair.drafter.float().requires_grad_(True)
-    # With one draft step the projection back to the target's width has no gradient.
-    wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=pair.device.type == "cpu", kwargs_handlers=[wrapper])
-    module = Unroll(drafter, plan.unroll, plan.loss)
-    trainer = _Trainer(pair, plan, accelerator, module, optimizers(drafter, plan.learning_rate))
-    try:
+    with running(pair.target), changing(pair.drafter), _as_it_was_after_errors(pair.drafter):
+        drafter = pair.drafter.float().requires_grad_(True)
+        # With one draft step the projection back to the target's width has no gradient.
+        wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
+        accelerator = Accelerator(cpu=pair.device.type == "cpu", kwargs_handlers=[wrapper])
+        module = Unroll(drafter, plan.unroll, plan.loss)
+        trainer = _Trainer(pair, plan, accelerator, module, optimizers(drafter, plan.learning_rate))
         trainer.resume(folder, held_out, on_look)
         trainer.run(batches, folder, held_out, on_look)
-        return trainer.finish()
-    finally:
+        training = trainer.finish()
         drafter.requires_grad_(False).eval().to(dtype=pair.target.dtype)
+    return training
 
 
 def check_trainable(pair: ModelPair) -> None:
@@ -356,6 +357,23 @@ class _Trainer:
 
 def _part(tensors: State, prefix: str) -> State:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+@contextmanager
+def _as_it_was_after_errors(drafter: Any) -> Iterator[None]:
+    """Put a drafter back where anything ends its training early, an interrupt too."""
+    weights = weights_of(drafter)
+    needed = {name: value.requires_grad for name, value in drafter.named_parameters()}
+    dtype, is_training = drafter.dtype, drafter.training
+    try:
+        yield
+    except BaseException:
+        drafter.to(dtype=dtype).train(is_training)
+        drafter.load_state_dict(weights)
+        for name, value in drafter.named_parameters():
+            value.requires_grad_(needed[name])
+            value.grad = None
+        raise
 
 
 @contextmanager

@@ -1,0 +1,172 @@
+"""What users pass where no model is needed: schedules, stored records, replays, files, plans."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gemma_mtp_edu import Confidence, Constant, FromProfile, GenerationTrace, Heuristic
+from gemma_mtp_edu.arguments import real, whole
+from gemma_mtp_edu.bench import Plan
+from gemma_mtp_edu.profile import AcceptanceProfile, ProfileFormatError
+from gemma_mtp_edu.prompt_file import PromptFileError, read_prompts
+from gemma_mtp_edu.replay import best_schedule, replay
+from gemma_mtp_edu.result_lines import ResultsError, check_writable, write_text
+from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.trace import RoundTrace, TraceFormatError
+from gemma_mtp_edu.training import Plan as TrainingPlan
+
+NAN = float("nan")
+PROFILE = AcceptanceProfile(
+    (1,), (5, 6, 7), "abc", (0, 2, 0), ((), (6, 7), (9, 9)), ((), (0.9, 0.8), (0.5, 0.4)), 2, 3,
+    "length",
+)  # fmt: skip
+TRACE = GenerationTrace(
+    (1,), (5, 6, 7), "abc",
+    (RoundTrace(1, (), 0, 5, "prefill"), RoundTrace(2, (6,), 1, 7, "bonus", (0.9,), (0.8,))),
+    "length", {5: "a"}, {"pair": "none"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [True, 2.0, "2", None, NAN, 0, -1, [1], np.float64(2)])
+def test_whole_numbers(wrong: Any) -> None:
+    assert type(whole(np.int64(2), "n")) is int
+    with pytest.raises(ValueError, match=r"got n .*need a whole number, at least 1"):
+        whole(wrong, "n")
+
+
+@pytest.mark.parametrize("wrong", [True, "2", None, [1.0], 10**400, 1j])
+def test_real_numbers(wrong: Any) -> None:
+    assert type(real(np.float32(0.5), "x", "a number")) is float
+    with pytest.raises(ValueError, match=r"got .*x.*need a number"):
+        real(wrong, "x", "a number")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda n=n, kind=kind: kind(n) for kind in (Constant, Heuristic)
+          for n in (0, -1, True, 2.0, "4", None, NAN)),
+        *(lambda t=t: Confidence(t) for t in (-0.1, 1.1, NAN, "0.4", None, True)),
+        *(lambda n=n: FromProfile(n) for n in ((-1,), (2.0,), ("a",), (True,), None, 5, "12")),
+    ],
+)  # fmt: skip
+def test_schedules(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"got .*need"):
+        make()
+
+
+def test_numpy_s_numbers_make_equal_schedules() -> None:
+    assert Constant(np.int64(2)) == Constant(2)  # type: ignore[arg-type]
+    assert repr(Confidence(np.float32(0.5), np.int32(3))) == repr(Confidence(0.5, 3))  # type: ignore[arg-type]
+    assert FromProfile(np.array([1, 2])) == FromProfile((1, 2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: replay(PROFILE, "heuristic"), "got schedule 'heuristic'"),
+        (lambda: replay(PROFILE, Constant), "got schedule <class"),
+        (lambda: replay(None, Constant(1)), "got a NoneType as profile"),
+        (lambda: best_schedule(None, lambda n: 1.0), "got a NoneType as profile"),
+        (lambda: best_schedule(PROFILE, 5), "got cost 5, need a CostModel"),
+        (lambda: best_schedule(PROFILE, lambda n: "a"), "need a finite number"),
+        (lambda: best_schedule(PROFILE, lambda n: NAN), "need a finite number"),
+        (lambda: best_schedule(PROFILE, lambda n: 1.0, max_gamma=-1), "got max_gamma -1"),
+        (lambda: best_schedule(PROFILE, lambda n: 1.0, max_gamma=2.0), r"got max_gamma 2\.0"),
+        (lambda: expected_tokens("0.5", 2), "got alpha '0.5'"),
+        (lambda: expected_tokens(0.5, 10**9), "got gamma 1000000000, need at most"),
+        (lambda: Plan(gammas=()), "got no gammas"),
+        (lambda: Plan(gammas=4), "got gammas 4"),
+        (lambda: Plan(gammas=(0,)), "got gammas: 0"),
+        (lambda: Plan(repeats=0), "got repeats 0"),
+        (lambda: Plan(max_new_tokens=True), "got max_new_tokens True"),
+        (lambda: TrainingPlan(steps=2.0), r"got steps 2\.0"),
+        (lambda: TrainingPlan(learning_rate="1e-3"), "got learning rate '1e-3'"),
+        (lambda: TrainingPlan(decay_from=-1), "got decay_from -1"),
+    ],
+)
+def test_replays_and_plans(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+WRONG: tuple[Any, ...] = (None, 5, -1, True, "x", [], ["x"], [-1], [[1]], {}, {"a": 5}, NAN)
+
+
+@pytest.mark.parametrize("record", [TRACE, PROFILE])
+def test_no_field_of_another_kind_is_read(record: Any) -> None:
+    """Each field in turn becomes something else: it is refused, or read as the record it makes."""
+    whole_record = json.loads(record.to_json())
+    error = TraceFormatError if record is TRACE else ProfileFormatError
+    refused = 0
+    places = [(whole_record, name) for name in whole_record if name != "schema"]
+    places += [(entry, name) for entry in whole_record.get("rounds", []) for name in entry]
+    for holder, name in places:
+        right = holder[name]
+        for wrong in WRONG:
+            holder[name] = wrong
+            try:
+                read = type(record).from_json(json.dumps(whole_record))
+            except error:
+                refused += 1
+            else:
+                # NaN is not equal to itself; as text it is.
+                assert type(record).from_json(read.to_json()).to_json() == read.to_json()
+        holder[name] = right
+    assert refused > 0.6 * len(places) * len(WRONG)
+
+
+@pytest.mark.parametrize("text", ["", "{", "1" * 5000, "[" * 100_000, b"\xff", None, 5, Path("x")])
+@pytest.mark.parametrize("kind", [GenerationTrace, AcceptanceProfile])
+def test_what_is_no_record(kind: Any, text: Any) -> None:
+    with pytest.raises((TraceFormatError, ProfileFormatError), match="to_json"):
+        kind.from_json(text)
+
+
+def test_every_cut_of_a_trace_is_refused() -> None:
+    text = TRACE.to_json()
+    for end in range(len(text)):
+        with pytest.raises(TraceFormatError):
+            GenerationTrace.from_json(text[:end])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n \n", b"\xff\xfe", b"{", b'{"prompt": 5}', b'{"prompt": " "}', b"{}"]
+)
+def test_prompt_files(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes(content)
+    with pytest.raises(PromptFileError, match=r"need|holds no prompt"):
+        read_prompts(path)
+    for missing in (tmp_path, tmp_path / "none"):
+        with pytest.raises(PromptFileError, match="need a UTF-8 text file"):
+            read_prompts(missing)
+
+
+def test_files_that_cannot_be_written_are_named_first(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new.json")
+    for path in (tmp_path, tmp_path / "none" / "new.json"):
+        with pytest.raises(ResultsError, match="cannot write"):
+            check_writable(path)
+
+
+def test_a_write_that_fails_leaves_the_file_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.json"
+    write_text(path, "old")
+    original = Path.write_text
+
+    def full(self: Path, text: str, **more: Any) -> int:
+        original(self, text[:2], **more)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        write_text(path, "newer")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
