@@ -51,6 +51,7 @@ lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
 test: lint type nbval ## all that CI runs
 	@$(PYTEST) --doctest-modules gemma_mtp_edu tools tests -m "$(OFFLINE)"
 	@$(PYTEST) tests/browser -m "browser and not slow"
+	@$(BIN)/python -m tools.releases quick
 
 lint: $(READY) ## format, lint, spelling
 	@$(BIN)/python -m ruff format --check .
