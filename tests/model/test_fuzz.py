@@ -1,5 +1,7 @@
 """The fuzz: a slice of its series, its stored result, and faults that it must find."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,12 +16,13 @@ from gemma_mtp_edu.schedules import Constant, Heuristic
 from gemma_mtp_edu.target import Target
 from gemma_mtp_edu.verification import Verification
 from tests.model.tiny import Shape
-from tools.fuzz.cases import Case, Setting, draw_case
+from tools.fuzz.cases import Case, Setting, draw_case, features
 from tools.fuzz.laws import uniform_p_value
-from tools.fuzz.models import Stop, tokenizer
+from tools.fuzz.models import Stop, make_pair, tokenizer
 from tools.fuzz.run import Outcome, run_case
-from tools.fuzz.series import SUSPICIOUS, is_sound, run_block, run_series, summary
+from tools.fuzz.series import ROOT, SUSPICIOUS, is_sound, run_block, run_series, summary
 
+RECORD = ROOT / "docs/fuzz.json"
 SEED = 1
 
 
@@ -38,6 +41,18 @@ def test_a_slice_of_the_series_holds() -> None:
         "check: behind generate()",
         "check: the same seed, the same text",
     }
+
+
+def test_the_stored_run_is_of_ten_thousand_cases_and_none_failed() -> None:
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    assert record["cases"] >= 10_000
+    assert record["failures"] == []
+    assert is_sound(record)
+    assert record["sampled tokens"]["number"] > 10_000
+    assert {"torch", "transformers", "seed", "commit", "cpu_seconds"} <= record.keys()
+    # The cases are drawn again, so the record is of this series and of no other.
+    drawn = (draw_case(record["seed"], number) for number in range(record["cases"]))
+    assert Counter(name for case in drawn for name in features(case)) == record["features"]
 
 
 def cases_of(wanted: Callable[[Case], bool], number: int) -> list[Case]:
@@ -188,6 +203,15 @@ def test_a_series_goes_on_where_it_was_cut_off(
     assert runs == [0, 100, 200]
     assert [b["first"] for b in run_series(2, 100, store)] == [0]
     assert runs == [0, 100, 200, 0], "another seed is another series"
+
+
+def test_models_of_one_shape_do_not_share_a_configuration() -> None:
+    """Making the second one must not change how the first one computes."""
+    shape = Shape(experts=True)
+    first = make_pair(shape, True, True)
+    make_pair(shape, True, False)
+    ids = torch.tensor([[3, 4, 5]])
+    assert first.target(input_ids=ids).logits.dtype == torch.float64
 
 
 @pytest.mark.parametrize(

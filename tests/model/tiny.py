@@ -3,6 +3,7 @@
 Embeddings are not tied: a tied random model repeats one token for ever, and proves little.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -145,7 +146,9 @@ class KnowingDrafter:
 def wrapped_pair(shape: Shape = Shape(per_layer_inputs=4)) -> ModelPair:
     """Return a pair whose target is of the class that the real checkpoints load as."""
     inner = tiny_pair(shape)
-    config = Gemma4Config(text_config=inner.target.config, vision_config=None, audio_config=None)
+    config = Gemma4Config(
+        text_config=deepcopy(inner.target.config), vision_config=None, audio_config=None
+    )
     config.tie_word_embeddings = False
     target = Gemma4ForConditionalGeneration(config)
     target.model.language_model.load_state_dict(inner.target.model.state_dict())
