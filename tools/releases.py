@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("form", choices=("quick", "full"))
     parser.add_argument("--torch", help="only the combinations with this torch")
     parser.add_argument("--transformers", help="only the combinations with this transformers")
-    parser.add_argument("tests", nargs="*", help="tests to run instead, as pytest takes them")
+    parser.add_argument("--tests", nargs="+", help="tests to run instead, as pytest takes them")
     args = parser.parse_args(arguments)
     quick = args.form == "quick"
     tests = args.tests or (QUICK_TESTS if quick else ("tests",))

@@ -66,3 +66,21 @@ def test_no_package_index_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = SimpleNamespace(pip=offline, version=lambda name: "0")
     with pytest.raises(releases.ReleaseError, match="is a package index to be reached"):
         releases._install(environment, FULL[0])  # type: ignore[arg-type]
+
+
+def test_a_run_can_be_narrowed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    def check(combination: Combination, tests: tuple[str, ...]) -> str:
+        seen.append((combination.transformers, combination.torch, *tests))
+        return "passed"
+
+    monkeypatch.setattr(releases, "check_supported", check)
+    monkeypatch.setattr(releases, "check_refused", lambda version: "refused")
+    other = FULL[-1].torch
+    narrow = ["full", "--torch", other, "--transformers", NEWEST, "--tests", "a.py", "b.py"]
+    assert releases.main(narrow) == 0
+    assert seen == [(NEWEST, other, "a.py", "b.py")]
+    assert capsys.readouterr().out.count("refused") == len(REFUSED)
