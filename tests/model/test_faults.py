@@ -1,0 +1,356 @@
+"""Interrupts, exceptions, NaN and threads: whatever happens, the pair is as before and usable."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LogitsProcessor
+
+from gemma_mtp_edu import (
+    CostModel,
+    ModelPair,
+    acceptance_profile,
+    autoregressive_generate,
+    reference_generate,
+    speculative_generate,
+)
+from gemma_mtp_edu.ablation import ablate, without
+from gemma_mtp_edu.bench import Plan as BenchPlan
+from gemma_mtp_edu.bench import measure
+from gemma_mtp_edu.custom import draft_and_verify
+from gemma_mtp_edu.distillation import Texts
+from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
+from gemma_mtp_edu.inside import draft_steps
+from gemma_mtp_edu.own_texts import held_out_texts, own_texts
+from gemma_mtp_edu.sampling import NonFiniteLogitsError
+from gemma_mtp_edu.sharing import BusyModelError, running
+from gemma_mtp_edu.training import Plan, shuffled, train
+from tests.model.tiny import Shape, prompt_ids, tiny_pair
+
+IDS, NEW = prompt_ids(5), 6
+NAN, INF = float("nan"), float("inf")
+
+
+def custom(pair: ModelPair, ids: torch.Tensor) -> Any:
+    return pair.target.generate(
+        ids, custom_generate=draft_and_verify, drafter=pair.drafter, max_new_tokens=NEW
+    )
+
+
+TASKS: dict[str, Callable[[ModelPair], Any]] = {
+    "plain": lambda p: autoregressive_generate(p, IDS, max_new_tokens=NEW),
+    "speculative": lambda p: speculative_generate(p, IDS, max_new_tokens=NEW),
+    "sampled": lambda p: speculative_generate(p, IDS, max_new_tokens=NEW, temperature=1.0, seed=1),
+    "library": lambda p: reference_generate(p, IDS, gamma=3, max_new_tokens=NEW),
+    "library, sampled": lambda p: reference_generate(
+        p, IDS, gamma=3, max_new_tokens=NEW, temperature=1.0, seed=1
+    ),
+    "custom": lambda p: custom(p, IDS),
+    "profile": lambda p: acceptance_profile(p, IDS, max_gamma=3, max_new_tokens=NEW),
+    "calibration": lambda p: CostModel.calibrate(p, lengths=(1, 3), contexts=(16,), repeats=1),
+    "ablation": lambda p: ablate(p, [IDS], ["dense head"], gamma=2, max_new_tokens=NEW),
+    "inside": lambda p: draft_steps(
+        p, autoregressive_generate(p, IDS, max_new_tokens=NEW), place=2, gamma=2
+    ),
+    "own texts": lambda p: own_texts(p, [IDS], max_new_tokens=NEW, temperature=1.0),
+    "bench": lambda p: measure(p, IDS, BenchPlan(gammas=(3,), repeats=1, max_new_tokens=6)),
+}
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+
+
+def state(pair: ModelPair) -> Any:
+    """Return all that a run could leave changed."""
+    models = (pair.target, pair.drafter)
+    return (
+        [m.generation_config.to_dict() for m in models],
+        [m.config.to_dict() for m in models],
+        [m.config.get_text_config()._attn_implementation for m in models],
+        [(name, len(getattr(part, hooks))) for m in models for name, part in m.named_modules()
+         for hooks in HOOKS],
+        [(name, part.training, sorted(vars(part))) for m in models
+         for name, part in m.named_modules()],
+        [(name, p.requires_grad, p.dtype, p.grad, p.double().sum().item()) for m in models
+         for name, p in m.named_parameters()],
+        torch.random.get_rng_state().tolist(),
+        (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+    )  # fmt: skip
+
+
+class Stop(BaseException):
+    """What no handler may swallow, like KeyboardInterrupt."""
+
+
+@contextmanager
+def stopping_at(module: torch.nn.Module, n: int) -> Iterator[list[int]]:
+    """Raise in the n-th forward of a module; yields a list that counts them."""
+    calls = [0]
+
+    def hook(*_: Any) -> None:
+        calls[0] += 1
+        if calls[0] == n:
+            raise Stop
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_interrupt_in_any_pass_of_either_model(task: str) -> None:
+    pair = tiny_pair()
+    wanted = speculative_generate(pair, IDS, max_new_tokens=NEW).token_ids
+    before = state(pair)
+    for body in (pair.target.model, pair.drafter.model):
+        with stopping_at(body, 0) as calls:
+            TASKS[task](pair)
+        assert state(pair) == before, "also where nothing is stopped"
+        total = calls[0]
+        # The first passes, the last one, and one between.
+        for n in sorted({1, 2, total // 2, total} & {*range(1, total + 1)}):
+            with pytest.raises(Stop), stopping_at(body, n):
+                TASKS[task](pair)
+            assert state(pair) == before, f"{task}, pass {n}"
+    assert speculative_generate(pair, IDS, max_new_tokens=NEW).token_ids == wanted
+
+
+class Streamer:
+    """Raises when it gets its n-th value."""
+
+    def __init__(self, n: int) -> None:
+        self.left = n
+
+    def put(self, value: torch.Tensor) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Stop
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("run", [autoregressive_generate, speculative_generate, reference_generate])
+def test_an_exception_in_a_listener_at_any_round(run: Callable[..., Any]) -> None:
+    pair = tiny_pair()
+    before, wanted = state(pair), run(pair, IDS, max_new_tokens=NEW)
+    for n in range(1, len(wanted.rounds) + 1):
+        listener = Streamer(n)
+        with pytest.raises(Stop):
+            run(pair, IDS, max_new_tokens=NEW, on_tokens=lambda _, s=listener: s.put(IDS))
+        if run is not reference_generate:
+            with pytest.raises(Stop):
+                run(pair, IDS, max_new_tokens=NEW, streamer=Streamer(n))
+        assert state(pair) == before
+    assert run(pair, IDS, max_new_tokens=NEW).token_ids == wanted.token_ids
+
+
+def fresh() -> ModelPair:
+    target = tiny_pair().target
+    shape = DrafterShape(32, 48, layers=2, attention_heads=2, centroids=8, searched=4)
+    return ModelPair(target, new_drafter(target, shape, seed=3), name="fresh")
+
+
+def test_an_interrupt_at_any_step_of_a_training(tmp_path: Path) -> None:
+    pair = fresh()
+    texts = own_texts(pair, [IDS], max_new_tokens=NEW)
+    held_out = held_out_texts(pair, [IDS], max_new_tokens=NEW)
+    plan = Plan(steps=4, unroll=2, warmup=1, check_every=2, gamma=2)
+    before = state(pair)
+    with stopping_at(pair.drafter.model, 0) as calls:
+        expected = train(fresh_of(pair), shuffled(texts), plan, held_out=held_out)
+    assert calls[0] == 0, "a copy was trained"
+    for n in (1, 3, 4, 7):
+        folder = tmp_path / str(n)
+        with pytest.raises(Stop), stopping_at(pair.drafter.model, n):
+            train(pair, shuffled(texts), plan, held_out=held_out, folder=folder)
+        assert state(pair) == before, f"drafter pass {n}"
+        again = train(fresh_of(pair), shuffled(texts), plan, held_out=held_out, folder=folder)
+        assert again == expected, f"went on after drafter pass {n}"
+
+
+def fresh_of(pair: ModelPair) -> ModelPair:
+    return ModelPair(pair.target, fresh().drafter, name="fresh")
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = fresh()
+    texts: list[Texts] = own_texts(pair, [IDS], max_new_tokens=NEW)
+    plan = Plan(steps=4, unroll=2, warmup=1, check_every=2, gamma=2)
+    expected = train(fresh(), shuffled(texts), plan)
+    before, written = state(pair), [0]
+
+    from gemma_mtp_edu import checkpoints
+
+    original = checkpoints.save_file
+
+    def full(tensors: Any, path: Path) -> None:
+        written[0] += 1
+        if written[0] == 4:  # the second checkpoint's optimizers
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        original(tensors, path)
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        train(pair, shuffled(texts), plan, folder=tmp_path)
+    assert state(pair) == before
+    assert json.loads((tmp_path / "step.json").read_text())["step"] == 2
+    assert train(pair, shuffled(texts), plan, folder=tmp_path) == expected
+
+
+class Spoil(LogitsProcessor):
+    """Puts something in place of the scores once the text has some length."""
+
+    def __init__(self, value: float, length: int) -> None:
+        self.value, self.length = value, length
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if input_ids.shape[1] >= self.length:
+            return torch.full_like(scores, self.value)
+        return scores
+
+
+@contextmanager
+def spoilt(layer: torch.nn.Module, value: float, n: int) -> Iterator[None]:
+    """Put a value into a layer's output from its n-th pass on."""
+    calls = [0]
+
+    def hook(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return torch.full_like(output, value) if calls[0] >= n else output
+
+    handle = layer.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize(("value", "word"), [(NAN, "NaN"), (INF, "infinity"), (-INF, "no token")])
+@pytest.mark.parametrize("more", [{}, {"temperature": 1.0, "seed": 0}])
+@pytest.mark.parametrize("run", [autoregressive_generate, speculative_generate, reference_generate])
+def test_a_target_that_gives_no_numbers(
+    run: Callable[..., Any], more: dict[str, Any], value: float, word: str
+) -> None:
+    pair = tiny_pair()
+    for n in (1, 3):
+        message = rf"target's logits hold {word}.*in round {n - 1}"
+        if word == "no token":
+            message = rf"target's logits allow no token.*in round {n - 1}"
+        with (
+            spoilt(pair.target.lm_head, value, n),
+            pytest.raises(NonFiniteLogitsError, match=message),
+        ):
+            run(pair, IDS, max_new_tokens=NEW, **more)
+
+
+@pytest.mark.parametrize("more", [{}, {"temperature": 1.0, "seed": 0}])
+@pytest.mark.parametrize("value", [NAN, INF])
+@pytest.mark.parametrize("centroids", [0, 8])
+def test_a_drafter_that_gives_no_numbers(
+    centroids: int, value: float, more: dict[str, Any]
+) -> None:
+    pair = tiny_pair(Shape(centroids=centroids))
+    with spoilt(pair.drafter.model.norm, value, 1):
+        for run in (speculative_generate, reference_generate):
+            if run is reference_generate and more:
+                continue  # the library may fail in its own words before a round is over
+            with pytest.raises(
+                NonFiniteLogitsError, match=r"the drafter's logits hold NaN.*round 1"
+            ):
+                run(pair, IDS, max_new_tokens=NEW, **more)
+        with pytest.raises(NonFiniteLogitsError, match=r"the drafter's logits.*profile"):
+            acceptance_profile(pair, IDS, max_gamma=2, max_new_tokens=NEW)
+
+
+def test_processors_that_allow_no_token_are_named() -> None:
+    with pytest.raises(NonFiniteLogitsError, match=r"allow no token.*your logits processors"):
+        speculative_generate(
+            tiny_pair(), IDS, max_new_tokens=NEW, logits_processor=[Spoil(-INF, 7)]
+        )
+
+
+def in_threads(*tasks: Callable[[], Any]) -> list[Any]:
+    """Run tasks at the same time; each gives its result or its exception."""
+    results: list[Any] = [None] * len(tasks)
+    start = threading.Barrier(len(tasks))
+
+    def work(place: int) -> None:
+        start.wait()
+        try:
+            results[place] = tasks[place]()
+        except Exception as error:
+            results[place] = error
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(tasks))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_threads_share_a_pair_and_write_what_they_would_write_alone() -> None:
+    pair = tiny_pair()
+    names = ("plain", "speculative", "sampled", "library", "library, sampled", "profile")
+    alone = [TASKS[name](pair) for name in names]
+    before = state(pair)
+    results = in_threads(*(lambda name=name: TASKS[name](pair) for name in names * 2))
+    assert state(pair) == before
+    for name, wanted, result in zip(names * 2, alone * 2, results, strict=True):
+        assert not isinstance(result, Exception), (name, result)
+        assert result.token_ids == wanted.token_ids, name
+        if name != "profile":
+            assert [r.draft_ids for r in result.rounds] == [r.draft_ids for r in wanted.rounds]
+
+
+@pytest.mark.parametrize("task", ["speculative", "library", "custom", "profile", "ablation"])
+def test_while_one_thread_changes_the_drafter_no_other_runs_it(task: str) -> None:
+    pair = tiny_pair()
+    with without(pair, "no hidden state"):
+        (result,) = in_threads(lambda: TASKS[task](pair))
+        assert isinstance(result, BusyModelError)
+        TASKS[task](pair)  # the thread that changed it may
+        # The target alone is not touched.
+        (plain,) = in_threads(lambda: TASKS["plain"](pair))
+        assert not isinstance(plain, Exception)
+    (result,) = in_threads(lambda: TASKS[task](pair))
+    assert not isinstance(result, Exception)
+
+
+def test_while_one_thread_runs_the_drafter_no_other_changes_it() -> None:
+    pair = tiny_pair()
+    texts = own_texts(pair, [IDS], max_new_tokens=NEW)
+    changes: list[Callable[[], Any]] = [
+        lambda: TASKS["ablation"](pair),
+        lambda: TASKS["inside"](pair),
+        lambda: train(pair, texts, Plan(steps=1, unroll=1)),
+    ]
+    before = state(pair)
+    with running(pair.target, pair.drafter):
+        for change in changes:
+            (result,) = in_threads(change)
+            assert isinstance(result, BusyModelError)
+            assert state(pair) == before
+
+
+def test_a_generation_inside_a_callback_of_another_one() -> None:
+    pair = tiny_pair()
+    wanted = reference_generate(pair, IDS, gamma=2, max_new_tokens=NEW)
+    inner: list[Any] = []
+
+    def nested(tokens: tuple[int, ...]) -> None:
+        inner.append(reference_generate(pair, IDS, gamma=2, max_new_tokens=NEW))
+
+    outer = reference_generate(pair, IDS, gamma=2, max_new_tokens=NEW, on_tokens=nested)
+    for trace in (outer, *inner):
+        assert trace.token_ids == wanted.token_ids
+        assert [r.draft_ids for r in trace.rounds] == [r.draft_ids for r in wanted.rounds]
