@@ -23,7 +23,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser test-colab test-binder releases memory slides notebooks notebooks-ja buttons figures bench pocket clean
+.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases memory slides notebooks notebooks-ja buttons figures screenshots bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -106,6 +106,9 @@ notebooks-ja: $(READY) ## build notebooks/ja/*.ipynb from the sources and their 
 
 buttons: $(READY) ## rewrite all addresses; a fork: make buttons REPOSITORY=https://github.com/me/fork
 	@$(BIN)/python -m tools.buttons write $(if $(REPOSITORY),--repository "$$REPOSITORY")
+
+screenshots: $(READY) ## take README's pictures of the widgets, in JupyterLab and Chromium
+	@$(BIN)/python -m tools.screenshots
 
 bench: $(READY) ## time plain and assisted decoding, ours and the library's; BENCH_ARGS="--quick"
 	@$(BIN)/python -m gemma_mtp_edu bench $(BENCH_ARGS)

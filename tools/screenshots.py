@@ -1,0 +1,151 @@
+"""Take the pictures of both widgets in JupyterLab, and write them with their texts into README.md.
+
+    python -m tools.screenshots
+
+What the pictures show comes from the bundled pair, and their texts from the same replays.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from html import escape
+from io import BytesIO
+from pathlib import Path
+
+import nbformat
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from gemma_mtp_edu import load_pair
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.profiling import acceptance_profile
+from gemma_mtp_edu.prompts import PROMPTS
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.round_figure import describe_rounds
+from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.tradeoff import Setting, numbers, outcome
+from tests.browser import lab
+from tools.document import write_parts
+from tools.figures import telling_rounds
+from tools.lessons import ROOT, write_notebook
+
+README = ROOT / "README.md"
+IMAGES = ROOT / "docs" / "images"
+PICTURES = {"explorer": "explorer.png", "viewer": "viewer.png"}
+WORKLOADS = ("story", "arithmetic", "json")
+GAMMA, COST = 4, 0.1
+WINDOW = {"width": 900, "height": 1400}
+COLOURS, WIDTH = 64, 720
+CELLS = {
+    "explorer": f"TradeoffExplorer(profiles, cost={COST})",
+    "viewer": "viewer = RoundViewer(replay(profiles['story'], Constant({gamma})), revealed=True)\n"
+    "viewer.round.value = {index}\nviewer",
+}
+FIRST_CELL = """\
+import json
+from pathlib import Path
+
+from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.profile import AcceptanceProfile
+from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.schedules import Constant
+from gemma_mtp_edu.widgets import RoundViewer
+
+stored = json.loads(Path("profiles.json").read_text(encoding="utf-8"))
+profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored.items()}
+"""
+
+
+def shown_round(profile: AcceptanceProfile) -> int:
+    """Return the round that the viewer's picture shows: some drafts hold, and one does not."""
+    trace = replay(profile, Constant(GAMMA))
+    first = telling_rounds(trace, 3)
+    kinds = [(r.next_kind, r.n_accepted > 0) for r in trace.rounds[first : first + 3]]
+    return first + kinds.index(("correction", True))
+
+
+def write_notebook_of(profiles: Mapping[str, AcceptanceProfile], folder: Path) -> None:
+    """Write a notebook that shows both widgets."""
+    stored = {name: profile.to_json() for name, profile in profiles.items()}
+    (folder / "profiles.json").write_text(json.dumps(stored), encoding="utf-8")
+    index = shown_round(profiles["story"])
+    sources = (cell.format(gamma=GAMMA, index=index) for cell in CELLS.values())
+    cells = [nbformat.v4.new_code_cell(source) for source in (FIRST_CELL, *sources)]
+    write_notebook(nbformat.v4.new_notebook(cells=cells), folder / "widgets.ipynb")
+
+
+def take(page: Page, server: lab.Server) -> None:
+    """Run the notebook and write each widget's picture with few colours: a small file."""
+    notebook = lab.NotebookPage(page, server, "widgets.ipynb")
+    notebook.command("application:toggle-left-area")
+    page.set_viewport_size(WINDOW)
+    notebook.run_all()
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for index, name in enumerate(PICTURES.values(), start=1):
+        widget = notebook.show(index).locator(".jupyter-widgets").first
+        page.wait_for_timeout(1000)  # the kernel's last answer is drawn
+        picture = Image.open(BytesIO(widget.screenshot()))
+        picture.convert("RGB").quantize(COLOURS).save(IMAGES / name, optimize=True)
+
+
+def texts(profiles: Mapping[str, AcceptanceProfile]) -> dict[str, str]:
+    """Return what each picture shows, in words."""
+    story, setting = profiles["story"], Setting("constant", GAMMA)
+    rows = "; ".join(f"{name}: {value}" for name, value in numbers(outcome(story, setting, COST)))
+    told = describe_rounds(
+        replay(story, Constant(GAMMA)), first=shown_round(story), count=1
+    ).partition(". ")[2]
+    return {
+        "explorer": (
+            "The trade-off explorer in JupyterLab: buttons choose a workload and a schedule, "
+            "sliders the draft length, a threshold and the cost of a draft. Below them stand the "
+            "tokens of the first rounds, a table, and the speed by draft length. "
+            f"Story: {setting}. {rows}."
+        ),
+        "viewer": (
+            "The round viewer in JupyterLab: a slider, the buttons Round before, Next round and "
+            f"Reveal the verdict, and below them one round with its verdict. {told}"
+        ),
+    }
+
+
+def markdown(profiles: Mapping[str, AcceptanceProfile]) -> str:
+    """Return both pictures as HTML, with their texts."""
+    lines = []
+    for name, text in texts(profiles).items():
+        alt = escape(text).replace("&#x27;", "'")
+        picture = (IMAGES / PICTURES[name]).relative_to(ROOT).as_posix()
+        # Pieces of words in the text are no spelling mistakes.
+        lines.append(f'<img src="{picture}" alt="{alt}" width="{WIDTH}"> <!-- codespell:ignore -->')
+    pair = profiles["story"].provenance["pair"]
+    lines.append(
+        f"Both show a story that the `{pair}` pair wrote; a draft is taken to cost {COST:.2f} of a "
+        "plain pass."
+    )
+    return "\n\n".join(lines)
+
+
+def main() -> int:
+    """Take the pictures, write README.md's part, and return the exit code."""
+    pair = load_pair(device="cpu")
+    profiles = {
+        name: acceptance_profile(pair, PROMPTS[name][0], max_gamma=16, max_new_tokens=64)
+        for name in WORKLOADS
+    }
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        path = lab.find_chromium(playwright)
+        if path is None:
+            print(f"error: {lab.HOW_TO_GET_ONE}", file=sys.stderr)
+            return 2
+        with lab.chromium(playwright, path) as browser, lab.lab_server(Path(folder)) as server:
+            write_notebook_of(profiles, server.folder)
+            with lab.watched_page(browser) as page:
+                take(page, server)
+    write_parts(README, {"widgets": markdown(profiles)})
+    print(f"took {', '.join(PICTURES.values())}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
