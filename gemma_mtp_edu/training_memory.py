@@ -7,7 +7,7 @@ vocabulary, which at 262,144 tokens are larger than all else. Activations of the
 from dataclasses import dataclass
 from typing import Any
 
-from gemma_mtp_edu.training import Plan
+from gemma_mtp_edu.training_plan import Plan
 
 FLOAT32 = 4
 # Weights, gradients, and at most two states of an optimizer (AdamW's; Muon has one).

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
-from gemma_mtp_edu.training import Look
+from gemma_mtp_edu.training_plan import Look
 
 
 def plot_training(

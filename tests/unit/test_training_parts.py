@@ -5,8 +5,9 @@ import torch
 from transformers import Gemma4AssistantForCausalLM
 
 from gemma_mtp_edu import checks
-from gemma_mtp_edu.training import Look, Plan, learning_rate_factor, shuffled
+from gemma_mtp_edu.training import shuffled
 from gemma_mtp_edu.training_memory import training_memory
+from gemma_mtp_edu.training_plan import Look, Plan, learning_rate_factor
 from gemma_mtp_edu.training_plots import describe_training, plot_training
 from tests.model.tiny import tiny_pair
 
