@@ -33,6 +33,7 @@ from gemma_mtp_edu.training_plan import Look as Look
 from gemma_mtp_edu.training_plan import Plan as Plan
 
 NEWEST, BEST = "newest.", "best."
+DEFAULT_PLAN = Plan()
 Item = TypeVar("Item")
 MakeOptimizers = Callable[[torch.nn.Module, float], list[torch.optim.Optimizer]]
 
@@ -70,7 +71,7 @@ def shuffled(items: Sequence[Item], seed: int = 0) -> Iterator[Item]:
 def train(
     pair: ModelPair,
     batches: Iterable[Texts | Handover],
-    plan: Plan = Plan(),
+    plan: Plan = DEFAULT_PLAN,
     *,
     held_out: Sequence[GenerationTrace] = (),
     folder: Path | None = None,

@@ -269,7 +269,7 @@ assert repaired.acceptance > shifted.acceptance + 0.1
 # %% [markdown]
 # ## Change this
 #
-# - `STEPS = 400`: three minutes on two cores. How near does it come to the dotted line?
+# - `STEPS = 400`: how near does it come to the dotted line?
 # - `Plan(loss="acceptance")` trains on what rejects a draft instead of the cross-entropy. From random weights it
 #   starts slowly. Why? Look at its gradient where the two laws have nothing in common.
 # - `DrafterShape(layers=2)`: half the time for a draft. Does acceptance fall by half?
