@@ -44,6 +44,7 @@ def test_before_the_verdict_only_the_drafter_s_side_shows() -> None:
     page = Reader(step_html(trace(), 1, revealed=False))
     assert page.labels == ["draft: ·fox, drafter 90%", "draft: ↵, drafter 40%"]
     assert "Guess first" in page.text
+    assert "foxb" not in page.text, "the text so far must not hold the answer"
     assert "accepted" not in page.text and "8" not in page.text
 
 
