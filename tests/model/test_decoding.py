@@ -182,6 +182,18 @@ def test_cached_equals_uncached() -> None:
         assert target.length == text.shape[1]
 
 
+@torch.no_grad()
+def test_what_is_in_the_cache_is_not_read_again() -> None:
+    """generate() may hand over a cache that holds the beginning of the prompt."""
+    pair, ids = tiny_pair(dtype=torch.float64), prompt_ids(2 * WINDOW)
+    fresh = Target(pair.target, hands_over=False).prefill(ids)
+    cache = DynamicCache(config=pair.target.config)
+    pair.target(input_ids=ids[:, :5], past_key_values=cache, use_cache=True)
+    target = Target(pair.target, hands_over=False, cache=cache)
+    torch.testing.assert_close(target.prefill(ids).logits, fresh.logits, atol=1e-9, rtol=0)
+    assert target.length == 2 * WINDOW
+
+
 def test_an_ordinary_smaller_model_drafts() -> None:
     target, smaller = tiny_pair().target, tiny_pair(Shape(seed=1)).target
     ids = prompt_ids(3 * WINDOW)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gemma_mtp_edu.metrics import accepted_by_position, alpha, judged, wasted_drafts
+from gemma_mtp_edu.metrics import accepted_by_position, alpha, judged, saved_passes, wasted_drafts
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 
 
@@ -26,6 +26,7 @@ def test_alpha_is_not_the_acceptance_rate() -> None:
     assert run.acceptance_rate == pytest.approx(3 / 5)
     assert alpha(run) == pytest.approx(3 / 4)
     assert wasted_drafts(run) == 2
+    assert saved_passes(run) == 3, "six tokens in three passes"
     assert alpha(trace(PREFILL)) is None
 
 
