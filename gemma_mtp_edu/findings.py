@@ -37,8 +37,8 @@ class Sign:
 SIGNS: Mapping[Status, Sign] = MappingProxyType(
     {
         "ok": Sign("✓", "+", "#009E73", "works"),
-        "note": Sign("•", "-", "#56B4E9", "good to know; nothing to do"),
-        "warning": Sign("!", "!", "#E69F00", "a part of the course will not work"),
+        "note": Sign("•", "-", "#0072B2", "good to know; nothing to do"),
+        "warning": Sign("!", "!", "#CC79A7", "a part of the course will not work"),
         "fail": Sign("✗", "x", "#D55E00", "the course cannot run here until this is mended"),
     }
 )
