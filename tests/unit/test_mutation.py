@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from tools.mutation.faults import ROOT, Fault, StaleFaultError, mutated, read_faults
+from tools.mutation.runner import Run
+from tools.mutation.table import TABLE, rows
 
 FAULTS = read_faults()
+CAUGHT = Run("caught", "test", 0.0)
 SUBJECTS = (
     "verification", "decoding", "schedules", "replay", "cost", "grid", "theory", "verdict", "views",
     "step_view", "mtp_drafter", "target", "sampling", "stopping", "metrics", "profiling", "trace",
@@ -33,6 +36,14 @@ def test_each_fault_is_one_line_that_stands_once_and_leaves_code_that_parses(fau
     assert len(lines) == 1
     assert all((ROOT / name).is_file() for name in fault.tests if name.endswith(".py"))
     assert fault.why
+
+
+def test_the_stored_table_is_of_these_faults_and_each_is_caught() -> None:
+    text = TABLE.read_text(encoding="utf-8")
+    assert f"{len(FAULTS)} of {len(FAULTS)} faults are caught" in text
+    wanted = [line.rsplit(" | ", 1)[0] for line in rows([(fault, CAUGHT) for fault in FAULTS])]
+    assert [line.rsplit(" | ", 1)[0] for line in text.splitlines() if line[:2] == "| "] == wanted
+    assert "**" not in text
 
 
 def test_a_fault_whose_text_moved_is_named(tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def test_hand_worked_counts() -> None:
     assert trace.seconds == pytest.approx(0.35)
 
 
+def test_a_round_without_drafts_is_a_round() -> None:
+    """Three tokens and one, in two rounds after the prefill."""
+    plain = RoundTrace(7, (), 0, 19, "plain")
+    trace = make_trace(PREFILL, BONUS, plain)
+    assert trace.draft_rounds == (BONUS, plain)
+    assert trace.tokens_per_round == pytest.approx(2.0)
+
+
 def test_a_text_without_drafts_has_no_rates() -> None:
     trace = make_trace(PREFILL)
     assert trace.acceptance_rate is None
