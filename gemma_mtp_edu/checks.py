@@ -77,7 +77,7 @@ def saved_passes(answer: int | None, plain: GenerationTrace, assisted: Generatio
         )
 
 
-def hard_prompt(pair: ModelPair, prompt: str | None, *, below: float = 0.6) -> None:
+def hard_prompt(pair: ModelPair, prompt: str | None, *, below: float = 0.5) -> None:
     """Lesson 00: a prompt whose drafts are mostly rejected."""
     if prompt is None:
         print(tr(NOT_TRIED))

@@ -41,9 +41,10 @@ lesson.setup(install=new)
 # %% [markdown]
 # ## Pick a pair
 #
-# MTP needs two models: a **target** that decides, and a small **drafter** that proposes. `pocket` is a
-# tiny pair that comes with this course; it has Gemma 4's architecture and runs on any CPU. On a Colab
-# GPU, choose a real pair (E2B needs about 13 GB) and run everything again.
+# MTP needs two models: a **target** that decides, and a small **drafter** that proposes. A drafter's step
+# gives one token; *multi-token* means that several such steps follow each run of the target. `pocket` is a
+# tiny pair that comes with this course; it has Gemma 4's architecture and runs on any CPU. On a Colab GPU,
+# choose a real pair (E2B needs about 13 GB) and run everything again.
 
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
@@ -74,8 +75,8 @@ assistant_model = AutoModelForCausalLM.from_pretrained(
 )
 
 # %% [markdown]
-# The two models together are a pair. Building a `ModelPair` checks that they fit: one vocabulary, and
-# a drafter made for this target. Lesson 02 looks inside both.
+# The two models together are a pair. Building a `ModelPair` checks that they fit: one vocabulary, and a
+# drafter of the sizes that this target needs. Lesson 02 looks inside both.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu import ModelPair
@@ -134,8 +135,9 @@ assert same or dtype != torch.float32  # 16 bit rounds: a near tie may fall the 
 # ## What happened inside
 #
 # `reference_generate` runs the very same `generate()` and listens. Each row below is one **round**: the
-# drafter proposes four tokens, and the target verifies them in one pass. It keeps the drafts up to the first
-# wrong one and always adds **one token of its own**. In the boxes, `·` is a space.
+# drafter proposes four tokens, and the target verifies them in one pass. It keeps the drafts up to the
+# first wrong one and adds **one token of its own**, unless the text ends inside the drafts. In the boxes,
+# `·` is a space.
 
 # %%
 from gemma_mtp_edu import reference_generate
@@ -145,7 +147,7 @@ assisted
 
 # %% [markdown]
 # Round 0 is the **prefill**: the target reads the prompt and gives the first token. `<turn|>` ends the
-# answer. `pocket` has learned this answer, so its drafts are mostly right. What if they are not?
+# answer. `pocket` has learned this answer, so all of its drafts are right. What if they are not?
 
 # %% [markdown]
 # ## When drafts are wrong
@@ -193,10 +195,15 @@ for name, trace in (("plain", alone), ("with drafter", assisted)):
 print(f"ratio {alone.seconds / assisted.seconds:.2f}")
 
 # %% [markdown]
+# The time falls by less than the number of passes does. Each draft costs a step of the drafter, and a pass
+# that verifies five tokens takes somewhat longer than a pass over one. Lesson 01 measures both; lesson 07
+# makes a formula of them.
+
+# %% [markdown]
 # ## Many drafts or few?
 #
-# The number of drafts per round is yours to choose. **Predict**: with 15 drafts instead of 2, will there
-# be fewer target passes? Will more drafts be wasted?
+# The number of drafts per round, called `gamma`, is yours to choose. **Predict**: with 15 drafts instead of
+# 2, will there be fewer target passes? Will more drafts be wasted?
 
 # %% tags=["nbval-check-output"]
 traces = {4: assisted}
@@ -248,8 +255,11 @@ report = doctor()
 report
 
 # %% [markdown]
-# Four notes stand under *transformers' own loop*: later lessons show each of them, and how this course's loop
-# does it right. `python -m gemma_mtp_edu doctor` prints the same in a terminal.
+# Four notes stand under *transformers' own loop*: later lessons show each of them, and how this course's
+# loop does it right. What each loop *should* draft is counted from its own rounds. The library's drafter
+# also sees rejected tokens, so other drafts hold, and the two rows of numbers differ.
+#
+# `python -m gemma_mtp_edu doctor` prints the same in a terminal.
 
 # %% [markdown]
 # ## Change this
@@ -269,9 +279,11 @@ for name, trace in (("my prompt", mine), ("the story", story)):
 # %% [markdown]
 # ## Takeaways
 #
-# 1. The drafter proposes, the target verifies in one pass and always adds one token of its own.
+# 1. The drafter proposes; the target verifies in one pass and adds one token of its own, unless the text
+#    ends inside the drafts.
 # 2. With greedy decoding the text is what the target alone would have written.
-# 3. What is saved depends on how many drafts are accepted, and that depends on the text.
+# 3. What is saved depends on how many drafts are accepted, which depends on the text; and on what drafting
+#    and verifying cost.
 
 # %% [markdown]
 # ## Exercises
@@ -288,8 +300,8 @@ saved = None  # your answer
 checks.saved_passes(saved, alone, assisted)
 
 # %% [markdown]
-# **2.** A text has `n_tokens`. The prefill gives the first one; each round after it commits `per_round`
-# tokens. How many target passes is that, prefill included?
+# **2.** A text has `n_tokens`. The prefill gives the first one; each round after it adds `per_round` tokens
+# to the text. How many target passes is that, prefill included?
 #
 # <details><summary>Hint</summary>The last round may be only partly used: round up
 # (<code>math.ceil</code>).</details>
@@ -303,10 +315,10 @@ def passes_needed(n_tokens, per_round):
 checks.passes_needed(passes_needed)
 
 # %% [markdown]
-# **3.** Find a prompt of which less than 60% of the drafts are accepted.
+# **3.** Find a prompt of which less than half of the drafts are accepted.
 #
-# <details><summary>Hint</summary>What could go on in a thousand ways? A short story, for
-# example.</details>
+# <details><summary>Hint</summary>What could go on in a thousand ways? Short stories, for example: try
+# several subjects.</details>
 
 # %% tags=["nbval-check-output"]
 hard_prompt = None  # your prompt, as text
@@ -322,4 +334,4 @@ checks.hard_prompt(pair, hard_prompt)
 # - transformers documentation of
 #   [gemma4_assistant](https://huggingface.co/docs/transformers/model_doc/gemma4_assistant)
 #
-# Next: `01_why_decoding_is_slow`.
+# Solutions: in `docs/instructor_guide.md`. Next: `01_why_decoding_is_slow`.

@@ -6,8 +6,8 @@
 # %% [markdown]
 # # 02 Load a pair: what the two models are
 #
-# **Goal**: know what a target and its drafter are made of, what they share, what the drafter lacks, and
-# how to tell that two models fit.
+# **Goal**: know what a target and its drafter are made of, what they share, what each must get from the
+# other, and how to tell that two models fit.
 #
 # **Minutes**: 20. **Prerequisites**: lesson 00; you have heard of layers, embeddings and attention.
 
@@ -52,8 +52,10 @@ pair = load_pair(PAIR)
 print(pair.name, pair.target.dtype)
 
 # %% [markdown]
-# Which pairs are there? Sizes are numbers of parameters. Memory is for both models: `pocket` in fp32, the
-# others in 16 bit (E2B and E4B as published, the larger ones two bytes a parameter).
+# Which pairs are there? Sizes are numbers of parameters (*effective*: without look-up tables, of which a
+# pass reads a few rows; E4B's row names its layers). Memory is for both models: `pocket` in fp32, the
+# others in 16 bit (E2B and E4B as published, the larger ones two bytes a parameter). The doctor of lesson
+# 00 adds a cache and working room, so most of its numbers are larger.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.registry import PAIRS
@@ -122,7 +124,7 @@ ax = plot_layers(pair)
 show_figure(ax.figure, alt=describe_layers(pair))
 
 # %% [markdown]
-# ## What the drafter lacks
+# ## Keys and values of the drafter
 #
 # Look for the layers that compute keys and values. **Predict**: how many has the drafter?
 
@@ -156,7 +158,8 @@ for name, shape in hand_over(pair, "Name 3 colors.").items():
 # ## What goes in
 #
 # A draft starts from two vectors of the target, side by side: the **embedding of the newest token**, and
-# the **hidden state that predicted it**. A projection brings them to the drafter's width.
+# the **hidden state that predicted it**. A projection brings them to the drafter's width. Both come from
+# the target: the drafter's own embedding table, counted above, serves only its head, which scores tokens.
 
 # %% tags=["nbval-check-output"]
 print("hidden size of the target:", target_text.hidden_size)
@@ -190,7 +193,8 @@ except ValueError as error:
 
 # %% [markdown]
 # The check reads the two configurations, so it costs nothing and needs no weights. It compares vocabulary,
-# hidden size, and heads of keys and values.
+# hidden size, and heads of keys and values. Another target of the same shapes would pass it: then few
+# drafts would be accepted, but the text would still be right.
 
 # %% [markdown]
 # ## Change this
@@ -214,7 +218,8 @@ except IncompatiblePairError as error:
 #
 # 1. A pair is a large target and a small drafter that share one vocabulary.
 # 2. The drafter has no KV and no cache: it reads the target's keys, values and hidden state.
-# 3. So a drafter works only with the target that it was made for, and that can be checked beforehand.
+# 3. So a drafter is of use only to the target that it was made for. Whether shapes fit can be checked
+#    beforehand; with a wrong target of the same shapes acceptance suffers, never the text.
 
 # %% [markdown]
 # ## Exercises
@@ -251,3 +256,5 @@ checks.scored_tokens(scored_tokens)
 #   `Gemma4AssistantForCausalLM` (projections, centroid head)
 # - [transformers documentation of gemma4_assistant](https://huggingface.co/docs/transformers/model_doc/gemma4_assistant)
 # - vllm-project/recipes, Google/Gemma4.md (recommended draft lengths)
+#
+# Solutions: in `docs/instructor_guide.md`. Next: `03_watch_one_round`.

@@ -48,7 +48,8 @@ pair = load_pair(PAIR)
 # ## Record a run
 #
 # `speculative_generate` is this project's own loop. It returns a **trace**: what was drafted in each round,
-# what was accepted, and how long it took. From here on we look at the trace; no model runs.
+# what was accepted, and how long it took. The next sections only look at this trace; models run again where
+# the library's loop is compared.
 
 # %%
 prompt = "Tell me a short story about a fox who finds a drum."
@@ -128,12 +129,16 @@ assert all(len(r.token_ids) == r.n_accepted + (r.next_id is not None) for r in t
 # %% [markdown]
 # So no round is empty: even when every draft is wrong, the target's own token is written. That is why the
 # number of target passes can never be larger than in plain decoding.
+#
+# The last round adds none where the text ended inside its drafts (`none`). It may also draft fewer than
+# `gamma`: the loop drafts no more than `max_new_tokens` leaves room for.
 
 # %% [markdown]
 # ## Is the drafter's confidence worth anything?
 #
 # The drafter gives each draft a probability. If it knew itself well, unsure drafts would be rejected more
-# often. **Predict**: of the drafts it gave less than 50%, how many were accepted?
+# often. Drafts behind a rejected one are never judged, so they are not counted. **Predict**: of the drafts
+# it gave less than 50%, how many were accepted?
 
 # %%
 judged = [
@@ -144,6 +149,10 @@ judged = [
 for name, low, high in (("unsure", 0.0, 0.5), ("sure", 0.5, 1.01)):
     kept = [accepted for prob, accepted in judged if low <= prob < high]
     print(f"{name}: {sum(kept)} of {len(kept)} accepted")
+
+# %% [markdown]
+# So the drafter's confidence is worth something: sure drafts mostly hold, unsure ones mostly do not. Lesson
+# 09 uses it: a schedule that stops drafting when the drafter is unsure.
 
 # %% [markdown]
 # ## The library beside ours
@@ -182,8 +191,8 @@ show_figure(ax.figure, alt=describe_rounds(trace, count=5))
 # %% [markdown]
 # ## Change this
 #
-# Count rounds for a text that is easy to guess. Then try `gamma=8` or a prompt of your own in the cell
-# above.
+# The cell below counts rounds for a text that is easy to guess. Then change it: try `gamma=8`, or a prompt
+# of your own.
 
 # %% tags=["nbval-check-output"]
 easy = speculative_generate(pair, "Count from 3 to 12.", gamma=4, max_new_tokens=96)
@@ -193,8 +202,8 @@ assert easy.target_passes < len(easy.token_ids) / 2
 # %% [markdown]
 # ## Takeaways
 #
-# 1. A round drafts several tokens, verifies them in one target pass, and always adds one token of the
-#    target's own.
+# 1. A round drafts several tokens, verifies them in one target pass, and adds one token of the target's
+#    own, unless the text ends inside the drafts.
 # 2. Drafts behind a rejected one are lost, however good they are.
 # 3. The text is the target's alone; what the drafter sees changes only how many drafts are kept.
 

@@ -53,13 +53,15 @@ ids = pair.encode(prompt)
 # %% [markdown]
 # ## The parts
 #
-# Two small objects do the bookkeeping. `Target` holds the large model and its KV cache: `prefill`, `verify`
-# and `crop`. `MTPDrafter` makes one draft `step`. Everything else is yours.
+# Two small objects do the bookkeeping. `Target` holds the large model and its KV cache (keys and values of
+# the text so far): `prefill`, `verify` and `crop`. `MTPDrafter` makes one draft `step`. Everything else is
+# yours.
 
 # %% [markdown]
 # ## Step 1: prefill
 #
-# The target reads the prompt. The last row of its logits gives the first token.
+# The target reads the prompt. The last row of its **logits** (a score for each token of the vocabulary)
+# gives the first token. `prefill` returns that row only, and so `hand_over` will find it as row 0.
 
 # %%
 target = Target(pair.target, hands_over=True)
@@ -91,6 +93,11 @@ def draft(newest, handed, length, gamma):
         newest = (best if searched is None else searched[best]).view(1, 1)
         drafts.append(newest)
     return torch.cat(drafts, dim=1)
+
+# %% [markdown]
+# `position` stays that of the newest token: drafts leave no keys and values, so what the drafter attends to
+# does not grow. `searched` is lesson 02's centroid head: the scores of the tokens in the best clusters, and
+# their ids (None where the whole vocabulary was scored).
 
 
 # %%
@@ -174,7 +181,8 @@ assert target.length == ids.shape[1] + 1 + n_accepted
 # %% [markdown]
 # ## All together
 #
-# Here is the round as one function. `row` is for an experiment below; leave it alone for now.
+# Here is the round as one function. `written` is what the round **commits**, that is, adds to the text for
+# good. `row` is for an experiment below; leave it alone for now.
 
 
 # %%
@@ -214,6 +222,10 @@ text = [token for chunk in chunks for token in chunk]
 
 # %% [markdown]
 # ## Equal to the package and to the library?
+#
+# Three rounds are the beginning of the text, so only that much of your loop is compared; exercise 1
+# compares whole texts. The library's `generate()` runs without a drafter here; lesson 03 had its assisted
+# run.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu import autoregressive_generate, speculative_generate
@@ -272,6 +284,11 @@ story = "Tell me a short story about a heron."
 for name, row in (("right row", None), ("row 0", 0)):
     accepted = [len(chunk) - 1 for chunk in some_rounds(story, 10, row=row)[1:]]
     print(f"{name}: accepted {accepted}, {sum(accepted)} in all")
+
+# %% [markdown]
+# With `pocket` fewer hold, but not many fewer, and at first the rounds are the same. Row 0 is itself the
+# right row where no draft was accepted; elsewhere the newest token and the target's keys and values are
+# still right. Lesson 06 takes such parts away one by one.
 
 # %% [markdown]
 # ## Takeaways

@@ -6,8 +6,8 @@
 # %% [markdown]
 # # 05 Same text
 #
-# **Goal**: prove what "lossless" means: the same tokens with greedy decoding, the same law with sampling; and
-# see where 16 bit and the library's sampling break it.
+# **Goal**: prove what "lossless" means: the same tokens with greedy decoding, the same **law**
+# (distribution of tokens) with sampling; and see where 16 bit and the library's sampling break it.
 #
 # **Minutes**: 30. **Prerequisites**: lesson 04; what a probability distribution is.
 
@@ -68,15 +68,16 @@ silly = speculative_generate(
 helped = speculative_generate(pair, prompt, gamma=4, max_new_tokens=48)
 for name, trace in (("plain", plain), ("random drafts", silly), ("MTP drafter", helped)):
     same = trace.token_ids == plain.token_ids
-    print(f"{name}: same text {same}, fewer passes {trace.target_passes < plain.target_passes}")
+    print(f"{name}: same text {same}, {trace.target_passes} target passes")
 assert silly.token_ids == plain.token_ids == helped.token_ids or PAIR != "pocket"
 
 # %% [markdown]
-# Random drafts cost time and save nothing, but they cannot hurt the text. That is why a drafter needs no
-# quality check of its own.
+# Random drafts save nothing: next to none is accepted, so each pass writes about one token, as in plain
+# decoding. They cost time, but they cannot hurt the text. That is why a drafter needs no quality check of
+# its own.
 
 # %% [markdown]
-# ## 16 bits: almost the same
+# ## 16 bits: the same until a near tie
 #
 # The claim holds for exact arithmetic. In bf16 a number keeps 8 bits of precision, and a pass over five tokens
 # adds up in another order than a pass over one. **Predict**: will the texts still be the same?
@@ -98,8 +99,9 @@ for text in prompts:
 print("same in bf16:", [one == other for one, other in runs])
 
 # %% [markdown]
-# Where a text differs, look at the first difference. The cell below asks the target how
-# far apart its two best tokens were there: the **gap** of their logits.
+# Where a text differs, look at the first difference; from there on, each goes its own way. The cell below
+# asks the target how far apart its two best tokens were there: the **gap** of their logits (the scores
+# before they become probabilities). A small gap is a **near tie**.
 
 # %%
 from gemma_mtp_edu.one_position import first_difference, logit_gap
@@ -144,22 +146,25 @@ for token in p.topk(5).indices.tolist():
 # %% [markdown]
 # ## What the library does
 #
-# transformers drafts the drafter's **most probable** token d, and accepts it with probability
-# min(1, p(d)/q(d)), as if d had been drawn from q. But d was not drawn: it comes every time. **Predict**:
-# does d now come too often or too rarely?
+# transformers drafts the drafter's **most probable** token d (it need not be among the target's five
+# above), and accepts it with probability min(1, p(d)/q(d)), as if d had been drawn from q. But d was not
+# drawn: it comes every time. **Predict**: does d now come too often or too rarely?
 
 # %%
 from gemma_mtp_edu.one_position import library_law, total_variation
 
 biased = library_law(p, q)
 d = int(q.argmax())
-print(f"{pair.decode([d])!r}: target {p[d]:.2f}, the library's assisted sampling {biased[d]:.2f}")
+print(f"d is {pair.decode([d])!r}: target p(d) {p[d]:.3f}, drafter q(d) {q[d]:.3f}")
+print(f"accepted with min(1, p(d)/q(d)) = {min(1, p[d] / q[d]):.2f}")
+print(f"chance of d in the library's assisted sampling: {biased[d]:.2f}")
 print(f"total variation from the target's law: {total_variation(biased, p):.3f}")
 assert total_variation(biased, p) > 0
 
 # %% [markdown]
-# That is a defect of the release, not of the method. It is known as transformers#47932. The **total
-# variation** is the largest error in the chance of any event: 0 for equal laws, 1 for disjoint ones.
+# Too often: whenever q(d) is larger than p(d), d is written with p(d)/q(d), which is more than p(d). That
+# is a defect of the release, not of the method. It is known as transformers#47932. The **total variation**
+# is the largest error in the chance of any event: 0 for equal laws, 1 for disjoint ones.
 
 # %% [markdown]
 # ## The right rule
@@ -167,7 +172,7 @@ assert total_variation(biased, p) > 0
 # Draw d from q. Accept it with probability min(1, p(d)/q(d)). So d comes through with probability
 # q(d) times min(1, p(d)/q(d)), which is min(p(d), q(d)).
 #
-# What is missing to p is max(0, p - q). If the draft is refused, draw from exactly that, normalised: the
+# What p still lacks is max(0, p - q). If the draft is refused, draw from exactly that, normalised: the
 # **residual**. Both parts together are p.
 
 # %% tags=["nbval-check-output"]
@@ -213,13 +218,15 @@ assert abs(times / n - p[d]) < 5 * (p[d] * (1 - p[d]) / n) ** 0.5
 # %% [markdown]
 # ## Change this
 #
-# Raise or lower the temperature. When is the library's error largest?
+# Raise or lower the **temperature**, which divides the logits: a low one favours the best tokens, a high
+# one evens out all chances. When is the library's error largest?
 
 # %%
 for temperature in (0.5, 1.0, 1.5, 2.5):
     p_t, q_t = laws_after(pair, ids, temperature)
     wrong = total_variation(library_law(p_t, q_t), p_t)
-    print(f"temperature {temperature}: library {wrong:.3f}, right rule 0")
+    right = total_variation(emitted_distribution(p_t, q_t), p_t)
+    print(f"temperature {temperature}: library {wrong:.3f}, right rule {right:.3f}")
 
 # %% [markdown]
 # ## Takeaways
@@ -270,4 +277,4 @@ checks.emitted(emitted)
 # - Chen et al. 2023, [arXiv:2302.01318](https://arxiv.org/abs/2302.01318), the same rule found independently
 # - [transformers#47932](https://github.com/huggingface/transformers/issues/47932) on the biased sampling
 #
-# Solutions: `solutions_05_same_text`.
+# Solutions: `solutions_05_same_text`. Next: `06_inside_the_drafter`.
