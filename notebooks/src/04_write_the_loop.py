@@ -94,6 +94,7 @@ def draft(newest, handed, length, gamma):
         drafts.append(newest)
     return torch.cat(drafts, dim=1)
 
+
 # %% [markdown]
 # `position` stays that of the newest token: drafts leave no keys and values, so what the drafter attends to
 # does not grow. `searched` is lesson 02's centroid head: the scores of the tokens in the best clusters, and
