@@ -102,6 +102,15 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+def cpu(threads: int) -> str:
+    """Return a CPU in words.
+
+    >>> cpu(1), cpu(2)
+    ('CPU, 1 thread', 'CPU, 2 threads')
+    """
+    return f"CPU, {threads} thread{'s' * (threads != 1)}"
+
+
 def _device() -> str:
     import torch
 
@@ -109,4 +118,4 @@ def _device() -> str:
         return torch.cuda.get_device_name(0)
     if torch.backends.mps.is_available():
         return "Apple GPU"
-    return f"CPU, {torch.get_num_threads()} threads"
+    return cpu(torch.get_num_threads())

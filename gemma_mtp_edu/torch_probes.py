@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from gemma_mtp_edu.findings import Finding
+from gemma_mtp_edu.lesson import cpu
 from gemma_mtp_edu.machine_probes import cached, free_disk, problem
 from gemma_mtp_edu.memory_plan import gigabytes, memory_plan
 from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
@@ -49,7 +50,7 @@ def device() -> Finding:
         found = "CPU, though there is an NVIDIA driver: this torch cannot use the GPU"
         fix = "install a CUDA build of torch that fits the driver: pytorch.org/get-started"
         return Finding(TORCH, "device", "warning", found, fix)
-    return Finding(TORCH, "device", "ok", f"CPU, {torch.get_num_threads()} threads")
+    return Finding(TORCH, "device", "ok", cpu(torch.get_num_threads()))
 
 
 def dtypes() -> list[Finding]:

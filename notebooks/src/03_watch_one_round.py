@@ -48,13 +48,12 @@ pair = load_pair(PAIR)
 # ## Record a run
 #
 # `speculative_generate` is this project's own loop. It returns a **trace**: what was drafted in each round,
-# what was accepted, and how long it took. The next sections only look at this trace; models run again where
-# the library's loop is compared.
+# what was accepted, and how long it took. Its text stays hidden for now, since you are going to guess. The
+# next sections only look at this trace; models run again where the library's loop is compared.
 
 # %%
 prompt = "Tell me a short story about a fox who finds a drum."
 trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
-print(trace.text)
 
 # %% tags=["nbval-check-output"]
 print(len(trace.token_ids), "tokens in", trace.target_passes, "target passes")
@@ -111,6 +110,7 @@ viewer = RoundViewer(trace)
 viewer
 
 # %%
+print(trace.text)
 trace
 
 # %% [markdown]

@@ -218,21 +218,21 @@ def some_rounds(prompt, n_rounds, gamma=4, row=None):
 # %% tags=["nbval-check-output"]
 chunks = some_rounds(prompt, n_rounds=3)
 for chunk in chunks:
-    print(len(chunk), "tokens:", repr(pair.decode(chunk)))
-text = [token for chunk in chunks for token in chunk]
+    print("tokens:", len(chunk), repr(pair.decode(chunk)))
 
 # %% [markdown]
 # ## Equal to the package and to the library?
 #
-# Three rounds are the beginning of the text, so only that much of your loop is compared; exercise 1
-# compares whole texts. The library's `generate()` runs without a drafter here; lesson 03 had its assisted
-# run.
+# Twelve rounds write more than the whole text: your loop does not know yet where to stop (exercise 1), so
+# the comparison ends where the text does. The library's `generate()` runs twice, without the drafter and
+# with it.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import autoregressive_generate, speculative_generate
+from gemma_mtp_edu import autoregressive_generate, reference_generate, speculative_generate
 
 ours = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64).token_ids
 plain = autoregressive_generate(pair, prompt, max_new_tokens=64).token_ids
+text = [token for chunk in some_rounds(prompt, n_rounds=12) for token in chunk]
 length = min(len(text), len(plain))
 print("the loop above:", tuple(text[:length]) == plain[:length])
 print("the package:   ", ours == plain)
@@ -242,7 +242,9 @@ assert tuple(text[:length]) == plain[:length] or PAIR != "pocket"
 generated = pair.target.generate(
     ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False
 )
+assisted = reference_generate(pair, prompt, gamma=4, max_new_tokens=64).token_ids
 print("generate():    ", tuple(generated[0, ids.shape[1] :].tolist()) == ours)
+print("with drafter:  ", assisted == ours)
 
 # %% [markdown]
 # ## The loop you can hand to transformers
