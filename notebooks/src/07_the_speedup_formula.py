@@ -110,7 +110,7 @@ show_figure(ax.figure, alt=cost_plots.describe_expected_tokens(alphas))
 # %% [markdown]
 # ## Does a real model keep to it?
 #
-# A public vLLM log of Gemma 4 26B-A4B says how often the first, second and third draft of a round were kept:
+# A vLLM log of Gemma 4 26B-A4B says how often the first, second and third draft of a round were kept:
 # 74%, 53%, 37%. If alpha were the same at each place, what would the second and third be?
 
 # %% tags=["nbval-check-output"]
@@ -189,7 +189,7 @@ print({name: round(value, 2) for name, value in alpha.items()})
 
 # %% [markdown]
 # Now `cost.predict(alpha, gamma)` says what each draft length should give. Before you look: for which text do
-# more drafts help, and for which do they harm?
+# more drafts help most, and for which do they stop helping first?
 
 # %% tags=["timing"]
 for name, value in alpha.items():
@@ -258,7 +258,8 @@ for kind in ("from alpha", "from the rounds"):
 # %% [markdown]
 # ## The verdict
 #
-# The same numbers can be asked what would change the answer.
+# The same numbers can be asked what would change the answer. This run had 2 drafts per round, the one above
+# had 4: other drafts were judged, so alpha differs a little.
 
 # %% tags=["timing"]
 print(cost.verdict(traces["story", 2][-1]))
@@ -338,6 +339,6 @@ checks.smallest_alpha(smallest_alpha)
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), equation 1 and
 #   theorem 3.8
 # - [lablup/mlxcel PR 744](https://github.com/lablup/mlxcel/pull/744): one prompt, two machines, 1.72 and 0.52
-# - vLLM's public log of Gemma 4 26B-A4B with 3 drafts: kept drafts by position
+# - a vLLM log of Gemma 4 26B-A4B with 3 drafts: kept drafts by position
 #
 # Solutions: `solutions_07_the_speedup_formula`. Next: `08_choosing_the_draft_length`.
