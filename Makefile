@@ -49,7 +49,8 @@ lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
 	@$(BIN)/python -m jupyterlab $(LAB_ARGS) notebooks/00_first_run.ipynb
 
 test: lint type nbval ## all that CI runs
-	@$(PYTEST) --doctest-modules gemma_mtp_edu tools tests -m "$(OFFLINE)"
+	@$(PYTEST) --doctest-modules gemma_mtp_edu tools
+	@$(PYTEST) tests -m "$(OFFLINE)"
 	@$(PYTEST) tests/browser -m "browser and not slow"
 	@$(BIN)/python -m tools.releases quick
 

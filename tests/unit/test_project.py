@@ -73,6 +73,13 @@ def test_runtime_ranges_have_an_upper_bound(line: str) -> None:
     assert any(clause.operator == "<" for clause in Requirement(line).specifier), line
 
 
+def test_no_two_test_files_share_a_name() -> None:
+    """Folders of tests are no packages, so pytest imports each file by its name alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) > 50
+    assert sorted(names) == sorted(set(names))
+
+
 def test_binder_takes_the_pins_and_a_cpu_torch() -> None:
     text = (ROOT / "binder" / "requirements.txt").read_text(encoding="utf-8")
     assert "-c ../constraints.txt" in text
