@@ -61,8 +61,12 @@ def needs_the_loop(answer: str | None, results: Sequence[AblationResult]) -> Non
             )
         )
     elif answer == expected.part:
-        lost = expected.as_is[-1] - expected.kept[-1]
-        loses = tr("The last draft loses {lost:.0%} of all chains, the first one none.", lost=lost)
+        loses = tr(
+            "The last draft is kept in {kept:.0%} of all chains instead of {whole:.0%}, the first "
+            "one as often as before.",
+            kept=expected.kept[-1],
+            whole=expected.as_is[-1],
+        )
         print(sentences(tr(RIGHT), loses))
     elif known[answer] not in untouched:
         print(

@@ -74,7 +74,7 @@ assert plan.target_bytes > plan.total_bytes / 2 > plan.cache_bytes
 # %% [markdown]
 # "2B" has 5.1 billion parameters, because per-layer embeddings and the parts for pictures and sound count too.
 # The cache is almost nothing: 15 of the 35 layers keep keys and values, and 12 of those only 512 tokens
-# (lesson 02). Others report 13 GB for this pair; what is not weights or cache went into *working*.
+# (its plan is in lesson 06). Others report 13 GB for this pair; what is not weights or cache went into *working*.
 
 # %% [markdown]
 # The dotted line is what a Colab T4 has left: 14.6 GB. Which pairs are to the left of it?
@@ -129,8 +129,8 @@ print("weights within 5% of the plan:", abs(loaded_bytes(pair) / planned - 1) < 
 # %% [markdown]
 # ## Read before you time
 #
-# Four kinds of text, from easy to hard to guess. First one answer, in full. float16 has a small range, and a
-# pair that overflows writes one token again and again, very fast: no clock would tell.
+# Four kinds of text; some are easier to guess than others. First the beginning of one answer, to read. float16
+# has a small range, and a pair that overflows writes one token again and again, very fast: no clock would tell.
 
 # %%
 from gemma_mtp_edu import autoregressive_generate
@@ -173,13 +173,17 @@ for name, words in verdict.items():
     print(f"{name}: {words}\n")
 
 # %% [markdown]
-# Written down, lest the measurement change our memory of it:
+# Written down, lest the measurement change our memory of it. The verdict tried every length up to 8. We measure
+# four of them, so "best" below means best of 1, 2, 4 and 8.
 
-# %%
+# %% tags=["timing"]
 from gemma_mtp_edu.finale import predicted_speedups
 
 GAMMAS = (1, 2, 4, 8)
 predicted = predicted_speedups(cost, profiles, GAMMAS)
+print("drafts", *(f"{gamma:4}" for gamma in GAMMAS))
+for name in profiles:
+    print(f"{name:6}", *(f"{predicted[name, gamma]:.2f}" for gamma in GAMMAS))
 
 # %% [markdown]
 # ## Then measure
@@ -226,7 +230,7 @@ show_figure(ax.figure, alt=cost_plots.describe_predictions(marks))
 # ## After: the verdict on the verdict
 #
 # Two questions. How far off were the numbers? And did it matter: had you trusted the prediction, how much of
-# the best speed would you have?
+# the best speed would you have? A speed within 5% of plain decoding counts as about even.
 
 # %% tags=["timing"]
 from gemma_mtp_edu.sweep_score import score
@@ -280,9 +284,9 @@ assert again == card
 # %% [markdown]
 # ## Into production
 #
-# The same pair, served to many. Three servers know Gemma 4's drafters, each with other flags. The commands
-# below are built from **your** best length. With the bundled pair, which no server knows, they are E2B's with
-# the length that vLLM's recipe recommends.
+# The same pair, served to many. Here are three of the servers that know Gemma 4's drafters, each with other
+# flags. The commands below are built from **your** best length. With the bundled pair, which no server knows,
+# they are E2B's with the length that vLLM's recipe recommends.
 
 # %%
 from gemma_mtp_edu.registry import recommended
@@ -300,7 +304,8 @@ print(vllm.shell, vllm.note, sep="\n\n")
 print(sglang.shell, sglang.note, sep="\n\n")
 
 # %% [markdown]
-# The last one runs on laptops too, with quantised weights. First it needs a file of each model.
+# The last one runs on laptops too. It can run quantised weights; these commands make bf16, and
+# `--outtype q8_0` halves it. First it needs a file of each model.
 
 # %%
 print(llama_cpp.shell, llama_cpp.note, sep="\n\n")
@@ -323,7 +328,8 @@ print(memory_plan("E2B", "float16", 131_072).describe(T4))
 # %% [markdown]
 # ## Takeaways
 #
-# 1. Weights are nearly all of the memory: count them before you download, and pick dtype and pair by it.
+# 1. With a short context, weights are most of the memory; a long one can need as much again. Count before you
+#    download, and pick dtype and pair by it.
 # 2. Predict, write it down, measure, score. What counts is the speed that you get by trusting the prediction.
 # 3. One length serves all texts where it makes their seconds fewest, and it holds for one machine and one
 #    server: with another, measure again.
