@@ -102,8 +102,12 @@ def test_differences_are_named(lesson: tuple[Path, Path], tmp_path: Path) -> Non
     assert differences(tmp_path) == ["tiny.ipynb has no source"]
 
 
+# The Japanese notebooks have the same cells and tags.
+ENGLISH = [path for path in notebooks() if path.parent.name != "ja"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ENGLISH, ids=lambda path: path.stem)
 def test_every_checked_cell_of_every_lesson_can_fail(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / path.name
     shutil.copy(path, copy)
