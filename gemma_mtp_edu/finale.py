@@ -18,9 +18,9 @@ from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError, load_pair
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.registry import POCKET
 from gemma_mtp_edu.results_card import Measurement, ResultsCard
+from gemma_mtp_edu.room import NoDiskSpaceError, NotEnoughMemoryError
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.weights import NoDiskSpaceError, NotEnoughMemoryError
 
 AUTO = "auto"
 Load = Callable[..., ModelPair]

@@ -6,12 +6,12 @@ Nothing is imported here before a probe needs it, because any of it may be absen
 import importlib.metadata
 import json
 import os
-import shutil
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from gemma_mtp_edu.findings import Finding
+from gemma_mtp_edu.hub_cache import existing, free_disk, hub_cache
 
 MACHINE, PACKAGES, NOTEBOOK = "machine", "packages", "notebook"
 OLDEST_PYTHON = (3, 11)
@@ -118,52 +118,10 @@ def front_end() -> Finding:
     return Finding(NOTEBOOK, name, "warning" if release else "note", found, fix)
 
 
-def hub_cache() -> Path:
-    """Return the folder of downloaded checkpoints."""
-    try:
-        return Path(import_module("huggingface_hub.constants").HF_HUB_CACHE)
-    except Exception:
-        home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-        return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
-
-
-def existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
-
-
-def free_disk() -> int:
-    """Return bytes that are free where checkpoints go."""
-    return shutil.disk_usage(existing(hub_cache())).free
-
-
-def cached(repo_id: str, cache: Path | None = None) -> str:
-    """Return "cached", "cached in part" or "not cached"; only the folder is looked at.
-
-    Args:
-        repo_id: A hub id.
-        cache: The folder of downloaded checkpoints; by default the one that is in use.
-    """
-    folder = (cache or hub_cache()) / f"models--{repo_id.replace('/', '--')}"
-    snapshots = list(folder.glob("snapshots/*"))
-    if any(map(_is_complete, snapshots)):
-        return "cached"
-    return "cached in part" if snapshots else "not cached"
-
-
 def problem(error: BaseException) -> str:
     """Return an error in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-
-
-def _is_complete(snapshot: Path) -> bool:
-    """Return whether config and all weights are there; links to files that are gone are not."""
-    index = snapshot / "model.safetensors.index.json"
-    names = ["model.safetensors"]
-    if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    return all((snapshot / name).is_file() for name in ("config.json", *names))
 
 
 def _package(name: str) -> Finding | None:

@@ -17,11 +17,11 @@ from gemma_mtp_edu.devices import choose_device, choose_dtype
 from gemma_mtp_edu.encoding import check_ids, message_ids
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.releases import check_transformers
+from gemma_mtp_edu.room import check_disk, check_memory
 from gemma_mtp_edu.weights import (
     PairNotFoundError as PairNotFoundError,
 )
 from gemma_mtp_edu.weights import (
-    check_room,
     check_tokenizers,
     get_config,
     get_models,
@@ -165,6 +165,7 @@ def load_pair(
         DamagedPairError: A file is cut off or altered, or lacks something; the bundled pair's files
             are compared with their sha256 sums.
         NotEnoughMemoryError: The models do not fit in what is free; nothing stays loaded.
+        NoDiskSpaceError: What is to be downloaded does not fit on the disk.
         ValueError: The device or dtype is none, or the folder is unsafe.
     """
     check_transformers()
@@ -174,7 +175,8 @@ def load_pair(
     configs = get_config(target_source), get_config(drafter_source)
     check_pair(*configs)
     if name != registry.POCKET:
-        check_room(name, configs, chosen_device, chosen_dtype)
+        check_memory(name, configs, chosen_device, chosen_dtype)
+        check_disk(name, configs, (target_source, drafter_source))
         check_tokenizers(target_source, drafter_source)
     with _quiet_progress(name == registry.POCKET):
         loaded = get_models((target_source, drafter_source), chosen_device, chosen_dtype)

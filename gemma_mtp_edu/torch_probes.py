@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from gemma_mtp_edu.findings import Finding
+from gemma_mtp_edu.hub_cache import cached, free_disk
 from gemma_mtp_edu.lesson import cpu
-from gemma_mtp_edu.machine_probes import cached, free_disk, problem
+from gemma_mtp_edu.machine_probes import problem
 from gemma_mtp_edu.memory_plan import gigabytes, memory_plan
 from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
 

@@ -3,7 +3,6 @@
 import errno
 import gc
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,17 @@ from gemma_mtp_edu import registry
 from gemma_mtp_edu.bundled import DamagedPairError
 from gemma_mtp_edu.compatibility import IncompatiblePairError
 from gemma_mtp_edu.language import marked, sentences, tr
-from gemma_mtp_edu.memory import free_memory
-from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, gigabytes, memory_plan
+from gemma_mtp_edu.memory_plan import gigabytes
+from gemma_mtp_edu.room import MORE_DISK, SMALLER, NoDiskSpaceError, NotEnoughMemoryError
 from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
 
 _FOLDER_NEEDS = marked(
     "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
 )
-_SMALLER = marked(
-    "take dtype='bfloat16' or 'float16' if it is not one of them (half of float32's), a smaller "
-    "pair (load_pair('pocket') needs 0.03 GB), or a runtime with a larger GPU, and close what else "
-    "holds memory"
-)
-_CONTEXT = 256  # tokens; the plan's shortest sensible use
 
 
 class PairNotFoundError(FileNotFoundError):
     """A pair is neither registered, nor a folder, nor to be had from the hub right now."""
-
-
-class NotEnoughMemoryError(MemoryError):
-    """A pair does not fit in the memory that is free."""
-
-
-class NoDiskSpaceError(OSError):
-    """There is no room on the disk for a pair's files."""
 
 
 def get_config(source: str) -> Any:
@@ -75,39 +60,9 @@ def get_models(sources: tuple[str, ...], device: torch.device, dtype: torch.dtyp
             "{smaller}",
             sources=tr(" and ").join(sources),
             reason=reason,
-            smaller=tr(_SMALLER),
+            smaller=tr(SMALLER),
         )
     )
-
-
-def check_room(
-    name: str, configs: tuple[Any, Any], device: torch.device, dtype: torch.dtype
-) -> None:
-    """Raise where the weights of a pair do not fit in what is free; warn where little else does.
-
-    Args:
-        name: What `load_pair` was asked for.
-        configs: Of target and drafter.
-        device: Where to. On CUDA without an index the CPU's memory takes what the GPUs cannot.
-        dtype: The number format.
-
-    Raises:
-        NotEnoughMemoryError: They do not fit.
-    """
-    plan = _plan(name, configs, dtype)
-    if plan is None or device.type == "meta":
-        return
-    free = free_memory(device)
-    spread = device.type == "cuda" and device.index is None
-    everywhere = free
-    if spread:
-        others = (torch.device("cuda", i) for i in range(1, torch.cuda.device_count()))
-        everywhere += sum(map(free_memory, others)) + free_memory(torch.device("cpu"))
-    if plan.target_bytes + plan.drafter_bytes > everywhere:
-        raise NotEnoughMemoryError(f"{plan.describe(everywhere)}: {tr(_SMALLER)}")
-    if not plan.fits(free):
-        where = tr("parts go to other memory, which is slow" if spread else "long texts may fail")
-        warnings.warn(f"{plan.describe(free)}: {where}; {tr(_SMALLER)}", stacklevel=3)
 
 
 def check_tokenizers(target: str, drafter: str) -> None:
@@ -140,19 +95,6 @@ def check_tokenizers(target: str, drafter: str) -> None:
                 token=differ[0],
             )
         )
-
-
-def _plan(name: str, configs: tuple[Any, Any], dtype: torch.dtype) -> MemoryPlan | None:
-    """Return what is needed; None for formats and models that a plan does not know."""
-    word = str(dtype).removeprefix("torch.")
-    if word not in DTYPE_BYTES:
-        return None
-    if registry.find(name) is not None:
-        return memory_plan(name, word, _CONTEXT)
-    try:
-        return memory_plan(configs, word, _CONTEXT, name=name)
-    except (AttributeError, ValueError):  # no Gemma 4 target: its cache has another shape
-        return None
 
 
 def _model(source: str, device: torch.device, dtype: torch.dtype) -> Any:
@@ -244,9 +186,10 @@ def _not_had(source: str, error: OSError) -> OSError:
             errno.ENOSPC,
             tr(
                 "no space left on the disk for the files of {source}: need a folder with "
-                "room{need}; free some, or set HF_HOME to a larger disk and start Python again",
+                "room{need}; {more}",
                 source=source,
                 need=need,
+                more=tr(MORE_DISK),
             ),
         )
     if Path(source).exists():

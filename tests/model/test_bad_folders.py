@@ -14,16 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
-from gemma_mtp_edu import load_pair, weights
+from gemma_mtp_edu import load_pair, registry, room, weights
 from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder
 from gemma_mtp_edu.compatibility import IncompatiblePairError, check_pair
 from gemma_mtp_edu.memory_plan import memory_plan
-from gemma_mtp_edu.weights import (
-    NoDiskSpaceError,
-    NotEnoughMemoryError,
-    PairNotFoundError,
-    check_room,
-)
+from gemma_mtp_edu.room import NoDiskSpaceError, NotEnoughMemoryError, check_disk, check_memory
+from gemma_mtp_edu.weights import PairNotFoundError
 
 Change = Callable[[Path], Any]
 
@@ -167,7 +163,7 @@ CPU = torch.device("cpu")
 def test_a_pair_that_does_not_fit_is_refused_before_it_is_loaded(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "free_memory", lambda device: 10_000_000)
+    monkeypatch.setattr(room, "free_memory", lambda device: 10_000_000)
     monkeypatch.setattr(weights, "get_models", lambda *a: pytest.fail("it was loaded"))
     monkeypatch.setattr("gemma_mtp_edu.pairs.get_models", lambda *a: pytest.fail("it was loaded"))
     with pytest.raises(NotEnoughMemoryError) as raised:
@@ -182,14 +178,14 @@ def test_a_registered_pair_is_judged_by_its_plan(monkeypatch: pytest.MonkeyPatch
     configs = (None, None)
     weight_bytes = plan.target_bytes + plan.drafter_bytes
     for free, expected in ((plan.total_bytes, None), (weight_bytes, "warns"), (10**9, "raises")):
-        monkeypatch.setattr(weights, "free_memory", lambda device, free=free: free)
+        monkeypatch.setattr(room, "free_memory", lambda device, free=free: free)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if expected == "raises":
                 with pytest.raises(NotEnoughMemoryError, match=r"E2B in float16 needs 13\.0 GB"):
-                    check_room("E2B", configs, CPU, torch.float16)
+                    check_memory("E2B", configs, CPU, torch.float16)
             else:
-                check_room("E2B", configs, CPU, torch.float16)
+                check_memory("E2B", configs, CPU, torch.float16)
         assert [w for w in caught if "long texts may fail" in str(w.message)] == (
             caught if expected == "warns" else []
         )
@@ -233,3 +229,27 @@ def test_a_full_disk_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights.AutoConfig, "from_pretrained", full)
     with pytest.raises(NoDiskSpaceError, match=r"room of 13\.0 GB; free some, or set HF_HOME"):
         load_pair("E2B")
+
+
+E2B = (registry.PAIRS["E2B"].target_id, registry.PAIRS["E2B"].drafter_id)
+
+
+def test_a_download_that_does_not_fit_is_refused_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(room, "hub_cache", lambda: tmp_path)
+    monkeypatch.setattr("gemma_mtp_edu.hub_cache.hub_cache", lambda: tmp_path)
+    monkeypatch.setattr(room, "free_disk", lambda: 10**10)
+    with pytest.raises(NoDiskSpaceError, match=r"10\.4 GB are to be downloaded, 10\.0 GB are free"):
+        check_disk("E2B", (None, None), E2B)
+    # What is there already, also of a download that was cut off, needs no room.
+    blobs = tmp_path / f"models--{E2B[0].replace('/', '--')}" / "blobs"
+    blobs.mkdir(parents=True)
+    with (blobs / "0123.incomplete").open("wb") as file:
+        file.truncate(10**9)  # takes no room itself
+    check_disk("E2B", (None, None), E2B)
+
+
+def test_folders_need_no_room_on_the_disk(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(room, "free_disk", lambda: 0)
+    assert load_pair(folder).drafter is not None

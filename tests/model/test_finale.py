@@ -14,8 +14,8 @@ from gemma_mtp_edu.memory_plan import memory_plan
 from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError
 from gemma_mtp_edu.profiling import acceptance_profile
 from gemma_mtp_edu.results_card import ResultsCard
+from gemma_mtp_edu.room import NoDiskSpaceError, NotEnoughMemoryError
 from gemma_mtp_edu.sweep_score import score
-from gemma_mtp_edu.weights import NoDiskSpaceError, NotEnoughMemoryError
 
 T4 = 14_600_000_000
 PROMPTS = {"arithmetic": "Count from 7 to 12.", "story": "Tell me a short story about a heron."}

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu import doctor, machine_probes, torch_probes
+from gemma_mtp_edu import doctor, hub_cache, machine_probes, torch_probes
 from gemma_mtp_edu.emitted_law import ForcedDraws, emitted_law, total_variation
 from gemma_mtp_edu.examination import Probe, examined
 from gemma_mtp_edu.findings import SIGNS, Finding, Report, Status
@@ -202,7 +202,7 @@ def test_cached_checkpoints_are_told_from_cut_off_ones(tmp_path: Path) -> None:
     add("a/cut", "config.json", "1.safetensors", index=("1.safetensors", "2.safetensors"))
     add("a/config-only", "config.json")
     states = {
-        name: machine_probes.cached(f"a/{name}", tmp_path)
+        name: hub_cache.cached(f"a/{name}", tmp_path)
         for name in ("whole", "shards", "cut", "config-only", "absent")
     }
     assert states == {
@@ -212,7 +212,7 @@ def test_cached_checkpoints_are_told_from_cut_off_ones(tmp_path: Path) -> None:
         "config-only": "cached in part",
         "absent": "not cached",
     }
-    assert machine_probes.existing(tmp_path / "no" / "such") == tmp_path
+    assert hub_cache.existing(tmp_path / "no" / "such") == tmp_path
 
 
 def test_places_come_with_what_to_know(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,67 @@
+"""The folder of downloaded checkpoints: where it is, what is in it, how much room there is.
+
+Only looks at files; huggingface_hub is asked where the folder is, if it can be imported.
+"""
+
+import json
+import os
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+
+def hub_cache() -> Path:
+    """Return the folder of downloaded checkpoints."""
+    try:
+        return Path(import_module("huggingface_hub.constants").HF_HUB_CACHE)
+    except Exception:
+        home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+        return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+
+
+def existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+
+
+def free_disk() -> int:
+    """Return bytes that are free where checkpoints go."""
+    return shutil.disk_usage(existing(hub_cache())).free
+
+
+def cached(repo_id: str, cache: Path | None = None) -> str:
+    """Return "cached", "cached in part" or "not cached"; only the folder is looked at.
+
+    Args:
+        repo_id: A hub id.
+        cache: The folder of downloaded checkpoints; by default the one that is in use.
+    """
+    folder = _folder(repo_id, cache)
+    snapshots = list(folder.glob("snapshots/*"))
+    if any(map(_is_complete, snapshots)):
+        return "cached"
+    return "cached in part" if snapshots else "not cached"
+
+
+def downloaded_bytes(repo_id: str, cache: Path | None = None) -> int:
+    """Return how much of a checkpoint is there already, parts of files included.
+
+    Args:
+        repo_id: A hub id.
+        cache: The folder of downloaded checkpoints; by default the one that is in use.
+    """
+    blobs = _folder(repo_id, cache) / "blobs"
+    return sum(path.stat().st_size for path in blobs.glob("*") if path.is_file())
+
+
+def _folder(repo_id: str, cache: Path | None) -> Path:
+    return (cache or hub_cache()) / f"models--{repo_id.replace('/', '--')}"
+
+
+def _is_complete(snapshot: Path) -> bool:
+    """Return whether config and all weights are there; links to files that are gone are not."""
+    index = snapshot / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    return all((snapshot / name).is_file() for name in ("config.json", *names))

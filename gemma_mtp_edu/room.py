@@ -1,0 +1,109 @@
+"""Is there room for a pair, in memory and on the disk? Asked before it is fetched or loaded."""
+
+import errno
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gemma_mtp_edu import registry
+from gemma_mtp_edu.hub_cache import cached, downloaded_bytes, free_disk, hub_cache
+from gemma_mtp_edu.language import marked, tr
+from gemma_mtp_edu.memory import free_memory
+from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, gigabytes, memory_plan
+
+SMALLER = marked(
+    "take dtype='bfloat16' or 'float16' if it is not one of them (half of float32's), a smaller "
+    "pair (load_pair('pocket') needs 0.03 GB), or a runtime with a larger GPU, and close what else "
+    "holds memory"
+)
+MORE_DISK = marked("free some, or set HF_HOME to a larger disk and start Python again")
+_CONTEXT = 256  # tokens; the plan's shortest sensible use
+
+
+class NotEnoughMemoryError(MemoryError):
+    """A pair does not fit in the memory that is free."""
+
+
+class NoDiskSpaceError(OSError):
+    """There is no room on the disk for a pair's files."""
+
+
+def check_memory(
+    name: str, configs: tuple[Any, Any], device: torch.device, dtype: torch.dtype
+) -> None:
+    """Raise where the weights of a pair do not fit in what is free; warn where little else does.
+
+    Args:
+        name: What `load_pair` was asked for.
+        configs: Of target and drafter.
+        device: Where to. On CUDA without an index the CPU's memory takes what the GPUs cannot.
+        dtype: The number format.
+
+    Raises:
+        NotEnoughMemoryError: They do not fit.
+    """
+    plan = _plan(name, configs, dtype)
+    if plan is None or device.type == "meta":
+        return
+    free = free_memory(device)
+    spread = device.type == "cuda" and device.index is None
+    everywhere = free
+    if spread:
+        others = (torch.device("cuda", i) for i in range(1, torch.cuda.device_count()))
+        everywhere += sum(map(free_memory, others)) + free_memory(torch.device("cpu"))
+    if plan.target_bytes + plan.drafter_bytes > everywhere:
+        raise NotEnoughMemoryError(f"{plan.describe(everywhere)}: {tr(SMALLER)}")
+    if not plan.fits(free):
+        where = tr("parts go to other memory, which is slow" if spread else "long texts may fail")
+        warnings.warn(f"{plan.describe(free)}: {where}; {tr(SMALLER)}", stacklevel=3)
+
+
+def check_disk(name: str, configs: tuple[Any, Any], sources: tuple[str, str]) -> None:
+    """Raise where what is still to be downloaded of a pair does not fit on the disk.
+
+    Args:
+        name: What `load_pair` was asked for.
+        configs: Of target and drafter.
+        sources: Their hub ids; folders need no download.
+
+    Raises:
+        NoDiskSpaceError: It does not fit.
+    """
+    plan = _plan(name, configs, torch.bfloat16)  # what published checkpoints are stored in
+    if plan is None:
+        return
+    sizes = zip(sources, (plan.target_bytes, plan.drafter_bytes), strict=True)
+    missing = {
+        source: max(0, size - downloaded_bytes(source))
+        for source, size in sizes
+        if not Path(source).is_dir() and cached(source) != "cached"
+    }
+    need, free = sum(missing.values()), free_disk()
+    if need > free:
+        raise NoDiskSpaceError(
+            errno.ENOSPC,
+            tr(
+                "not enough space on the disk for the files of {sources}: {need} are to be "
+                "downloaded, {free} are free in {folder}; {more}",
+                sources=tr(" and ").join(missing),
+                need=gigabytes(need),
+                free=gigabytes(free),
+                folder=hub_cache(),
+                more=tr(MORE_DISK),
+            ),
+        )
+
+
+def _plan(name: str, configs: tuple[Any, Any], dtype: torch.dtype) -> MemoryPlan | None:
+    """Return what is needed; None for formats and models that a plan does not know."""
+    word = str(dtype).removeprefix("torch.")
+    if word not in DTYPE_BYTES:
+        return None
+    if registry.find(name) is not None:
+        return memory_plan(name, word, _CONTEXT)
+    try:
+        return memory_plan(configs, word, _CONTEXT, name=name)
+    except (AttributeError, ValueError):  # no Gemma 4 target: its cache has another shape
+        return None
