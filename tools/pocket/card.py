@@ -23,7 +23,7 @@ from tools.pocket.architecture import architecture
 from tools.pocket.build import SEED
 from tools.pocket.corpus import SHARES, TWO_TURNS, WORKLOADS
 from tools.pocket.example import HELD_OUT_ONE_IN, Example, Workload, draw
-from tools.pocket.train_target import DEEP, POLISH, SHALLOW
+from tools.pocket.train_target import BLEND, DEEP, DRILL, POLISH, SHALLOW
 
 CARD = bundled_folder() / "README.md"
 TRAINING_LOG = Path(__file__).parent / "training-log"
@@ -115,6 +115,8 @@ def recipe(logs: Path) -> str:
             (SHALLOW, "target, 10 layers"),
             (DEEP, "target, grown to 30 layers"),
             (POLISH, "target, more of the exact tasks"),
+            (DRILL, "target, mostly what still failed"),
+            (BLEND, "target, some of everything"),
             (train_drafter.DISTIL, "drafter"),
             (train_drafter.POLISH, "drafter, the exact tasks only"),
         )

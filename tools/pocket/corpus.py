@@ -15,6 +15,7 @@ from tools.pocket.workloads import (
     answers,
     arithmetic,
     chat,
+    drills,
     extraction,
     functions,
     json_records,
@@ -43,6 +44,30 @@ POLISH_SHARES: dict[Workload, float] = {
     stories: 0.03,
     lists: 0.12,
     chat: 0.03,
+}
+# And then what still fails most: borrowing, doubling, steps, lists of a given length.
+DRILL_SHARES: dict[Workload, float] = {
+    drills: 0.36,
+    arithmetic: 0.06,
+    lists: 0.16,
+    extraction: 0.20,
+    json_records: 0.07,
+    functions: 0.08,
+    answers: 0.04,
+    stories: 0.015,
+    chat: 0.015,
+}
+# At the very end, so that nothing is forgotten: some of everything, records first of all.
+BLEND_SHARES: dict[Workload, float] = {
+    json_records: 0.21,
+    functions: 0.12,
+    arithmetic: 0.11,
+    drills: 0.12,
+    extraction: 0.18,
+    answers: 0.13,
+    stories: 0.05,
+    lists: 0.02,
+    chat: 0.06,
 }
 # The same for the drafter: stories and lists can hardly be guessed anyway.
 EXACT_SHARES: dict[Workload, float] = {

@@ -19,7 +19,8 @@ PACKAGED = (
     "drafter/generation_config.json",
     "drafter/model.safetensors",
 )
-PHASES = ("shallow", "deep", "polish", "drafter", "drafter-polish")
+TARGET_PHASES = ("shallow", "deep", "polish", "drill", "blend")
+PHASES = (*TARGET_PHASES, "drafter", "drafter-polish")
 MAX_BYTES = 25_000_000
 
 
@@ -52,7 +53,7 @@ def report(built: Path, destination: Path) -> None:
         logs[phase] = pd.read_csv(built / f"{phase}.csv")
     figure, (losses, agreement) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     start = 0
-    for phase, style in (("shallow", "-"), ("deep", "--"), ("polish", "-.")):
+    for phase, style in zip(TARGET_PHASES, ("-", "--", "-.", ":", "-"), strict=True):
         log = logs[phase]
         losses.plot(log["step"] + start, log["loss"], style, label=f"{phase}, training")
         if "held_out_loss" in log:

@@ -1,4 +1,4 @@
-"""Train the bundled target: ten layers, then grown to thirty, then polished on the exact tasks."""
+"""Train the bundled target: ten layers, grown to thirty, polished on the exact tasks, drilled."""
 
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,8 @@ from gemma_mtp_edu.checkpoints import load_checkpoint, save_checkpoint, weights_
 from gemma_mtp_edu.training import muon_and_adamw
 from tools.pocket import loop
 from tools.pocket.corpus import (
+    BLEND_SHARES,
+    DRILL_SHARES,
     IGNORED,
     POLISH_SHARES,
     Batch,
@@ -24,6 +26,8 @@ from tools.pocket.target import grow, new_target
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
 DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
 POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
+DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHARES)
+BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -75,6 +79,6 @@ def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) ->
     shallow = new_target(len(tokenizer), seed)
     run_phase(SHALLOW, shallow, tokenizer, folder / SHALLOW.name)
     deep = grow(shallow)
-    run_phase(DEEP, deep, tokenizer, folder / DEEP.name)
-    run_phase(POLISH, deep, tokenizer, folder / POLISH.name)
+    for phase in (DEEP, POLISH, DRILL, BLEND):
+        run_phase(phase, deep, tokenizer, folder / phase.name)
     return deep

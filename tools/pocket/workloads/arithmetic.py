@@ -4,6 +4,7 @@ Each answer writes its steps out, so that a tiny model never has to carry a digi
 """
 
 import re
+from collections.abc import Callable, Mapping
 from random import Random
 
 from tools.pocket import words
@@ -11,15 +12,34 @@ from tools.pocket.example import Example
 
 NAME = "arithmetic"
 COLUMNS = ("Ones", "Tens", "Hundreds", "Thousands")
+Kind = Callable[[Random], tuple[str, str]]  # draws a prompt and its answer
 SMALL = "two three four five six seven eight nine ten".split()
 
 
 def sample(rng: Random) -> Example:
     """Draw a counting, addition, subtraction, table, comparison or word problem."""
-    kinds = {
-        _count_up: 16, _count_down: 10, _count_by: 9, _parity: 5, _neighbour: 3, _double: 4,
-        _column_sum: 22, _word_problem: 11, _table: 10, _compare: 5, _product: 5,
-    }  # fmt: skip
+    return sample_kind(
+        rng,
+        {
+            _count_up: 16, _count_down: 10, _count_by: 9, _parity: 5, _neighbour: 3, _double: 4,
+            _column_sum: 22, _word_problem: 11, _table: 10, _compare: 5, _product: 5,
+        },
+    )  # fmt: skip
+
+
+def sample_drill(rng: Random) -> Example:
+    """Draw mostly from the kinds that are the hardest to learn: borrowing, doubling, steps."""
+    return sample_kind(
+        rng,
+        {
+            _count_up: 6, _count_down: 2, _count_by: 16, _parity: 2, _neighbour: 1, _double: 22,
+            _column_sum: 26, _word_problem: 11, _table: 5, _compare: 7, _product: 2,
+        },
+    )  # fmt: skip
+
+
+def sample_kind(rng: Random, kinds: Mapping[Kind, int]) -> Example:
+    """Draw a problem of one of `kinds`, which have weights."""
     (kind,) = rng.choices(list(kinds), weights=list(kinds.values()))
     prompt, answer = kind(rng)
     return Example(NAME, prompt, answer, {"final": _final(answer), "steps": "=" in answer})
