@@ -52,9 +52,13 @@ def _doctor(args: argparse.Namespace) -> int:
     """Print the report; exit code 1 where the course cannot run."""
     from gemma_mtp_edu.examination import doctor
     from gemma_mtp_edu.findings import can_print
+    from gemma_mtp_edu.language import speaking
 
-    report = doctor(seconds=args.seconds)
-    print(report.to_json() if args.json else report.to_text(ascii_only=not can_print("✓✗•")))
+    ascii_only = not can_print("✓✗•")
+    # A terminal without signs has no Japanese either; JSON writes all of it in ASCII.
+    with speaking("en" if ascii_only and not args.json else None):
+        report = doctor(seconds=args.seconds)
+    print(report.to_json() if args.json else report.to_text(ascii_only=ascii_only))
     return report.exit_code
 
 

@@ -23,19 +23,34 @@ from gemma_mtp_edu.findings import (
     Finding,
     Report,
     Status,
+    pip_install,
+)
+from gemma_mtp_edu.language import (
+    VARIABLE,
+    called,
+    catalogue,
+    current,
+    marked,
+    readable,
+    speaking,
+    tr,
 )
 
-_REMEDY = 'pip install "transformers>=5.20.2,<5.23"  and restart Python'
-_REINSTALL = _REMEDY.replace("install", "install --force-reinstall", 1)
-_USE_OURS = "use our loop: speculative_generate"
+_REQUIREMENT = '"transformers>=5.20.2,<5.23"'
 # What both loops are looked at for, and the ending of the probe's name.
 _BEHAVIOURS = {
-    "honours the schedule": "schedule",
-    "hands over the right state": "state",
-    "hands over clean KV": "kv",
-    "stops at a stop string": "stop",
-    "samples without bias": "sampling",
+    marked("honours the schedule"): "schedule",
+    marked("hands over the right state"): "state",
+    marked("hands over clean KV"): "kv",
+    marked("stops at a stop string"): "stop",
+    marked("samples without bias"): "sampling",
 }
+# What else is called by a name that is not the same in every language.
+NAMES = (
+    marked("machine"), marked("notebook"), marked("packages"), marked("pairs"), marked("language"),
+    marked("place"), marked("local"), marked("disk"), marked("hub"), marked("widgets on the page"),
+    marked("device"), marked("dtypes"), marked("files of pocket"), marked("release"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +83,42 @@ def doctor(*, seconds: float = 20.0) -> Report:
         seconds: No probe begins later; what is left then is reported as not checked.
 
     Returns:
-        The report: print it, show it in a notebook, or take `report.to_json()`.
+        The report: print it, show it in a notebook, or take `report.to_json()`. It is in the
+        language of this call.
     """
     start = time.monotonic()
-    findings: list[Finding] = []
+    findings = _language_finding()
+    language = readable()
     failed: set[str] = set()
-    for probe in _probes():
-        missing = [name for name in probe.needs if name in failed]
-        if missing:
-            made = [Finding(probe.area, probe.name, "note", f"{NOT_CHECKED}needs {missing[0]}")]
-        elif time.monotonic() - start > seconds:
-            fix = f"give it more time: doctor(seconds={3 * seconds:g})"
-            made = [Finding(probe.area, probe.name, "note", f"{NOT_CHECKED}time is up", fix)]
-        else:
-            made = examined(probe)
-        if missing or any(finding.status == "fail" for finding in made):
-            failed.add(probe.name)
-        findings += made
-    return Report(tuple(findings), time.monotonic() - start)
+    with speaking(language):
+        for probe in _probes():
+            missing = [name for name in probe.needs if name in failed]
+            if missing:
+                made = [_not_checked(probe, tr("needs {name}", name=called(missing[0])))]
+            elif time.monotonic() - start > seconds:
+                fix = tr("give it more time: {call}", call=f"doctor(seconds={3 * seconds:g})")
+                made = [_not_checked(probe, tr("time is up"), fix)]
+            else:
+                made = examined(probe)
+            if missing or any(finding.status == "fail" for finding in made):
+                failed.add(probe.name)
+            findings += made
+    return Report(tuple(findings), time.monotonic() - start, language)
+
+
+def _not_checked(probe: Probe, why: str, fix: str = "") -> Finding:
+    return Finding(probe.area, probe.name, "note", tr(NOT_CHECKED) + why, fix)
+
+
+def _language_finding() -> list[Finding]:
+    """Return what is wrong with the choice of the language; nothing where nothing is."""
+    try:
+        catalogue(current())
+    except (OSError, ValueError) as error:
+        # In English: there is no other language to say it in.
+        fix = f"set {VARIABLE} to en or ja, or install the course again"
+        return [Finding("machine", "language", "fail", _one_line(error), fix)]
+    return []
 
 
 def examined(probe: Probe) -> list[Finding]:
@@ -137,7 +170,7 @@ def _probes() -> tuple[Probe, ...]:
         _torch("pairs", "files of pocket", "bundled_pair"),
         _torch("pairs", "pairs", "pairs", "torch", "device", "packages"),
         Probe("transformers", "release", _release),
-        Probe("transformers", "transformers", _loads, needs=("torch",), fix=_REINSTALL),
+        Probe("transformers", "transformers", _loads, needs=("torch",), fix=_reinstall()),
         *_loop_probes(),
     )
 
@@ -147,7 +180,7 @@ def _machine(area: str, name: str, function: str, status: Status, *needs: str) -
 
 
 def _torch(area: str, name: str, function: str, *needs: str) -> Probe:
-    fix = 'pip install --force-reinstall "torch>=2.8,<2.15"  and restart Python'
+    fix = pip_install('--force-reinstall "torch>=2.8,<2.15"')
     return Probe(area, name, _later("torch_probes", function), needs, "fail", fix)
 
 
@@ -166,13 +199,15 @@ def _loop_probes() -> Iterator[Probe]:
 
         return call
 
-    yield Probe(LIBRARY, BUILDS, run("builds"), needs=("transformers",), fix=_REMEDY)
-    yield Probe(LIBRARY, SAME_TEXT, run("library_text"), needs=(BUILDS,), fix=_REMEDY)
+    remedy = pip_install(_REQUIREMENT)
+    use_ours = tr("use our loop: speculative_generate")
+    yield Probe(LIBRARY, BUILDS, run("builds"), needs=("transformers",), fix=remedy)
+    yield Probe(LIBRARY, SAME_TEXT, run("library_text"), needs=(BUILDS,), fix=remedy)
     for name, method in _BEHAVIOURS.items():
-        yield Probe(LIBRARY, name, run(f"library_{method}"), (SAME_TEXT,), "note", _USE_OURS)
+        yield Probe(LIBRARY, name, run(f"library_{method}"), (SAME_TEXT,), "note", use_ours)
     ready = ("release", BUILDS, SAME_TEXT)
     for name, method in {SAME_TEXT: "text", **_BEHAVIOURS}.items():
-        yield Probe(OURS, name, run(f"our_{method}"), ready, "fail", _REMEDY)
+        yield Probe(OURS, name, run(f"our_{method}"), ready, "fail", remedy)
 
 
 def _later(module: str, function: str) -> Callable[[], Finding | list[Finding]]:
@@ -191,8 +226,8 @@ def _release() -> Finding:
     try:
         releases.check_transformers()
     except releases.UnsupportedReleaseError as error:
-        found, _, fix = str(error).rpartition(": ")
-        return Finding("transformers", "release", "fail", found, fix)
+        found = str(error).removesuffix(error.remedy).rstrip(": 。")
+        return Finding("transformers", "release", "fail", found, error.remedy or _reinstall())
     return Finding("transformers", "release", "ok", releases.transformers_release())
 
 
@@ -200,7 +235,15 @@ def _loads() -> Finding:
     transformers = import_module("transformers")
     installed = metadata.version("transformers")
     if transformers.__version__ != installed:
-        found = f"{transformers.__version__} is loaded, {installed} is installed"
-        fix = "restart Python (Runtime > Restart session, or Kernel > Restart)"
+        found = tr(
+            "{loaded} is loaded, {installed} is installed",
+            loaded=transformers.__version__,
+            installed=installed,
+        )
+        fix = tr("restart Python (Runtime > Restart session, or Kernel > Restart)")
         return Finding("transformers", "transformers", "fail", found, fix)
-    return Finding("transformers", "transformers", "ok", "loads")
+    return Finding("transformers", "transformers", "ok", tr("loads"))
+
+
+def _reinstall() -> str:
+    return pip_install(f"--force-reinstall {_REQUIREMENT}")

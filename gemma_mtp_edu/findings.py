@@ -1,25 +1,27 @@
 """What an examination found, as text, HTML or JSON: each finding by symbol AND word, with a fix.
 
-Standard library only: it must work where nothing else does.
+Standard library only: it must work where nothing else does. Areas, names and statuses are English
+wherever code sees them; the report shows them in its language.
 """
 
 import json
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from html import escape
 from types import MappingProxyType
 from typing import Literal
 
+from gemma_mtp_edu.language import called, columns, marked, readable, speaking, tr, wrapped
 from gemma_mtp_edu.safety import without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
 SCHEMA = 1
-NOT_CHECKED = "not checked: "
-LIBRARY, OURS = "transformers' own loop", "our loop"
-BUILDS, SAME_TEXT = "builds a drafter", "same text with a drafter"
+NOT_CHECKED = marked("not checked: ")
+LIBRARY, OURS = marked("transformers' own loop"), marked("our loop")
+BUILDS, SAME_TEXT = marked("builds a drafter"), marked("same text with a drafter")
+_HEADS = (marked("status"), marked("what"), marked("found"), marked("what to do"))
 _WIDTH = 100
 _CELL = "padding:2px 8px;vertical-align:top;text-align:left;"
 
@@ -36,10 +38,12 @@ class Sign:
 
 SIGNS: Mapping[Status, Sign] = MappingProxyType(
     {
-        "ok": Sign("✓", "+", "#009E73", "works"),
-        "note": Sign("•", "-", "#0072B2", "good to know; nothing to do"),
-        "warning": Sign("!", "!", "#CC79A7", "a part of the course will not work"),
-        "fail": Sign("✗", "x", "#D55E00", "the course cannot run here until this is mended"),
+        "ok": Sign("✓", "+", "#009E73", marked("works")),
+        "note": Sign("•", "-", "#0072B2", marked("good to know; nothing to do")),
+        "warning": Sign("!", "!", "#CC79A7", marked("a part of the course will not work")),
+        "fail": Sign(
+            "✗", "x", "#D55E00", marked("the course cannot run here until this is mended")
+        ),
     }
 )
 
@@ -52,8 +56,8 @@ class Finding:
         area: What it belongs to, such as "torch".
         name: What was looked at.
         status: "ok", "note", "warning" or "fail".
-        found: What is the case.
-        fix: What to do about it; empty where there is nothing to do.
+        found: What is the case, in the language of the examination.
+        fix: What to do about it, in that language; empty where there is nothing to do.
     """
 
     area: str
@@ -75,10 +79,12 @@ class Report:
     Attributes:
         findings: The findings.
         seconds: How long the examination took.
+        language: Of the findings, and so of all that is shown.
     """
 
     findings: tuple[Finding, ...]
     seconds: float
+    language: str = field(default_factory=readable)
 
     @property
     def runs(self) -> bool:
@@ -95,10 +101,17 @@ class Report:
         """The result in one line."""
         counts = Counter(finding.status for finding in self.findings)
         numbers = ", ".join(f"{counts[status]} {status}" for status in SIGNS if counts[status])
-        answer = "the course runs here" if self.runs else "the course CANNOT run here yet"
-        if self.runs and any(finding.found.startswith(NOT_CHECKED) for finding in self.findings):
-            answer = "nothing wrong so far, but not all was checked"
-        return f"{answer} ({numbers}; {self.seconds:.1f} s)"
+        with speaking(self.language):
+            answer = tr("the course runs here" if self.runs else "the course CANNOT run here yet")
+            skipped = tr(NOT_CHECKED)
+            if self.runs and any(finding.found.startswith(skipped) for finding in self.findings):
+                answer = tr("nothing wrong so far, but not all was checked")
+            return tr(
+                "{answer} ({numbers}; {seconds:.1f} s)",
+                answer=answer,
+                numbers=numbers,
+                seconds=self.seconds,
+            )
 
     def find(self, name: str, area: str = "") -> Finding:
         """Return the first finding of that name, in an area or in any.
@@ -110,14 +123,21 @@ class Report:
             if finding.name == name and area in ("", finding.area):
                 return finding
         raise KeyError(
-            f"nothing named {name!r} was looked at; there are: "
-            f"{', '.join(finding.name for finding in self.findings)}"
+            tr(
+                "nothing named {name!r} was looked at; there are: {names}",
+                name=name,
+                names=", ".join(finding.name for finding in self.findings),
+            )
         )
 
     def to_json(self) -> str:
-        """Return everything as JSON."""
+        """Return everything as JSON: keys, areas, names and statuses are English always.
+
+        `found` and `fix` are in the language of the examination, which is `language`.
+        """
         content = {
             "schema": SCHEMA,
+            "language": self.language,
             "runs": self.runs,
             "exit_code": self.exit_code,
             "seconds": round(self.seconds, 3),
@@ -127,12 +147,13 @@ class Report:
 
     def to_text(self, *, ascii_only: bool = False) -> str:
         """Return a table for a terminal; a fix stands below its finding."""
-        size = max((len(finding.name) for finding in self.findings), default=0)
         lines = [self.verdict]
-        for area, findings in _by_area(self.findings).items():
-            lines += ["", area]
-            for finding in findings:
-                lines += _text_rows(finding, size, ascii_only)
+        with speaking(self.language):
+            size = max((columns(called(finding.name)) for finding in self.findings), default=0)
+            for area, findings in _by_area(self.findings).items():
+                lines += ["", called(area)]
+                for finding in findings:
+                    lines += _text_rows(finding, size, ascii_only)
         text = "\n".join(lines)
         return text.encode("ascii", "backslashreplace").decode() if ascii_only else text
 
@@ -144,20 +165,27 @@ class Report:
         return self.to_text()
 
     def _repr_html_(self) -> str:
-        heads = "".join(
-            f"<th scope='col' style='{_CELL}'>{head}</th>"
-            for head in ("status", "what", "found", "what to do")
-        )
-        bodies = "".join(
-            f"<tbody><tr><th scope='rowgroup' colspan='4' style='{_CELL}'>{escape(area)}</th></tr>"
-            f"{''.join(map(_html_row, findings))}</tbody>"
-            for area, findings in _by_area(self.findings).items()
-        )
+        with speaking(self.language):
+            heads = "".join(f"<th scope='col' style='{_CELL}'>{tr(head)}</th>" for head in _HEADS)
+            bodies = "".join(
+                f"<tbody><tr><th scope='rowgroup' colspan='4' style='{_CELL}'>"
+                f"{escape(called(area))}</th></tr>{''.join(map(_html_row, findings))}</tbody>"
+                for area, findings in _by_area(self.findings).items()
+            )
         return (
             f"<div class='mtp-doctor'><p>{escape(self.verdict)}</p>"
             f"<table style='border-collapse:collapse'><thead><tr>{heads}</tr></thead>"
             f"{bodies}</table></div>"
         )
+
+
+def pip_install(what: str) -> str:
+    """Return the fix for a package that is absent or broken.
+
+    Args:
+        what: A requirement in quotes, after pip's options.
+    """
+    return tr("pip install {what}  and restart Python", what=what)
 
 
 def can_print(text: str) -> bool:
@@ -179,10 +207,11 @@ def _by_area(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 def _text_rows(finding: Finding, size: int, ascii_only: bool) -> list[str]:
     sign = SIGNS[finding.status]
     symbol = sign.ascii_symbol if ascii_only else sign.symbol
-    head = f"  {symbol} {finding.status:7}  {finding.name:{size}}  "
-    indent = " " * len(head)
-    rows = textwrap.wrap(finding.found, _WIDTH - len(head)) or [""]
-    fix = textwrap.wrap(f"-> {finding.fix}", _WIDTH - len(head)) if finding.fix else []
+    name = called(finding.name)
+    head = f"  {symbol} {finding.status:7}  {name}{' ' * (size - columns(name))}  "
+    indent = " " * columns(head)
+    rows = wrapped(finding.found, _WIDTH - len(indent)) or [""]
+    fix = wrapped(f"-> {finding.fix}", _WIDTH - len(indent)) if finding.fix else []
     return [head + rows[0], *(indent + row for row in (*rows[1:], *fix))]
 
 
@@ -190,9 +219,9 @@ def _html_row(finding: Finding) -> str:
     sign = SIGNS[finding.status]
     cells = "".join(
         f"<td style='{_CELL}'>{escape(text)}</td>"
-        for text in (finding.name, finding.found, finding.fix)
+        for text in (called(finding.name), finding.found, finding.fix)
     )
     return (
         f"<tr><td style='{_CELL}border-left:4px solid {sign.color};white-space:nowrap' "
-        f"title='{escape(sign.meaning)}'>{sign.symbol} {finding.status}</td>{cells}</tr>"
+        f"title='{escape(tr(sign.meaning))}'>{sign.symbol} {finding.status}</td>{cells}</tr>"
     )

@@ -9,6 +9,8 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
+from gemma_mtp_edu.language import marked
+
 
 def hub_cache() -> Path:
     """Return the folder of downloaded checkpoints."""
@@ -30,7 +32,7 @@ def free_disk() -> int:
 
 
 def cached(repo_id: str, cache: Path | None = None) -> str:
-    """Return "cached", "cached in part" or "not cached"; only the folder is looked at.
+    """Return "cached", "cached in part" or "not cached", in English; only the folder is looked at.
 
     Args:
         repo_id: A hub id.
@@ -39,8 +41,8 @@ def cached(repo_id: str, cache: Path | None = None) -> str:
     folder = _folder(repo_id, cache)
     snapshots = list(folder.glob("snapshots/*"))
     if any(map(_is_complete, snapshots)):
-        return "cached"
-    return "cached in part" if snapshots else "not cached"
+        return marked("cached")
+    return marked("cached in part") if snapshots else marked("not cached")
 
 
 def downloaded_bytes(repo_id: str, cache: Path | None = None) -> int:

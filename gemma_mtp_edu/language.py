@@ -10,16 +10,21 @@ GEMMA_MTP_EDU_LANG, English.
 
 import json
 import os
+import re
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 LANGUAGES = ("en", "ja")
 VARIABLE = "GEMMA_MTP_EDU_LANG"
 _DATA = Path(__file__).with_name("data")
+# What stays on one line: a Latin word, or one in Kanji and Katakana, with the Hiragana after it.
+_PIECE = re.compile(r"\s*[(「]*(?:[!-~]+|[ァ-ヶー一-龠々]+|\S)(?: ?[ぁ-ん]+)?[、。」)!?:]*")
 _spoken: ContextVar[str | None] = ContextVar("language", default=None)
 # Not a context variable: a notebook's next cell may run in another context.
 _chosen: list[str] = []
@@ -33,6 +38,15 @@ def current() -> str:
     """
     chosen = _spoken.get() or (_chosen[-1] if _chosen else os.environ.get(VARIABLE))
     return _known(chosen or "en")
+
+
+def readable() -> str:
+    """Return the current language; English where none can be had, for what must never raise."""
+    try:
+        catalogue(current())
+    except (OSError, ValueError):  # an unknown name; translations that are absent or cut off
+        return "en"
+    return current()
 
 
 def use(language: str) -> None:
@@ -73,6 +87,39 @@ def tr(template: str, /, **values: Any) -> str:
     '4 drafts'
     """
     return catalogue(current()).get(template, template).format(**values)
+
+
+def called(name: str) -> str:
+    """Return a name in the current language, or as it is where that has none of its own.
+
+    Braces mean nothing here: a name may come from outside.
+    """
+    return catalogue(current()).get(name, name)
+
+
+def columns(text: str) -> int:
+    """Return how wide a text is in a terminal, where a Japanese letter is as wide as two others.
+
+    >>> columns("KV"), columns("トークン")
+    (2, 8)
+    """
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text in lines of that many columns; Japanese breaks between its words.
+
+    >>> wrapped("空きを作ってください。", 16)
+    ['空きを', '作ってください。']
+    """
+    if text.isascii():
+        return textwrap.wrap(text, width)
+    rows = [""]
+    for piece in _PIECE.findall(text):
+        if rows[-1] and columns(rows[-1] + piece) > width:
+            rows.append("")
+        rows[-1] += piece if rows[-1] else piece.lstrip()
+    return rows
 
 
 def sentences(*parts: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gemma_mtp_edu import installing
 from gemma_mtp_edu.installing import NotReadyError
-from gemma_mtp_edu.language import marked, tr, use
+from gemma_mtp_edu.language import called, marked, tr, use
 from gemma_mtp_edu.releases import check_transformers
 
 Place = Literal["Colab", "Kaggle", "Binder", "VS Code", "local"]
@@ -63,7 +63,14 @@ def setup(install: bool = False) -> None:
             )
         )
     releases = ", ".join(f"{name} {_version(name)}" for name in SHOWN)
-    print(f"gemma_mtp_edu {gemma_mtp_edu.__version__} on {here}, {_device()}")
+    print(
+        tr(
+            "gemma_mtp_edu {version} on {here}, {device}",
+            version=gemma_mtp_edu.__version__,
+            here=called(here),
+            device=_device(),
+        )
+    )
     print(f"Python {platform.python_version()}, {releases}")
 
 
@@ -99,7 +106,7 @@ def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return tr("not installed")
 
 
 def cpu(threads: int) -> str:
@@ -108,7 +115,9 @@ def cpu(threads: int) -> str:
     >>> cpu(1), cpu(2)
     ('CPU, 1 thread', 'CPU, 2 threads')
     """
-    return f"CPU, {threads} thread{'s' * (threads != 1)}"
+    return tr(
+        "CPU, {threads} thread" if threads == 1 else "CPU, {threads} threads", threads=threads
+    )
 
 
 def _device() -> str:

@@ -16,8 +16,9 @@ from torch import Tensor
 from gemma_mtp_edu.cycle_pair import CyclePair, cycle_pair
 from gemma_mtp_edu.emitted_law import emitted_law, total_variation
 from gemma_mtp_edu.findings import BUILDS, LIBRARY, OURS, SAME_TEXT, Finding
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.loop_watch import Watched, watch_library, watch_ours
-from gemma_mtp_edu.releases import REMEDY
+from gemma_mtp_edu.releases import REMEDY, REQUIREMENT
 from gemma_mtp_edu.schedules import Heuristic
 
 _TOKENS, _PROMPT, _START = 40, 12, 4
@@ -64,30 +65,28 @@ class LoopProbes:
 
     def builds(self) -> Finding:
         """Whether a drafter can be constructed at all."""
-        kind = type(self.models.drafter).__name__
-        return Finding(LIBRARY, BUILDS, "ok", f"{kind} with random weights")
+        found = tr("{kind} with random weights", kind=type(self.models.drafter).__name__)
+        return Finding(LIBRARY, BUILDS, "ok", found)
 
     def library_text(self) -> Finding:
         """Whether assisted greedy decoding writes what the target alone writes."""
         if self.theirs.token_ids == self.plain:
-            return Finding(LIBRARY, SAME_TEXT, "ok", f"{_TOKENS} of {_TOKENS} tokens")
-        return Finding(
-            LIBRARY, SAME_TEXT, "fail", "greedy texts with and without drafter differ", REMEDY
-        )
+            return _same_text(LIBRARY)
+        found = tr("greedy texts with and without drafter differ")
+        return Finding(LIBRARY, SAME_TEXT, "fail", found, tr(REMEDY, requirement=REQUIREMENT))
 
     def library_schedule(self) -> Finding:
         """Whether the library asks the schedule that its configuration names."""
         lengths, wanted = self.theirs.draft_lengths, self.theirs.wanted_lengths(Heuristic(_START))
-        name = "honours the schedule"
         if lengths == wanted:
-            return Finding(LIBRARY, name, "ok", f"heuristic drafts {_shown(lengths)}")
-        return Finding(
-            LIBRARY,
-            name,
-            "note",
-            f"heuristic drafts {_shown(lengths)}, should draft {_shown(wanted)}",
-            "our loop does it right: speculative_generate(..., schedule=Heuristic(4)); lesson 09",
+            return _scheduled(LIBRARY, lengths)
+        found = tr(
+            "heuristic drafts {lengths}, should draft {wanted}",
+            lengths=_shown(lengths),
+            wanted=_shown(wanted),
         )
+        fix = _ours_is_right("speculative_generate(..., schedule=Heuristic(4))", "09")
+        return Finding(LIBRARY, "honours the schedule", "note", found, fix)
 
     def library_state(self) -> Finding:
         """Whether the drafter gets the state that predicted the newest token."""
@@ -118,16 +117,20 @@ class LoopProbes:
     def our_text(self) -> Finding:
         """Whether our loop writes what the library's plain `generate()` writes."""
         if self.ours.token_ids == self.plain:
-            return Finding(OURS, SAME_TEXT, "ok", f"{_TOKENS} of {_TOKENS} tokens")
-        return _ours_is_wrong(SAME_TEXT, "the greedy text differs from plain generation")
+            return _same_text(OURS)
+        return _ours_is_wrong(SAME_TEXT, tr("the greedy text differs from plain generation"))
 
     def our_schedule(self) -> Finding:
         """Whether our loop asks the schedule."""
         lengths, wanted = self.ours.draft_lengths, self.ours.wanted_lengths(Heuristic(_START))
-        name = "honours the schedule"
         if lengths == wanted:
-            return Finding(OURS, name, "ok", f"heuristic drafts {_shown(lengths)}")
-        return _ours_is_wrong(name, f"drafts {_shown(lengths)}, should draft {_shown(wanted)}")
+            return _scheduled(OURS, lengths)
+        found = tr(
+            "drafts {lengths}, should draft {wanted}",
+            lengths=_shown(lengths),
+            wanted=_shown(wanted),
+        )
+        return _ours_is_wrong("honours the schedule", found)
 
     def our_state(self) -> Finding:
         """Whether our loop hands over the state that predicted the newest token."""
@@ -205,6 +208,15 @@ class _SamplingCase:
         return total_variation(emitted_law(loop, self.first), logits.double().softmax(-1))
 
 
+def _same_text(area: str) -> Finding:
+    return Finding(area, SAME_TEXT, "ok", tr("{count} of {count} tokens", count=_TOKENS))
+
+
+def _scheduled(area: str, lengths: list[int]) -> Finding:
+    found = tr("heuristic drafts {lengths}", lengths=_shown(lengths))
+    return Finding(area, "honours the schedule", "ok", found)
+
+
 def _states(area: str, watched: Watched, target: Any) -> Finding:
     name, wrong, count = (
         "hands over the right state",
@@ -212,45 +224,69 @@ def _states(area: str, watched: Watched, target: Any) -> Finding:
         len(watched.rounds),
     )
     if not wrong:
-        return Finding(area, name, "ok", f"in {count} of {count} rounds")
-    found = f"in {wrong} of {count} rounds another token's hidden state"
+        return Finding(area, name, "ok", tr("in {count} of {count} rounds", count=count))
+    found = tr(
+        "in {wrong} of {count} rounds another token's hidden state", wrong=wrong, count=count
+    )
     if area == OURS:
         return _ours_is_wrong(name, found)
-    return Finding(area, name, "note", found, "our loop does it right: speculative_generate")
+    return Finding(area, name, "note", found, _ours_is_right("speculative_generate"))
 
 
 def _clean_kv(area: str, watched: Watched, target: Any) -> Finding:
     name, stale, count = "hands over clean KV", watched.stale_rounds(target), len(watched.rounds)
     if not stale:
-        return Finding(area, name, "ok", f"in {count} of {count} rounds")
-    found = f"in {stale} of {count} rounds the drafter sees keys of a rejected token"
+        return Finding(area, name, "ok", tr("in {count} of {count} rounds", count=count))
+    found = tr(
+        "in {stale} of {count} rounds the drafter sees keys of a rejected token",
+        stale=stale,
+        count=count,
+    )
     if area == OURS:
         return _ours_is_wrong(name, found)
-    return Finding(area, name, "note", found, "our loop does it right; the text is right in both")
+    fix = tr("our loop does it right; the text is right in both")
+    return Finding(area, name, "note", found, fix)
 
 
 def _stops(area: str, written: int, wanted: int) -> Finding:
     name = "stops at a stop string"
     if written == wanted:
-        return Finding(area, name, "ok", f"after {wanted} tokens, inside accepted drafts")
-    found = f"writes {written - wanted} tokens more" if written > wanted else "stops too early"
+        found = tr("after {tokens} tokens, inside accepted drafts", tokens=wanted)
+        return Finding(area, name, "ok", found)
+    found = tr(
+        "writes {more} tokens more" if written > wanted else "stops too early",
+        more=written - wanted,
+    )
     if area == OURS:
         return _ours_is_wrong(name, found)
-    return Finding(area, name, "note", found, "our loop does it right: speculative_generate")
+    return Finding(area, name, "note", found, _ours_is_right("speculative_generate"))
 
 
 def _sampling(area: str, difference: float) -> Finding:
-    name, found = "samples without bias", f"total variation from the target's law {difference:.3f}"
+    name = "samples without bias"
+    found = tr("total variation from the target's law {difference:.3f}", difference=difference)
     if difference < _UNBIASED:
         return Finding(area, name, "ok", found)
     if area == OURS:
         return _ours_is_wrong(name, found)
-    fix = "our loop does it right: speculative_generate(..., temperature=1.0); lesson 05"
+    fix = _ours_is_right("speculative_generate(..., temperature=1.0)", "05")
     return Finding(area, name, "note", found, fix)
 
 
+def _ours_is_right(call: str, lesson: str = "") -> str:
+    return tr(
+        "our loop does it right: {call}; lesson {lesson}"
+        if lesson
+        else "our loop does it right: {call}",
+        call=call,
+        lesson=lesson,
+    )
+
+
 def _ours_is_wrong(name: str, found: str) -> Finding:
-    return Finding(OURS, name, "fail", found, f"install the course again; {REMEDY}")
+    remedy = tr(REMEDY, requirement=REQUIREMENT)
+    fix = tr("install the course again; {remedy}", remedy=remedy)
+    return Finding(OURS, name, "fail", found, fix)
 
 
 def _shown(lengths: list[int]) -> str:

@@ -10,8 +10,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from gemma_mtp_edu.findings import Finding
+from gemma_mtp_edu.findings import Finding, pip_install
 from gemma_mtp_edu.hub_cache import existing, free_disk, hub_cache
+from gemma_mtp_edu.language import called, tr
 
 MACHINE, PACKAGES, NOTEBOOK = "machine", "packages", "notebook"
 OLDEST_PYTHON = (3, 11)
@@ -38,57 +39,59 @@ def python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= OLDEST_PYTHON:
         return Finding(MACHINE, "Python", "ok", found)
-    wanted = ".".join(map(str, OLDEST_PYTHON))
-    return Finding(MACHINE, "Python", "fail", found, f"use Python {wanted} or newer")
+    fix = tr("use Python {wanted} or newer", wanted=".".join(map(str, OLDEST_PYTHON)))
+    return Finding(MACHINE, "Python", "fail", found, fix)
 
 
 def place() -> Finding:
     """Where this runs, and what to know about it."""
     where = import_module("gemma_mtp_edu.lesson").place()
     known = {
-        "Colab": "for a GPU: Runtime > Change runtime type",
-        "Kaggle": "packages and checkpoints need Settings > Internet on",
-        "Binder": "about 2 GB of memory and no GPU: stay with pocket",
+        "Colab": tr("for a GPU: Runtime > Change runtime type"),
+        "Kaggle": tr("packages and checkpoints need Settings > Internet on"),
+        "Binder": tr("about 2 GB of memory and no GPU: stay with pocket"),
     }
     hint = known.get(where, "")
-    return Finding(MACHINE, "place", "note" if hint else "ok", where, hint)
+    return Finding(MACHINE, "place", "note" if hint else "ok", called(where), hint)
 
 
 def disk() -> Finding:
     """How much room there is where checkpoints go."""
     free = free_disk()
-    found = f"{free / 1e9:.1f} GB free where checkpoints go"
+    found = tr("{free:.1f} GB free where checkpoints go", free=free / 1e9)
     if free >= LITTLE_DISK:
         return Finding(MACHINE, "disk", "ok", found)
-    fix = "free some, or set HF_HOME to a folder on another disk before Python starts"
+    fix = tr("free some, or set HF_HOME to a folder on another disk before Python starts")
     return Finding(MACHINE, "disk", "warning", found, fix)
 
 
 def hub() -> Finding:
     """Whether checkpoints can be fetched and kept; the network itself is not tried."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        fix = "unset HF_HUB_OFFLINE and restart Python to download"
-        return Finding(MACHINE, "hub", "note", "offline by HF_HUB_OFFLINE: cached pairs only", fix)
+        found = tr("offline by HF_HUB_OFFLINE: cached pairs only")
+        fix = tr("unset HF_HUB_OFFLINE and restart Python to download")
+        return Finding(MACHINE, "hub", "note", found, fix)
     if not os.access(existing(hub_cache()), os.W_OK):
-        fix = "set HF_HOME to a folder of yours before Python starts"
-        return Finding(MACHINE, "hub", "warning", "the cache folder cannot be written to", fix)
-    return Finding(MACHINE, "hub", "ok", "cache can be written to; the network was not tried")
+        fix = tr("set HF_HOME to a folder of yours before Python starts")
+        return Finding(MACHINE, "hub", "warning", tr("the cache folder cannot be written to"), fix)
+    return Finding(MACHINE, "hub", "ok", tr("cache can be written to; the network was not tried"))
 
 
 def packages() -> list[Finding]:
     """Whether what the course imports can be imported; one finding for each that cannot."""
     broken = [finding for name in NEEDED if (finding := _package(name))]
-    return broken or [Finding(PACKAGES, "packages", "ok", f"{', '.join(NEEDED)} load")]
+    found = tr("{names} load", names=", ".join(NEEDED))
+    return broken or [Finding(PACKAGES, "packages", "ok", found)]
 
 
 def accelerate() -> Finding:
     """Whether the package that places models on devices can be imported; it needs torch."""
-    return _package("accelerate") or Finding(PACKAGES, "accelerate", "ok", "loads")
+    return _package("accelerate") or Finding(PACKAGES, "accelerate", "ok", tr("loads"))
 
 
 def widgets() -> Finding:
     """Whether the kernel can make widgets."""
-    fix = 'pip install "ipywidgets>=7.7,<9"  and restart Python'
+    fix = pip_install('"ipywidgets>=7.7,<9"')
     try:
         ipywidgets = import_module("ipywidgets")
         ipywidgets.IntSlider(value=3).close()
@@ -96,25 +99,30 @@ def widgets() -> Finding:
     except Exception as error:
         return Finding(NOTEBOOK, "ipywidgets", "warning", problem(error), fix)
     if int(release.split(".")[0]) in _FRONT_ENDS:
-        return Finding(NOTEBOOK, "ipywidgets", "ok", f"{release} makes a slider")
-    return Finding(NOTEBOOK, "ipywidgets", "warning", f"{release} is untested", fix)
+        found = tr("{release} makes a slider", release=release)
+        return Finding(NOTEBOOK, "ipywidgets", "ok", found)
+    found = tr("{release} is untested", release=release)
+    return Finding(NOTEBOOK, "ipywidgets", "warning", found, fix)
 
 
 def front_end() -> Finding:
     """Whether something can show widgets: JupyterLab's part, or a service that brings its own."""
     name = "widgets on the page"
     if import_module("gemma_mtp_edu.lesson").place() in {"Colab", "Kaggle"}:
-        return Finding(NOTEBOOK, name, "ok", "this service brings its own")
+        return Finding(NOTEBOOK, name, "ok", tr("this service brings its own"))
     release = _manager_release()
     kernel = int(importlib.metadata.version("ipywidgets").split(".")[0])
     if release and int(release.split(".")[0]) == _FRONT_ENDS.get(kernel):
-        return Finding(NOTEBOOK, name, "ok", f"JupyterLab's widget manager {release}")
-    found = (
-        f"JupyterLab's widget manager {release} does not belong to ipywidgets {kernel}"
+        found = tr("JupyterLab's widget manager {release}", release=release)
+        return Finding(NOTEBOOK, name, "ok", found)
+    found = tr(
+        "JupyterLab's widget manager {release} does not belong to ipywidgets {kernel}"
         if release
-        else "JupyterLab's widget manager is not in this Python; VS Code brings its own"
+        else "JupyterLab's widget manager is not in this Python; VS Code brings its own",
+        release=release,
+        kernel=kernel,
     )
-    fix = "where JupyterLab itself runs:  pip install --upgrade ipywidgets  and reload the page"
+    fix = tr("where JupyterLab itself runs:  pip install --upgrade ipywidgets  and reload the page")
     return Finding(NOTEBOOK, name, "warning" if release else "note", found, fix)
 
 
@@ -130,7 +138,7 @@ def _package(name: str) -> Finding | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a broken package may raise anything, also SystemExit
-        fix = f'pip install --force-reinstall "{_requirement(name)}"  and restart Python'
+        fix = pip_install(f'--force-reinstall "{_requirement(name)}"')
         return Finding(PACKAGES, name, "fail", problem(error), fix)
     return None
 

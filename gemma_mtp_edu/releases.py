@@ -21,7 +21,15 @@ REMEDY = marked('run  pip install "{requirement}"  and restart Python')
 
 
 class UnsupportedReleaseError(ImportError):
-    """The installed transformers release cannot run a Gemma 4 drafter."""
+    """The installed transformers release cannot run a Gemma 4 drafter.
+
+    Attributes:
+        remedy: What to install, with which the message ends; empty where it says nothing of it.
+    """
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 def check_transformers(version: str | None = None) -> None:
@@ -42,6 +50,7 @@ def check_transformers(version: str | None = None) -> None:
         ) from error
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(release.base_version) < BEFORE:
+        remedy = tr(REMEDY, requirement=REQUIREMENT)
         raise UnsupportedReleaseError(
             tr(
                 "got transformers {version}, but Gemma 4 drafters need {oldest} to below {before} "
@@ -49,8 +58,9 @@ def check_transformers(version: str | None = None) -> None:
                 version=version,
                 oldest=OLDEST,
                 before=BEFORE,
-                remedy=tr(REMEDY, requirement=REQUIREMENT),
-            )
+                remedy=remedy,
+            ),
+            remedy,
         )
 
 
@@ -70,7 +80,7 @@ def transformers_release() -> str:
     except importlib.metadata.PackageNotFoundError as error:
         remedy = tr(REMEDY, requirement=REQUIREMENT)
         raise UnsupportedReleaseError(
-            tr("transformers is not installed: {remedy}", remedy=remedy)
+            tr("transformers is not installed: {remedy}", remedy=remedy), remedy
         ) from error
 
 

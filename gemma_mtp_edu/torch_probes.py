@@ -6,15 +6,16 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from gemma_mtp_edu.findings import Finding
+from gemma_mtp_edu.findings import Finding, pip_install
 from gemma_mtp_edu.hub_cache import cached, free_disk
+from gemma_mtp_edu.language import called, tr
 from gemma_mtp_edu.lesson import cpu
 from gemma_mtp_edu.machine_probes import problem
 from gemma_mtp_edu.memory_plan import gigabytes, memory_plan
 from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
 
 TORCH, PAIRS_AREA = "torch", "pairs"
-INSTALL = 'pip install "torch>=2.8,<2.15"  and restart Python'
+REQUIREMENT = '"torch>=2.8,<2.15"'
 _NATIVE_BF16 = 8
 _LOAD_SECONDS = 120
 _NAMES = ("float32", "bfloat16", "float16")
@@ -23,21 +24,21 @@ _NAMES = ("float32", "bfloat16", "float16")
 def loads() -> Finding:
     """Whether torch can be imported, in a Python of its own first, where it may crash."""
     if "torch" not in sys.modules and (crash := _crash("torch")):
-        return Finding(TORCH, "torch", "fail", crash, INSTALL)
+        return Finding(TORCH, "torch", "fail", crash, pip_install(REQUIREMENT))
     torch = import_module("torch")
     if float(torch.ones(2, device="cpu").sum()) != 2.0:
-        return Finding(TORCH, "torch", "fail", "cannot add", INSTALL)
-    return Finding(TORCH, "torch", "ok", f"{torch.__version__} computes")
+        return Finding(TORCH, "torch", "fail", tr("cannot add"), pip_install(REQUIREMENT))
+    return Finding(TORCH, "torch", "ok", tr("{version} computes", version=torch.__version__))
 
 
 def device() -> Finding:
     """Which device is chosen, and whether it computes."""
     torch = import_module("torch")
     chosen = _device()
-    fix = 'work on the CPU: set CUDA_VISIBLE_DEVICES="" before Python starts'
+    fix = tr('work on the CPU: set CUDA_VISIBLE_DEVICES="" before Python starts')
     try:
         product = torch.ones(8, 8, device=chosen) @ torch.ones(8, 8, device=chosen)
-        wrong = "" if float(product.sum()) == 512.0 else "computes wrong numbers"
+        wrong = "" if float(product.sum()) == 512.0 else tr("computes wrong numbers")
     except Exception as error:
         wrong = problem(error)
     if wrong:
@@ -48,8 +49,8 @@ def device() -> Finding:
     if chosen.type == "mps":
         return Finding(TORCH, "device", "ok", "MPS: Apple GPU")
     if shutil.which("nvidia-smi"):
-        found = "CPU, though there is an NVIDIA driver: this torch cannot use the GPU"
-        fix = "install a CUDA build of torch that fits the driver: pytorch.org/get-started"
+        found = tr("CPU, though there is an NVIDIA driver: this torch cannot use the GPU")
+        fix = tr("install a CUDA build of torch that fits the driver: pytorch.org/get-started")
         return Finding(TORCH, "device", "warning", found, fix)
     return Finding(TORCH, "device", "ok", cpu(torch.get_num_threads()))
 
@@ -80,9 +81,10 @@ def bundled_pair() -> Finding:
     except bundled.DamagedPairError as error:
         # Its message holds the folder, which is nobody's business in a shared report.
         folder = str(bundled.bundled_folder())
-        found = str(error).replace(folder, "the package").split(": ")[0]
-        return Finding(PAIRS_AREA, "files of pocket", "fail", found, "install the course again")
-    return Finding(PAIRS_AREA, "files of pocket", "ok", "every file has its sha256 sum")
+        found = str(error).replace(folder, tr("the package")).removesuffix(error.remedy)
+        found, fix = found.rstrip(":;。 "), tr("install the course again")
+        return Finding(PAIRS_AREA, "files of pocket", "fail", found, fix)
+    return Finding(PAIRS_AREA, "files of pocket", "ok", tr("every file has its sha256 sum"))
 
 
 def _device() -> Any:
@@ -97,9 +99,10 @@ def _dtype(name: str) -> Finding:
         half = values.to(getattr(torch, name))
         got = (half @ half.T).float().cpu()
     except Exception as error:
-        return Finding(TORCH, name, "note", problem(error), "load_pair chooses another dtype")
+        return Finding(TORCH, name, "note", problem(error), tr("load_pair chooses another dtype"))
     if not torch.allclose(got, wanted, atol=0.05):
-        return Finding(TORCH, name, "note", "computes wrong numbers", "use dtype='float32'")
+        fix = tr("use dtype='float32'")
+        return Finding(TORCH, name, "note", tr("computes wrong numbers"), fix)
     capability = import_module("gemma_mtp_edu.memory").compute_capability(chosen)
     return native(name, chosen.type, capability)
 
@@ -113,9 +116,13 @@ def native(name: str, device_type: str, capability: tuple[int, int] | None) -> F
         capability: Compute capability of an NVIDIA GPU, else None.
     """
     if name == "bfloat16" and capability is not None and capability[0] < _NATIVE_BF16:
-        found = f"only emulated: compute capability {capability[0]}.{capability[1]}, needs 8.0"
-        return Finding(TORCH, name, "note", found, "load_pair chooses float16 here")
-    return Finding(TORCH, name, "ok", f"computes on {device_type}")
+        found = tr(
+            "only emulated: compute capability {major}.{minor}, needs 8.0",
+            major=capability[0],
+            minor=capability[1],
+        )
+        return Finding(TORCH, name, "note", found, tr("load_pair chooses float16 here"))
+    return Finding(TORCH, name, "ok", tr("computes on {device}", device=device_type))
 
 
 def pair_finding(info: PairInfo, device_type: str, auto: str, free: int) -> Finding:
@@ -123,16 +130,23 @@ def pair_finding(info: PairInfo, device_type: str, auto: str, free: int) -> Find
     if info.name == POCKET:
         plan = memory_plan(POCKET, "float32")
         if plan.fits(free):
-            return Finding(PAIRS_AREA, POCKET, "ok", f"fits in float32; {gigabytes(free)} free")
-        found = f"needs {gigabytes(plan.total_bytes)}, {gigabytes(free)} free"
-        return Finding(PAIRS_AREA, POCKET, "fail", found, "close other programs or kernels")
+            found = tr("fits in float32; {free} free", free=gigabytes(free))
+            return Finding(PAIRS_AREA, POCKET, "ok", found)
+        need = gigabytes(plan.total_bytes)
+        found = tr("needs {need}, {free} free", need=need, free=gigabytes(free))
+        return Finding(PAIRS_AREA, POCKET, "fail", found, tr("close other programs or kernels"))
     dtypes = [auto] if device_type != "cpu" else [auto, "bfloat16"]
     plans = [memory_plan(info.name, dtype) for dtype in dtypes]
     fitting = next((plan for plan in plans if plan.fits(free)), None)
     if fitting is None:
         least = plans[-1]
-        found = f"needs {gigabytes(least.total_bytes)} in {least.dtype}, {gigabytes(free)} free"
-        fix = "pocket teaches the same; for this pair take a machine with more memory"
+        found = tr(
+            "needs {need} in {dtype}, {free} free",
+            need=gigabytes(least.total_bytes),
+            dtype=least.dtype,
+            free=gigabytes(free),
+        )
+        fix = tr("pocket teaches the same; for this pair take a machine with more memory")
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
     return _fitting(info, fitting.dtype, auto, gigabytes(fitting.total_bytes))
 
@@ -141,16 +155,19 @@ def _fitting(info: PairInfo, dtype: str, auto: str, need: str) -> Finding:
     """Return the finding of a pair that fits in memory: is it here, or is there room for it?"""
     states = {cached(info.target_id), cached(info.drafter_id)}
     state = states.pop() if len(states) == 1 else "cached in part"
-    found = f"fits in {dtype} ({need}); {state}"
+    found = tr("fits in {dtype} ({need}); {state}", dtype=dtype, need=need, state=called(state))
     stored = memory_plan(info.name, "bfloat16")
     size = stored.target_bytes + stored.drafter_bytes
     if state != "cached" and size > free_disk():
-        fix = f"its files take {gigabytes(size)}: free some disk, or set HF_HOME to another one"
+        fix = tr(
+            "its files take {size}: free some disk, or set HF_HOME to another one",
+            size=gigabytes(size),
+        )
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
     fixes = [] if dtype == auto else [f'load_pair("{info.name}", dtype="{dtype}")']
     if state != "cached":
-        fixes.append(f"the first load_pair downloads {gigabytes(size)}")
-    return Finding(PAIRS_AREA, info.name, "ok", found, "; ".join(fixes))
+        fixes.append(tr("the first load_pair downloads {size}", size=gigabytes(size)))
+    return Finding(PAIRS_AREA, info.name, "ok", found, tr("; ").join(fixes))
 
 
 def _crash(module: str) -> str:
@@ -162,7 +179,13 @@ def _crash(module: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, timeout=_LOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return f"loading {module} took longer than {_LOAD_SECONDS} s"
+        return tr(
+            "loading {module} took longer than {seconds} s", module=module, seconds=_LOAD_SECONDS
+        )
     if done.returncode not in (0, 1):  # 1: an ordinary error
-        return f"loading {module} ends Python with exit code {done.returncode}"
+        return tr(
+            "loading {module} ends Python with exit code {code}",
+            module=module,
+            code=done.returncode,
+        )
     return ""

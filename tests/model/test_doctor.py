@@ -16,11 +16,13 @@ from gemma_mtp_edu import doctor
 from gemma_mtp_edu import run as run_module
 from gemma_mtp_edu.cycle_pair import WINDOW, cycle_pair
 from gemma_mtp_edu.findings import LIBRARY, OURS, Report
+from gemma_mtp_edu.language import speaking
 from gemma_mtp_edu.loop_probes import LoopProbes, undisturbed
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.registry import PAIRS
 from gemma_mtp_edu.target import Target
 from gemma_mtp_edu.verification import Verification
+from tests.unit.test_japanese_doctor import untranslated
 
 ROOT = Path(__file__).resolve().parents[2]
 BEHAVIOURS = (
@@ -74,6 +76,15 @@ def test_known_defects_of_the_library_are_notes_that_point_to_our_loop(report: R
 def test_our_loop_does_all_of_it(report: Report) -> None:
     assert {report.find(name, OURS).status for name in BEHAVIOURS} == {"ok"}
     assert report.find("samples without bias", OURS).found.endswith("0.000")
+
+
+def test_all_of_it_can_be_had_in_japanese(report: Report) -> None:
+    with speaking("ja"):
+        japanese = doctor(seconds=600)
+        assert untranslated(japanese) == []
+    assert [(f.area, f.name, f.status) for f in japanese.findings] == [
+        (f.area, f.name, f.status) for f in report.findings
+    ]
 
 
 def test_it_shows_no_folder_of_this_machine(report: Report) -> None:
