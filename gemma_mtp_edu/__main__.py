@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from gemma_mtp_edu import __version__
+from gemma_mtp_edu.language import readable, speaking, tr
 from gemma_mtp_edu.safety import without_tokens
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
-    args = _parser().parse_args(arguments)
+    # Even where no language can be had: the doctor says why.
+    with speaking(readable()):
+        args = _parser().parse_args(arguments)
     if args.command == "doctor":
         return _doctor(args)
     from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
@@ -21,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # First of all: some releases fail while they are loaded.
         check_transformers()
     except UnsupportedReleaseError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(tr("error: {error}", error=error), file=sys.stderr)
         return 2
     return _run(args)
 
@@ -40,10 +43,10 @@ def _run(args: argparse.Namespace) -> int:
     except (
         OSError, DamagedPairError, UnsupportedReleaseError, MemoryError, ArithmeticError, ValueError
     ) as error:  # fmt: skip
-        print(f"error: {without_tokens(str(error))}", file=sys.stderr)
+        print(tr("error: {error}", error=without_tokens(str(error))), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(tr("interrupted"), file=sys.stderr)
         return 130
     return 0
 
@@ -52,7 +55,6 @@ def _doctor(args: argparse.Namespace) -> int:
     """Print the report; exit code 1 where the course cannot run."""
     from gemma_mtp_edu.examination import doctor
     from gemma_mtp_edu.findings import can_print
-    from gemma_mtp_edu.language import speaking
 
     ascii_only = not can_print("✓✗•")
     # A terminal without signs has no Japanese either; JSON writes all of it in ASCII.
@@ -75,7 +77,9 @@ def _bench(args: argparse.Namespace) -> None:
         bench.run(load_pair(args.pair), plan, args.out)
         return
     if args.out is None:
-        raise ValueError("got --prompts without --out, need the file to write, as --out r.jsonl")
+        raise ValueError(
+            tr("got --prompts without --out, need the file to write, as --out r.jsonl")
+        )
     from gemma_mtp_edu import scale
     from gemma_mtp_edu.prompt_file import read_prompts
 
@@ -90,42 +94,62 @@ def _bench(args: argparse.Namespace) -> None:
 
         page = args.report or args.out.with_suffix(".html")
         write_text(page, report_page(results))
-        print(f"{len(results)} results in {args.out}, report in {page}")
+        print(
+            tr(
+                "{count} results in {file}, report in {page}",
+                count=len(results),
+                file=args.out,
+                page=page,
+            )
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m gemma_mtp_edu", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m gemma_mtp_edu",
+        description=tr("The command line: `python -m gemma_mtp_edu demo | bench | doctor`."),
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="run assisted generation and show every round")
-    demo.add_argument("--prompt", required=True, help="what to ask the model")
-    demo.add_argument("--pair", default="pocket", help="pocket, E2B, a hub id or a folder")
-    demo.add_argument("--gamma", type=int, help="drafts per round")
-    demo.add_argument("--max-new-tokens", type=int, default=256, help="tokens to write at most")
-    measure = commands.add_parser("bench", help="time plain and assisted decoding side by side")
-    measure.add_argument("--pair", default="pocket", help="pocket, E2B, a hub id or a folder")
-    measure.add_argument("--quick", action="store_true", help="one prompt each, four drafts, once")
+    demo = commands.add_parser("demo", help=tr("run assisted generation and show every round"))
+    demo.add_argument("--prompt", required=True, help=tr("what to ask the model"))
+    demo.add_argument("--pair", default="pocket", help=tr("pocket, E2B, a hub id or a folder"))
+    demo.add_argument("--gamma", type=int, help=tr("drafts per round"))
+    demo.add_argument("--max-new-tokens", type=int, default=256, help=tr("tokens to write at most"))
+    measure = commands.add_parser("bench", help=tr("time plain and assisted decoding side by side"))
+    measure.add_argument("--pair", default="pocket", help=tr("pocket, E2B, a hub id or a folder"))
     measure.add_argument(
-        "--gammas", type=int, nargs="+", default=[1, 2, 4, 8, 12], help="draft lengths"
+        "--quick", action="store_true", help=tr("one prompt each, four drafts, once")
     )
-    measure.add_argument("--out", type=Path, help="write all numbers to this JSON file")
+    measure.add_argument(
+        "--gammas",
+        type=int,
+        nargs="+",
+        default=[1, 2, 4, 8, 12],
+        help=tr("draft lengths to measure"),
+    )
+    measure.add_argument("--out", type=Path, help=tr("write all numbers to this JSON file"))
     files = measure.add_argument_group(
-        "a file of prompts",
-        "measured one by one, alone or under accelerate launch; the same command goes on after a "
-        "kill. --out then names a file of JSON lines",
+        tr("a file of prompts"),
+        tr(
+            "measured one by one, alone or under accelerate launch; the same command goes on after "
+            "a kill. --out then names a file of JSON lines"
+        ),
     )
-    files.add_argument("--prompts", type=Path, help="one prompt, or JSON with one, to a line")
-    files.add_argument("--drafter", help="hub id or folder of another drafter")
-    files.add_argument("--report", type=Path, help="HTML page; by default beside --out")
-    files.add_argument("--repeats", type=int, default=3, help="timed turns of each method")
-    files.add_argument("--max-new-tokens", type=int, default=48, help="tokens to write at most")
+    files.add_argument("--prompts", type=Path, help=tr("one prompt, or JSON with one, to a line"))
+    files.add_argument("--drafter", help=tr("hub id or folder of another drafter"))
+    files.add_argument("--report", type=Path, help=tr("HTML page; by default beside --out"))
+    files.add_argument("--repeats", type=int, default=3, help=tr("timed turns of each method"))
+    files.add_argument("--max-new-tokens", type=int, default=48, help=tr("tokens to write at most"))
     files.add_argument(
         "--contexts", type=int, nargs="*", default=[64, 256, 1024],
-        help="context lengths at which costs and memory are measured",
+        help=tr("context lengths at which costs and memory are measured"),
     )  # fmt: skip
-    look = commands.add_parser("doctor", help="say what works here, and what to do about the rest")
-    look.add_argument("--json", action="store_true", help="print the report as JSON")
-    look.add_argument("--seconds", type=float, default=20.0, help="time for the examination")
+    look = commands.add_parser(
+        "doctor", help=tr("say what works here, and what to do about the rest")
+    )
+    look.add_argument("--json", action="store_true", help=tr("print the report as JSON"))
+    look.add_argument("--seconds", type=float, default=20.0, help=tr("time for the examination"))
     return parser
 
 

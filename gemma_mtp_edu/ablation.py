@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gemma_mtp_edu.ablation_parts import PARTS
 from gemma_mtp_edu.decoding import autoregressive_generate, pair_drafter, speculate
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.options import Options
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profile import AcceptanceProfile
@@ -163,8 +164,12 @@ def _chains(profiles: Sequence[AcceptanceProfile], gamma: int) -> list[int]:
 def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> AblationResult:
     if not changed:
         raise ValueError(
-            f"got no chain of {gamma} drafts for {part!r}: give longer texts (max_new_tokens) or "
-            "harder ones, in which drafts are rejected"
+            tr(
+                "got no chain of {gamma} drafts for {part!r}: give longer texts "
+                "(max_new_tokens) or harder ones, in which drafts are rejected",
+                gamma=gamma,
+                part=part,
+            )
         )
     kept, as_is = (
         tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
@@ -175,4 +180,10 @@ def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> Abla
 
 def _check_part(part: str, known: Sequence[str]) -> None:
     if part not in known:
-        raise ValueError(f"got part {part!r}, need one of {', '.join(map(repr, known))}")
+        raise ValueError(
+            tr(
+                "got part {part!r}, need one of {parts}",
+                part=part,
+                parts=", ".join(map(repr, known)),
+            )
+        )

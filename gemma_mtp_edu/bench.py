@@ -8,6 +8,7 @@ result: hardware, dtype, threads, versions, prompts, draft lengths.
 import json
 import os
 import platform
+import re
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from gemma_mtp_edu.arguments import listed, whole
 from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.language import called, marked, tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.prompts import PROMPTS
 from gemma_mtp_edu.recording import provenance
@@ -56,13 +58,27 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not listed(self.gammas, "gammas"):
-            raise ValueError("got no gammas, need one draft length or more, such as (1, 2, 4, 8)")
-        object.__setattr__(self, "gammas", tuple(check_gamma(n, "gammas:") for n in self.gammas))
+            raise ValueError(
+                tr("got no gammas, need one draft length or more, such as (1, 2, 4, 8)")
+            )
+        object.__setattr__(
+            self, "gammas", tuple(check_gamma(n, tr("gammas:")) for n in self.gammas)
+        )
         for name in ("repeats", "max_new_tokens", "prompts_per_workload"):
             object.__setattr__(self, name, whole(getattr(self, name), name))
 
 
 QUICK = Plan(gammas=(4,), repeats=1)
+# How methods and conclusions are called; stored ones are English.
+NAMES = (
+    marked("plain, library"), marked("plain, ours"), marked("lookup, library"),
+    marked("assisted, library"), marked("assisted, ours"), marked("short"), marked("long"),
+    marked("ours over library's assisted run, mean"),
+    marked("ours over plain, best length per workload, mean"),
+    marked("ours over plain, json"), marked("ours over plain, code"),
+    marked("library's target passes over ours"),
+    marked("share of texts equal to the library's plain one"),
+)  # fmt: skip
 
 
 def bench(pair: ModelPair, plan: Plan = Plan()) -> pd.DataFrame:
@@ -189,6 +205,18 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     return table[order]
 
 
+def shown(label: str) -> str:
+    """Return a label of `summary` in the current language.
+
+    >>> shown("assisted, ours, 4 drafts")
+    'assisted, ours, 4 drafts'
+    """
+    found = re.fullmatch(r"(.*), (\d+) drafts", label)
+    if found is None:
+        return called(label)
+    return f"{called(found[1])}, {tr('{n} drafts', n=found[2])}"
+
+
 def conclusions(rows: pd.DataFrame) -> dict[str, float]:
     """Return the few numbers that hold the project to its goals."""
     table = summary(rows)
@@ -229,9 +257,11 @@ def run(pair: ModelPair, plan: Plan, out: Path | None) -> None:
     rows = bench(pair, plan)
     facts = conditions(pair, plan)
     print("\n".join(f"{key}: {value}" for key, value in facts.items()))
-    print(summary(rows).round(2).T.to_string())
+    with pd.option_context("display.unicode.east_asian_width", True):
+        print(summary(rows).round(2).T.rename(index=shown).to_string())
     numbers = conclusions(rows)
-    print("\n".join(f"{key}: {value:.2f}" for key, value in numbers.items()))
+    for key, value in numbers.items():
+        print(f"{': '.join(map(called, key.split(': ')))}: {value:.2f}")
     if out is not None:
         record = {
             "schema": SCHEMA,

@@ -21,6 +21,7 @@ from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.decoding import pair_drafter
 from gemma_mtp_edu.drafters import DraftContext, Drafter
 from gemma_mtp_edu.grid import check_grid
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.recording import Recorder, provenance
 from gemma_mtp_edu.run import Run
@@ -67,12 +68,22 @@ def calibrate(
     lengths, contexts = tuple(map(int, lengths)), tuple(map(int, contexts))
     repeats = whole(repeats, "repeats")
     if repeats > MOST_REPEATS:
-        raise ValueError(f"got repeats {repeats}, need at most {MOST_REPEATS}: medians of more say "
-                         "nothing more")  # fmt: skip
+        raise ValueError(
+            tr(
+                "got repeats {repeats}, need at most {most}: medians of more say nothing more",
+                repeats=repeats,
+                most=MOST_REPEATS,
+            )
+        )
     if pair.positions is not None and contexts[-1] + lengths[-1] > pair.positions:
         raise ValueError(
-            f"got contexts up to {contexts[-1]} and lengths up to {lengths[-1]}, need at most "
-            f"{pair.positions} together: the target has no more positions"
+            tr(
+                "got contexts up to {context} and lengths up to {length}, need at most "
+                "{positions} together: the target has no more positions",
+                context=contexts[-1],
+                length=lengths[-1],
+                positions=pair.positions,
+            )
         )
     with running(pair.target, pair.drafter):
         times = [_at_context(pair, context, lengths, repeats) for context in contexts]

@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gemma_mtp_edu.language import tr
+
 MARKER = "step.json"
 State = dict[str, Tensor]
 
@@ -67,19 +69,26 @@ def load_checkpoint(
         record: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
         step = record["step"]
         if type(step) is not int:  # it becomes part of file names
-            raise TypeError(f"got step {step!r}, need a whole number")
+            raise TypeError(tr("got step {step!r}, need a whole number", step=step))
         tensors = load_file(folder / f"weights-{step}.safetensors")
         states = load_file(folder / f"optimizers-{step}.safetensors")
     except Exception as error:  # safetensors raises an error class of its own
         raise ValueError(
-            f"the checkpoint in {folder.name} cannot be read ({error}): remove that folder to "
-            "begin anew"
+            tr(
+                "the checkpoint in {name} cannot be read ({error}): remove that folder to "
+                "begin anew",
+                name=folder.name,
+                error=error,
+            )
         ) from error
     shapes = {name: value.shape for name, value in tensors.items()}
     if any(shapes.get(name) != value.shape for name, value in like.items()):
         raise ValueError(
-            f"the checkpoint in {folder.name} is of a model of another shape: train into another "
-            "folder, or remove that one to begin anew"
+            tr(
+                "the checkpoint in {name} is of a model of another shape: train into another "
+                "folder, or remove that one to begin anew",
+                name=folder.name,
+            )
         )
     _set_optimizer_tensors(optimizers, states)
     return record, tensors

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gemma_mtp_edu.arguments import check_kind, listed, real, whole
 from gemma_mtp_edu.grid import between, check_grid, check_table, check_times
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Schedule
@@ -123,8 +124,12 @@ class CostModel:
         """
         if not 1 <= whole(n_tokens, "n_tokens", 0, " of tokens") <= self.lengths[-1]:
             raise ValueError(
-                f"got a pass over {n_tokens} tokens, measured are 1 to {self.lengths[-1]}: "
-                f"calibrate again with lengths up to {n_tokens}"
+                tr(
+                    "got a pass over {n_tokens} tokens, measured are 1 to {longest}: "
+                    "calibrate again with lengths up to {n_tokens}",
+                    n_tokens=n_tokens,
+                    longest=self.lengths[-1],
+                )
             )
         times = tuple(between(self.lengths, row, n_tokens) for row in self.verify_seconds)
         return self._at(times, context)
@@ -158,7 +163,8 @@ class CostModel:
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
-        check_kind(trace, GenerationTrace, "trace", "what speculative_generate or replay returns")
+        needed = tr("what speculative_generate or replay returns")
+        check_kind(trace, GenerationTrace, "trace", needed)
         start = len(trace.prompt_ids)
         return Prediction(
             sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
@@ -196,12 +202,16 @@ class CostModel:
         try:
             return cls(**{key: as_tuples(value) for key, value in record.items()})
         except (AttributeError, IndexError, TypeError, ValueError) as error:
-            raise CostFormatError(f"a field is missing or of a wrong kind: {error}") from error
+            raise CostFormatError(
+                tr("a field is missing or of a wrong kind: {error}", error=error)
+            ) from error
 
     def _at(self, times: Sequence[float], context: float | None) -> float:
         if context is None:
             return times[0]
-        needed = "the tokens before the round, or None"
+        needed = tr("the tokens before the round, or None")
         if not 0 <= real(context, "context", needed) < float("inf"):
-            raise ValueError(f"got context {context!r}, need {needed}")
+            raise ValueError(
+                tr("got context {context!r}, need {needed}", context=context, needed=needed)
+            )
         return between(self.contexts, times, context)

@@ -16,6 +16,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from gemma_mtp_edu.decoding import choose_schedule, pair_drafter, speculate
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.options import Streamer, check_listeners
 from gemma_mtp_edu.pairs import ModelPair, configured_eos_ids
 from gemma_mtp_edu.recording import Recorder
@@ -97,13 +98,21 @@ def draft_and_verify(
 def _check(input_ids: Tensor, drafter: Any, attention_mask: Tensor | None) -> None:
     if drafter is None:
         raise ValueError(
-            "draft_and_verify needs drafter=...: pass what you passed as assistant_model, under "
-            "this name, because generate() keeps assistant_model from custom functions"
+            tr(
+                "draft_and_verify needs drafter=...: pass what you passed as "
+                "assistant_model, under this name, because generate() keeps assistant_model "
+                "from custom functions"
+            )
         )
     if input_ids.shape[0] != 1:
         raise ValueError(
-            f"got {input_ids.shape[0]} sequences, need 1: assisted decoding takes one prompt at a "
-            "time; call generate() once for each, with num_return_sequences=1"
+            tr(
+                "got {count} sequences, need 1: assisted decoding takes one prompt at a "
+                "time; call generate() once for each, with num_return_sequences=1",
+                count=input_ids.shape[0],
+            )
         )
     if attention_mask is not None and not bool(attention_mask.all()):
-        raise ValueError("got an attention mask with padding, need none: one prompt has no padding")
+        raise ValueError(
+            tr("got an attention mask with padding, need none: one prompt has no padding")
+        )

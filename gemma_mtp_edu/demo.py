@@ -45,7 +45,7 @@ def compare(
         )
     traces = []
     for assisted in (False, True):
-        with progress("assisted" if assisted else "plain", max_new_tokens) as on_tokens:
+        with progress(tr("assisted" if assisted else "plain"), max_new_tokens) as on_tokens:
             traces.append(
                 reference_generate(
                     pair,

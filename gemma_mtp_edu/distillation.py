@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.target import SharedKV
 
 LossName = Literal["cross-entropy", "kl", "reverse-kl", "acceptance"]
@@ -137,8 +138,10 @@ class Unroll(torch.nn.Module):
             agreement.append((logits.argmax(-1) == law.argmax(-1)).float().mean())
         if not losses:
             raise ValueError(
-                "no text has two answer tokens in a row, so there is nothing to draft: give longer "
-                "texts"
+                tr(
+                    "no text has two answer tokens in a row, so there is nothing to draft: "
+                    "give longer texts"
+                )
             )
         agreement += [agreement[-1]] * (self.steps - len(agreement))
         return torch.stack(losses).mean(), torch.stack(agreement).detach()

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gemma_mtp_edu.arguments import whole
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.sampling import Choice, Sampler
 from gemma_mtp_edu.schedules import Schedule
 from gemma_mtp_edu.target import HandOver, Target
@@ -84,7 +85,11 @@ class DraftWriter:
 
     def choose(self, logits: Float[Tensor, "1 vocab"]) -> Choice:
         """Choose a token that follows the text and the drafts so far."""
-        where = f"in round {self.context.round} at draft {len(self.choices) + 1}"
+        where = tr(
+            "in round {round} at draft {draft}",
+            round=self.context.round,
+            draft=len(self.choices) + 1,
+        )
         return self.sampler.choose(logits, self.context.ids, self.ids, where)
 
     def add(self, choice: Choice) -> Int[Tensor, "1 1"]:
@@ -224,7 +229,10 @@ def check_drafter(drafter: Any) -> Drafter:
     """
     if isinstance(drafter, type) or not isinstance(drafter, Drafter):
         raise ValueError(
-            f"got a {type(drafter).__name__} as drafter, need one with hands_over and draft(), "
-            "such as PromptLookupDrafter(); a model goes into ModelPair(target, drafter)"
+            tr(
+                "got a {kind} as drafter, need one with hands_over and draft(), such as "
+                "PromptLookupDrafter(); a model goes into ModelPair(target, drafter)",
+                kind=type(drafter).__name__,
+            )
         )
     return drafter

@@ -18,6 +18,7 @@ from transformers import (
 
 from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.compatibility import is_mtp_drafter, kv_layers
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import configured_eos_ids
 from gemma_mtp_edu.sampling import drawing
 from gemma_mtp_edu.schedules import check_gamma
@@ -105,7 +106,9 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
     config = getattr(target, "config", None)
     if config is None or is_mtp_drafter(config):
         kind = type(target).__name__ if config is None else config.model_type
-        raise ValueError(f"got a {kind} as target, need the full model: pass pair.target")
+        raise ValueError(
+            tr("got a {kind} as target, need the full model: pass pair.target", kind=kind)
+        )
     text = target.config.get_text_config()
     _check(shape, text)
     sliding, full = (
@@ -151,31 +154,52 @@ def _check(shape: DrafterShape, text: Any) -> None:
     whole(shape.searched, "searched", 0, " of clusters")
     if shape.layers < 2:
         raise ValueError(
-            f"got {shape.layers} layers, need 2 or more: the target hands over the KV of one "
-            "sliding and one full layer, and the drafter reads both"
+            tr(
+                "got {layers} layers, need 2 or more: the target hands over the KV of one "
+                "sliding and one full layer, and the drafter reads both",
+                layers=shape.layers,
+            )
         )
     if shape.centroids and text.vocab_size % shape.centroids:
         fitting = [n for n in range(1, 4097) if text.vocab_size % n == 0]
         nearest = min(fitting, key=lambda n: abs(n - shape.centroids))
         raise ValueError(
-            f"got {shape.centroids} centroids, need a number that divides the vocabulary of "
-            f"{text.vocab_size} (the clusters are of equal size), such as {nearest}"
+            tr(
+                "got {centroids} centroids, need a number that divides the vocabulary of "
+                "{vocabulary} (the clusters are of equal size), such as {nearest}",
+                centroids=shape.centroids,
+                vocabulary=text.vocab_size,
+                nearest=nearest,
+            )
         )
     if shape.centroids * text.vocab_size > LARGEST_CLUSTERING:
         raise ValueError(
-            f"got {shape.centroids} centroids for a vocabulary of {text.vocab_size}: clustering so "
-            "many tokens takes hours here; use centroids=0, a dense head"
+            tr(
+                "got {centroids} centroids for a vocabulary of {vocabulary}: clustering so "
+                "many tokens takes hours here; use centroids=0, a dense head",
+                centroids=shape.centroids,
+                vocabulary=text.vocab_size,
+            )
         )
     if shape.centroids and not 1 <= shape.searched <= shape.centroids:
         raise ValueError(
-            f"got {shape.searched} searched clusters, need 1 to {shape.centroids}, the centroids"
+            tr(
+                "got {searched} searched clusters, need 1 to {centroids}, the centroids",
+                searched=shape.searched,
+                centroids=shape.centroids,
+            )
         )
     for kind, place in kv_layers(text).items():
         heads = text.per_layer_config[place].num_key_value_heads
         if shape.attention_heads % heads:
             raise ValueError(
-                f"got {shape.attention_heads} attention heads, need a multiple of the {heads} KV "
-                f"heads of the target's {kind}"
+                tr(
+                    "got {own} attention heads, need a multiple of the {heads} KV heads of "
+                    "the target's {kind}",
+                    own=shape.attention_heads,
+                    heads=heads,
+                    kind=kind,
+                )
             )
 
 

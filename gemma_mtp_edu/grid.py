@@ -6,6 +6,8 @@ from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
+from gemma_mtp_edu.language import tr
+
 
 def between(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
     """Return the value at `x` on the straight lines through points; beyond them the nearest one's.
@@ -30,13 +32,20 @@ def check_grid(lengths: Sequence[Any], contexts: Sequence[Any]) -> None:
     """
     if not _ascending(lengths) or lengths[0] != 1 or len(lengths) < 2:
         raise ValueError(
-            f"got lengths {tuple(lengths)}, need tokens per verify pass in ascending order: 1 "
-            "first (a round without drafts), then at least one more, such as (1, 2, 5, 9, 17)"
+            tr(
+                "got lengths {lengths}, need tokens per verify pass in ascending order: 1 "
+                "first (a round without drafts), then at least one more, such as (1, 2, 5, "
+                "9, 17)",
+                lengths=tuple(lengths),
+            )
         )
     if not _ascending(contexts) or contexts[0] < 2:
         raise ValueError(
-            f"got contexts {tuple(contexts)}, need tokens before the round in ascending order, 2 "
-            "or more, such as (64, 512)"
+            tr(
+                "got contexts {contexts}, need tokens before the round in ascending order, 2 "
+                "or more, such as (64, 512)",
+                contexts=tuple(contexts),
+            )
         )
 
 
@@ -47,10 +56,18 @@ def check_times(seconds: Sequence[float], size: int, name: str, *, positive: boo
         ValueError: There are more or fewer, or one is negative, infinite, or zero where `positive`.
     """
     if len(seconds) != size:
-        raise ValueError(f"got {len(seconds)} times in {name}, need {size}")
+        raise ValueError(
+            tr("got {count} times in {name}, need {size}", count=len(seconds), name=name, size=size)
+        )
     for value in seconds:
         if isinstance(value, bool) or not 0.0 <= value < float("inf") or (positive and value == 0):
-            raise ValueError(f"got {value!r} in {name}, need seconds, a positive number")
+            raise ValueError(
+                tr(
+                    "got {value!r} in {name}, need seconds, a positive number",
+                    value=value,
+                    name=name,
+                )
+            )
 
 
 def check_table(rows: Sequence[Sequence[float]], size: int, columns: int, name: str) -> None:
@@ -60,7 +77,9 @@ def check_table(rows: Sequence[Sequence[float]], size: int, columns: int, name: 
         ValueError: It names what was got and what is needed.
     """
     if len(rows) != size:
-        raise ValueError(f"got {len(rows)} rows of {name}, need {size}")
+        raise ValueError(
+            tr("got {count} rows of {name}, need {size}", count=len(rows), name=name, size=size)
+        )
     for row in rows:
         check_times(row, columns, name)
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gemma_mtp_edu.arguments import whole
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profiling import profile_of
@@ -126,8 +127,12 @@ def draft_steps(
     place = whole(place, "place", 0, " of tokens")
     if not 1 <= place < len(trace.token_ids):
         raise ValueError(
-            f"got place {place}, need one from 1 to {len(trace.token_ids) - 1}: behind the first "
-            "token of the text, and before its end"
+            tr(
+                "got place {place}, need one from 1 to {last}: behind the first token of the "
+                "text, and before its end",
+                place=place,
+                last=len(trace.token_ids) - 1,
+            )
         )
     ids = [*trace.prompt_ids, *trace.token_ids[:place]]
     text = torch.tensor([ids], device=pair.device)
@@ -170,7 +175,7 @@ def cluster_ranks(pair: ModelPair, plain: GenerationTrace) -> list[int]:
     """
     head = pair.drafter.masked_embedding
     if head is None:
-        raise ValueError("the drafter has a dense head, which has no clusters: see head_work")
+        raise ValueError(tr("the drafter has a dense head, which has no clusters: see head_work"))
     seen: list[Tensor] = []
     with changing(pair.drafter), ExitStack() as stack:
         handle = head.centroids.register_forward_hook(lambda _, args, out: seen.append(out))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.language import called, marked, tr
 from gemma_mtp_edu.pair_size import SIZES, PairSize, size_of
 from gemma_mtp_edu.registry import PAIRS, POCKET, find
 
@@ -47,10 +47,10 @@ class MemoryPlan:
     def parts(self) -> dict[str, int]:
         """The bytes by part: target, drafter, cache, working."""
         return {
-            "target": self.target_bytes,
-            "drafter": self.drafter_bytes,
-            "cache": self.cache_bytes,
-            "working": self.working_bytes,
+            marked("target"): self.target_bytes,
+            marked("drafter"): self.drafter_bytes,
+            marked("cache"): self.cache_bytes,
+            marked("working"): self.working_bytes,
         }
 
     @property
@@ -64,7 +64,7 @@ class MemoryPlan:
 
     def describe(self, free_bytes: int) -> str:
         """Return one line: the need by part, and whether it fits."""
-        parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in self.parts.items())
+        parts = ", ".join(f"{called(name)} {gigabytes(size)}" for name, size in self.parts.items())
         return tr(
             "{name} in {dtype} needs {need} ({parts}) for {context} tokens: fits in {free}"
             if self.fits(free_bytes)
@@ -101,14 +101,31 @@ def memory_plan(
     """
     dtype = str(dtype).removeprefix("torch.")
     if dtype not in DTYPE_BYTES:
-        raise ValueError(f"got dtype {dtype!r}, need one of {', '.join(DTYPE_BYTES)}")
+        raise ValueError(
+            tr(
+                "got dtype {dtype!r}, need one of {known}",
+                dtype=dtype,
+                known=", ".join(DTYPE_BYTES),
+            )
+        )
     if context_length < 1:
-        raise ValueError(f"got a context of {context_length} tokens, need 1 or more")
+        raise ValueError(
+            tr(
+                "got a context of {context_length} tokens, need 1 or more",
+                context_length=context_length,
+            )
+        )
     if not isinstance(pair, str):
         return _plan(name or "pair", size_of(*pair), dtype, context_length)
     info = find(pair)
     if info is None:
-        raise ValueError(f"no registered pair {pair!r}: need one of {', '.join(PAIRS)}")
+        raise ValueError(
+            tr(
+                "no registered pair {pair!r}: need one of {pairs}",
+                pair=pair,
+                pairs=", ".join(PAIRS),
+            )
+        )
     width = DTYPE_BYTES[dtype]
     # The bundled pair's figure is for float32, the others' for 16 bit.
     published = info.memory_gb * 1e9 * width / (4 if info.name == POCKET else 2)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gemma_mtp_edu.drafters import Draft, DraftContext, DraftWriter
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.sampling import Choice, Sampler
 from gemma_mtp_edu.schedules import Schedule
 from gemma_mtp_edu.target import SharedKV
@@ -45,7 +46,9 @@ class MTPDrafter:
     ) -> Draft:
         """Draft up to `gamma` tokens from the target's newest state."""
         if context.hand_over is None:
-            raise ValueError("an MTP drafter needs DraftContext.hand_over: what the target knows")
+            raise ValueError(
+                tr("an MTP drafter needs DraftContext.hand_over: what the target knows")
+            )
         writer = DraftWriter(context, sampler, schedule)
         newest, hidden = context.ids[:, -1:], context.hand_over.hidden.to(self.device)
         shared_kv_states = {

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.target import Target
@@ -29,7 +30,12 @@ def laws_after(
         ValueError: The text is too short.
     """
     if ids.shape[1] < 2:
-        raise ValueError(f"got {ids.shape[1]} tokens, need at least 2: a text and its newest token")
+        raise ValueError(
+            tr(
+                "got {count} tokens, need at least 2: a text and its newest token",
+                count=ids.shape[1],
+            )
+        )
     target = Target(pair.target, hands_over=True)
     handed = target.hand_over(target.prefill(ids[:, :-1]), 0, 0)
     assert handed is not None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.sampling import (
     Sampler,
     check_drawn,
@@ -91,12 +92,18 @@ def check_listeners(on_tokens: Any, streamer: Any = None) -> None:
     """
     if on_tokens is not None and not callable(on_tokens):
         raise ValueError(
-            f"got on_tokens {on_tokens!r}, need a function of new token ids, such as print"
+            tr(
+                "got on_tokens {on_tokens!r}, need a function of new token ids, such as print",
+                on_tokens=on_tokens,
+            )
         )
     if streamer is not None and (isinstance(streamer, type) or not isinstance(streamer, Streamer)):
         raise ValueError(
-            f"got streamer {streamer!r}, need an object with put and end, such as transformers' "
-            "TextStreamer(pair.tokenizer)"
+            tr(
+                "got streamer {streamer!r}, need an object with put and end, such as "
+                "transformers' TextStreamer(pair.tokenizer)",
+                streamer=streamer,
+            )
         )
 
 
@@ -111,6 +118,10 @@ def check_processors(processors: Any) -> list[LogitsProcessor]:
     given = list(processors) if isinstance(processors, Iterable) else [processors]
     if not isinstance(processors, Iterable) or not all(map(callable, given)):
         raise ValueError(
-            f"got logits_processor {processors!r}, need a list of transformers' logits processors"
+            tr(
+                "got logits_processor {processors!r}, need a list of transformers' logits "
+                "processors",
+                processors=processors,
+            )
         )
     return given

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.decoding import autoregressive_generate
 from gemma_mtp_edu.distillation import Texts
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair, eos_ids
 from gemma_mtp_edu.sampling import check_sampling, drawing
 from gemma_mtp_edu.sharing import running
@@ -76,8 +77,11 @@ def held_out_texts(
 def _check_prompts(prompts: Any) -> None:
     # A text is a sequence of texts too: its letters.
     if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
-        got = "no prompts" if prompts in ([], ()) else f"a {type(prompts).__name__}"
-        raise ValueError(f"got {got}, need a list of one or more prompts for the target to answer")
+        kind = type(prompts).__name__
+        got = tr("no prompts" if prompts in ([], ()) else "a {kind}", kind=kind)
+        raise ValueError(
+            tr("got {got}, need a list of one or more prompts for the target to answer", got=got)
+        )
 
 
 @torch.no_grad()

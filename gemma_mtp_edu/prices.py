@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -26,7 +27,10 @@ def round_price(cost: CostModel | float, cost_ratio: float | None = None) -> Pri
     ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
     if not 0.0 <= ratio < float("inf"):
         raise ValueError(
-            f"got {ratio!r} as the cost of a draft, need plain passes, 0 or more, such as 0.1"
+            tr(
+                "got {ratio!r} as the cost of a draft, need plain passes, 0 or more, such as 0.1",
+                ratio=ratio,
+            )
         )
     if not isinstance(cost, CostModel):
         return lambda n_drafted: 1.0 + ratio * n_drafted

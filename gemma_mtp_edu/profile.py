@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.stored import as_tuples, read_record, write_record
 from gemma_mtp_edu.trace import StopReason
 
@@ -62,14 +63,24 @@ class AcceptanceProfile:
         if self.n_accepted != (expected := accepted_counts(self.token_ids, self.draft_ids)):
             wrong = next(i for i, n in enumerate(expected) if n != self.n_accepted[i])
             raise ValueError(
-                f"n_accepted is {self.n_accepted[wrong]} at position {wrong}, but the text agrees "
-                f"with {expected[wrong]} drafts there: text and drafts must be of the same run"
+                tr(
+                    "n_accepted is {accepted} at position {wrong}, but the text agrees with "
+                    "{expected} drafts there: text and drafts must be of the same run",
+                    accepted=self.n_accepted[wrong],
+                    wrong=wrong,
+                    expected=expected[wrong],
+                )
             )
         too_long = len(self.token_ids) > self.max_new_tokens
         if too_long or (self.stop_reason == "length" and len(self) < self.max_new_tokens):
             raise ValueError(
-                f"got {len(self.token_ids)} tokens, max_new_tokens {self.max_new_tokens} and "
-                f"stop_reason {self.stop_reason!r}, which do not go together"
+                tr(
+                    "got {count} tokens, max_new_tokens {max_new_tokens} and stop_reason "
+                    "{stop_reason!r}, which do not go together",
+                    count=len(self.token_ids),
+                    max_new_tokens=self.max_new_tokens,
+                    stop_reason=self.stop_reason,
+                )
             )
 
     def _check_sizes(self) -> None:
@@ -77,27 +88,42 @@ class AcceptanceProfile:
         counts = (len(self.n_accepted), len(self.draft_ids), len(self.draft_probs))
         if n == 0 or counts != (n, n, n):
             raise ValueError(
-                f"got {n} tokens and {counts} entries of n_accepted, draft_ids and draft_probs: "
-                "need at least one token, and one entry for each"
+                tr(
+                    "got {n} tokens and {counts} entries of n_accepted, draft_ids and "
+                    "draft_probs: need at least one token, and one entry for each",
+                    n=n,
+                    counts=counts,
+                )
             )
         chains = zip(self.draft_ids, self.draft_probs, strict=True)
         for position, (drafts, probs) in enumerate(chains):
             wanted = self.max_gamma if position else 0
             if (len(drafts), len(probs)) != (wanted, wanted):
                 raise ValueError(
-                    f"got {len(drafts)} drafts and {len(probs)} probabilities at position "
-                    f"{position}, need {wanted} (max_gamma; none at position 0)"
+                    tr(
+                        "got {drafts} drafts and {probs} probabilities at position "
+                        "{position}, need {wanted} (max_gamma; none at position 0)",
+                        drafts=len(drafts),
+                        probs=len(probs),
+                        position=position,
+                        wanted=wanted,
+                    )
                 )
 
     def __len__(self) -> int:
         return len(self.token_ids)
 
     def __repr__(self) -> str:
-        name = self.provenance.get("pair", "")
-        return (
-            f"AcceptanceProfile({len(self)} tokens{f' of {name}' if name else ''}, "
-            f"{self.max_gamma} drafts from each position, "
-            f"{self.mean_accepted:.2f} of them right on average)"
+        return tr(
+            "AcceptanceProfile({tokens} tokens of {pair}, {gamma} drafts from each position, "
+            "{right:.2f} of them right on average)"
+            if self.provenance.get("pair")
+            else "AcceptanceProfile({tokens} tokens, {gamma} drafts from each position, "
+            "{right:.2f} of them right on average)",
+            tokens=len(self),
+            pair=self.provenance.get("pair"),
+            gamma=self.max_gamma,
+            right=self.mean_accepted,
         )
 
     @property
@@ -121,7 +147,9 @@ class AcceptanceProfile:
         try:
             return cls(**_fields(record))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ProfileFormatError(f"a field is missing or of a wrong kind: {error}") from error
+            raise ProfileFormatError(
+                tr("a field is missing or of a wrong kind: {error}", error=error)
+            ) from error
 
 
 def accepted_counts(

@@ -14,6 +14,7 @@ from torch import Tensor
 from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.compatibility import is_mtp_drafter
 from gemma_mtp_edu.decoding import autoregressive_generate
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.recording import provenance, token_texts
@@ -138,7 +139,7 @@ def draft_chains(
     if not chunks:
         return text.new_zeros(0, max_gamma), torch.zeros(0, max_gamma)
     ids, probs = (torch.cat(parts) for parts in zip(*chunks, strict=True))
-    check_scores(probs.amin(1), "drafter", "in an acceptance profile")
+    check_scores(probs.amin(1), "drafter", tr("in an acceptance profile"))
     return ids, probs
 
 
@@ -217,18 +218,28 @@ def _checked(pair: ModelPair, max_gamma: int) -> int:
     most, gamma = pair.positions, check_gamma(max_gamma, "max_gamma")
     if most is not None and gamma > most:
         raise ValueError(
-            f"got max_gamma {gamma}, need at most {most}: the target has no more positions"
+            tr(
+                "got max_gamma {gamma}, need at most {most}: the target has no more positions",
+                gamma=gamma,
+                most=most,
+            )
         )
     config = pair.drafter.config
     if not is_mtp_drafter(config):
         raise ValueError(
-            f"the drafter is a {config.model_type}, need a Gemma 4 MTP drafter: only that drafts "
-            "from all positions at once, because it has no cache of its own"
+            tr(
+                "the drafter is a {model_type}, need a Gemma 4 MTP drafter: only that drafts "
+                "from all positions at once, because it has no cache of its own",
+                model_type=config.model_type,
+            )
         )
     attention = config.get_text_config()._attn_implementation
     if attention not in ("sdpa", "eager"):
         raise ValueError(
-            f"the drafter's attention is {attention!r}, which takes no mask: call "
-            "pair.drafter.set_attn_implementation('sdpa')"
+            tr(
+                "the drafter's attention is {attention!r}, which takes no mask: call "
+                "pair.drafter.set_attn_implementation('sdpa')",
+                attention=attention,
+            )
         )
     return gamma

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from gemma_mtp_edu.language import tr
+
 
 class PromptFileError(ValueError):
     """A file of prompts cannot be used."""
@@ -38,13 +40,17 @@ def read_prompts(path: Path) -> list[NumberedPrompt]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise PromptFileError(
-            f"cannot read {path.name} ({error}): need a UTF-8 text file with one prompt to a line"
+            tr(
+                "cannot read {name} ({error}): need a UTF-8 text file with one prompt to a line",
+                name=path.name,
+                error=error,
+            )
         ) from error
     numbered = [
         _prompt(line.strip(), number) for number, line in enumerate(lines, 1) if line.strip()
     ]
     if not numbered:
-        raise PromptFileError(f"{path.name} holds no prompt, need one to a line")
+        raise PromptFileError(tr("{name} holds no prompt, need one to a line", name=path.name))
     return numbered
 
 
@@ -56,12 +62,21 @@ def _prompt(line: str, number: int) -> NumberedPrompt:
             prompt, workload = record["prompt"], record.get("workload", workload)
         except (json.JSONDecodeError, KeyError) as error:
             raise PromptFileError(
-                f'line {number} is {line[:60]!r}, need JSON such as {{"prompt": "Hello!", '
-                '"workload": "chat"}'
+                tr(
+                    'line {number} is {line!r}, need JSON such as {{"prompt": "Hello!", '
+                    '"workload": "chat"}}',
+                    number=number,
+                    line=line[:60],
+                )
             ) from error
         if not (isinstance(prompt, str) and prompt.strip() and isinstance(workload, str)):
             raise PromptFileError(
-                f"line {number} has prompt {prompt!r} and workload {workload!r}, need two texts"
+                tr(
+                    "line {number} has prompt {prompt!r} and workload {workload!r}, need two texts",
+                    number=number,
+                    prompt=prompt,
+                    workload=workload,
+                )
             )
     digest = hashlib.sha256(f"{workload}\n{prompt}".encode()).hexdigest()
     return NumberedPrompt(f"{number}-{digest[:12]}", prompt, workload)

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers.generation.streamers import BaseStreamer
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.options import OnTokens, check_listeners
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair, eos_ids
 from gemma_mtp_edu.recording import make_trace
@@ -137,10 +138,11 @@ class _Recorder(BaseStreamer):
             NonFiniteLogitsError: It names the model and the round.
         """
         for index, current in enumerate(self.passes):
+            where = tr("in round {round}", round=index)
             if current.draft_probs:
-                check_scores(torch.stack(current.draft_probs), "drafter", f"in round {index}")
+                check_scores(torch.stack(current.draft_probs), "drafter", where)
             if current.best is not None:
-                check_scores(current.best, "target", f"in round {index}")
+                check_scores(current.best, "target", where)
 
     def put(self, value: Tensor) -> None:
         """Take the prompt first, then one chunk of tokens per target pass."""

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Protocol, runtime_checkable
 
 from gemma_mtp_edu.arguments import check_kind, real, whole
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule, asked, check_schedule
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, kind_after
@@ -43,7 +44,7 @@ def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
     Raises:
         ValueError: A round needs more drafts than the profile holds.
     """
-    check_kind(profile, AcceptanceProfile, "profile", "what acceptance_profile returns")
+    check_kind(profile, AcceptanceProfile, "profile", tr("what acceptance_profile returns"))
     check_schedule(schedule)
     rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
     position, last = 1, None
@@ -105,7 +106,7 @@ def best_schedule(
     Raises:
         ValueError: `cost` gave something that is not a finite number.
     """
-    check_kind(profile, AcceptanceProfile, "profile", "what acceptance_profile returns")
+    check_kind(profile, AcceptanceProfile, "profile", tr("what acceptance_profile returns"))
     n_tokens, longest = len(profile.token_ids), profile.max_gamma
     if max_gamma is not None:
         longest = min(longest, whole(max_gamma, "max_gamma", 0, " of drafts"))
@@ -113,7 +114,11 @@ def best_schedule(
         longest = min(longest, cost.max_gamma)
     elif not callable(cost):
         raise ValueError(
-            f"got cost {cost!r}, need a CostModel, or a function from drafts to the round's cost"
+            tr(
+                "got cost {cost!r}, need a CostModel, or a function from drafts to the "
+                "round's cost",
+                cost=cost,
+            )
         )
     price = _pricing(cost)
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
@@ -144,9 +149,15 @@ def _n_drafted(profile: AcceptanceProfile, schedule: Schedule, position: int, ga
                 return index + 1
     if wanted > profile.max_gamma:
         raise ValueError(
-            f"{schedule} makes {wanted} drafts at position {position}, this profile holds "
-            f"{profile.max_gamma} for each: make it again with "
-            f"acceptance_profile(..., max_gamma={wanted}) or more"
+            tr(
+                "{schedule} makes {wanted} drafts at position {position}, this profile holds "
+                "{max_gamma} for each: make it again with acceptance_profile(..., "
+                "max_gamma={wanted}) or more",
+                schedule=schedule,
+                wanted=wanted,
+                position=position,
+                max_gamma=profile.max_gamma,
+            )
         )
     return wanted
 
@@ -172,9 +183,11 @@ def _pricing(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], 
 
     def price(gamma: int, context: int) -> float:
         found = known(gamma, context)
-        number = real(found, f"cost({gamma}) =", "a finite number")
+        number = real(found, tr("cost({gamma}) =", gamma=gamma), tr("a finite number"))
         if not abs(number) < float("inf"):  # also true of NaN
-            raise ValueError(f"cost({gamma}) gave {found!r}, need a finite number")
+            raise ValueError(
+                tr("cost({gamma}) gave {found!r}, need a finite number", gamma=gamma, found=found)
+            )
         return number
 
     return price

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gemma_mtp_edu.language import tr
+
 SCHEMA = "gemma_mtp_edu.results/1"
 Result = dict[str, Any]
 
@@ -79,7 +81,10 @@ def check_writable(path: Path) -> None:
     folder = path.absolute().parent
     if not folder.is_dir() or path.is_dir() or not os.access(folder, os.W_OK):
         raise ResultsError(
-            f"cannot write {path}: need a file in a folder that exists and can be written to"
+            tr(
+                "cannot write {path}: need a file in a folder that exists and can be written to",
+                path=path,
+            )
         )
 
 
@@ -115,6 +120,11 @@ def _check(result: Result, run: Mapping[str, Any], path: Path) -> None:
     got = {name: result.get(name) for name in wanted}
     if got != wanted:
         raise ResultsError(
-            f"{path.name} holds results of another run ({got}), this one is {wanted}: name "
-            "another file with --out, or remove this one"
+            tr(
+                "{name} holds results of another run ({got}), this one is {wanted}: name "
+                "another file with --out, or remove this one",
+                name=path.name,
+                got=got,
+                wanted=wanted,
+            )
         )

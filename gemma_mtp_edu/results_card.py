@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.stored import as_tuples, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.results_card/1"
@@ -48,11 +49,18 @@ class Measurement:
         for name in ("seconds", "prefill_seconds", "gamma"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
-                raise ValueError(f"got {name} {value!r}, need a number of 0 or more")
+                raise ValueError(
+                    tr("got {name} {value!r}, need a number of 0 or more", name=name, value=value)
+                )
         if self.tokens < 2:
             raise ValueError(
-                f"got {self.tokens} token of {self.workload!r}, need 2 or more: the first one "
-                "comes from the prefill, so nothing was drafted; take a prompt with a longer answer"
+                tr(
+                    "got {tokens} token of {workload!r}, need 2 or more: the first one comes "
+                    "from the prefill, so nothing was drafted; take a prompt with a longer "
+                    "answer",
+                    tokens=self.tokens,
+                    workload=self.workload,
+                )
             )
 
     @property
@@ -89,17 +97,28 @@ class ResultsCard:
         wanted = [(name, gamma) for name in self.workloads for gamma in (0, *self.gammas)]
         if not self.gammas or sorted(found) != sorted(wanted):
             raise ValueError(
-                f"got the workloads and draft lengths {sorted(found)}, need each workload once "
-                "without drafts (0) and once with each length"
+                tr(
+                    "got the workloads and draft lengths {found}, need each workload once "
+                    "without drafts (0) and once with each length",
+                    found=sorted(found),
+                )
             )
         if set(self.prompts) != set(self.workloads):
             raise ValueError(
-                f"got prompts of {sorted(self.prompts)}, need those of {sorted(self.workloads)}"
+                tr(
+                    "got prompts of {got}, need those of {needed}",
+                    got=sorted(self.prompts),
+                    needed=sorted(self.workloads),
+                )
             )
         texts = [self.pair, *self.provenance.values(), *self.verdict.values()]
         if named := next((text for text in texts if _FOLDER.search(text)), None):
             raise ValueError(
-                f"got {named!r}, which names a folder of this machine: a card to share names none"
+                tr(
+                    "got {named!r}, which names a folder of this machine: a card to share "
+                    "names none",
+                    named=named,
+                )
             )
 
     @property
@@ -121,8 +140,15 @@ class ResultsCard:
         for measurement in self.measurements:
             if (measurement.workload, measurement.gamma) == (workload, gamma):
                 return measurement
-        raise KeyError(f"no {workload!r} with {gamma} drafts: there are {self.workloads}, "
-                       f"with {(0, *self.gammas)} drafts")  # fmt: skip
+        raise KeyError(
+            tr(
+                "no {workload!r} with {gamma} drafts: there are {workloads}, with {gammas} drafts",
+                workload=workload,
+                gamma=gamma,
+                workloads=self.workloads,
+                gammas=(0, *self.gammas),
+            )
+        )
 
     def speedup(self, workload: str, gamma: int) -> float:
         """Return how many times as fast as plain decoding, the prefill left out."""
@@ -145,7 +171,9 @@ class ResultsCard:
         try:
             return cls(**_fields(record))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CardFormatError(f"a field is missing or of a wrong kind: {error}") from error
+            raise CardFormatError(
+                tr("a field is missing or of a wrong kind: {error}", error=error)
+            ) from error
 
 
 def _fields(record: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,14 @@ def plot_rounds(
     """
     rounds = trace.rounds[first : first + count]
     if not rounds:
-        raise ValueError(f"got first={first} and count={count}, the trace has {len(trace.rounds)}")
+        raise ValueError(
+            tr(
+                "got first={first} and count={count}, the trace has {rounds}",
+                first=first,
+                count=count,
+                rounds=len(trace.rounds),
+            )
+        )
     widest = max(max(len(r.draft_ids), len(r.token_ids)) for r in rounds)
     n_lanes = sum(1 + bool(record.draft_ids) for record in rounds)
     if ax is None:

@@ -8,6 +8,8 @@ import re
 import traceback
 from pathlib import Path
 
+from gemma_mtp_edu.language import tr
+
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 # What tokens of the hub look like, also those that stand in a file and not in the environment.
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9_]*[A-Za-z0-9]{16,}")
@@ -27,17 +29,24 @@ def check_weights(folder: Path) -> None:
     pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
     if pickles and not any(folder.glob("*.safetensors")):
         raise UnsafeModelError(
-            f"cannot load {folder}: got weights in {pickles[0]}, need safetensors. The file is a "
-            "pickle, which can run any code when it is read, so it is not: save the model with "
-            "save_pretrained() of a current transformers where you trust it"
+            tr(
+                "cannot load {folder}: got weights in {file}, need safetensors. The file is "
+                "a pickle, which can run any code when it is read, so it is not: save the "
+                "model with save_pretrained() of a current transformers where you trust it",
+                folder=folder,
+                file=pickles[0],
+            )
         )
 
 
 def foreign_code(source: str) -> UnsafeModelError:
     """Return the error for a model that transformers has no classes for."""
     return UnsafeModelError(
-        f"cannot load {source}: it needs Python code of its own, and code that comes with a model "
-        "is never run here: take a Gemma 4 pair, whose classes transformers has"
+        tr(
+            "cannot load {source}: it needs Python code of its own, and code that comes with a "
+            "model is never run here: take a Gemma 4 pair, whose classes transformers has",
+            source=source,
+        )
     )
 
 

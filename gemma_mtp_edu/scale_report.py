@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gemma_mtp_edu import cost_plots, tradeoff_plots
-from gemma_mtp_edu.bench import summary
+from gemma_mtp_edu.bench import shown, summary
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.language import current, tr
 from gemma_mtp_edu.metrics import alpha
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
@@ -25,7 +26,7 @@ from gemma_mtp_edu.views import figure_html
 MOST_PROMPTS = 200
 SETTINGS = (Setting("constant", 4), Setting("heuristic", 4), Setting("confidence"))
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="{{ language }}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ title }}</title>
 <style>
@@ -62,7 +63,7 @@ def report_page(results: Sequence[Result]) -> str:
     """
     prompts = [result for result in results if result["kind"] == "prompt"]
     if not prompts:
-        raise ValueError("got no results of prompts, need one or more: run the bench first")
+        raise ValueError(tr("got no results of prompts, need one or more: run the bench first"))
     contexts = [result for result in results if result["kind"] == "context"]
     costs = [CostModel.from_json(result["cost"]) for result in contexts]
     conditions = {**prompts[0]["conditions"], "plan": str(prompts[0]["run"])}
@@ -74,8 +75,12 @@ def report_page(results: Sequence[Result]) -> str:
         sections.append(_by_context(contexts, costs))
     sections.append(_by_prompt(prompts))
     page = Environment(autoescape=True).from_string(PAGE)
-    title = f"Plain and assisted decoding of {conditions['pair']}, {len(prompts)} prompts"
-    return page.render(title=title, conditions=conditions, sections=sections)
+    title = tr(
+        "Plain and assisted decoding of {pair}, {count} prompts",
+        pair=conditions["pair"],
+        count=len(prompts),
+    )
+    return page.render(title=title, conditions=conditions, sections=sections, language=current())
 
 
 def measured_rows(prompts: Sequence[Result]) -> pd.DataFrame:
@@ -91,12 +96,13 @@ def _measured(prompts: Sequence[Result]) -> Section:
     rows = measured_rows(prompts)
     table = summary(rows).loc["file"].T
     same = rows["same_text"].mean()
-    note = (
+    note = tr(
         "Speed over the library's plain run of the same prompt, mean over the prompts of a "
-        f"workload. {same:.1%} of all runs wrote the same text as the library's plain one."
+        "workload. {same:.1%} of all runs wrote the same text as the library's plain one.",
+        same=same,
     )
-    cells = [[name, *(f"{value:.2f}" for value in row)] for name, row in table.iterrows()]
-    return "Measured", note, {"columns": ["method", *table.columns], "rows": cells}, []
+    cells = [[shown(str(name)), *(f"{v:.2f}" for v in row)] for name, row in table.iterrows()]
+    return tr("Measured"), note, {"columns": [tr("method"), *table.columns], "rows": cells}, []
 
 
 def _profiles(prompts: Sequence[Result]) -> dict[str, list[AcceptanceProfile]]:
@@ -114,12 +120,12 @@ def _figures(
 ) -> Iterator[Section]:
     lengths = {name: _mean_speeds(group, cost) for name, group in profiles.items()}
     yield _section(
-        "Draft length", "Every length is replayed on every text; costs are measured.",
+        tr("Draft length"), tr("Every length is replayed on every text; costs are measured."),
         tradeoff_plots.plot_lengths, tradeoff_plots.describe_lengths, lengths,
     )  # fmt: skip
     firsts = {name: group[0] for name, group in profiles.items()}
     yield _section(
-        "Acceptance by place", "The first prompt of each workload.",
+        tr("Acceptance by place"), tr("The first prompt of each workload."),
         tradeoff_plots.plot_kept_by_place, tradeoff_plots.describe_kept_by_place, firsts,
     )  # fmt: skip
     outcomes = {
@@ -127,22 +133,23 @@ def _figures(
         for name, profile in firsts.items()
     }
     yield _section(
-        "Schedules", "The first prompt of each workload, against the best possible lengths.",
+        tr("Schedules"),
+        tr("The first prompt of each workload, against the best possible lengths."),
         tradeoff_plots.plot_schedules, tradeoff_plots.describe_schedules, outcomes,
     )  # fmt: skip
     first = next(iter(firsts.values()))
     gammas = [gamma for gamma in (1, 2, 4, 8, 12, 16) if gamma <= first.max_gamma]
     wasted = tradeoff_plots.plot_saved_and_wasted(first, gammas)
     alt = tradeoff_plots.describe_saved_and_wasted(first, gammas)
-    note = f"The first prompt, of the workload {next(iter(firsts))}."
-    yield "Saved and wasted work", note, None, [_picture(wasted, alt)]
+    note = tr("The first prompt, of the workload {workload}.", workload=next(iter(firsts)))
+    yield tr("Saved and wasted work"), note, None, [_picture(wasted, alt)]
     gamma, longest = min(4, first.max_gamma), max(2, first.max_gamma)
     here = alpha(replay(first, Constant(gamma))) or 0.0
     surface = tradeoff_plots.plot_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
     alt = tradeoff_plots.describe_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
     yield (
-        "This machine",
-        "Expected speed; the first prompt is marked.",
+        tr("This machine"),
+        tr("Expected speed; the first prompt is marked."),
         None,
         [_picture(surface, alt)],
     )
@@ -174,16 +181,17 @@ def _by_context(contexts: Sequence[Result], costs: Sequence[CostModel]) -> Secti
         for result, cost in zip(contexts, costs, strict=True)
     ]
     columns = [
-        "tokens before", "plain step, ms", "draft, ms", f"pass over {gamma + 1}, ms", "peak MB",
+        tr("tokens before"), tr("plain step, ms"), tr("draft, ms"),
+        tr("pass over {tokens}, ms", tokens=gamma + 1), tr("peak MB"),
     ]  # fmt: skip
     figure = cost_plots.plot_round_costs(costs[0], (1, 2, gamma))
     alt = cost_plots.describe_round_costs(costs[0], (1, 2, gamma))
-    note = (
+    note = tr(
         "Medians. The peak is what tensors held on a GPU; on a CPU it is that of the process since "
         "its start, so it can only rise. The figure is of the shortest context."
     )
     return (
-        "Cost and memory by context",
+        tr("Cost and memory by context"),
         note,
         {"columns": columns, "rows": rows},
         [_picture(figure, alt)],
@@ -202,6 +210,8 @@ def _by_prompt(prompts: Sequence[Result]) -> Section:
         for result in prompts[:MOST_PROMPTS]
     ]
     more = len(prompts) - len(rows)
-    note = f"And {more} more in the file of results." if more else "All of them."
-    columns = ["prompt", "workload", "prompt tokens", "tokens written", "peak MB"]
-    return "Prompts", note, {"columns": columns, "rows": rows}, []
+    note = tr("And {more} more in the file of results." if more else "All of them.", more=more)
+    columns = [
+        tr("prompt"), tr("workload"), tr("prompt tokens"), tr("tokens written"), tr("peak MB"),
+    ]  # fmt: skip
+    return tr("Prompts"), note, {"columns": columns, "rows": rows}, []

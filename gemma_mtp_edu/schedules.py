@@ -169,9 +169,15 @@ class FromProfile(_FixedInRound):
             given = tuple(self.lengths)
         except TypeError as error:
             raise ValueError(
-                got(self.lengths, "draft lengths", tr("one for each position, such as (0, 4, 2)"))
+                got(
+                    self.lengths,
+                    tr("draft lengths"),
+                    tr("one for each position, such as (0, 4, 2)"),
+                )
             ) from error
-        lengths = tuple(whole(n, f"draft length [{i}]", 0) for i, n in enumerate(given))
+        lengths = tuple(
+            whole(n, tr("draft length [{place}]", place=i), 0) for i, n in enumerate(given)
+        )
         object.__setattr__(self, "lengths", lengths)
 
     def gamma(self, position: int, last: LastRound | None) -> int:
@@ -212,7 +218,10 @@ def asked(schedule: Schedule, position: int, last: LastRound | None) -> int:
         ValueError: It asks for something that is not a whole number of at least 0.
     """
     gamma = schedule.gamma(position, last)
-    return whole(gamma, f"draft length of {schedule} at position {position}:", 0)
+    name = tr(
+        "draft length of {schedule} at position {position}:", schedule=schedule, position=position
+    )
+    return whole(gamma, name, 0)
 
 
 def from_generation_config(config: Any, default_drafts: int | None) -> Schedule:
@@ -255,4 +264,4 @@ def configured_drafts(config: Any, default_drafts: int | None) -> int:
                 "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
             )
         )
-    return check_gamma(drafts, "num_assistant_tokens in the drafter's generation_config:")
+    return check_gamma(drafts, tr("num_assistant_tokens in the drafter's generation_config:"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo, find
 
 CONTEXT = 8192
@@ -64,15 +65,26 @@ def serving_commands(
     if info is None or info.name == POCKET:
         names = ", ".join(name for name in PAIRS if name != POCKET)
         raise ValueError(
-            f"got the pair {pair!r}, need a published one that servers know: {names}; the bundled "
-            "pair lives in this package alone"
+            tr(
+                "got the pair {pair!r}, need a published one that servers know: {names}; the "
+                "bundled pair lives in this package alone",
+                pair=pair,
+                names=names,
+            )
         )
     for name, value, least in (
         ("draft_length", draft_length, 0),
         ("context_length", context_length, 1),
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(f"got {name} {value!r}, need a whole number of {least} or more")
+            raise ValueError(
+                tr(
+                    "got {name} {value!r}, need a whole number of {least} or more",
+                    name=name,
+                    value=value,
+                    least=least,
+                )
+            )
     return (
         _vllm(info, draft_length, context_length),
         _sglang(info, draft_length, context_length),
@@ -89,7 +101,7 @@ def _vllm(info: PairInfo, draft_length: int, context_length: int) -> Serving:
             "num_speculative_tokens": draft_length,
         }
         step += ["--speculative-config", json.dumps(config)]
-    note = (
+    note = tr(
         "Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. A release "
         "from before May 2026 takes the drafter for an ordinary small model and may fail."
     )
@@ -108,7 +120,7 @@ def _sglang(info: PairInfo, draft_length: int, context_length: int) -> Serving:
         step += ["--speculative-eagle-topk", "1"]
         if gpus := _SGLANG_GPUS.get(info.name):
             step += ["--tp-size", str(gpus)]
-    note = (
+    note = tr(
         "It sees that the drafter is a Gemma 4 assistant and turns NEXTN into its FROZEN_KV_MTP. "
         "Its cookbook takes 5 steps for every size; its table of hardware names data-centre GPUs."
     )
@@ -129,7 +141,7 @@ def _llama_cpp(info: PairInfo, draft_length: int, context_length: int) -> Servin
     if draft_length:
         serve += ["--model-draft", _gguf(info.drafter_id), "--spec-type", "draft-mtp"]
         serve += ["--spec-draft-n-max", str(draft_length)]
-    note = (
+    note = tr(
         "It needs GGUF files, made here with the script in its repository; --outtype q8_0 halves "
         "them. Gemma 4 drafters since June 2026 (pull requests 23398 and, for E2B and E4B, 24282). "
         "Older pages say --draft-max: that argument has been removed."

@@ -14,6 +14,8 @@ from threading import Lock, get_ident
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from gemma_mtp_edu.language import tr
+
 
 class BusyModelError(RuntimeError):
     """Another thread uses or changes this model."""
@@ -77,12 +79,17 @@ def _refuse(model: Any, use: _Use, me: int, *, is_change: bool) -> None:
     changed = any(thread != me for thread in use.changes)
     run = any(thread != me for thread in use.runs)
     if changed or (is_change and run):
-        wanted = "change" if is_change else "run"
-        doing = "changing" if changed else "running"
+        wanted = tr("change" if is_change else "run")
+        doing = tr("changing" if changed else "running")
         raise BusyModelError(
-            f"cannot {wanted} the {type(model).__name__}: another thread is {doing} it, and what "
-            "changes (an ablation, a training) serves nobody else; wait for that thread, or load a "
-            "second pair"
+            tr(
+                "cannot {wanted} the {kind}: another thread is {doing} it, and what changes "
+                "(an ablation, a training) serves nobody else; wait for that thread, or "
+                "load a second pair",
+                wanted=wanted,
+                kind=type(model).__name__,
+                doing=doing,
+            )
         )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gemma_mtp_edu.language import called, marked, tr
+
 
 def write_record(record: Any, schema: str, indent: int | None) -> str:
     """Return a dataclass record as JSON text that names its schema."""
@@ -27,17 +29,30 @@ def read_record(text: str, schema: str, writer: str, error: type[ValueError]) ->
         record = json.loads(text)
     except TypeError as problem:
         raise error(
-            f"got a {type(text).__name__}, need the text that {writer} returned"
+            tr(
+                "got a {kind}, need the text that {writer} returned",
+                kind=type(text).__name__,
+                writer=writer,
+            )
         ) from problem
     except (ValueError, RecursionError) as problem:
         raise error(
-            f"not a complete JSON text ({problem}): the file may be cut off; write it again with "
-            f"{writer}"
+            tr(
+                "not a complete JSON text ({problem}): the file may be cut off; write it "
+                "again with {writer}",
+                problem=problem,
+                writer=writer,
+            )
         ) from problem
     found = record.pop("schema", None) if isinstance(record, dict) else None
     if found != schema:
         raise error(
-            f"got schema {found!r}, this release reads {schema!r}: write it again with {writer}"
+            tr(
+                "got schema {found!r}, this release reads {schema!r}: write it again with {writer}",
+                found=found,
+                schema=schema,
+                writer=writer,
+            )
         )
     fields: dict[str, Any] = record
     return fields
@@ -64,16 +79,18 @@ def need_kind(value: Any, kind: str, name: str) -> None:
         ValueError: It is of another kind.
     """
     fits = {
-        "ids": lambda v: _all(v, _is_count),
-        "numbers": lambda v: _all(v, lambda n: _is_count(n) or isinstance(n, float)),
-        "text": lambda v: isinstance(v, str),
-        "count": _is_count,
-        "texts": lambda v: (
+        marked("ids"): lambda v: _all(v, _is_count),
+        marked("numbers"): lambda v: _all(v, lambda n: _is_count(n) or isinstance(n, float)),
+        marked("text"): lambda v: isinstance(v, str),
+        marked("count"): _is_count,
+        marked("texts"): lambda v: (
             isinstance(v, Mapping) and all(isinstance(text, str) for text in v.values())
         ),
     }[kind]
     if not fits(value):
-        raise ValueError(f"{name} is {value!r:.60}, need {kind}")
+        raise ValueError(
+            tr("{name} is {value!r:.60}, need {kind}", name=name, value=value, kind=called(kind))
+        )
 
 
 def _is_count(value: Any) -> bool:

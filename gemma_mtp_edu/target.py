@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.releases import drop_newest, keep_past
 
 # Per attention type the keys and values `[1, kv_heads, kv_seq, head_dim]` that a drafter reads.
@@ -66,8 +67,11 @@ class Target:
         self.cache = DynamicCache(config=text_config) if cache is None else cache
         if not isinstance(self.cache, DynamicCache):
             raise ValueError(
-                f"got a {type(self.cache).__name__}, need a DynamicCache: only that can be cut "
-                "back after a rejection; leave cache_implementation unset"
+                tr(
+                    "got a {kind}, need a DynamicCache: only that can be cut back after a "
+                    "rejection; leave cache_implementation unset",
+                    kind=type(self.cache).__name__,
+                )
             )
 
     @property

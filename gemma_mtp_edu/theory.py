@@ -44,7 +44,13 @@ def expected_tokens(alpha: float, gamma: int) -> float:
     alpha = mass(alpha, "alpha", tr("a probability between 0 and 1, such as 0.8"))
     gamma = whole(gamma, "gamma", 0, " of drafts")
     if gamma > LONGEST:
-        raise ValueError(f"got gamma {gamma}, need at most {LONGEST}: no round drafts so many")
+        raise ValueError(
+            tr(
+                "got gamma {gamma}, need at most {longest}: no round drafts so many",
+                gamma=gamma,
+                longest=LONGEST,
+            )
+        )
     # As a sum: the closed form divides by zero at 1 and loses digits near it.
     return sum((alpha**k for k in range(1, gamma + 1)), 1.0)
 
@@ -143,13 +149,20 @@ def break_even_alpha(
 def _round_cost(gamma: int, cost_ratio: float, verify_cost: VerifyCost) -> float:
     if not 0.0 <= real(cost_ratio, "cost_ratio", "a number") < float("inf"):
         raise ValueError(
-            f"got cost_ratio {cost_ratio!r}, need the time of a drafter step over that of a plain "
-            "pass, 0 or more, such as 0.1"
+            tr(
+                "got cost_ratio {cost_ratio!r}, need the time of a drafter step over that of "
+                "a plain pass, 0 or more, such as 0.1",
+                cost_ratio=cost_ratio,
+            )
         )
     verify = verify_cost(gamma + 1)
     if not 0.0 < real(verify, f"verify_cost({gamma + 1})", "a number") < float("inf"):
         raise ValueError(
-            f"verify_cost({gamma + 1}) gave {verify!r}, need a positive number, 1 for a pass that "
-            "takes as long as a plain one"
+            tr(
+                "verify_cost({n_tokens}) gave {verify!r}, need a positive number, 1 for a "
+                "pass that takes as long as a plain one",
+                n_tokens=gamma + 1,
+                verify=verify,
+            )
         )
     return gamma * cost_ratio + verify

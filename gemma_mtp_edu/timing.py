@@ -14,6 +14,7 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import DynamicCache
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.releases import drop_newest, keep_past
 
@@ -61,7 +62,13 @@ def time_target_passes(
         ValueError: A number is below 1.
     """
     if min(*lengths, repeats) < 1:
-        raise ValueError(f"got lengths {tuple(lengths)} and repeats {repeats}, need 1 or more")
+        raise ValueError(
+            tr(
+                "got lengths {lengths} and repeats {repeats}, need 1 or more",
+                lengths=tuple(lengths),
+                repeats=repeats,
+            )
+        )
     ids = pair.encode(prompt)
     cache = DynamicCache(config=pair.target.config.get_text_config())
     pair.target(input_ids=ids, past_key_values=cache, use_cache=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.stored import as_tuples, need_kind, read_record, write_record
 
 if TYPE_CHECKING:
@@ -71,8 +72,12 @@ class RoundTrace:
     def __post_init__(self) -> None:
         if not 0 <= self.n_accepted <= len(self.draft_ids):
             raise ValueError(
-                f"n_accepted is {self.n_accepted}, but {len(self.draft_ids)} tokens were drafted: "
-                "it must be between 0 and the number of drafts"
+                tr(
+                    "n_accepted is {n_accepted}, but {drafted} tokens were drafted: it must "
+                    "be between 0 and the number of drafts",
+                    n_accepted=self.n_accepted,
+                    drafted=len(self.draft_ids),
+                )
             )
 
     @property
@@ -168,7 +173,9 @@ class GenerationTrace:
         try:
             return cls(**_fields(record))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise TraceFormatError(f"a field is missing or of a wrong kind: {error}") from error
+            raise TraceFormatError(
+                tr("a field is missing or of a wrong kind: {error}", error=error)
+            ) from error
 
     def to_frame(self) -> "pd.DataFrame":
         """Return one row per round as a pandas DataFrame."""
@@ -225,7 +232,13 @@ def _round(record: dict[str, Any]) -> RoundTrace:
     for name in kinds.keys() & record.keys():
         need_kind(record[name], kinds[name], name)
     if record["next_kind"] not in get_args(NextKind):
-        raise ValueError(f"next_kind is {record['next_kind']!r}, need one of {get_args(NextKind)}")
+        raise ValueError(
+            tr(
+                "next_kind is {got!r}, need one of {known}",
+                got=record["next_kind"],
+                known=get_args(NextKind),
+            )
+        )
     if record["next_id"] is not None:
         need_kind(record["next_id"], "count", "next_id")
     times = [value for name, value in record.items() if name.endswith("_seconds")]
@@ -240,7 +253,11 @@ def _fields(record: dict[str, Any]) -> dict[str, Any]:
         need_kind(record[name], kind, name)
     if record["stop_reason"] not in get_args(StopReason):
         raise ValueError(
-            f"stop_reason is {record['stop_reason']!r}, need one of {get_args(StopReason)}"
+            tr(
+                "stop_reason is {got!r}, need one of {known}",
+                got=record["stop_reason"],
+                known=get_args(StopReason),
+            )
         )
     return {
         "prompt_ids": tuple(record["prompt_ids"]),

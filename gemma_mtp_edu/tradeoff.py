@@ -135,8 +135,11 @@ def schedule_of(setting: Setting, max_gamma: int) -> Schedule:
     if setting.kind == "confidence":
         return Confidence(setting.threshold, max_gamma)
     raise ValueError(
-        f"got kind {setting.kind!r}, need 'constant', 'heuristic' or 'confidence'; the best "
-        "possible one is best_schedule(profile, cost)"
+        tr(
+            "got kind {kind!r}, need 'constant', 'heuristic' or 'confidence'; the best "
+            "possible one is best_schedule(profile, cost)",
+            kind=setting.kind,
+        )
     )
 
 

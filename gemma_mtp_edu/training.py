@@ -22,6 +22,7 @@ from tqdm import tqdm
 from gemma_mtp_edu.checkpoints import State, load_checkpoint, save_checkpoint, weights_of
 from gemma_mtp_edu.compatibility import check_pair, check_token_ordering, is_mtp_drafter
 from gemma_mtp_edu.distillation import Handover, Texts, Unroll, hand_over
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.muon import Muon
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profiling import profile_of
@@ -126,8 +127,11 @@ def check_trainable(pair: ModelPair) -> None:
     check_token_ordering(pair.drafter)
     if not is_mtp_drafter(pair.drafter.config):
         raise ValueError(
-            f"the drafter is a {pair.drafter.config.model_type}, need a Gemma 4 MTP drafter: make "
-            "one with fresh_drafter.new_drafter(pair.target)"
+            tr(
+                "the drafter is a {model_type}, need a Gemma 4 MTP drafter: make one with "
+                "fresh_drafter.new_drafter(pair.target)",
+                model_type=pair.drafter.config.model_type,
+            )
         )
 
 
@@ -203,8 +207,12 @@ class _Trainer:
                 batch = next(mine, None)
                 if batch is None:
                     raise ValueError(
-                        f"the batches ended after {self.step} steps, need {plan.steps}: give more, "
-                        "or the same ones again and again (training.shuffled)"
+                        tr(
+                            "the batches ended after {step} steps, need {steps}: give more, "
+                            "or the same ones again and again (training.shuffled)",
+                            step=self.step,
+                            steps=plan.steps,
+                        )
                     )
                 running += self._step(batch)
                 self.step += 1
@@ -228,8 +236,13 @@ class _Trainer:
         loss, agreement = self.module(given)
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.step + 1}: lower the learning rate "
-                f"({self.plan.learning_rate:g}), or warm up for longer"
+                tr(
+                    "the loss is {loss} at step {step}: lower the learning rate ({rate:g}), "
+                    "or warm up for longer",
+                    loss=loss.item(),
+                    step=self.step + 1,
+                    rate=self.plan.learning_rate,
+                )
             )
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:

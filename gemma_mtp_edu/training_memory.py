@@ -7,6 +7,7 @@ vocabulary, which at 262,144 tokens are larger than all else. Activations of the
 from dataclasses import dataclass
 from typing import Any
 
+from gemma_mtp_edu.language import columns, tr
 from gemma_mtp_edu.training_plan import Plan
 
 FLOAT32 = 4
@@ -39,13 +40,15 @@ class MemoryNeed:
 
     def __str__(self) -> str:
         rows = (
-            ("target's weights", self.target),
-            ("drafter, gradients, optimizer", self.drafter),
-            ("target's laws", self.laws),
-            ("drafter's laws", self.unroll),
-            ("together, at least", self.total),
+            (tr("target's weights"), self.target),
+            (tr("drafter, gradients, optimizer"), self.drafter),
+            (tr("target's laws"), self.laws),
+            (tr("drafter's laws"), self.unroll),
+            (tr("together, at least"), self.total),
         )
-        return "\n".join(f"{name:30} {size / 1e9:8.2f} GB" for name, size in rows)
+        return "\n".join(
+            f"{name}{' ' * (30 - columns(name))} {size / 1e9:8.2f} GB" for name, size in rows
+        )
 
 
 def training_memory(
@@ -65,8 +68,14 @@ def training_memory(
     """
     if not 0 <= answer_tokens <= tokens or tokens < 1 or target_bytes < 0:
         raise ValueError(
-            f"got {tokens} tokens, {answer_tokens} of them in answers, a target of {target_bytes} "
-            "bytes; need 1 token or more, at most as many in answers, 0 bytes or more"
+            tr(
+                "got {tokens} tokens, {answer_tokens} of them in answers, a target of "
+                "{target_bytes} bytes; need 1 token or more, at most as many in answers, 0 "
+                "bytes or more",
+                tokens=tokens,
+                answer_tokens=answer_tokens,
+                target_bytes=target_bytes,
+            )
         )
     vocab = drafter.config.get_text_config().vocab_size
     parameters = sum(parameter.numel() for parameter in drafter.parameters())

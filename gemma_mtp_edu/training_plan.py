@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gemma_mtp_edu.arguments import real, whole
 from gemma_mtp_edu.distillation import LOSS_NAMES, LossName
+from gemma_mtp_edu.language import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,22 @@ class Plan:
             least["decay_from"] = 0
         for name, smallest in least.items():
             object.__setattr__(self, name, whole(getattr(self, name), name, smallest))
-        if not 0 < real(self.learning_rate, "learning rate", "one such as 3e-3") < float("inf"):
-            raise ValueError(f"got learning rate {self.learning_rate}, need one such as 3e-3")
+        if (
+            not 0
+            < real(self.learning_rate, tr("learning rate"), tr("one such as 3e-3"))
+            < float("inf")
+        ):
+            raise ValueError(
+                tr("got learning rate {rate}, need one such as 3e-3", rate=self.learning_rate)
+            )
         if self.loss not in LOSS_NAMES:
-            raise ValueError(f"got loss {self.loss!r}, need one of {', '.join(LOSS_NAMES)}")
+            raise ValueError(
+                tr(
+                    "got loss {loss!r}, need one of {losses}",
+                    loss=self.loss,
+                    losses=", ".join(LOSS_NAMES),
+                )
+            )
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""

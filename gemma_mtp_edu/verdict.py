@@ -88,7 +88,7 @@ def judge(cost: "CostModel", evidence: GenerationTrace | AcceptanceProfile) -> V
     Raises:
         ValueError: Nothing was drafted in it.
     """
-    needed = "a trace of speculative_generate, or an acceptance_profile"
+    needed = tr("a trace of speculative_generate, or an acceptance_profile")
     check_kind(evidence, (GenerationTrace, AcceptanceProfile), "evidence", needed)
     best_speedup = None
     if isinstance(evidence, AcceptanceProfile):

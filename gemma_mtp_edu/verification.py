@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gemma_mtp_edu.language import tr
+
 
 @dataclass(frozen=True, slots=True)
 class Verification:
@@ -123,8 +125,10 @@ def residual_distribution(
     mass = left.sum()
     if mass <= 0:
         raise ValueError(
-            "the target's law is nowhere above the drafter's, so no draft can be rejected: are "
-            "both normalised, and is the first one the target's?"
+            tr(
+                "the target's law is nowhere above the drafter's, so no draft can be "
+                "rejected: are both normalised, and is the first one the target's?"
+            )
         )
     return left / mass
 

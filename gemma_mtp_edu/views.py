@@ -208,7 +208,9 @@ def figure_html(figure: "Figure", alt: str) -> str:
     import matplotlib.pyplot as plt
 
     if not alt.strip():
-        raise ValueError("got an empty alt text, need a sentence that says what the figure shows")
+        raise ValueError(
+            tr("got an empty alt text, need a sentence that says what the figure shows")
+        )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)

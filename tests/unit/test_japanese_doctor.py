@@ -94,7 +94,7 @@ def test_what_to_know_about_a_place_is_japanese(
 
 
 def english_texts(node: ast.AST) -> Iterator[str]:
-    """Yield the texts below a node that are no docstring and that neither `tr` nor `marked` gets."""
+    """Yield the texts below a node that are no docstring and neither `tr` nor `marked` gets."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         if node.func.id in ("tr", "marked"):
             return
