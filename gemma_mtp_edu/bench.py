@@ -214,7 +214,8 @@ def shown(label: str) -> str:
     found = re.fullmatch(r"(.*), (\d+) drafts", label)
     if found is None:
         return called(label)
-    return f"{called(found[1])}, {tr('{n} drafts', n=found[2])}"
+    drafts = tr("{n} drafts", n=found[2])
+    return tr("{method}, {drafts}", method=called(found[1]), drafts=drafts)
 
 
 def conclusions(rows: pd.DataFrame) -> dict[str, float]:

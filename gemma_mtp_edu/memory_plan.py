@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from gemma_mtp_edu.language import called, marked, tr
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pair_size import SIZES, PairSize, size_of
 from gemma_mtp_edu.registry import PAIRS, POCKET, find
 
@@ -47,10 +47,10 @@ class MemoryPlan:
     def parts(self) -> dict[str, int]:
         """The bytes by part: target, drafter, cache, working."""
         return {
-            marked("target"): self.target_bytes,
-            marked("drafter"): self.drafter_bytes,
-            marked("cache"): self.cache_bytes,
-            marked("working"): self.working_bytes,
+            "target": self.target_bytes,
+            "drafter": self.drafter_bytes,
+            "cache": self.cache_bytes,
+            "working": self.working_bytes,
         }
 
     @property
@@ -64,7 +64,7 @@ class MemoryPlan:
 
     def describe(self, free_bytes: int) -> str:
         """Return one line: the need by part, and whether it fits."""
-        parts = ", ".join(f"{called(name)} {gigabytes(size)}" for name, size in self.parts.items())
+        parts = ", ".join(f"{name} {gigabytes(size)}" for name, size in self.parts.items())
         return tr(
             "{name} in {dtype} needs {need} ({parts}) for {context} tokens: fits in {free}"
             if self.fits(free_bytes)
