@@ -189,7 +189,7 @@ def test_columns_of_a_japanese_table_stand_in_line() -> None:
     rows = str(japanese_report()).splitlines()
     assert max(map(columns, rows)) <= 100
     starts = {
-        columns(row) - columns(row.split("  ")[-1])
+        columns(row) - columns(re.split(" {2,}", row)[-1])
         for row in rows
         if row.startswith(("  ✓", "  ✗"))
     }
