@@ -52,7 +52,7 @@ pair = load_pair(PAIR)
 # next sections only look at this trace; models run again where the library's loop is compared.
 
 # %%
-prompt = "Tell me a short story about a fox who finds a drum."
+prompt = "Tell me a short story about a fox named Ida."
 trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
 
 # %% tags=["nbval-check-output"]

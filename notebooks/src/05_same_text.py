@@ -122,7 +122,7 @@ for text, (one, other) in zip(prompts, runs, strict=True):
 story = autoregressive_generate(pair, prompts[0], max_new_tokens=48)
 gaps = {
     i: logit_gap(pair, torch.cat([start, start.new_tensor([story.token_ids[:i]])], dim=1))
-    for i in range(0, len(story.token_ids), 4)
+    for i in range(3, len(story.token_ids), 4)  # the first token is the prefill's, never drafted
 }
 print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
 

@@ -105,7 +105,7 @@ show_figure(ax.figure, alt=drafter_plots.describe_drafter(e2b, e2b_drafter))
 from gemma_mtp_edu.inside import draft_steps
 
 trace = autoregressive_generate(pair, "Tell me a short story about a heron.", max_new_tokens=80)
-place = 51
+place = 53
 print(pair.decode(trace.token_ids[:place]), "...")
 steps = draft_steps(pair, trace, place, gamma=4)
 

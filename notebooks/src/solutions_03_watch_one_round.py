@@ -37,7 +37,7 @@ lesson.setup(install=new)
 from gemma_mtp_edu import checks, load_pair, speculative_generate
 
 pair = load_pair()
-prompt = "Tell me a short story about a fox who finds a drum."
+prompt = "Tell me a short story about a fox named Ida."
 trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
 
 # %% [markdown]
