@@ -245,7 +245,7 @@ HTML(summary_html(profiles["arithmetic"], chosen, cost, workload="arithmetic", m
 # ## Takeaways
 #
 # 1. In the long run, longer rounds save few more passes and waste ever more drafts. A single step can go the
-#    other way: here 3 drafts waste fewer than 2.
+#    other way.
 # 2. Under greedy decoding the text fixes all drafts, so one profile answers exactly for every length.
 # 3. The best length grows with a text that is easy to guess and shrinks with drafts that cost more: it belongs
 #    to text, pair and machine together.
