@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     files = measure.add_argument_group(
         tr("a file of prompts"),
         tr(
-            "measured one by one, alone or under accelerate launch; the same command goes on after "
+            "measured one by one, alone or under torchrun; the same command goes on after "
             "a kill. --out then names a file of JSON lines"
         ),
     )

@@ -31,7 +31,7 @@ def read_prompts(path: Path) -> list[NumberedPrompt]:
     """Return the prompts of a file; empty lines are left out.
 
     A line that begins with `{` is JSON with `prompt` and, if you like, `workload`; any other is the
-    prompt itself.
+    prompt itself. A JSON array is refused: it would be read as one prompt.
 
     Raises:
         PromptFileError: There is no such file, or no prompt in it, or a line is not readable.
@@ -56,11 +56,11 @@ def read_prompts(path: Path) -> list[NumberedPrompt]:
 
 def _prompt(line: str, number: int) -> NumberedPrompt:
     prompt, workload = line, "all"
-    if line.startswith("{"):
+    if line.startswith(("{", "[{")) or line == "[":
         try:
             record = json.loads(line)
             prompt, workload = record["prompt"], record.get("workload", workload)
-        except (json.JSONDecodeError, KeyError) as error:
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise PromptFileError(
                 tr(
                     'line {number} is {line!r}, need JSON such as {{"prompt": "Hello!", '

@@ -3,9 +3,12 @@
 accelerate says which process this is, splits the prompts and gathers the results:
 
     python -m gemma_mtp_edu bench --prompts prompts.jsonl --out results.jsonl
-    accelerate launch --num_processes 2 -m gemma_mtp_edu bench --prompts ...
+    torchrun --standalone --nproc_per_node 2 -m gemma_mtp_edu bench --prompts ...
+
+`accelerate launch` does the same on several GPUs; on a CPU it starts one process only.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +45,7 @@ class Sweep:
 
 def process_device() -> str:
     """Return the device of this process, as `load_pair` takes it."""
-    state = PartialState()
+    state = _process()
     several = state.num_processes > 1 and torch.cuda.is_available()
     return f"cuda:{state.local_process_index}" if several else "auto"
 
@@ -64,7 +67,7 @@ def run(
     Raises:
         ResultsError: `out` holds results of another run; nothing was measured.
     """
-    state = PartialState()
+    state = _process()
     facts = _facts(pair, sweep)
     tasks = _tasks(pair, prompts, sweep, facts)
     done = read(out, facts)
@@ -82,6 +85,12 @@ def run(
     return results
 
 
+def _process() -> PartialState:
+    """Return which process this is; without `cpu` accelerate counts processes on GPUs only."""
+    launched = "LOCAL_RANK" in os.environ
+    return PartialState(cpu=launched and not torch.cuda.is_available())
+
+
 def _work(
     tasks: dict[str, Callable[[], Result]], mine: Sequence[str], part: Path, state: PartialState
 ) -> list[Result]:
@@ -89,7 +98,7 @@ def _work(
     others = {} if state.is_main_process else {"disable": True}
     made = []
     for key in tqdm(mine, unit="task", delay=2, **others):
-        made.append(append(part, {"key": key, **tasks[key]()}))
+        made.append(append(part, {"key": key, "process": state.process_index, **tasks[key]()}))
     return made
 
 

@@ -120,8 +120,8 @@ def markdown(profiles: Mapping[str, AcceptanceProfile]) -> str:
         lines.append(f'<img src="{picture}" alt="{alt}" width="{WIDTH}"> <!-- codespell:ignore -->')
     pair = profiles["story"].provenance["pair"]
     lines.append(
-        f"Both show a story that the `{pair}` pair wrote; a draft is taken to cost {COST:.2f} of a "
-        "plain pass."
+        f'Both show what the `{pair}` pair wrote to "{PROMPTS["story"][0]}"; '
+        f"a draft is taken to cost {COST:.2f} of a plain pass."
     )
     return "\n\n".join(lines)
 

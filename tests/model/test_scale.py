@@ -83,18 +83,18 @@ def test_two_processes_share_the_prompts_and_the_report_holds_all(
     prompts: list[NumberedPrompt], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.jsonl"
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    launch += ["--main_process_port", "0", "-m", "gemma_mtp_edu", "bench"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launch += ["--standalone", "-m", "gemma_mtp_edu", "bench"]
     options = ["--prompts", str(tmp_path / "prompts.txt"), "--out", str(out), "--gammas", "2"]
     options += ["--repeats", "1", "--max-new-tokens", "4", "--contexts", "32"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         launch + options, capture_output=True, text=True, timeout=540, env=environment
     )
     assert done.returncode == 0, done.stderr[-3000:]
     results = [json.loads(line) for line in out.read_text().splitlines()]
     assert [r["key"] for r in results] == [*(p.key for p in prompts), "context-32"]
+    assert {r["process"] for r in results} == {0, 1}, "both of them did a share"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "out.html",
         "out.jsonl",

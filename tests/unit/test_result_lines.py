@@ -42,6 +42,8 @@ def test_a_key_changes_with_its_prompt_and_tells_equal_prompts_apart(tmp_path: P
         (b"", "holds no prompt, need one to a line"),
         (b'{"prompt": "cut', "line 1 is .*need JSON such as"),
         (b'{"text": "a"}', "line 1 is .*need JSON such as"),
+        (b'[{"prompt": "Count", "workload": "a"}]', "line 1 is .*need JSON such as"),
+        (b'[\n{"prompt": "Count"}\n]', "line 1 is .*need JSON such as"),
         (b'{"prompt": 3}', "line 1 has prompt 3"),
         (b'{"prompt": " "}', "line 1 has prompt ' '"),
         (b"\xff\xfe", "cannot read prompts.txt"),
