@@ -71,15 +71,13 @@ def check_disk(name: str, configs: tuple[Any, Any], sources: tuple[str, str]) ->
     Raises:
         NoDiskSpaceError: It does not fit.
     """
-    plan = _plan(name, configs, torch.bfloat16)  # what published checkpoints are stored in
+    absent = [s for s in sources if not Path(s).is_dir() and cached(s) != "cached"]
+    # A plan of an unregistered pair builds both models, without memory: not where all is here.
+    plan = _plan(name, configs, torch.bfloat16) if absent else None  # as published ones are stored
     if plan is None:
         return
-    sizes = zip(sources, (plan.target_bytes, plan.drafter_bytes), strict=True)
-    missing = {
-        source: max(0, size - downloaded_bytes(source))
-        for source, size in sizes
-        if not Path(source).is_dir() and cached(source) != "cached"
-    }
+    sizes = dict(zip(sources, (plan.target_bytes, plan.drafter_bytes), strict=True))
+    missing = {source: max(0, sizes[source] - downloaded_bytes(source)) for source in absent}
     need, free = sum(missing.values()), free_disk()
     if need > free:
         raise NoDiskSpaceError(

@@ -8,6 +8,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from tools.pocket.train_drafter import RECIPES
+from tools.pocket.train_target import DEEP_PHASES, SHALLOW
+
 PACKAGED = (
     "target/config.json",
     "target/generation_config.json",
@@ -19,8 +22,8 @@ PACKAGED = (
     "drafter/generation_config.json",
     "drafter/model.safetensors",
 )
-TARGET_PHASES = ("shallow", "deep", "polish", "drill", "blend")
-PHASES = (*TARGET_PHASES, "drafter", "drafter-polish")
+TARGET_PHASES = tuple(phase.name for phase in (SHALLOW, *DEEP_PHASES))
+PHASES = (*TARGET_PHASES, *(recipe.name for recipe in RECIPES))
 MAX_BYTES = 25_000_000
 
 

@@ -28,6 +28,7 @@ class Recipe(Phase):
 
 DISTIL = Recipe("drafter", 600, 3072, 3e-3, 50, 260, data_seed=3)
 POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=EXACT_SHARES)
+RECIPES = (DISTIL, POLISH)
 
 
 def train_drafter(
@@ -36,7 +37,7 @@ def train_drafter(
     """Run both phases in `folder`, resuming from a checkpoint if there is one."""
     drafter = new_drafter(target, seed=seed)
     pair = ModelPair(target.eval().requires_grad_(False), drafter, name="pocket")
-    for recipe in (DISTIL, POLISH):
+    for recipe in RECIPES:
         run_recipe(recipe, pair, tokenizer, folder)
     return drafter
 

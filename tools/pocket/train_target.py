@@ -28,6 +28,7 @@ DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
 POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
 DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHARES)
 BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
+DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -79,6 +80,6 @@ def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) ->
     shallow = new_target(len(tokenizer), seed)
     run_phase(SHALLOW, shallow, tokenizer, folder / SHALLOW.name)
     deep = grow(shallow)
-    for phase in (DEEP, POLISH, DRILL, BLEND):
+    for phase in DEEP_PHASES:
         run_phase(phase, deep, tokenizer, folder / phase.name)
     return deep

@@ -18,7 +18,7 @@ SMALL = "two three four five six seven eight nine ten".split()
 
 def sample(rng: Random) -> Example:
     """Draw a counting, addition, subtraction, table, comparison or word problem."""
-    return sample_kind(
+    return _sample_kind(
         rng,
         {
             _count_up: 16, _count_down: 10, _count_by: 9, _parity: 5, _neighbour: 3, _double: 4,
@@ -29,7 +29,7 @@ def sample(rng: Random) -> Example:
 
 def sample_drill(rng: Random) -> Example:
     """Draw mostly from the kinds that are the hardest to learn: borrowing, doubling, steps."""
-    return sample_kind(
+    return _sample_kind(
         rng,
         {
             _count_up: 6, _count_down: 2, _count_by: 16, _parity: 2, _neighbour: 1, _double: 22,
@@ -38,7 +38,7 @@ def sample_drill(rng: Random) -> Example:
     )  # fmt: skip
 
 
-def sample_kind(rng: Random, kinds: Mapping[Kind, int]) -> Example:
+def _sample_kind(rng: Random, kinds: Mapping[Kind, int]) -> Example:
     """Draw a problem of one of `kinds`, which have weights."""
     (kind,) = rng.choices(list(kinds), weights=list(kinds.values()))
     prompt, answer = kind(rng)
