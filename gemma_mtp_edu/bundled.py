@@ -8,6 +8,10 @@ from pathlib import Path
 from gemma_mtp_edu.language import marked, tr
 
 MANIFEST = "manifest.json"
+_ABSENT = marked(
+    "the bundled pair is not installed; install the package again, or build the pair with  "
+    "make pocket"
+)
 _AGAIN = marked("install the package again")
 _ALTERED = marked("the file is cut off or altered; install the package again")
 
@@ -47,58 +51,46 @@ def verify(folder: Path) -> None:
     Raises:
         DamagedPairError: The manifest or a file is missing, or a sum differs.
     """
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        remedy = tr(
-            "the bundled pair is not installed; install the package again, or build the pair with  "
-            "make pocket"
-        )
-        raise DamagedPairError(
-            tr(
-                "no {name} in {folder}: {remedy}",
-                name=MANIFEST,
-                folder=folder,
-                remedy=remedy,
-            ),
-            remedy,
-        )
-    try:
-        sums: dict[str, str] = dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedPairError(
-            tr(
-                "{name} in {folder} cannot be read ({error!r}): it is cut off or altered; {remedy}",
-                name=MANIFEST,
-                folder=folder,
-                error=error,
-                remedy=tr(_AGAIN),
-            ),
-            tr(_AGAIN),
-        ) from error
-    for name, expected in sums.items():
+    for name, expected in _sums(folder).items():
         path = _inside(folder, name)
         if not path.is_file():
-            raise DamagedPairError(
-                tr(
-                    "{name} is missing from {folder}: {remedy}",
-                    name=name,
-                    folder=folder,
-                    remedy=tr(_AGAIN),
-                ),
-                tr(_AGAIN),
-            )
+            template = marked("{name} is missing from {folder}: {remedy}")
+            raise _damaged(template, _AGAIN, name=name, folder=folder)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
-            raise DamagedPairError(
-                tr(
-                    "{name} has sha256 {found}..., the manifest says {expected}...: {remedy}",
-                    name=name,
-                    found=found[:12],
-                    expected=expected[:12],
-                    remedy=tr(_ALTERED),
-                ),
-                tr(_ALTERED),
+            raise _damaged(
+                marked("{name} has sha256 {found}..., the manifest says {expected}...: {remedy}"),
+                _ALTERED,
+                name=name,
+                found=found[:12],
+                expected=expected[:12],
             )
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Return the sha256 sum of each file that the manifest lists."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        template = marked("no {name} in {folder}: {remedy}")
+        raise _damaged(template, _ABSENT, name=MANIFEST, folder=folder)
+    try:
+        return dict(json.loads(manifest.read_text(encoding="utf-8"))["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(
+            marked(
+                "{name} in {folder} cannot be read ({error!r}): it is cut off or altered; {remedy}"
+            ),
+            _AGAIN,
+            name=MANIFEST,
+            folder=folder,
+            error=error,
+        ) from error
+
+
+def _damaged(template: str, remedy: str, **values: object) -> DamagedPairError:
+    """Return the error of a bundled file, whose message ends with what to do."""
+    said = tr(remedy)
+    return DamagedPairError(tr(template, remedy=said, **values), said)
 
 
 def _inside(folder: Path, name: str) -> Path:

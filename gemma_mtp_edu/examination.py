@@ -169,7 +169,7 @@ def _probes() -> tuple[Probe, ...]:
         _machine("packages", "accelerate", "accelerate", "fail", "torch"),
         _torch("pairs", "files of pocket", "bundled_pair"),
         _torch("pairs", "pairs", "pairs", "torch", "device", "packages"),
-        Probe("transformers", "release", _release),
+        Probe("transformers", "release", _release, fix=pip_install('"packaging>=24,<28"')),
         Probe("transformers", "transformers", _loads, needs=("torch",), fix=_reinstall()),
         *_loop_probes(),
     )

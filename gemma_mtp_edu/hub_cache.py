@@ -6,6 +6,7 @@ Only looks at files; huggingface_hub is asked where the folder is, if it can be 
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -45,14 +46,18 @@ def cached(repo_id: str, cache: Path | None = None) -> str:
     return marked("cached in part") if snapshots else marked("not cached")
 
 
-def downloaded_bytes(repo_id: str, cache: Path | None = None) -> int:
-    """Return how much of a checkpoint is there already, parts of files included.
+def missing_bytes(sizes: Mapping[str, int]) -> dict[str, int]:
+    """Return how much of each checkpoint is still to be downloaded; those here whole are left out.
 
     Args:
-        repo_id: A hub id.
-        cache: The folder of downloaded checkpoints; by default the one that is in use.
+        sizes: Bytes of a checkpoint's files, by hub id. Parts of files that are here count.
     """
-    blobs = _folder(repo_id, cache) / "blobs"
+    absent = [repo_id for repo_id in sizes if cached(repo_id) != "cached"]
+    return {repo_id: max(0, sizes[repo_id] - _downloaded_bytes(repo_id)) for repo_id in absent}
+
+
+def _downloaded_bytes(repo_id: str) -> int:
+    blobs = _folder(repo_id, None) / "blobs"
     return sum(path.stat().st_size for path in blobs.glob("*") if path.is_file())
 
 

@@ -1,17 +1,14 @@
 """What every lesson calls first: say what was found, and warn before something fails."""
 
 import importlib.metadata
-import os
 import platform
-import sys
-from typing import Literal
 
 from gemma_mtp_edu import installing
 from gemma_mtp_edu.installing import NotReadyError
 from gemma_mtp_edu.language import called, marked, tr, use
+from gemma_mtp_edu.machine import Place, cpu, place
 from gemma_mtp_edu.releases import check_transformers
 
-Place = Literal["Colab", "Kaggle", "Binder", "VS Code", "local"]
 SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
 _RESTART: dict[Place, str] = {
     "Colab": marked("Runtime > Restart session"),
@@ -87,37 +84,11 @@ def language(name: str) -> None:
     print(tr("Texts are in English from here on."))
 
 
-def place() -> Place:
-    """Return where the notebook runs, from the environment variables that each service sets."""
-    # Kaggle's image is built on Colab's and may keep its variables; the reverse is not so.
-    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
-        return "Kaggle"
-    if "COLAB_RELEASE_TAG" in os.environ or "google.colab" in sys.modules:
-        return "Colab"
-    if "BINDER_LAUNCH_HOST" in os.environ or "BINDER_REPO_URL" in os.environ:
-        return "Binder"
-    # Set for the kernels that its Jupyter extension starts, not for its terminal.
-    if "VSCODE_PID" in os.environ:
-        return "VS Code"
-    return "local"
-
-
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return tr("not installed")
-
-
-def cpu(threads: int) -> str:
-    """Return a CPU in words.
-
-    >>> cpu(1), cpu(2)
-    ('CPU, 1 thread', 'CPU, 2 threads')
-    """
-    return tr(
-        "CPU, {threads} thread" if threads == 1 else "CPU, {threads} threads", threads=threads
-    )
 
 
 def _device() -> str:

@@ -7,9 +7,12 @@ import importlib.metadata
 import json
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
+from gemma_mtp_edu import machine
 from gemma_mtp_edu.findings import Finding, pip_install
 from gemma_mtp_edu.hub_cache import existing, free_disk, hub_cache
 from gemma_mtp_edu.language import called, tr
@@ -29,6 +32,8 @@ NEEDED = (
     "psutil",
     "tqdm",
 )
+# These have probes of their own; absent, they are named here too: one command brings all.
+_PROBED = ("torch", "transformers", "accelerate")
 # The front end's own release (of @jupyter-widgets/jupyterlab-manager) for a release of ipywidgets.
 _FRONT_ENDS = {7: 3, 8: 5}
 _MANAGER = Path("@jupyter-widgets") / "jupyterlab-manager" / "package.json"
@@ -45,7 +50,7 @@ def python() -> Finding:
 
 def place() -> Finding:
     """Where this runs, and what to know about it."""
-    where = import_module("gemma_mtp_edu.lesson").place()
+    where = machine.place()
     known = {
         "Colab": tr("for a GPU: Runtime > Change runtime type"),
         "Kaggle": tr("packages and checkpoints need Settings > Internet on"),
@@ -78,7 +83,10 @@ def hub() -> Finding:
 
 
 def packages() -> list[Finding]:
-    """Whether what the course imports can be imported; one finding for each that cannot."""
+    """Whether what the course imports is there; if all is, a finding for each that is broken."""
+    if absent := [name for name in (*_PROBED, *NEEDED) if _is_absent(name)]:
+        found = tr("not installed: {names}", names=", ".join(absent))
+        return [Finding(PACKAGES, "packages", "fail", found, _install(absent))]
     broken = [finding for name in NEEDED if (finding := _package(name))]
     found = tr("{names} load", names=", ".join(NEEDED))
     return broken or [Finding(PACKAGES, "packages", "ok", found)]
@@ -108,7 +116,7 @@ def widgets() -> Finding:
 def front_end() -> Finding:
     """Whether something can show widgets: JupyterLab's part, or a service that brings its own."""
     name = "widgets on the page"
-    if import_module("gemma_mtp_edu.lesson").place() in {"Colab", "Kaggle"}:
+    if machine.place() in {"Colab", "Kaggle"}:
         return Finding(NOTEBOOK, name, "ok", tr("this service brings its own"))
     release = _manager_release()
     kernel = int(importlib.metadata.version("ipywidgets").split(".")[0])
@@ -143,13 +151,30 @@ def _package(name: str) -> Finding | None:
     return None
 
 
+def _is_absent(name: str) -> bool:
+    try:
+        return find_spec(name) is None
+    except (ImportError, ValueError):  # something keeps it from being found
+        return True
+
+
+def _install(absent: Sequence[str]) -> str:
+    if not _declared():
+        return tr("in the course's folder:  {command}", command=pip_install('--editable ".[lab]"'))
+    return pip_install(" ".join(f'"{_requirement(name)}"' for name in absent))
+
+
 def _requirement(name: str) -> str:
     """Return what the project declares for a package, or its name where that is not known."""
+    return next((line.split(";")[0].strip() for line in _declared() if line.startswith(name)), name)
+
+
+def _declared() -> list[str]:
+    """Return what the project says that it needs; nothing where it is used without an install."""
     try:
-        declared = importlib.metadata.requires("gemma-mtp-edu") or []
+        return importlib.metadata.requires("gemma-mtp-edu") or []
     except importlib.metadata.PackageNotFoundError:
-        declared = []
-    return next((line.split(";")[0].strip() for line in declared if line.startswith(name)), name)
+        return []
 
 
 def _manager_release() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from gemma_mtp_edu import registry
-from gemma_mtp_edu.hub_cache import cached, downloaded_bytes, free_disk, hub_cache
+from gemma_mtp_edu.hub_cache import cached, free_disk, hub_cache, missing_bytes
 from gemma_mtp_edu.language import marked, tr
 from gemma_mtp_edu.memory import free_memory
 from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, gigabytes, memory_plan
@@ -77,7 +77,7 @@ def check_disk(name: str, configs: tuple[Any, Any], sources: tuple[str, str]) ->
     if plan is None:
         return
     sizes = dict(zip(sources, (plan.target_bytes, plan.drafter_bytes), strict=True))
-    missing = {source: max(0, sizes[source] - downloaded_bytes(source)) for source in absent}
+    missing = missing_bytes({source: sizes[source] for source in absent})
     need, free = sum(missing.values()), free_disk()
     if need > free:
         raise NoDiskSpaceError(

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from gemma_mtp_edu.findings import Finding, pip_install
-from gemma_mtp_edu.hub_cache import cached, free_disk
+from gemma_mtp_edu.hub_cache import cached, free_disk, missing_bytes
 from gemma_mtp_edu.language import called, tr
-from gemma_mtp_edu.lesson import cpu
+from gemma_mtp_edu.machine import cpu
 from gemma_mtp_edu.machine_probes import problem
 from gemma_mtp_edu.memory_plan import gigabytes, memory_plan
 from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
@@ -156,17 +156,18 @@ def _fitting(info: PairInfo, dtype: str, auto: str, need: str) -> Finding:
     states = {cached(info.target_id), cached(info.drafter_id)}
     state = states.pop() if len(states) == 1 else "cached in part"
     found = tr("fits in {dtype} ({need}); {state}", dtype=dtype, need=need, state=called(state))
-    stored = memory_plan(info.name, "bfloat16")
-    size = stored.target_bytes + stored.drafter_bytes
-    if state != "cached" and size > free_disk():
+    plan = memory_plan(info.name, "bfloat16")  # as the published ones are stored
+    sizes = {info.target_id: plan.target_bytes, info.drafter_id: plan.drafter_bytes}
+    missing = sum(missing_bytes(sizes).values())
+    if missing > free_disk():
         fix = tr(
-            "its files take {size}: free some disk, or set HF_HOME to another one",
-            size=gigabytes(size),
+            "{size} are to be downloaded: free some disk, or set HF_HOME to another one",
+            size=gigabytes(missing),
         )
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
     fixes = [] if dtype == auto else [f'load_pair("{info.name}", dtype="{dtype}")']
-    if state != "cached":
-        fixes.append(tr("the first load_pair downloads {size}", size=gigabytes(size)))
+    if missing:
+        fixes.append(tr("the first load_pair downloads {size}", size=gigabytes(missing)))
     return Finding(PAIRS_AREA, info.name, "ok", found, tr("; ").join(fixes))
 
 

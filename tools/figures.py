@@ -76,9 +76,9 @@ def picture_markdown(trace: GenerationTrace) -> str:
     first, made = telling_rounds(trace, ROUNDS), trace.provenance
     return (
         f"{picture_tag(trace, f'Prompt: {PROMPT}')}\n\n"
-        f"Rounds {first} to {first + ROUNDS - 1} of a text that the `{made['pair']}` pair wrote: "
-        f"greedy decoding, {made['dtype']}, {made['device'].upper()}, transformers "
-        f"{made['transformers']}."
+        f"Rounds {first} to {first + ROUNDS - 1} of a text that the `{made['pair']}` pair wrote "
+        f"in transformers' own loop: greedy decoding, {made['dtype']}, {made['device'].upper()}, "
+        f"transformers {made['transformers']}."
     )
 
 
@@ -118,9 +118,9 @@ def japanese_parts(trace: GenerationTrace) -> dict[str, str]:
     with speaking("ja"):
         tag, demo = picture_tag(trace, f"プロンプト: {PROMPT}"), demo_output()
     caption = (
-        f"`{made['pair']}` ペアが書いたテキストのラウンド {first} から {first + ROUNDS - 1} です"
-        f"(貪欲デコード、{made['dtype']}、{made['device'].upper()}、transformers "
-        f"{made['transformers']})。"
+        f"`{made['pair']}` ペアが transformers 自身のループで書いたテキストの、"
+        f"ラウンド {first} から {first + ROUNDS - 1} です(貪欲デコード、{made['dtype']}、"
+        f"{made['device'].upper()}、transformers {made['transformers']})。"
     )
     return {
         "picture": f"{tag}\n\n{caption}",

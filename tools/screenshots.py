@@ -1,14 +1,16 @@
-"""Take the pictures of both widgets in JupyterLab, and write them with their texts into README.md.
+"""Take the pictures of both widgets in JupyterLab; write them and their texts into the READMEs.
 
     python -m tools.screenshots
 
-What the pictures show comes from the bundled pair, and their texts from the same replays.
+What the pictures show comes from the bundled pair, and their texts from the same replays. Those of
+README.ja.md need a Japanese font.
 """
 
 import json
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gemma_mtp_edu import load_pair
+from gemma_mtp_edu.language import speaking
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.profiling import acceptance_profile
 from gemma_mtp_edu.prompts import PROMPTS
@@ -26,13 +29,68 @@ from gemma_mtp_edu.round_figure import describe_rounds
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.tradeoff import Setting, numbers, outcome
 from tests.browser import lab
+from tools import readme_ja
 from tools.document import write_parts
 from tools.figures import telling_rounds
 from tools.lessons import ROOT, write_notebook
 
-README = ROOT / "README.md"
 IMAGES = ROOT / "docs" / "images"
-PICTURES = {"explorer": "explorer.png", "viewer": "viewer.png"}
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A README's pictures and what is said of them.
+
+    Attributes:
+        language: That the widgets speak.
+        readme: Where it is written.
+        pictures: Each widget's file.
+        texts: Each picture's alt text, to be filled in.
+        rounds: The word with which the description of a round begins.
+        caption: What made them, to be filled in.
+    """
+
+    language: str
+    readme: Path
+    pictures: Mapping[str, str]
+    texts: Mapping[str, str]
+    rounds: str
+    caption: str
+
+
+EDITIONS = (
+    Edition(
+        "en",
+        ROOT / "README.md",
+        {"explorer": "explorer.png", "viewer": "viewer.png"},
+        {
+            "explorer": "The trade-off explorer in JupyterLab: buttons choose a workload and a "
+            "schedule, sliders the draft length, a threshold and the cost of a draft. Below them "
+            "stand the tokens of the first rounds, a table, and the speed by draft length. "
+            "Story: {setting}. {rows}.",
+            "viewer": "The round viewer in JupyterLab: a slider, the buttons Round before, Next "
+            "round and Reveal the verdict, and below them one round with its verdict. {told}",
+        },
+        "Round",
+        'Both show what the `{pair}` pair wrote to "{prompt}"; a draft is taken to cost '
+        "{cost:.2f} of a plain pass.",
+    ),
+    Edition(
+        "ja",
+        readme_ja.README,
+        {"explorer": "explorer_ja.png", "viewer": "viewer_ja.png"},
+        {
+            "explorer": "JupyterLab のトレードオフ エクスプローラー。"
+            "ボタンでワークロードとスケジュールを、スライダーでドラフト長、しきい値、ドラフトのコストを選ぶ。その下に、最初の数ラウンドのトークン、"
+            "表、ドラフト長ごとの速さが並ぶ。story: {setting}。{rows}。",
+            "viewer": "JupyterLab のラウンド ビューアー。スライダーと、前後のラウンドへ進むボタン、"
+            "判定を表示するボタンがあり、その下に判定の付いたラウンドが一つ示されている。{told}",
+        },
+        "ラウンド",
+        "どちらも、`{pair}` ペアが「{prompt}」に対して書いたテキストです。ドラフト 1 個のコストは、"
+        "通常のパスの {cost:.2f} としています。",
+    ),
+)
 WORKLOADS = ("story", "arithmetic", "json")
 GAMMA, COST = 4, 0.1
 WINDOW = {"width": 900, "height": 1400}
@@ -46,14 +104,16 @@ FIRST_CELL = """\
 import json
 from pathlib import Path
 
+from gemma_mtp_edu import language
 from gemma_mtp_edu.explorer import TradeoffExplorer
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.widgets import RoundViewer
 
+language.use("{language}")
 stored = json.loads(Path("profiles.json").read_text(encoding="utf-8"))
-profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored.items()}
+profiles = {{name: AcceptanceProfile.from_json(text) for name, text in stored.items()}}
 """
 
 
@@ -65,69 +125,68 @@ def shown_round(profile: AcceptanceProfile) -> int:
     return first + kinds.index(("correction", True))
 
 
-def write_notebook_of(profiles: Mapping[str, AcceptanceProfile], folder: Path) -> None:
-    """Write a notebook that shows both widgets."""
+def write_notebook_of(
+    profiles: Mapping[str, AcceptanceProfile], language: str, folder: Path
+) -> None:
+    """Write a notebook that shows both widgets in a language."""
     stored = {name: profile.to_json() for name, profile in profiles.items()}
     (folder / "profiles.json").write_text(json.dumps(stored), encoding="utf-8")
     index = shown_round(profiles["story"])
     sources = (cell.format(gamma=GAMMA, index=index) for cell in CELLS.values())
-    cells = [nbformat.v4.new_code_cell(source) for source in (FIRST_CELL, *sources)]
+    first = FIRST_CELL.format(language=language)
+    cells = [nbformat.v4.new_code_cell(source) for source in (first, *sources)]
     write_notebook(nbformat.v4.new_notebook(cells=cells), folder / "widgets.ipynb")
 
 
-def take(page: Page, server: lab.Server) -> None:
+def take(page: Page, server: lab.Server, pictures: Mapping[str, str]) -> None:
     """Run the notebook and write each widget's picture with few colours: a small file."""
     notebook = lab.NotebookPage(page, server, "widgets.ipynb")
     notebook.command("application:toggle-left-area")
     page.set_viewport_size(WINDOW)
     notebook.run_all()
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for index, name in enumerate(PICTURES.values(), start=1):
+    for index, name in enumerate(pictures.values(), start=1):
         widget = notebook.show(index).locator(".jupyter-widgets").first
         page.wait_for_timeout(1000)  # the kernel's last answer is drawn
         picture = Image.open(BytesIO(widget.screenshot()))
         picture.convert("RGB").quantize(COLOURS).save(IMAGES / name, optimize=True)
 
 
-def texts(profiles: Mapping[str, AcceptanceProfile]) -> dict[str, str]:
-    """Return what each picture shows, in words."""
-    story, setting = profiles["story"], Setting("constant", GAMMA)
-    rows = "; ".join(f"{name}: {value}" for name, value in numbers(outcome(story, setting, COST)))
-    told = describe_rounds(
-        replay(story, Constant(GAMMA)), first=shown_round(story), count=1
-    ).partition(". ")[2]
-    return {
-        "explorer": (
-            "The trade-off explorer in JupyterLab: buttons choose a workload and a schedule, "
-            "sliders the draft length, a threshold and the cost of a draft. Below them stand the "
-            "tokens of the first rounds, a table, and the speed by draft length. "
-            f"Story: {setting}. {rows}."
-        ),
-        "viewer": (
-            "The round viewer in JupyterLab: a slider, the buttons Round before, Next round and "
-            f"Reveal the verdict, and below them one round with its verdict. {told}"
-        ),
-    }
+def texts(profiles: Mapping[str, AcceptanceProfile], edition: Edition) -> dict[str, str]:
+    """Return what each picture shows, in the edition's words."""
+    story, setting, first = (
+        profiles["story"],
+        Setting("constant", GAMMA),
+        shown_round(profiles["story"]),
+    )
+    with speaking(edition.language):
+        rows = "; ".join(
+            f"{name}: {value}" for name, value in numbers(outcome(story, setting, COST))
+        )
+        told = describe_rounds(replay(story, Constant(GAMMA)), first=first, count=1)
+        values = {
+            "setting": str(setting),
+            "rows": rows,
+            "told": told[told.index(f"{edition.rounds} {first}:") :],
+        }
+    return {name: text.format(**values) for name, text in edition.texts.items()}
 
 
-def markdown(profiles: Mapping[str, AcceptanceProfile]) -> str:
+def markdown(profiles: Mapping[str, AcceptanceProfile], edition: Edition) -> str:
     """Return both pictures as HTML, with their texts."""
     lines = []
-    for name, text in texts(profiles).items():
+    for name, text in texts(profiles, edition).items():
         alt = escape(text).replace("&#x27;", "'")
-        picture = (IMAGES / PICTURES[name]).relative_to(ROOT).as_posix()
+        picture = (IMAGES / edition.pictures[name]).relative_to(ROOT).as_posix()
         # Pieces of words in the text are no spelling mistakes.
         lines.append(f'<img src="{picture}" alt="{alt}" width="{WIDTH}"> <!-- codespell:ignore -->')
     pair = profiles["story"].provenance["pair"]
-    lines.append(
-        f'Both show what the `{pair}` pair wrote to "{PROMPTS["story"][0]}"; '
-        f"a draft is taken to cost {COST:.2f} of a plain pass."
-    )
+    lines.append(edition.caption.format(pair=pair, prompt=PROMPTS["story"][0], cost=COST))
     return "\n\n".join(lines)
 
 
 def main() -> int:
-    """Take the pictures, write README.md's part, and return the exit code."""
+    """Take the pictures, write the READMEs' parts, and return the exit code."""
     pair = load_pair(device="cpu")
     profiles = {
         name: acceptance_profile(pair, PROMPTS[name][0], max_gamma=16, max_new_tokens=64)
@@ -139,11 +198,12 @@ def main() -> int:
             print(f"error: {lab.HOW_TO_GET_ONE}", file=sys.stderr)
             return 2
         with lab.chromium(playwright, path) as browser, lab.lab_server(Path(folder)) as server:
-            write_notebook_of(profiles, server.folder)
-            with lab.watched_page(browser) as page:
-                take(page, server)
-    write_parts(README, {"widgets": markdown(profiles)})
-    print(f"took {', '.join(PICTURES.values())}")
+            for edition in EDITIONS:
+                write_notebook_of(profiles, edition.language, server.folder)
+                with lab.watched_page(browser) as page:
+                    take(page, server, edition.pictures)
+                write_parts(edition.readme, {"widgets": markdown(profiles, edition)})
+                print(f"took {', '.join(edition.pictures.values())}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """The doctor's report and its probes without a model; and that nothing broken makes it raise."""
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -183,7 +184,23 @@ def test_a_full_disk_is_said_before_the_download(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch_probes, "free_disk", lambda: 10**9)
     found = torch_probes.pair_finding(PAIRS["E2B"], "cuda", "bfloat16", 10**11)
     assert found.status == "note"
-    assert "10.4 GB: free some disk" in found.fix
+    assert "10.4 GB are to be downloaded: free some disk" in found.fix
+
+
+def test_what_is_downloaded_already_needs_no_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(hub_cache, "hub_cache", lambda: tmp_path)
+    monkeypatch.setattr(torch_probes, "free_disk", lambda: 10**9)
+    pair = PAIRS["E2B"]
+    target = tmp_path / f"models--{pair.target_id.replace('/', '--')}" / "snapshots" / "abc"
+    target.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (target / name).write_text("{}")
+    found = torch_probes.pair_finding(pair, "cuda", "bfloat16", 10**11)
+    assert found.status == "ok"
+    assert "cached in part" in found.found
+    assert "downloads 0.16 GB" in found.fix
 
 
 def test_cached_checkpoints_are_told_from_cut_off_ones(tmp_path: Path) -> None:
@@ -213,6 +230,34 @@ def test_cached_checkpoints_are_told_from_cut_off_ones(tmp_path: Path) -> None:
         "absent": "not cached",
     }
     assert hub_cache.existing(tmp_path / "no" / "such") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("declared", "fix"),
+    [
+        (
+            ["torch>=2.8,<2.15", "tqdm>=4.66,<5; x"],
+            'pip install "torch>=2.8,<2.15" "tqdm>=4.66,<5"',
+        ),
+        (None, "in the course's folder:  pip install --editable"),
+    ],
+)
+def test_one_command_brings_all_that_is_absent(
+    declared: list[str] | None, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def requires(_name: str) -> list[str]:
+        if declared is None:
+            raise importlib.metadata.PackageNotFoundError
+        return declared
+
+    found = machine_probes.find_spec
+    monkeypatch.setattr(
+        machine_probes, "find_spec", lambda name: None if name in {"torch", "tqdm"} else found(name)
+    )
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+    (finding,) = machine_probes.packages()
+    assert (finding.status, finding.found) == ("fail", "not installed: torch, tqdm")
+    assert finding.fix.startswith(fix)
 
 
 def test_places_come_with_what_to_know(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,7 +378,10 @@ def test_it_reports_what_is_absent(name: str) -> None:
     absent = "transformers" if name == "no transformers" else "torch"
     assert findings[absent]["status"] == "fail"
     assert "pip install" in findings[absent]["fix"]
-    assert findings["Python"]["status"] == "ok"
+    assert absent in findings["packages"]["found"]
+    assert "pip install" in findings["packages"]["fix"]
+    assert findings["Python"]["status"] == findings["place"]["status"] == "ok"
+    assert all(finding["fix"] for finding in findings.values() if finding["status"] == "fail")
     assert findings["samples without bias"]["found"].startswith("not checked: needs ")
 
 

@@ -133,15 +133,16 @@ def test_the_picture_has_a_text_that_says_what_it_shows() -> None:
         assert role in said
 
 
-def test_pictures_of_the_widgets_are_there_small_and_told() -> None:
-    shown = part((ROOT / "README.md").read_text(encoding="utf-8"), "widgets")
+@pytest.mark.parametrize("edition", screenshots.EDITIONS, ids=lambda edition: edition.language)
+def test_pictures_of_the_widgets_are_there_small_and_told(edition: screenshots.Edition) -> None:
+    shown = part(edition.readme.read_text(encoding="utf-8"), "widgets")
     tags = dict(re.findall(r'<img src="([^"]*)" alt="([^"]*)"', shown))
-    names = (screenshots.IMAGES / name for name in screenshots.PICTURES.values())
+    names = (screenshots.IMAGES / name for name in edition.pictures.values())
     assert list(tags) == [path.relative_to(ROOT).as_posix() for path in names]
     for path, alt in tags.items():
         assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
         assert (ROOT / path).stat().st_size < 60_000
-        assert re.search(r"target passes: \d+|\d accepted", alt)
+        assert re.search(r"(target passes|ターゲットのパス): \d+|\d accepted|\d 個が受け入れ", alt)
 
 
 def test_the_demo_of_the_readme_is_the_command_above_it() -> None:
