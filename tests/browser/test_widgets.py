@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Locator
 
 import lab
+from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.prices import longest_draft
 from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
@@ -18,7 +20,7 @@ from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.tradeoff import KIND_WORDS
 from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
 from tools.lessons import write_notebook
-from widget_page import COST, Explorer, Viewer
+from widget_page import COST, Explorer, Viewer, wait_until
 
 pytestmark = pytest.mark.browser
 EXAMPLE = "example.ipynb"
@@ -103,10 +105,11 @@ def test_the_explorer_by_mouse_and_keys(explorer: Explorer) -> None:
 def use_explorer(explorer: Explorer) -> None:
     """Move every control once by mouse or keys; each answer is the replay of what they show."""
     assert explorer.agrees()
-    longest = max(text.max_gamma for text in explorer.profiles.values())
+    longest = max(longest_draft(text, explorer.cost) for text in explorer.profiles.values())
     everything = ("strip", "numbers", "figure")
     last = list(explorer.profiles)[-1]
     explorer.answers(lambda: explorer.choose("workload", last), everything)
+    explorer.answers(lambda: explorer.choose("schedule", "constant"))
     explorer.answers(lambda: explorer.drag("draft length", 1), everything)
     assert explorer.value("draft length") == longest
     explorer.answers(lambda: explorer.press("draft length", "ArrowLeft"), ("figure",))
@@ -267,8 +270,15 @@ def test_the_explorer_of_a_lesson(
     lesson.run_all()
     texts = lesson.evaluate("{name: p.to_json() for name, p in explorer.profiles.items()}")
     profiles = {name: AcceptanceProfile.from_json(text) for name, text in texts.items()}
+    cost = lesson.evaluate(
+        "explorer.cost if type(explorer.cost) is float else explorer.cost.to_json()"
+    )
     cell = lesson.show(lesson.index_of("TradeoffExplorer("))
-    use_explorer(Explorer(cell, profiles, 0.1))
+    explorer = Explorer(cell, profiles, cost if type(cost) is float else CostModel.from_json(cost))
+    # From a measured cost to one that the slider shows with all its digits.
+    explorer.press(COST, "ArrowRight")
+    wait_until(explorer.agrees, f"{explorer.expected()}")
+    use_explorer(explorer)
 
 
 @pytest.mark.slow

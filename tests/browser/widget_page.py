@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Locator
 
+from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.tradeoff import KIND_WORDS, Outcome, Setting, numbers, outcome
@@ -77,9 +78,11 @@ class Controls:
 class Explorer(Controls):
     """A `TradeoffExplorer` and what it should show of profiles that the test holds too."""
 
-    def __init__(self, cell: Locator, profiles: dict[str, AcceptanceProfile], cost: float) -> None:
+    def __init__(
+        self, cell: Locator, profiles: dict[str, AcceptanceProfile], cost: CostModel | float
+    ) -> None:
         super().__init__(cell)
-        self.profiles, self.start = profiles, cost
+        self.profiles, self.cost = profiles, cost
 
     def setting(self) -> Setting:
         """Return the schedule that the controls show."""
@@ -90,7 +93,7 @@ class Explorer(Controls):
     def expected(self) -> Outcome:
         """Return the replay of what the controls show."""
         profile = self.profiles[self.chosen("workload")]
-        return outcome(profile, self.setting(), self.start, self.value(COST))
+        return outcome(profile, self.setting(), self.cost, self.value(COST))
 
     def strip(self) -> list[list[str]]:
         """Return the shown rounds, of each its tokens."""
