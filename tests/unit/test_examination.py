@@ -349,7 +349,11 @@ BROKEN = {
     "torch crashes Python": ("torch", CRASH, "torch"),
     "torch is empty": ("torch", "__version__ = '2.13.0'", "torch"),
     "transformers raises": ("transformers", "raise AttributeError('<b>numpy</b>')", "transformers"),
-    "transformers is empty": ("transformers", "__version__ = '5.22.2'", "builds a drafter"),
+    "transformers is empty": (
+        "transformers",
+        f"__version__ = {importlib.metadata.version('transformers')!r}",
+        "builds a drafter",
+    ),
     "numpy raises": ("numpy", "raise RuntimeError('built for another numpy')", "numpy"),
 }
 
