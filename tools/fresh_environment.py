@@ -95,20 +95,24 @@ def make(folder: Path, names: Iterable[str], without: Iterable[str] = ()) -> Env
 
 def closure(names: Iterable[str], without: Iterable[str] = ()) -> set[str]:
     """Return packages and all that they need, by normal name, as far as they are installed."""
-    left = [canonicalize_name(name) for name in names]
-    found: set[str] = set()
+    left = [(canonicalize_name(name), "") for name in names]
+    seen: set[tuple[str, str]] = set()
     skipped = {canonicalize_name(name) for name in without}
     while left:
-        name = left.pop()
-        if name in found | skipped:
+        name, extra = left.pop()
+        if (name, extra) in seen or name in skipped:
             continue
         try:
             lines = importlib.metadata.requires(name) or []
         except importlib.metadata.PackageNotFoundError:
             continue  # needed on other systems only
-        found.add(name)
-        left += [canonicalize_name(r.name) for r in map(Requirement, lines) if _applies(r)]
-    return found
+        seen.add((name, extra))
+        for requirement in map(Requirement, lines):
+            if _applies(requirement, extra):
+                # CUDA builds of torch ask for their libraries as extras of one package.
+                extras = ("", *requirement.extras)
+                left += [(canonicalize_name(requirement.name), wanted) for wanted in extras]
+    return {name for name, _ in seen}
 
 
 def snapshot(folder: Path) -> str:
@@ -127,8 +131,8 @@ def snapshot(folder: Path) -> str:
     return f"file://{folder}"
 
 
-def _applies(requirement: Requirement) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+def _applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def _distribution(name: str, path: list[str]) -> importlib.metadata.Distribution:

@@ -1,0 +1,32 @@
+"""What an environment of chosen packages takes along."""
+
+import importlib.metadata
+
+import pytest
+
+from tools import fresh_environment
+
+NEEDS = {
+    "torch": ["cuda-toolkit[cublas,cufile]==13; python_version > '3'", "optree; extra == 'optree'"],
+    "cuda-toolkit": [
+        "cublas; extra == 'cublas'",
+        "cufile; extra == 'cufile'",
+        "nvcc; extra == 'x'",
+    ],
+    "cublas": ["Torch"],
+    "cufile": ["absent"],
+    "optree": [],
+    "nvcc": [],
+}
+
+
+def test_extras_that_are_asked_for_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    def requires(name: str) -> list[str]:
+        if name not in NEEDS:
+            raise importlib.metadata.PackageNotFoundError
+        return NEEDS[name]
+
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+    everything = {"torch", "cuda-toolkit", "cublas", "cufile"}
+    assert fresh_environment.closure(["Torch"]) == everything
+    assert fresh_environment.closure(["torch"], without=["cublas"]) == everything - {"cublas"}
