@@ -46,7 +46,7 @@ BENCH: Rules = (
 CONCLUSIONS: Rules = (
     (
         "ours over library's assisted run, mean",
-        "ライブラリのアシスト付きに対するこのプロジェクトの比、平均",
+        "ライブラリのアシスト付き生成に対するこのプロジェクトの速さの比、平均",
     ),
     (
         "ours over plain, best length per workload, mean",
@@ -55,7 +55,7 @@ CONCLUSIONS: Rules = (
     (r"ours over plain, (\w+)", r"通常のデコードに対するこのプロジェクトの比、\1"),
     (
         "library's target passes over ours",
-        "このプロジェクトに対するライブラリのターゲットのパス数の比",
+        "ターゲットのパス数の比(ライブラリ / このプロジェクト)",
     ),
     (
         "share of texts equal to the library's plain one",

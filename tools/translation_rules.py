@@ -31,6 +31,13 @@ def keeps_numbers(english: str, japanese: str) -> Iterator[str]:
         yield f"lacks the numbers {', '.join(sorted(lost))}"
 
 
+def keeps_its_form(english: str, japanese: str) -> Iterator[str]:
+    """A heading is a heading of the same level, and a list, table or hint stays one."""
+    forms = [re.match(r"(#+|-|\d+\.|\||<details>|```)? ?", text)[1] for text in (english, japanese)]
+    if forms[0] != forms[1]:
+        yield f"begins with {forms[1]!r}, its English with {forms[0]!r}"
+
+
 def is_japanese(english: str, japanese: str) -> Iterator[str]:
     """A paragraph of words has been translated."""
     words = re.findall(r"[A-Za-z]{4,}", re.sub(r"`[^`]*`|\]\([^)]*\)", "", english))
@@ -61,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     keeps_code,
     keeps_links,
     keeps_numbers,
+    keeps_its_form,
     is_japanese,
     shows_its_marks,
     has_no_break_in_a_sentence,

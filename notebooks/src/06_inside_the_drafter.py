@@ -9,7 +9,7 @@
 # **Goal**: follow one draft through the drafter with the real tensors, then take one part away after the
 # other and see which drafts depend on it.
 #
-# **Minutes**: 30. **Prerequisites**: lessons 02 and 03.
+# **Minutes**: 40. **Prerequisites**: lessons 02 and 03.
 
 # %% [markdown]
 # ## Setup

@@ -8,7 +8,7 @@
 #
 # **Goal**: catch a wrong benchmark, make a fair one, and know when MTP loses.
 #
-# **Minutes**: 25. **Prerequisites**: lesson 07.
+# **Minutes**: 35. **Prerequisites**: lesson 07.
 
 # %% [markdown]
 # ## Setup
@@ -82,8 +82,9 @@ my_list = []  # such as "..."
 # %% [markdown]
 # ## Mistake 1: the first run
 #
-# The first run of a program allocates memory and loads code. Plain decoding came first above, so it paid for
-# all that. Here are ten runs of the very same thing in a row, each of 8 tokens. How much do they differ?
+# The first run of a program allocates memory and loads code. Plain decoding came first above, so whatever that
+# takes, it paid. Here are ten runs of the same thing in a row, each of 8 tokens, beside half of that first run
+# of 16. How much do they differ?
 
 # %%
 same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in range(10)]
@@ -137,7 +138,7 @@ assert in_turns < 1.03 < in_blocks
 # %% [markdown]
 # ## Mistake 4: different texts
 #
-# The drafts were counted on an easy text, plain decoding on a story. How many drafts hold depends on the text,
+# The drafts were timed on an easy text, plain decoding on a story. How many drafts hold depends on the text,
 # so a speedup belongs to a text:
 
 # %% tags=["nbval-check-output"]
@@ -185,10 +186,22 @@ ax = cost_plots.plot_runs(shown)
 show_figure(ax.figure, alt=cost_plots.describe_runs(shown))
 
 # %% [markdown]
-# Where the circles of two rows overlap, do not claim a difference.
+# Where the circles of two rows overlap, do not claim a difference. And look back at the number at the top: which
+# of the four mistakes moved it most on your machine?
 #
-# Over 48 tokens the count needs fewer rounds than the story. Over the first 24 it does not: there both take 6,
-# and a difference would be noise. So say over how many tokens you measured.
+# How much of a text is timed matters as well. The rounds of both, for 24 tokens and for 48:
+
+# %% tags=["nbval-check-output"]
+for tokens in (24, 48):
+    n_rounds = [
+        len(speculative_generate(pair, prompt, gamma=4, max_new_tokens=tokens).draft_rounds)
+        for prompt in (story, counting)
+    ]
+    print(f"{tokens} tokens: {n_rounds[0]} rounds of story, {n_rounds[1]} of counting", end=", ")
+    print(f"{n_rounds[0] / n_rounds[1]:.2f} times as many")
+
+# %% [markdown]
+# So say over how many tokens you measured.
 
 # %% [markdown]
 # ## What else moves the number
@@ -248,8 +261,9 @@ for name, models in (("as loaded", pair), ("bfloat16", bf16)):
     print(f"{name} ({models.target.dtype}): {1000 * step:.1f} ms a step, same text: {same_text}")
 
 # %% [markdown]
-# Where both are alike, bytes are not the limit: `pocket` spends its time on starting operations (lesson 01).
-# Compare within a cell only: from one cell to the next the machine may have become faster or slower.
+# Where bfloat16 is no faster, bytes are not the limit: `pocket` spends its time on starting operations (lesson
+# 01). Where it is slower, converting comes on top. With a real model on a GPU it is another matter. Compare
+# within a cell only: from one cell to the next the machine may have become faster or slower.
 
 # %% [markdown]
 # ## Batch
@@ -284,7 +298,8 @@ for batch in (1, 16, 128):
 # %% [markdown]
 # ## When MTP loses
 #
-# Put it together with the cost model of lesson 07. It may say "do not use MTP", and that is a result, too.
+# Put it together with the cost model of lesson 07, for rounds of 4 drafts. It may say "do not use MTP", and that
+# is a result, too.
 
 # %% tags=["timing"]
 from dataclasses import replace
@@ -311,12 +326,12 @@ show_figure(ax.figure, alt=cost_plots.describe_scenarios(scenarios))
 # ## The checklist
 #
 # Write down with every number: hardware, dtype, releases, threads, prompts, lengths, drafts per round, how
-# often and in which order. `python -m gemma_mtp_edu bench` does, and measures in turns:
+# often and in which order. `python -m gemma_mtp_edu bench` writes this beside its results, and measures in turns:
 
 # %%
 from gemma_mtp_edu import bench
 
-conditions = bench.conditions(pair, bench.QUICK)
+conditions = bench.conditions(pair, bench.Plan())
 print("\n".join(f"{key}: {value}" for key, value in conditions.items()))
 
 # %% [markdown]

@@ -9,7 +9,8 @@
 # **Goal**: make a drafter from random weights that is useful after two minutes; see what it must learn, what
 # happens on texts that it has not seen, and what the same costs for a real pair.
 #
-# **Minutes**: 30. **Prerequisites**: lessons 03, 05 and 08; lesson 06 helps.
+# **Minutes**: 30. **Prerequisites**: lessons 03, 05 and 08, and what a loss and a gradient step are;
+# lesson 06 helps.
 
 # %% [markdown]
 # ## Setup
@@ -41,7 +42,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
 # %% [markdown]
 # **How long**: 45 steps take a quarter of a minute on two CPU cores, and that is what the tests and the stored
-# outputs have. They show that it works. Set 400, about two minutes, for a drafter that is worth something.
+# outputs have. They show that it works. Set 400 for a drafter that is worth something: about two minutes, and
+# one and a half more for the repair further down.
 
 # %%
 STEPS = 45  # @param {type:"integer"}
@@ -73,22 +75,20 @@ print(len(prompts), "prompts, such as:", prompts[5])
 
 # %% [markdown]
 # The target answers them, several at a time. Held-out prompts are answered too: the drafter is judged by those
-# and never trained on them.
+# and never trained on them. They choose a little, too: of all looks, the weights of the best one are kept.
 
 # %%
 from gemma_mtp_edu.own_texts import held_out_texts, own_texts
 
+held_out_prompts = [
+    "Write a JSON record for a person named Vera Novak who is 31 years old and lives in Quito.",
+    "Write a JSON record for a person named Ida Stone who is 52 years old and lives in Rome.",
+    "Count from 30 to 44.",
+    "Count from 28 to 40.",
+]
+assert not set(held_out_prompts) & set(prompts)
 texts = own_texts(pair, prompts, max_new_tokens=48, batch_size=16 if bundled else 2)
-held_out = held_out_texts(
-    pair,
-    [
-        "Write a JSON record for a person named Vera Novak who is 31 years old and lives in Quito.",
-        "Write a JSON record for a person named Ida Stone who is 52 years old and lives in Rome.",
-        "Count from 30 to 44.",
-        "Count from 7 to 19.",
-    ],
-    max_new_tokens=48,
-)
+held_out = held_out_texts(pair, held_out_prompts, max_new_tokens=48)
 
 # %% [markdown]
 # Read one before you train on its like. A target that writes nonsense has a drafter that guesses nonsense.
@@ -128,9 +128,9 @@ assert before.acceptance < 0.05
 # %% [markdown]
 # ## Does it fit?
 #
-# The laws over the vocabulary outweigh the model. Every token has one from the target. Every answer token has
-# one from each draft step, four times over: logits, their logarithms, and a gradient of each. With a real pair
-# each of them holds 262,144 numbers.
+# The laws over the vocabulary outweigh the model. Every token has one from the target. For each answer token and
+# each draft step there are four arrays of that size: the logits, their log probabilities, and a gradient of
+# each. With a real pair every one of them holds 262,144 numbers.
 
 # %% tags=["timing"]
 from gemma_mtp_edu.anatomy import size_in_megabytes
@@ -147,7 +147,8 @@ print(training_memory(target_bytes, fresh.drafter, tokens, answers, plan))
 # 1. The target reads the texts once. It hands over hidden states, shared KV, and its law of the next token.
 # 2. The drafter drafts from **every** answer token at once, four steps deep. A mask hides the KV that would not
 #    be there yet.
-# 3. The loss compares its law with the target's; one optimizer step follows.
+# 3. The loss compares its law with the target's: a cross-entropy, small where the drafter gives the target's
+#    likely tokens much. One step of the optimizer follows.
 #
 # The target is frozen, so its part can be made once and kept, if memory allows.
 
@@ -157,7 +158,7 @@ from gemma_mtp_edu.distillation import hand_over
 given = [hand_over(pair.target, batch) for batch in texts] if bundled else texts
 
 # %% [markdown]
-# **Predict**: which curve rises first, that of the training texts or that of the held-out ones?
+# **Predict**: which number rises first, that of the training texts or that of the held-out ones?
 
 # %%
 from gemma_mtp_edu.training import shuffled, train
@@ -171,12 +172,21 @@ for look in training.looks:
     )
 
 # %% [markdown]
-# At first both rise. Then the training texts climb past 90% and the held-out ones stay behind: the
-# drafter learns the few texts by heart. The columns are not one measure: the left is the first draft, averaged
-# since the row before; the right is all drafts, now. The right one counts, for nothing in it was trained on.
+# Both rise, and the training texts stay ahead. But the columns are not one measure: the left is the first draft,
+# averaged since the row before; the right is all drafts, now. So judge some training texts by the right one, too.
+
+# %%
+trained_on = held_out_texts(pair, [*records[:2], *prompts[-2:]], max_new_tokens=48)
+after = held_out_look(fresh, held_out, plan.gamma)
+known = held_out_look(fresh, trained_on, plan.gamma)
+print(
+    f"accepted: {known.acceptance:.0%} on training texts, {after.acceptance:.0%} on held-out ones"
+)
+
+# %% [markdown]
+# What is between the two was learned by heart. The held-out one counts, for nothing in it was trained on.
 
 # %% tags=["nbval-check-output"]
-after = held_out_look(fresh, held_out, plan.gamma)
 print("acceptance rose:", after.acceptance > before.acceptance + 0.2)
 print("rounds got longer:", after.tokens_per_round > before.tokens_per_round + 0.5)
 assert after.acceptance > before.acceptance + 0.2
@@ -190,8 +200,9 @@ ax = training_plots.plot_training(looks, reference=own)
 show_figure(ax.figure, alt=training_plots.describe_training(looks, reference=own))
 
 # %% [markdown]
-# The dotted line is the drafter that came with the pair. What is missing is steps and texts, not another method:
-# the bundled one was made by the same code.
+# The dotted line is the drafter that came with the pair, which was trained on many prompts of these kinds. What is
+# missing is steps and texts, not another method: the bundled one was made by the same code. But for so narrow a
+# kind of text 48 answers went a long way; nobody needed millions.
 
 # %% [markdown]
 # ## The library runs it
@@ -254,13 +265,17 @@ code_given = [hand_over(pair.target, batch) for batch in code_texts] if bundled 
 # %%
 repair_plan = Plan(steps=STEPS * 2 // 3, check_every=max(1, STEPS // 3))
 repair = train(fresh, shuffled(given + code_given), repair_plan, held_out=held_out_code)
-looks = {"records and counts": training.looks, "then code too": repair.looks}
+looks = {
+    "records and counts, judged by such": training.looks,
+    "then code too, judged by code": repair.looks,
+}
 ax = training_plots.plot_training(looks)
 show_figure(ax.figure, alt=training_plots.describe_training(looks))
 
 # %% [markdown]
-# More, here: after as many steps code is accepted less often than records and counts were. Only two of the five
-# batches are code, and one of those holds a single text.
+# Each line is judged by held-out texts of its own kind and counts its own steps. More, here: after as many steps
+# code is accepted less often than records and counts were. Only two of the five batches are code, and one of
+# those holds a single text.
 #
 # Did it pay for the new texts with the old ones?
 
@@ -278,7 +293,7 @@ print(f"records and counts: {after.acceptance:.0%} before, {remembered.acceptanc
 # ## Change this
 #
 # - `STEPS = 400`: how near does it come to the dotted line?
-# - `Plan(loss="acceptance")` trains on what rejects a draft instead of the cross-entropy. From random weights it
+# - `Plan(loss="acceptance")` takes the chance of a rejection (exercise 1) as its loss. From random weights it
 #   starts slowly. Why? Look at its gradient where the two laws have nothing in common.
 # - `DrafterShape(layers=2)`: half the layers. How much sooner is a draft, and does acceptance fall by half?
 # - `train(..., folder=...)` writes checkpoints: interrupt it and call it again, and it goes on.

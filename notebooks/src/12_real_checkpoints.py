@@ -145,7 +145,7 @@ assert len(set(answer.token_ids)) > 10, "it repeats itself: take another dtype o
 # %% [markdown]
 # ## Before: the cost model's verdict
 #
-# Two measurements, no drafted run. The **costs** of passes, of this pair on this machine; and a **profile** of
+# Two measurements, no drafted text. The **costs** of passes, of this pair on this machine; and a **profile** of
 # each text, which says how many drafts would be kept from every position.
 #
 # **Predict**: which text gains most from drafts? Which draft length would you set?
@@ -165,7 +165,8 @@ profiles = {
 memory.release_memory(device)
 
 # %% [markdown]
-# Each verdict ends with what would change it. Is it the drafter that limits, or the verify pass?
+# Each verdict ends with how dear a draft and a verify pass may become. Divide by what they cost: which of the
+# two has less room?
 
 # %% tags=["timing"]
 verdict = {name: str(cost.verdict(profile)) for name, profile in profiles.items()}
@@ -238,22 +239,30 @@ from gemma_mtp_edu.sweep_score import score
 print(score(card))
 
 # %% [markdown]
-# The second number is the useful one. A prediction may be 10% off everywhere and still name the right length.
-# Where it is far off, ask who else used the machine, and measure again.
+# The share of the best speed is the useful number. A prediction may be 10% off everywhere and still name the right
+# length. Look at the side, too: where nearly all marks miss to one side, the machine was faster or slower when
+# the costs were taken; where they scatter, it is the texts. Then measure again.
 
 # %% [markdown]
 # ## One length for all
 #
 # A server has one flag for the draft length and gets every kind of text. **Predict**: do you take the mean of
-# the speedups, or add the seconds? They can disagree (exercise 2).
+# the speedups, or add the seconds?
 
 # %% tags=["timing"]
+import statistics
+
 from gemma_mtp_edu.sweep_score import drafts, length_for_all, overall_speedups
 
 for gamma, speed in overall_speedups(card).items():
-    print(f"{drafts(gamma)}: {speed:.2f} times as fast over all texts together")
+    mean = statistics.mean(card.speedup(name, gamma) for name in prompts)
+    print(f"{drafts(gamma)}: all seconds together {speed:.2f} times as fast, mean {mean:.2f}")
 best = length_for_all(card)
 print("so:", drafts(best))
+
+# %% [markdown]
+# The seconds decide. A mean counts a short answer as much as a long one, but who waits, waits for seconds. The two
+# can name different lengths (exercise 2).
 
 # %% [markdown]
 # ## Your card
@@ -297,8 +306,8 @@ vllm, sglang, llama_cpp = serving_commands(name, length, context_length=CONTEXT)
 print(vllm.shell, vllm.note, sep="\n\n")
 
 # %% [markdown]
-# A round verifies one more token than was drafted, and the next server wants both numbers. It can draft trees,
-# too; a top-k of 1 makes a chain, as in this course.
+# A round verifies one more token than was drafted, and the next server wants both numbers. It can also draft
+# several continuations at once; a top-k of 1 makes a single chain, as in this course.
 
 # %%
 print(sglang.shell, sglang.note, sep="\n\n")

@@ -168,6 +168,7 @@ BREAKS = [
     (rules.keeps_code, "See `gamma` and `K`.", "`gamma` を見ます。"),
     (rules.keeps_links, "See [it](https://x.org/a).", "[これ](https://x.org/b)。"),
     (rules.keeps_numbers, "It takes 1.25 s, or 12.", "12 秒かかります。"),
+    (rules.keeps_its_form, "## Batch", "バッチです。"),
     (rules.is_japanese, "These words have been left alone.", "These words have been left alone."),
     (rules.shows_its_marks, "**Draft.** Then", "**ドラフト。**次に"),
     (rules.has_no_break_in_a_sentence, "One sentence.", "ひとつの\n文です。"),
