@@ -32,7 +32,7 @@ def plot_drafter(target_config: Any, drafter_config: Any, *, ax: Axes | None = N
         ax: Where to draw.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(8, 6), layout="constrained")
+        _, ax = plt.subplots(figsize=(8.3, 6), layout="constrained")
     target, drafter = target_config.get_text_config(), drafter_config.get_text_config()
     wide, narrow = target.hidden_size, drafter.hidden_size
     _frame(ax, _TARGET, f"target: {target.num_hidden_layers} layers, hidden size {wide:,}")
@@ -41,30 +41,20 @@ def plot_drafter(target_config: Any, drafter_config: Any, *, ax: Axes | None = N
     in_shape = f"{2 * wide:,} to {narrow:,}"
     _box(ax, _OWN, 0.3, 0.75, f"embedding | hidden state\n{wide:,} + {wide:,}", _BLUE)
     _box(ax, _OWN, 1.5, 0.55, f"projection in: {in_shape}", _BLACK)
-    rows = _runs(drafter.layer_types)
-    height = 2.9 / len(rows)
-    for index, (kind, count) in enumerate(rows):
-        layer = drafter.per_layer_config[drafter.layer_types.index(kind)]
-        words = f"{count} {_short(kind)} layer{'s' * (count > 1)}"
-        queries = f"queries: {drafter.num_attention_heads} heads x {layer.head_dim}"
-        _box(ax, _OWN, 2.55 + index * height, height - 0.35, f"{words}\n{queries}", _GREEN)
-        row = list(kv_layers(target)).index(kind)
-        _arrow(ax, (3.47, _kv_height(row) + 0.45), (5.53, 2.55 + index * height + 0.35), _RED)
+    top = _draw_layers(ax, target, drafter)
     _box(ax, _LEFT, 5.85, 1.3, _head_words(drafter_config), _PINK)
     _box(ax, _LEFT, 7.65, 0.5, "draft", _PINK)
     out = f"projection out:\n{narrow:,} to {wide:,}\nstate for the\nnext step"
     _box(ax, _RIGHT, 5.85, 1.3, out, _BLACK)
-    for x, low, high in ((7.5, 1.05, 1.5), (7.5, 2.05, 2.55), (6.5, 5.1, 5.85), (8.6, 5.1, 5.85),
-                         (6.5, 7.15, 7.65)):  # fmt: skip
-        _arrow(ax, (x, low + 0.03), (x, high - 0.03), _BLACK)
+    for x, low, high in ((7.5, 1.05, 1.5), (6.5, top, 5.85), (8.6, top, 5.85), (6.5, 7.15, 7.65)):
+        _up(ax, x, low, high)
     _arrow(ax, (3.47, 0.67), (5.53, 0.67), _BLUE)
     _arrow(ax, (3.47, 7.5), (5.53, 0.98), _BLUE)
-    # From the projection out back to where the next step begins.
-    ax.plot([9.47, 9.95, 9.95], [6.5, 6.5, 0.67], "--", color=_BLACK, linewidth=1.2)
-    _arrow(ax, (9.95, 0.67), (9.47, 0.67), _BLACK)
-    ax.text(10.05, 3.6, "hidden state of the next step", rotation=90, va="center", fontsize=9)
+    # Both parts of the next step's input come back to where it begins.
+    _back(ax, (9.47, 6.5), 9.95, 0.85, "hidden state of the next step")
+    _back(ax, (7.47, 7.9), 10.5, 0.5, "draft: newest token of the next step")
     ax.text(0.2, -0.25, _CONSTANT, va="top", fontsize=9)
-    ax.set(xlim=(0, 10.4), ylim=(-0.6, 9.3))
+    ax.set(xlim=(0, 10.9), ylim=(-0.6, 9.3))
     ax.axis("off")
     return ax
 
@@ -83,7 +73,8 @@ def describe_drafter(target_config: Any, drafter_config: Any) -> str:
         "embedding of the newest token and its last hidden state, {wide:,} numbers each, enter the "
         "drafter and are projected from {joined:,} to {narrow:,}. The drafter's layers ({layers}) "
         "read keys and values of the target's {given}. The head: {head}. A projection from "
-        "{narrow:,} back to {wide:,} gives the hidden state for the next step. {constant}",
+        "{narrow:,} back to {wide:,} gives the hidden state for the next step, which begins with "
+        "that state and with the draft as its newest token. {constant}",
         depth=target.num_hidden_layers,
         wide=wide,
         joined=2 * wide,
@@ -106,6 +97,23 @@ def _draw_target(ax: Axes, target: Any) -> None:
             + (f", last {target.sliding_window}" if kind.startswith("sliding") else "")
             ), _RED)  # fmt: skip
     _box(ax, _TARGET, 7.35, 0.75, f"last hidden state\n{wide:,}", _BLUE)
+
+
+def _draw_layers(ax: Axes, target: Any, drafter: Any) -> float:
+    """Draw the drafter's layers, from the projection in upwards; return where the last one ends."""
+    rows = _runs(drafter.layer_types)
+    height, below = 2.9 / len(rows), 2.05
+    for index, (kind, count) in enumerate(rows):
+        layer = drafter.per_layer_config[drafter.layer_types.index(kind)]
+        words = f"{count} {_short(kind)} layer{'s' * (count > 1)}"
+        queries = f"queries: {drafter.num_attention_heads} heads x {layer.head_dim}"
+        low = 2.55 + index * height
+        _box(ax, _OWN, low, height - 0.45, f"{words}\n{queries}", _GREEN)
+        _up(ax, 7.5, below, low)
+        row = list(kv_layers(target)).index(kind)
+        _arrow(ax, (3.47, _kv_height(row) + 0.45), (5.53, low + 0.35), _RED)
+        below = low + height - 0.45
+    return below
 
 
 def _kv_height(row: int) -> float:
@@ -158,3 +166,14 @@ def _box(ax: Axes, column: tuple[float, float], y: float, height: float, words: 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], color: str) -> None:
     ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
+
+
+def _up(ax: Axes, x: float, low: float, high: float) -> None:
+    _arrow(ax, (x, low + 0.03), (x, high - 0.03), _BLACK)
+
+
+def _back(ax: Axes, start: tuple[float, float], x: float, end: float, words: str) -> None:
+    """Lead a dashed line from a box to the right, down at `x`, and back to the input at `end`."""
+    ax.plot([start[0], x, x], [start[1], start[1], end], "--", color=_BLACK, linewidth=1.2)
+    _arrow(ax, (x, end), (9.47, end), _BLACK)
+    ax.text(x + 0.08, 3.6, words, rotation=90, va="center", fontsize=9)

@@ -6,24 +6,30 @@ Colours are the Okabe-Ito palette's. What a colour says, words, hatches or line 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 
 from gemma_mtp_edu.ablation import AblationResult
 from gemma_mtp_edu.drafter_diagram import describe_drafter as describe_drafter
 from gemma_mtp_edu.drafter_diagram import plot_drafter as plot_drafter
-from gemma_mtp_edu.inside import DraftStep
+from gemma_mtp_edu.inside import DraftStep, LayerView
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
 from gemma_mtp_edu.views import visible
 
 _BLUE, _RED, _GREEN, _PINK, _SKY, _BLACK = (color for color, _, _ in LINES)
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
+_EARLIER = "earlier"
 
 
 def plot_attention(
     step: DraftStep, names: Sequence[str], *, count: int = 40, ax: Axes | None = None
 ) -> Axes:
     """Draw where each head of a draft step looks, over the last tokens of the text.
+
+    What a head reads of all tokens before them is summed in a first column, so that every row sums
+    to 1. The colours mean the same shares in every drawing.
 
     Args:
         step: One step.
@@ -38,45 +44,64 @@ def plot_attention(
     for index, layer in enumerate(step.layers):
         labels.append(f"layer {index}\n{layer.attention}")
         places.append(len(rows) + (len(layer.weights) - 1) / 2)
-        for head in layer.weights.tolist():
-            seen = dict(enumerate(head, start=layer.first))
-            rows.append([seen.get(at, 0.0) for at in range(start, step.position)])
         if index:
-            ax.axhline(len(rows) - len(layer.weights) - 0.5, color="black", linewidth=0.8)
-    picture = ax.imshow(rows, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
+            ax.axhline(len(rows) - 0.5, color="black", linewidth=0.8)
+        rows += _shares(layer, start)
+    # Shares are small where a head reads many tokens: the root of a share sets them apart.
+    picture = ax.imshow(rows, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), aspect="auto",
+                        interpolation="nearest")  # fmt: skip
     ax.set_yticks(places, labels)
-    shown = [visible(name) for name in names[start : step.position]]
+    shown = [_EARLIER] * bool(start) + [visible(name) for name in names[start : step.position]]
+    if start:
+        ax.axvline(0.5, color="black", linewidth=0.8)
     ax.set_xticks(range(len(shown)), shown, rotation=90, family="monospace", fontsize=8)
     ax.tick_params(length=0)
-    ax.set(xlabel="token of the text (the newest one, which asks, comes next)",
+    ax.set(xlabel="token of the text, as far as the target has read it",
            ylabel="a row for each head")  # fmt: skip
-    ax.figure.colorbar(picture, ax=ax, label="share of the head's attention", pad=0.01)
+    ax.figure.colorbar(picture, ax=ax, label="share of the head's attention", pad=0.01,
+                       ticks=(0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1))  # fmt: skip
     return ax
 
 
-def describe_attention(step: DraftStep, names: Sequence[str]) -> str:
+def describe_attention(step: DraftStep, names: Sequence[str], *, count: int = 40) -> str:
     """Return in words what `plot_attention` draws."""
+    start = max(0, step.position - count)
     parts = []
     for index, layer in enumerate(step.layers):
-        mean = layer.weights.float().mean(0)
-        at = int(mean.argmax())
-        back = step.position - layer.first - at
-        parts.append(
-            tr(
-                "layer {index} ({kind}) {share:.0%} to {token!r}, {back} back",
-                index=index,
-                kind=layer.attention,
-                share=float(mean[at]),
-                token=visible(names[layer.first + at]),
-                back=back,
-            )
+        shares = torch.tensor(_shares(layer, start)).mean(0)
+        drawn = shares[1:] if start else shares
+        at = start + int(drawn.argmax())
+        part = tr(
+            "layer {index} ({kind}) {share:.0%} to {token!r}, {back} back",
+            index=index,
+            kind=layer.attention,
+            share=float(drawn.max()),
+            token=visible(names[at]),
+            back=step.position - at,
         )
+        if start:
+            part = tr("{part}, {share:.0%} earlier", part=part, share=float(shares[0]))
+        parts.append(part)
     return tr(
-        "Heat map of a draft step's attention over the tokens before {newest!r}, a row for each "
-        "head. The token that gets most on average over a layer's heads: {parts}.",
+        "Heat map of a draft step's attention over the last {count} tokens before {newest!r}, a "
+        "row for each head.{earlier} Of the tokens drawn, the one that gets most on average over "
+        "a layer's heads: {parts}.",
+        count=step.position - start,
         newest=visible(names[step.position]),
+        earlier=tr(" A first column, 'earlier', holds the sum over all tokens before those.")
+        if start
+        else "",
         parts="; ".join(parts),
     )
+
+
+def _shares(layer: LayerView, start: int) -> list[list[float]]:
+    """Return what each head reads of each token from `start` on, and first the sum before it."""
+    padding, cut = max(0, layer.first - start), max(0, start - layer.first)
+    return [
+        [sum(head[:cut])] * bool(start) + [0.0] * padding + head[cut:]
+        for head in layer.weights.tolist()
+    ]
 
 
 def plot_ablations(results: Sequence[AblationResult], *, ax: Axes | None = None) -> Axes:

@@ -317,8 +317,8 @@ checks.passes_needed(passes_needed)
 # %% [markdown]
 # **3.** Find a prompt of which less than half of the drafts are accepted.
 #
-# <details><summary>Hint</summary>What could go on in a thousand ways? Short stories, for example: try
-# several subjects.</details>
+# <details><summary>Hint</summary>What could go on in many ways? Open lists, for example: any five of
+# something.</details>
 
 # %% tags=["nbval-check-output"]
 hard_prompt = None  # your prompt, as text

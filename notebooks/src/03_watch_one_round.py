@@ -178,7 +178,9 @@ print("accepted per round, library:", [r.n_accepted for r in library.draft_round
 # %% [markdown]
 # ## The picture
 #
-# Time runs to the right, one column per round. The upper lane is the drafter's, the lower one the target's.
+# Time runs downwards. After the prefill each round has two rows: what the drafter proposes, and below it the
+# one token that the target adds. A column is a place in the round, so a correction stands under the draft
+# that it replaces.
 
 # %%
 from gemma_mtp_edu import plot_rounds

@@ -49,7 +49,7 @@ pair = load_pair(PAIR)
 #
 # The whole lesson in one picture, drawn from the shapes of the loaded pair. Read it from the bottom up: two
 # vectors of the target go in, four layers look into the target's memory, a head picks a token. The dashed
-# line makes the next draft possible: a state that is fed back.
+# lines make the next draft possible: the draft itself and a state are fed back.
 
 # %%
 from gemma_mtp_edu import drafter_plots
@@ -121,8 +121,9 @@ for number, step in enumerate(steps, start=1):
 # %% [markdown]
 # ## What goes in
 #
-# **Predict** three sizes: one embedding of the target, both vectors side by side, and what is left of them
-# after the projection in.
+# **Predict** three sizes, without a look back at the picture: one embedding of the target, both vectors side
+# by side, and what is left of them after the projection in. Of the other names below, `state` is what the
+# head scores tokens with, and `handed_on` is the same at the target's width, for the next step.
 
 # %% tags=["nbval-check-output"]
 first = steps[0]
@@ -171,15 +172,16 @@ print([step.position for step in steps])
 assert len({step.position for step in steps}) == 1
 
 # %% [markdown]
-# The same. A draft has no keys and values, so there is nothing at later positions to tell apart from the newest
-# token. The model was trained so; below we try what happens otherwise.
+# The same. A draft has no keys and values, so nothing stands at a later position that a step could look at, and
+# what it does look at stays where it was. The model was trained so; below we try what happens otherwise.
 
 # %% [markdown]
 # ## The target's memory
 #
-# Each layer turns its input into **queries** and compares them with **keys** that the target made. The newest
-# token has not been through the target yet. **Predict**: of a text of 70 tokens, how many keys does a full
-# layer see, and how many a sliding one with a window of 64?
+# In each layer several attention **heads** work side by side; none is the head that picks the token. Each turns
+# the input into a **query**, compares it with **keys** that the target made, and reads the **values** behind
+# those that fit. The newest token has not been through the target yet. **Predict**: of 72 tokens, the newest
+# one included, how many keys does a full layer see? And a sliding one with a window of 64?
 
 # %% tags=["nbval-check-output"]
 print("newest token stands at index", first.position)
@@ -191,12 +193,14 @@ for index, layer in enumerate(first.layers):
 # %% [markdown]
 # All sliding layers share one set of keys and values, the full one has the other: one layer of the target
 # made each of them. That is all the drafter knows of the text, besides its two vectors. These are the entries
-# that our loop hands over; transformers' own mask would let one more through, 65.
+# that our loop hands over; transformers' own mask, which says what a layer may see, would let one more through,
+# 65.
 
 # %% [markdown]
 # ## Where it looks
 #
-# The weights of all heads in the first step. A dark field is a token that a head reads much of.
+# The weights of all heads in the first step, over the last 40 tokens. A dark field is a token that a head reads
+# much of. The column `earlier` is the sum over all tokens before those, so each row sums to 1.
 
 # %%
 names = [pair.decode([i], skip_special_tokens=False) for i in (*trace.prompt_ids, *trace.token_ids)]
@@ -204,14 +208,24 @@ ax = drafter_plots.plot_attention(first, names)
 show_figure(ax.figure, alt=drafter_plots.describe_attention(first, names))
 
 # %% [markdown]
-# And in the second, where the newest token is a draft: same keys, same position, other queries.
+# And in the second, where the newest token is a draft: same keys, same position, same colours, other queries.
 
 # %%
 ax = drafter_plots.plot_attention(second, names)
 show_figure(ax.figure, alt=drafter_plots.describe_attention(second, names))
 
 # %% [markdown]
-# A head that looks at the start of the text, or at a mark such as `<turn|>`, often just parks its attention
+# In the last layer, the full one, some rows have nearly everything in `earlier`. Which token does each of its
+# heads read most?
+
+# %%
+last = second.layers[-1]
+for head, weights in enumerate(last.weights):
+    at = last.first + int(weights.argmax())
+    print(f"head {head}: {float(weights.max()):.0%} to {names[at]!r}, token {at}")
+
+# %% [markdown]
+# A head that looks at the start of the text, or at a mark such as `<|turn>`, often just parks its attention
 # there: the rows must sum to 1, and it has nothing to add. Do not read meaning into every dark field.
 
 # %% [markdown]
@@ -295,8 +309,8 @@ assert old.kept[0] == whole.kept[0] and old.kept[3] < whole.kept[3]
 
 # %% [markdown]
 # Shuffled **together**, keys and values do no harm: attention is a sum, and a sum has no order. The order of the
-# text is inside the keys, where the target turned them by their position. Shuffled **apart**, each key points
-# to a wrong value.
+# text is inside the keys: the target rotated each by angles that grow with its position (rotary position
+# embedding). Shuffled **apart**, each key points to a wrong value.
 
 # %% tags=["nbval-check-output"]
 together, apart = by_part["keys and values shuffled together"], by_part["values shuffled alone"]
@@ -305,17 +319,21 @@ print("apart worse:", apart.mean_kept < whole.mean_kept)
 assert abs(together.mean_kept - whole.mean_kept) < 0.05 and apart.mean_kept < whole.mean_kept
 
 # %% [markdown]
-# Both kinds of KV are needed. Which one more is a matter of this pair: three of its four layers are sliding.
+# Both kinds of KV are needed. Here the sliding one is worth more: more drafts are kept with it alone than with
+# the full one alone. Three of the four layers read it. E2B's drafter has the same four layers, but another
+# window and other texts: measure it there.
 
 # %% tags=["nbval-check-output"]
 for part in ("full KV alone", "sliding KV alone"):
     print(part, "is worse than both:", by_part[part].mean_kept < whole.mean_kept)
     assert by_part[part].mean_kept < whole.mean_kept
+sliding, full = by_part["sliding KV alone"], by_part["full KV alone"]
+print("sliding is worth more than full:", sliding.mean_kept > full.mean_kept)
 
 # %% [markdown]
-# And two that cost little or nothing. Positions that advance are a thing the drafter never saw in training;
-# their harm grows with the distance, which is at most three here. The dense head finds no more than the
-# clusters do: the search almost never misses the token that would have won.
+# And two that cost little or nothing. Positions that advance are a thing the drafter never saw in training.
+# They cost a little, and only from the second draft on; the distance is at most three here. The dense head
+# finds no more than the clusters do: the search almost never misses the token that would have won.
 
 # %% tags=["nbval-check-output"]
 dense, moved = by_part["dense head"], by_part["advancing positions"]
@@ -338,7 +356,7 @@ print(f"{stale.n_chains} rounds after a rejection: {stale.mean_kept:.2f} drafts 
       f"{sum(stale.as_is):.2f} with a clean KV")  # fmt: skip
 
 # %% [markdown]
-# Is that much? With this few rounds a difference of a tenth of a draft may be chance. Here a few of some
+# Is that much? With this few rounds a difference of a tenth or two of a draft may be chance. Here a few of some
 # 80 entries are stale. The next cell takes two stories more; with a pair of your own, take more texts still
 # before you believe either number.
 
@@ -347,6 +365,10 @@ more = [f"Tell me a short story about a {word}." for word in ("drum", "bear")]
 (stale_too,) = ablate(pair, more, [STALE], gamma=4, max_new_tokens=64)
 print(f"{stale_too.n_chains} rounds: {stale_too.mean_kept:.2f} drafts kept,",
       f"{sum(stale_too.as_is):.2f} with a clean KV")  # fmt: skip
+
+# %% [markdown]
+# Both times the clean KV keeps a little more. So the direction is plausible; how much it is, these texts do not
+# tell. Lesson 03 showed what it can make of one text: other rounds, in another number.
 
 # %% [markdown]
 # ## The text does not mind

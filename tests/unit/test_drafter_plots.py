@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
 from gemma_mtp_edu import anatomy_checks, drafter_plots
@@ -74,8 +75,41 @@ def test_the_diagram_in_words() -> None:
     assert "projected from 3,072 to 256" in text
     assert "(3 sliding, 1 full) read keys and values of the target's layer 14 (full)" in text
     assert "best 32 of 2,048 clusters: 4,096 of 262,144 tokens scored" in text
+    assert "begins with that state and with the draft as its newest token" in text
     dense = drafter_plots.describe_drafter(*e2b(clusters=False))
     assert "dense head: all 262,144 tokens scored" in dense and "clusters" not in dense
+
+
+def arrows(ax: Any) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Return start and end of every arrow."""
+    return [(note.xyann, note.xy) for note in ax.texts if getattr(note, "arrowprops", None)]
+
+
+def test_the_diagram_leads_from_each_box_to_the_next() -> None:
+    """Upwards: projection in, sliding layers, full layer, head and projection out, draft."""
+    ax = drafter_plots.plot_drafter(*e2b())
+    boxes = [p.get_bbox() for p in ax.patches if isinstance(p, FancyBboxPatch)]
+
+    def box_at(x: float, y: float) -> Any:
+        near = [b for b in boxes if b.x0 <= x <= b.x1 and b.y0 - 0.06 <= y <= b.y1 + 0.06]
+        assert len(near) == 1, (x, y)
+        return near[0]
+
+    ways = [(start, end) for start, end in arrows(ax) if start[0] == end[0]]
+    assert len(ways) == 6
+    assert all(box_at(*start).y1 < box_at(*end).y0 for start, end in ways)
+
+
+def test_draft_and_state_lead_back_to_the_input() -> None:
+    ax = drafter_plots.plot_drafter(*e2b())
+    dashed = [line.get_xydata() for line in ax.lines]
+    ends = [tuple(line[-1]) for line in dashed]
+    assert len(ends) == 2 and set(ends) <= {start for start, _ in arrows(ax)}
+    drawn = words(ax)
+    assert "draft: newest token of the next step" in drawn
+    assert "hidden state of the next step" in drawn
+    (state, draft) = dashed
+    assert draft[1][0] > state[1][0] and draft[-1][1] < state[-1][1]  # so they never cross
 
 
 def test_no_word_of_the_diagram_leaves_its_box() -> None:
@@ -135,17 +169,39 @@ def test_attention_is_drawn_at_the_tokens_it_belongs_to() -> None:
         "layer 0\nsliding",
         "layer 1\nfull",
     ]
-    last = drafter_plots.plot_attention(make_step(), NAMES, count=1)
-    assert last.images[0].get_array().tolist() == [
-        pytest.approx([share]) for share in (0.75, 0.5, 0.2, 0.0)
+
+
+def test_what_lies_before_the_tokens_drawn_is_summed() -> None:
+    ax = drafter_plots.plot_attention(make_step(), NAMES, count=1)
+    rows = ax.images[0].get_array()
+    wanted = [[0.25, 0.75], [0.5, 0.5], [0.8, 0.2], [1.0, 0.0]]
+    assert rows.tolist() == [pytest.approx(row) for row in wanted]
+    assert rows.sum(1).tolist() == pytest.approx([1] * 4)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["earlier", "b"]
+
+
+def test_one_colour_is_one_share_in_every_map() -> None:
+    ranges = [
+        drafter_plots.plot_attention(make_step(), NAMES, count=count).images[0].get_clim()
+        for count in (1, 2, 3)
     ]
+    assert ranges == [(0, 1)] * 3
 
 
 def test_attention_in_words() -> None:
     text = drafter_plots.describe_attention(make_step(), NAMES)
-    assert "before '↵'" in text
-    assert "layer 0 (sliding) 62% to 'b', 1 back" in text
-    assert "layer 1 (full) 80% to '<s>', 3 back" in text
+    assert "over the last 3 tokens before '↵'" in text
+    assert "layer 0 (sliding) 62% to 'b', 1 back;" in text
+    assert "layer 1 (full) 80% to '<s>', 3 back." in text
+    assert "earlier" not in text
+
+
+def test_attention_in_words_names_only_tokens_that_are_drawn() -> None:
+    text = drafter_plots.describe_attention(make_step(), NAMES, count=2)
+    assert "over the last 2 tokens before '↵'" in text and "'earlier'" in text
+    assert "layer 0 (sliding) 62% to 'b', 1 back, 0% earlier" in text
+    assert "layer 1 (full) 10% to '·a', 2 back, 80% earlier" in text
+    assert "<s>" not in text
 
 
 def test_whether_the_target_was_searched() -> None:
