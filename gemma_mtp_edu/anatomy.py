@@ -10,11 +10,11 @@ from gemma_mtp_edu.pairs import ModelPair
 
 # Parts of a model, told apart by what their parameters' names hold; the first match counts.
 _PARTS = (
+    ("vision and audio", ("vision", "audio", "multi_modal")),  # they have attention of their own
     ("per-layer embeddings", ("per_layer",)),
     ("embeddings", ("embed_tokens", "lm_head")),
     ("attention", ("self_attn",)),
     ("feed-forward", ("mlp", "experts", "router")),
-    ("vision and audio", ("vision", "audio", "multi_modal")),
     ("centroid head", ("masked_embedding",)),
     ("projections to and from the target", ("pre_projection", "post_projection")),
 )

@@ -8,7 +8,7 @@ from html import escape
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gemma_mtp_edu.language import sentences, tr
+from gemma_mtp_edu.language import html_lang, sentences, tr
 from gemma_mtp_edu.tradeoff import Measured
 
 _INCHES, _PIXELS_PER_INCH = (6.0, 2.6), 80
@@ -57,7 +57,7 @@ class Chart:
         width, height = (round(inches * _PIXELS_PER_INCH) for inches in _INCHES)
         # With both sizes the page does not jump while a picture takes another's place.
         return (
-            f'<img alt="{escape(alt)}" width="{width}" height="{height}" '
+            f'<img{html_lang()} alt="{escape(alt)}" width="{width}" height="{height}" '
             f'style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
         )
 

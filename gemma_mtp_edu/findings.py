@@ -13,7 +13,16 @@ from html import escape
 from types import MappingProxyType
 from typing import Literal
 
-from gemma_mtp_edu.language import called, columns, marked, readable, speaking, tr, wrapped
+from gemma_mtp_edu.language import (
+    called,
+    columns,
+    html_lang,
+    marked,
+    readable,
+    speaking,
+    tr,
+    wrapped,
+)
 from gemma_mtp_edu.safety import without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
@@ -167,13 +176,14 @@ class Report:
     def _repr_html_(self) -> str:
         with speaking(self.language):
             heads = "".join(f"<th scope='col' style='{_CELL}'>{tr(head)}</th>" for head in _HEADS)
+            lang = html_lang()
             bodies = "".join(
                 f"<tbody><tr><th scope='rowgroup' colspan='4' style='{_CELL}'>"
                 f"{escape(called(area))}</th></tr>{''.join(map(_html_row, findings))}</tbody>"
                 for area, findings in _by_area(self.findings).items()
             )
         return (
-            f"<div class='mtp-doctor'><p>{escape(self.verdict)}</p>"
+            f"<div{lang} class='mtp-doctor'><p>{escape(self.verdict)}</p>"
             f"<table style='border-collapse:collapse'><thead><tr>{heads}</tr></thead>"
             f"{bodies}</table></div>"
         )

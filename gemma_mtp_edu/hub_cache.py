@@ -70,5 +70,10 @@ def _is_complete(snapshot: Path) -> bool:
     index = snapshot / "model.safetensors.index.json"
     names = ["model.safetensors"]
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    return all((snapshot / name).is_file() for name in ("config.json", *names))
+        try:
+            names = sorted(
+                set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):  # cut off while it was written
+            return False
+    return bool(names) and all((snapshot / name).is_file() for name in ("config.json", *names))

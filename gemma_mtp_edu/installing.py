@@ -132,7 +132,7 @@ def _pip(
 
 def _last_words(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")]
+    errors = [line for line in lines if line.startswith(("ERROR:", "error:"))]
     return (errors or lines or ["nothing"])[-1]
 
 

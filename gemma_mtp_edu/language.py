@@ -97,6 +97,12 @@ def called(name: str) -> str:
     return catalogue(current()).get(name, name)
 
 
+def html_lang() -> str:
+    """Return the attribute of an HTML element whose words are not those of an English page."""
+    language = current()
+    return "" if language == "en" else f" lang='{language}'"
+
+
 def columns(text: str) -> int:
     """Return how wide a text is in a terminal, where a Japanese letter is as wide as two others.
 

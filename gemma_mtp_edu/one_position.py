@@ -24,7 +24,8 @@ def laws_after(
         temperature: Divides both models' logits; above 0.
 
     Returns:
-        p and q in float64. q is 0 for tokens that the centroid head does not search.
+        p and q in float64, on the CPU, because some devices know no float64. q is 0 for tokens that
+        the centroid head does not search.
 
     Raises:
         ValueError: The text is too short.
@@ -39,15 +40,15 @@ def laws_after(
     target = Target(pair.target, hands_over=True)
     handed = target.hand_over(target.prefill(ids[:, :-1]), 0, 0)
     assert handed is not None
-    target_probs = (target.verify(ids[:, -1:]).logits[0].double() / temperature).softmax(-1)
+    target_probs = (target.verify(ids[:, -1:]).logits[0].cpu().double() / temperature).softmax(-1)
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
     position = torch.tensor([[ids.shape[1] - 1]], device=ids.device)
     states, _ = drafter.step(ids[:, -1:], handed.hidden, position, handed.shared_kv_states)
     scores, searched = drafter.searched(states)
-    law = (scores.double() / temperature).softmax(-1)
+    law = (scores.cpu().double() / temperature).softmax(-1)
     if searched is None:
         return target_probs, law
-    return target_probs, torch.zeros_like(target_probs).scatter(0, searched, law)
+    return target_probs, torch.zeros_like(target_probs).scatter(0, searched.cpu(), law)
 
 
 def library_law(

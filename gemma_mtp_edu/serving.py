@@ -22,8 +22,8 @@ SOURCES: Mapping[str, str] = MappingProxyType(
         "llama.cpp": "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
     }
 )
-# SGLang's cookbook gives these two GPUs, and says that 26B-A4B needs them where drafts are on.
-_SGLANG_GPUS = {"26B-A4B": 2, "31B": 2}
+# vLLM's recipe for Gemma 4 and SGLang's cookbook give these two GPUs.
+_GPUS = {"26B-A4B": 2, "31B": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,8 @@ def _vllm(info: PairInfo, draft_length: int, context_length: int) -> Serving:
             "num_speculative_tokens": draft_length,
         }
         step += ["--speculative-config", json.dumps(config)]
+        if gpus := _GPUS.get(info.name):
+            step += ["--tensor-parallel-size", str(gpus)]
     note = tr(
         "Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. A release "
         "from before May 2026 takes the drafter for an ordinary small model and may fail."
@@ -118,7 +120,7 @@ def _sglang(info: PairInfo, draft_length: int, context_length: int) -> Serving:
         # A chain: the token that a round starts from counts as one of these.
         step += ["--speculative-num-draft-tokens", str(draft_length + 1)]
         step += ["--speculative-eagle-topk", "1"]
-        if gpus := _SGLANG_GPUS.get(info.name):
+        if gpus := _GPUS.get(info.name):
             step += ["--tp-size", str(gpus)]
     note = tr(
         "It sees that the drafter is a Gemma 4 assistant and turns NEXTN into its FROZEN_KV_MTP. "
@@ -144,7 +146,8 @@ def _llama_cpp(info: PairInfo, draft_length: int, context_length: int) -> Servin
     note = tr(
         "It needs GGUF files, made here with the script in its repository; --outtype q8_0 halves "
         "them. Gemma 4 drafters since June 2026 (pull requests 23398 and, for E2B and E4B, 24282). "
-        "Older pages say --draft-max: that argument has been removed."
+        "Older pages say --draft-max: that argument has been removed. It leaves out the centroid "
+        "head, so a draft of E2B or E4B costs more there, and fewer may be best."
     )
     return Serving("llama.cpp", (*steps, tuple(serve)), note, SOURCES["llama.cpp"])
 

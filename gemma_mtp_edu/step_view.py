@@ -2,7 +2,7 @@
 
 from html import escape
 
-from gemma_mtp_edu.language import marked, sentences, speaking, tr
+from gemma_mtp_edu.language import html_lang, marked, sentences, speaking, tr
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.views import html_tokens, visible
 
@@ -53,7 +53,7 @@ def _step_html(trace: GenerationTrace, index: int, revealed: bool) -> str:
         written=record.prefix_length - len(trace.prompt_ids),
     )
     return (
-        f"<div class='mtp-step'><p>{place}</p>"
+        f"<div{html_lang()} class='mtp-step'><p>{place}</p>"
         f"<p>{tr('text so far')}: <code style='white-space:pre-wrap'>"
         f"{escape(_so_far(trace, index))}</code></p><p>{_proposal(record)}</p>"
         f"<p>{html_tokens(trace, record, judged=revealed)}</p>"

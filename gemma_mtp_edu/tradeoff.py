@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.language import marked, speaking, tr
+from gemma_mtp_edu.language import html_lang, marked, speaking, tr
 from gemma_mtp_edu.prices import Price, draft_cost, longest_draft, rounds_cost, trace_speedup
 from gemma_mtp_edu.prices import round_price as round_price
 from gemma_mtp_edu.profile import AcceptanceProfile
@@ -258,7 +258,7 @@ def _outcome_html(
         for label, value in rows
     )
     return (
-        f"<div class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"
+        f"<div{html_lang()} class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"
         f"<ol style='padding-left:2em;margin:0'>{strip}</ol>{f'<p>{more}</p>' if more else ''}"
         "<div role='status' aria-live='polite'><table style='border-collapse:collapse'>"
         f"<tbody>{cells}</tbody></table></div></div>"

@@ -136,9 +136,13 @@ def check_trainable(pair: ModelPair) -> None:
 
 
 def held_out_look(pair: ModelPair, held_out: Sequence[GenerationTrace], gamma: int) -> Look:
-    """Return acceptance and tokens per round of `gamma` drafts in every round on known texts."""
+    """Return acceptance and tokens per round of `gamma` drafts in every round on known texts.
+
+    A drafter in another number format than its target's is judged as a copy in that one.
+    """
     if not held_out:
         return Look(0)
+    pair = _in_target_dtype(pair)
     runs = [replay(profile_of(pair, text, max_gamma=gamma), Constant(gamma)) for text in held_out]
     rounds = [record for run in runs for record in run.draft_rounds]
     drafted = sum(len(record.draft_ids) for record in rounds)
@@ -163,7 +167,9 @@ class _Trainer:
     ) -> None:
         self.pair, self.plan, self.accelerator = pair, plan, accelerator
         self.drafter = module.drafter
-        self.module = accelerator.prepare(module)
+        # Alone it stays on the pair's device, which need not be the first GPU.
+        together = accelerator.num_processes > 1
+        self.module = accelerator.prepare(module, device_placement=[together])
         self.raw_optimizers = optimizers
         self.optimizers = [accelerator.prepare(optimizer) for optimizer in optimizers]
         self.looks: list[Look] = []
@@ -262,8 +268,9 @@ class _Trainer:
         held_out: Sequence[GenerationTrace],
         on_look: Callable[[Look], None] | None,
     ) -> None:
-        with _ready(self.pair) as pair:
-            seen = held_out_look(pair, held_out, self.plan.gamma)
+        self.drafter.eval()
+        seen = held_out_look(self.pair, held_out, self.plan.gamma)
+        self.drafter.train()
         measured = {"acceptance": seen.acceptance, "tokens_per_round": seen.tokens_per_round}
         self.looks.append(Look(**{**asdict(look), "agreement": look.agreement, **measured}))
         if held_out and self._best_look() is self.looks[-1]:
@@ -312,14 +319,9 @@ def _as_it_was_after_errors(drafter: Any) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _ready(pair: ModelPair) -> Iterator[ModelPair]:
-    """Give the pair with its drafter as a run needs it: in evaluation mode, in the target's dtype.
-
-    The drafter that is trained stays as it is.
-    """
-    drafter, dtype = pair.drafter.eval(), pair.target.dtype
-    if drafter.dtype != dtype:
-        drafter = copy.deepcopy(drafter).to(dtype=dtype)
-    yield ModelPair(pair.target, drafter, processor=pair.processor, name=pair.name)
-    pair.drafter.train()
+def _in_target_dtype(pair: ModelPair) -> ModelPair:
+    """Return the pair with its drafter in the target's number format, as a run needs it."""
+    if pair.drafter.dtype == pair.target.dtype:
+        return pair
+    drafter = copy.deepcopy(pair.drafter).to(dtype=pair.target.dtype)
+    return ModelPair(pair.target, drafter, processor=pair.processor, name=pair.name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
-from gemma_mtp_edu.language import marked, speaking, tr
+from gemma_mtp_edu.language import html_lang, marked, speaking, tr
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
     )
     more = more_rounds(len(trace.rounds) - max_rounds)
     return (
-        f"<div class='mtp-rounds'><p>{escape(summary(trace))}</p>"
+        f"<div{html_lang()} class='mtp-rounds'><p>{escape(summary(trace))}</p>"
         f"<p>{_html_legend(trace)}</p>"
         "<table style='border-collapse:collapse'><thead><tr>"
         f"<th scope='col' style='{_CELL}'>{tr('round')}</th>"
@@ -215,7 +215,8 @@ def figure_html(figure: "Figure", alt: str) -> str:
     figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     data = base64.b64encode(_with_few_colors(buffer)).decode("ascii")
-    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
+    words = f'{html_lang()} alt="{escape(alt)}"'
+    return f'<img{words} src="data:image/png;base64,{data}" style="max-width:100%">'
 
 
 def _with_few_colors(png: io.BytesIO) -> bytes:

@@ -28,7 +28,7 @@ if new:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--no-deps", COURSE]
     done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
-        said = re.findall("(?:fatal|ERROR|No module).*", done.stderr) or ["nothing"]
+        said = re.findall("(?:fatal|ERROR|error: ext|No module).*", done.stderr) or ["nothing"]
         raise RuntimeError(f"could not fetch {COURSE} (is the internet on?): pip said {said[0]}")
     importlib.invalidate_caches()
 
@@ -131,7 +131,10 @@ show_figure(ax.figure, alt=describe_layers(pair))
 
 # %% tags=["nbval-check-output"]
 def kv_projections(model):
-    return sum(name.endswith("k_proj.weight") for name, _ in model.named_parameters())
+    # Of the text decoder: a real target has attention for pictures and sound, too.
+    return sum(
+        name.endswith(".k_proj.weight") for name, _ in model.get_decoder().named_parameters()
+    )
 
 
 print("target layers with keys of their own:", kv_projections(pair.target))

@@ -27,7 +27,7 @@ if new:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--no-deps", COURSE]
     done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
-        said = re.findall("(?:fatal|ERROR|No module).*", done.stderr) or ["nothing"]
+        said = re.findall("(?:fatal|ERROR|error: ext|No module).*", done.stderr) or ["nothing"]
         raise RuntimeError(f"could not fetch {COURSE} (is the internet on?): pip said {said[0]}")
     importlib.invalidate_caches()
 
@@ -251,7 +251,8 @@ for tokens in (4, len(seconds)):
 # without bfloat16 units may be slower with it, and then a speedup in it says little about another dtype.
 
 # %%
-bf16 = load_pair(PAIR, dtype="bfloat16")
+# A real pair is not loaded twice: a GPU seldom has room for both.
+bf16 = load_pair(PAIR, dtype="bfloat16") if PAIR == "pocket" else pair
 
 # %% tags=["timing"]
 for name, models in (("as loaded", pair), ("bfloat16", bf16)):

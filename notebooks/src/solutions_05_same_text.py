@@ -25,7 +25,7 @@ if new:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--no-deps", COURSE]
     done = subprocess.run(pip, capture_output=True, text=True)
     if done.returncode:
-        said = re.findall("(?:fatal|ERROR|No module).*", done.stderr) or ["nothing"]
+        said = re.findall("(?:fatal|ERROR|error: ext|No module).*", done.stderr) or ["nothing"]
         raise RuntimeError(f"could not fetch {COURSE} (is the internet on?): pip said {said[0]}")
     importlib.invalidate_caches()
 

@@ -166,6 +166,15 @@ def test_held_out_acceptance_is_that_of_a_real_run() -> None:
     assert look.acceptance == pytest.approx(sum(kept for _, kept in runs) / drafted)
 
 
+def test_a_drafter_in_another_number_format_is_judged_as_a_copy() -> None:
+    pair = load_pair(device="cpu", dtype="bfloat16")
+    held_out = held_out_texts(pair, ["Count from 3 to 9."], max_new_tokens=12)
+    own = held_out_look(pair, held_out, 2)
+    pair.drafter.float()
+    assert held_out_look(pair, held_out, 2) == own
+    assert pair.drafter.dtype == torch.float32
+
+
 def reference_like(pair: ModelPair, ids: tuple[int, ...]) -> tuple[int, int]:
     from gemma_mtp_edu import speculative_generate
 

@@ -77,17 +77,28 @@ def test_the_cell_fetches_the_course_alone(pip: Pip, monkeypatch: pytest.MonkeyP
     assert command[-2:] == ["--no-deps", "git+https://github.com/me/fork"]
 
 
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        (
+            "error: subprocess-exited\n| fatal: Could not resolve host\nnote: from a subprocess",
+            "fatal: Could not resolve host",
+        ),
+        (
+            "error: externally-managed-environment\n\nx This",
+            "error: externally-managed-environment",
+        ),
+    ],
+)
 def test_the_cell_says_that_it_could_not_fetch(
-    monkeypatch: pytest.MonkeyPatch,
+    stderr: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    stderr = "error: subprocess-exited\n| fatal: Could not resolve host\nnote: from a subprocess"
     monkeypatch.setattr(subprocess, "run", Pip(1, stderr))
     with pytest.raises(RuntimeError) as caught:
         run_cell(monkeypatch)
     assert str(caught.value) == (
-        "could not fetch git+https://github.com/me/fork (is the internet on?): pip said fatal: "
-        "Could not resolve host"
+        f"could not fetch git+https://github.com/me/fork (is the internet on?): pip said {said}"
     )
 
 
@@ -132,6 +143,7 @@ def test_one_sentence_says_which_kept_package_is_unsuitable(
     ("stderr", "said"),
     [
         ("WARNING: slow\nERROR: No matching distribution found\nhint: x\n", "ERROR: No matching"),
+        ("error: externally-managed-environment\nhint: x\n", "error: externally-managed"),
         ("python: No module named pip\n", "No module named pip"),
         ("", "nothing"),
     ],

@@ -218,15 +218,21 @@ def test_cached_checkpoints_are_told_from_cut_off_ones(tmp_path: Path) -> None:
     add("a/shards", "config.json", "1.safetensors", "2.safetensors", index=("1.safetensors",) * 2)
     add("a/cut", "config.json", "1.safetensors", index=("1.safetensors", "2.safetensors"))
     add("a/config-only", "config.json")
+    add("a/cut-index", "config.json", "1.safetensors", index=("1.safetensors",))
+    (cut_index,) = tmp_path.glob("*cut-index/snapshots/abc/*.index.json")
+    cut_index.write_text(cut_index.read_text()[:-4])
+    add("a/empty-index", "config.json", "model.safetensors.index.json")
     states = {
         name: hub_cache.cached(f"a/{name}", tmp_path)
-        for name in ("whole", "shards", "cut", "config-only", "absent")
+        for name in ("whole", "shards", "cut", "config-only", "cut-index", "empty-index", "absent")
     }
     assert states == {
         "whole": "cached",
         "shards": "cached",
         "cut": "cached in part",
         "config-only": "cached in part",
+        "cut-index": "cached in part",
+        "empty-index": "cached in part",
         "absent": "not cached",
     }
     assert hub_cache.existing(tmp_path / "no" / "such") == tmp_path

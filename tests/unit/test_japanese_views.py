@@ -93,8 +93,15 @@ def test_labels_for_screen_readers_are_japanese() -> None:
     assert labels[1] == "受け入れ: ·fox、ドラフター 90%、ターゲット 80%"
 
 
+def test_what_is_japanese_on_an_english_page_says_so() -> None:
+    with language.speaking("ja"):
+        assert html_view(trace()).startswith("<div lang='ja' ")
+    assert " lang=" not in html_view(trace())
+
+
 def test_an_outcome_is_told_in_japanese() -> None:
     page = summary_html(HAND, Setting(), lang="ja")
+    assert page.startswith("<div lang='ja' ")
     assert "ドラフト" in page
     assert english_words(page) == set()
 

@@ -73,8 +73,9 @@ def test_context_length_reaches_every_command() -> None:
         assert last_command(serving)[flags[serving.project]] == "4096"
 
 
-def test_two_gpus_only_where_sglang_says_so() -> None:
-    asked = {name: "--tp-size" in serving_commands(name, 2)[1].shell for name in PUBLISHED}
+@pytest.mark.parametrize(("index", "flag"), [(0, "--tensor-parallel-size"), (1, "--tp-size")])
+def test_two_gpus_only_where_the_project_says_so(index: int, flag: str) -> None:
+    asked = {name: flag in serving_commands(name, 2)[index].shell for name in PUBLISHED}
     assert asked == {"E2B": False, "E4B": False, "12B": False, "26B-A4B": True, "31B": True}
 
 
