@@ -3,12 +3,17 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from gemma_mtp_edu import __version__
-from gemma_mtp_edu.language import readable, speaking, tr
+from gemma_mtp_edu.language import catalogue, current, readable, speaking, tr
 from gemma_mtp_edu.safety import without_tokens
+
+GAMMAS = (1, 2, 4, 8, 12)
+CONTEXTS = (64, 256, 1024)
+# Options that nothing reads without a file of prompts.
+_WITH_PROMPTS = ("drafter", "report", "repeats", "max_new_tokens", "contexts")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,6 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(arguments)
     if args.command == "doctor":
         return _doctor(args)
+    _say_what_language_there_is()
+    with speaking(readable()):
+        return _checked(args)
+
+
+def _say_what_language_there_is() -> None:
+    try:
+        catalogue(current())
+    except (OSError, ValueError) as error:
+        print(f"{error}; going on in English", file=sys.stderr)
+
+
+def _checked(args: argparse.Namespace) -> int:
     from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
 
     try:
@@ -31,17 +49,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     # torch takes seconds to load, so `--help` must not import it.
+    from jinja2 import TemplateError
+    from torch import OutOfMemoryError
+
     from gemma_mtp_edu import demo
     from gemma_mtp_edu.bundled import DamagedPairError
     from gemma_mtp_edu.releases import UnsupportedReleaseError
+    from gemma_mtp_edu.sharing import BusyModelError
 
     try:
         if args.command == "bench":
             _bench(args)
         else:
             demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
+    except OutOfMemoryError as error:
+        print(_too_little_memory(error), file=sys.stderr)
+        return 2
+    except TemplateError as error:
+        print(_refused_by_template(error), file=sys.stderr)
+        return 2
     except (
-        OSError, DamagedPairError, UnsupportedReleaseError, MemoryError, ArithmeticError, ValueError
+        OSError, DamagedPairError, UnsupportedReleaseError, MemoryError, ArithmeticError,
+        ValueError, BusyModelError,
     ) as error:  # fmt: skip
         print(tr("error: {error}", error=without_tokens(str(error))), file=sys.stderr)
         return 2
@@ -49,6 +78,24 @@ def _run(args: argparse.Namespace) -> int:
         print(tr("interrupted"), file=sys.stderr)
         return 130
     return 0
+
+
+def _too_little_memory(error: Exception) -> str:
+    problem = tr(
+        "the device is out of memory ({error}): take a smaller pair or fewer tokens, or end what "
+        "else uses it",
+        error=error,
+    )
+    return tr("error: {error}", error=problem)
+
+
+def _refused_by_template(error: Exception) -> str:
+    problem = tr(
+        "the chat template of this pair cannot be used ({error}): take an instruction-tuned "
+        "checkpoint whose template takes one user's message",
+        error=error,
+    )
+    return tr("error: {error}", error=problem)
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -72,9 +119,11 @@ def _bench(args: argparse.Namespace) -> None:
     for path in (args.out, args.report):
         if path is not None:
             check_writable(path)
+    gammas = tuple(args.gammas or ((4,) if args.quick else GAMMAS))
+    repeats = 1 if args.quick else 3
     if args.prompts is None:
-        plan = bench.QUICK if args.quick else bench.Plan(gammas=tuple(args.gammas))
-        bench.run(load_pair(args.pair), plan, args.out)
+        _check_no_options_of_prompts(args)
+        bench.run(load_pair(args.pair), bench.Plan(gammas, repeats), args.out)
         return
     if args.out is None:
         raise ValueError(
@@ -83,16 +132,20 @@ def _bench(args: argparse.Namespace) -> None:
     from gemma_mtp_edu import scale
     from gemma_mtp_edu.prompt_file import read_prompts
 
+    page = args.report or args.out.with_suffix(".html")
+    _check_apart({"--prompts": args.prompts, "--out": args.out, "--report": page})
     prompts = read_prompts(args.prompts)
-    plan = bench.Plan((4,) if args.quick else tuple(args.gammas), 1 if args.quick else args.repeats)
-    plan = replace(plan, max_new_tokens=args.max_new_tokens)
-    sweep = scale.Sweep(plan, tuple(args.contexts))
+    plan = bench.Plan(
+        gammas,
+        repeats if args.repeats is None else args.repeats,
+        bench.QUICK.max_new_tokens if args.max_new_tokens is None else args.max_new_tokens,
+    )
+    sweep = scale.Sweep(plan, tuple(CONTEXTS if args.contexts is None else args.contexts))
     pair = load_pair(args.pair, args.drafter, device=scale.process_device())
     results = scale.run(pair, prompts, sweep, args.out)
     if results is not None:
         from gemma_mtp_edu.scale_report import report_page
 
-        page = args.report or args.out.with_suffix(".html")
         write_text(page, report_page(results))
         print(
             tr(
@@ -102,6 +155,35 @@ def _bench(args: argparse.Namespace) -> None:
                 page=page,
             )
         )
+
+
+def _check_no_options_of_prompts(args: argparse.Namespace) -> None:
+    given = [name for name in _WITH_PROMPTS if getattr(args, name) is not None]
+    if given:
+        raise ValueError(
+            tr(
+                "got {options} without --prompts, need a file of prompts to use them: give one as "
+                "--prompts FILE, or leave them out",
+                options=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            )
+        )
+
+
+def _check_apart(files: dict[str, Path]) -> None:
+    """Raise where two options name one file: the later write would destroy the other's."""
+    for (first, path), (second, other) in combinations(files.items(), 2):
+        both = path.exists() and other.exists()
+        if path.resolve() == other.resolve() or (both and path.samefile(other)):
+            raise ValueError(
+                tr(
+                    "{first} and {second} are both {path}, need a file for each: one would "
+                    "overwrite the other, so name another {second} (a report's name is that of "
+                    "--out with .html unless you give one)",
+                    first=first,
+                    second=second,
+                    path=path,
+                )
+            )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,7 +207,6 @@ def _parser() -> argparse.ArgumentParser:
         "--gammas",
         type=int,
         nargs="+",
-        default=[1, 2, 4, 8, 12],
         help=tr("draft lengths to measure"),
     )
     measure.add_argument("--out", type=Path, help=tr("write all numbers to this JSON file"))
@@ -139,10 +220,10 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--prompts", type=Path, help=tr("one prompt, or JSON with one, to a line"))
     files.add_argument("--drafter", help=tr("hub id or folder of another drafter"))
     files.add_argument("--report", type=Path, help=tr("HTML page; by default beside --out"))
-    files.add_argument("--repeats", type=int, default=3, help=tr("timed turns of each method"))
-    files.add_argument("--max-new-tokens", type=int, default=48, help=tr("tokens to write at most"))
+    files.add_argument("--repeats", type=int, help=tr("timed turns of each method"))
+    files.add_argument("--max-new-tokens", type=int, help=tr("tokens to write at most"))
     files.add_argument(
-        "--contexts", type=int, nargs="*", default=[64, 256, 1024],
+        "--contexts", type=int, nargs="*",
         help=tr("context lengths at which costs and memory are measured"),
     )  # fmt: skip
     look = commands.add_parser(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from gemma_mtp_edu.language import marked, tr
@@ -14,13 +14,14 @@ _ABSENT = marked(
 )
 _AGAIN = marked("install the package again")
 _ALTERED = marked("the file is cut off or altered; install the package again")
+_COPY = marked("copy the folder again, or delete its manifest.json if you altered files on purpose")
 
 
 class DamagedPairError(RuntimeError):
     """A file of a pair is missing, cut off or altered.
 
     Attributes:
-        remedy: What to do about a bundled file, with which the message ends; else empty.
+        remedy: What to do about a file in a manifest, with which the message ends; else empty.
     """
 
     def __init__(self, message: str, remedy: str = "") -> None:
@@ -33,16 +34,25 @@ def bundled_folder() -> Path:
     return Path(__file__).parent / "data" / "pocket"
 
 
-@cache
 def verified_folder() -> Path:
-    """Return the bundled pair's folder after checking every file once per process.
+    """Return the bundled pair's folder after checking every file.
 
     Raises:
         DamagedPairError: A file is missing, cut off or altered.
     """
     folder = bundled_folder()
-    verify(folder)
+    _verify_once(folder, _stamps(folder))
     return folder
+
+
+def verify_copy(folder: Path) -> None:
+    """Check a folder that has a manifest, as a copy of the bundled pair's has; pass any other.
+
+    Raises:
+        DamagedPairError: A file is missing, cut off or altered.
+    """
+    if (folder / MANIFEST).is_file():
+        _verify_once(folder, _stamps(folder))
 
 
 def verify(folder: Path) -> None:
@@ -51,20 +61,36 @@ def verify(folder: Path) -> None:
     Raises:
         DamagedPairError: The manifest or a file is missing, or a sum differs.
     """
+    ours = folder == bundled_folder()
     for name, expected in _sums(folder).items():
         path = _inside(folder, name)
         if not path.is_file():
             template = marked("{name} is missing from {folder}: {remedy}")
-            raise _damaged(template, _AGAIN, name=name, folder=folder)
+            raise _damaged(template, _AGAIN if ours else _COPY, name=name, folder=folder)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
             raise _damaged(
                 marked("{name} has sha256 {found}..., the manifest says {expected}...: {remedy}"),
-                _ALTERED,
+                _ALTERED if ours else _COPY,
                 name=name,
                 found=found[:12],
                 expected=expected[:12],
             )
+
+
+@lru_cache(maxsize=8)
+def _verify_once(folder: Path, stamps: frozenset[tuple[str, int, int]]) -> None:
+    """Check a folder's files; not again in this process while their stamps stay as they are."""
+    verify(folder)
+
+
+def _stamps(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """Return each file's name, time of change and size."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    stats = [path.stat() for path in files]
+    return frozenset(
+        (str(path), stat.st_mtime_ns, stat.st_size) for path, stat in zip(files, stats, strict=True)
+    )
 
 
 def _sums(folder: Path) -> dict[str, str]:
@@ -80,7 +106,7 @@ def _sums(folder: Path) -> dict[str, str]:
             marked(
                 "{name} in {folder} cannot be read ({error!r}): it is cut off or altered; {remedy}"
             ),
-            _AGAIN,
+            _AGAIN if folder == bundled_folder() else _COPY,
             name=MANIFEST,
             folder=folder,
             error=error,
@@ -88,7 +114,7 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 def _damaged(template: str, remedy: str, **values: object) -> DamagedPairError:
-    """Return the error of a bundled file, whose message ends with what to do."""
+    """Return the error of a file in a manifest, whose message ends with what to do."""
     said = tr(remedy)
     return DamagedPairError(tr(template, remedy=said, **values), said)
 

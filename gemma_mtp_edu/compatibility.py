@@ -52,6 +52,8 @@ def check_pair(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
             )
         )
     check_vocabulary(target, drafter)
+    _check_window("target", target)
+    _check_window("drafter", drafter)
     if is_mtp_drafter(drafter):
         _check_hidden_size(target, drafter)
         _check_shared_kv(target, drafter)
@@ -144,10 +146,38 @@ def _check_shared_kv(target: PreTrainedConfig, drafter: PreTrainedConfig) -> Non
                 )
 
 
+def _check_window(name: str, config: PreTrainedConfig) -> None:
+    """A window of no token would silently make another model of it."""
+    text = config.get_text_config()
+    if "sliding_attention" not in (getattr(text, "layer_types", None) or ()):
+        return
+    window = getattr(text, "sliding_window", None)
+    if window is None or window < 1:
+        raise IncompatiblePairError(
+            tr(
+                "{name} sliding_window {window}: its sliding_attention layers need at least 1 "
+                "token; take its config.json as it was published",
+                name=name,
+                window=window,
+            )
+        )
+
+
 def _check_centroids(drafter: PreTrainedConfig) -> None:
     if not drafter.use_ordered_embeddings:
         return
     vocab, centroids = drafter.get_text_config().vocab_size, drafter.num_centroids
+    searched = drafter.centroid_intermediate_top_k
+    if not 1 <= searched <= centroids:
+        raise IncompatiblePairError(
+            tr(
+                "drafter centroid_intermediate_top_k {searched} and num_centroids {centroids}: "
+                "need at least one centroid, and 1 to all of them searched; take the drafter's "
+                "config.json as it was published",
+                searched=searched,
+                centroids=centroids,
+            )
+        )
     if vocab % centroids:
         raise IncompatiblePairError(
             tr(

@@ -14,7 +14,7 @@ from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Schedule
-from gemma_mtp_edu.stored import as_tuples, read_record, write_record
+from gemma_mtp_edu.stored import as_tuples, need_kinds, read_record, write_record
 from gemma_mtp_edu.theory import expected_tokens
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.verdict import Verdict, judge
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 SCHEMA = "gemma_mtp_edu.cost/1"
 LENGTHS = (1, 2, 3, 4, 5, 7, 9, 13, 17)
 CONTEXTS = (64, 512)
+_KINDS = {
+    **dict.fromkeys(("contexts", "lengths"), "ids"),
+    **dict.fromkeys(("plain_seconds", "drafter_seconds", "other_seconds"), "times in seconds"),
+    "verify_seconds": "rows of times in seconds",
+    "provenance": "texts",
+}
 
 
 class CostFormatError(ValueError):
@@ -200,6 +206,7 @@ class CostModel:
         """
         record = read_record(text, SCHEMA, "CostModel.to_json()", CostFormatError)
         try:
+            need_kinds(record, _KINDS)
             return cls(**{key: as_tuples(value) for key, value in record.items()})
         except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise CostFormatError(

@@ -7,6 +7,8 @@ Names are ours where `generate()` drops its own for a custom function: it hands 
 `stopping_criteria`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
+from gemma_mtp_edu.compatibility import check_models
 from gemma_mtp_edu.decoding import choose_schedule, pair_drafter, speculate
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.options import Streamer, check_listeners
@@ -26,6 +29,20 @@ from gemma_mtp_edu.schedules import Schedule
 from gemma_mtp_edu.sharing import running
 from gemma_mtp_edu.stopping import LONGEST, Text, check_max_new_tokens, without_known
 from gemma_mtp_edu.target import Target
+
+# What `generate()` prepares for every text. Anything else is content that would be left unread.
+_OF_A_TEXT = (
+    "attention_mask",
+    "cache_position",
+    "logits_to_keep",
+    "mm_token_type_ids",
+    "past_key_values",
+    "position_ids",
+    "return_dict",
+    "token_type_ids",
+    "use_cache",
+)
+_NOT_KEPT = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
 
 
 def draft_and_verify(
@@ -61,14 +78,47 @@ def draft_and_verify(
         Prompt and text, as `generate()` returns them.
 
     Raises:
-        ValueError: The drafter is missing, there is more than one prompt, or padding.
+        ValueError: The drafter is missing, there is more than one prompt, or padding, or
+            something is asked for that this loop cannot do.
+        BusyModelError: Another thread is changing one of the models.
 
     Source:
         transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     _check(input_ids, drafter, model_kwargs.get("attention_mask"))
+    _check_text_only(model_kwargs, generation_config)
     check_listeners(None, token_streamer)
-    pair = ModelPair(model, drafter)
+    check_models(model, drafter)
+    with running(model, drafter), _modes_kept(model, drafter):
+        run = _decoded(
+            ModelPair(model, drafter),
+            input_ids,
+            logits_processor,
+            stopping_criteria,
+            generation_config,
+            schedule,
+            gamma,
+            seed,
+            token_streamer,
+            model_kwargs.get("past_key_values"),
+        )
+    if generation_config.return_dict_in_generate:
+        return GenerateDecoderOnlyOutput(sequences=run.text.ids, past_key_values=run.target.cache)
+    return run.text.ids
+
+
+def _decoded(
+    pair: ModelPair,
+    input_ids: Tensor,
+    logits_processor: LogitsProcessorList,
+    stopping_criteria: StoppingCriteriaList,
+    generation_config: GenerationConfig,
+    schedule: Schedule | None,
+    gamma: int | None,
+    seed: int | None,
+    token_streamer: Streamer | None,
+    cache: Any,
+) -> Run:
     prompt = pair.encode(input_ids)
     room = min(generation_config.max_length, pair.positions or LONGEST) - prompt.shape[1]
     proposer = pair_drafter(pair)
@@ -77,7 +127,7 @@ def draft_and_verify(
         start = int(torch.randint(2**62, ())) if seed is None else seed
         generator = seeded_generator(input_ids.device, start)
     run = Run(
-        Target(model, hands_over=proposer.hands_over, cache=model_kwargs.get("past_key_values")),
+        Target(pair.target, hands_over=proposer.hands_over, cache=cache),
         Text(
             prompt,
             check_max_new_tokens(room, prompt.shape[1], pair.positions),
@@ -88,11 +138,47 @@ def draft_and_verify(
         Recorder(input_ids.device),
         streamer=token_streamer,
     )
-    with running(model, drafter):
-        speculate(run, proposer, choose_schedule(pair, schedule, gamma))
-    if generation_config.return_dict_in_generate:
-        return GenerateDecoderOnlyOutput(sequences=run.text.ids, past_key_values=run.target.cache)
-    return run.text.ids
+    speculate(run, proposer, choose_schedule(pair, schedule, gamma))
+    return run
+
+
+@contextmanager
+def _modes_kept(*models: Any) -> Iterator[None]:
+    """Put what was in training mode back into it: a pair is in evaluation mode."""
+    trained = [part for model in models for part in model.modules() if part.training]
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True
+
+
+def _check_text_only(model_kwargs: dict[str, Any], config: GenerationConfig) -> None:
+    unread = [k for k, v in model_kwargs.items() if v is not None and k not in _OF_A_TEXT]
+    if unread:
+        raise ValueError(
+            tr(
+                "got {names} for draft_and_verify, which reads text alone and would leave them "
+                "out: pass input_ids and attention_mask only, or use generate() with "
+                "assistant_model=...",
+                names=", ".join(unread),
+            )
+        )
+    if model_kwargs.get("use_cache") is False:
+        raise ValueError(
+            tr(
+                "got use_cache=False, need True: draft_and_verify cuts rejected drafts out of a "
+                "cache; leave use_cache out, and True in the target's generation_config"
+            )
+        )
+    if missing := [name for name in _NOT_KEPT if getattr(config, name, None)]:
+        raise ValueError(
+            tr(
+                "got {names}=True, but draft_and_verify keeps none of them: leave them out, or "
+                "look at the trace of speculative_generate",
+                names=", ".join(missing),
+            )
+        )
 
 
 def _check(input_ids: Tensor, drafter: Any, attention_mask: Tensor | None) -> None:

@@ -6,7 +6,13 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from gemma_mtp_edu.compatibility import is_mtp_drafter
-from gemma_mtp_edu.drafters import CausalLMDrafter, DraftContext, Drafter, check_drafter
+from gemma_mtp_edu.drafters import (
+    CausalLMDrafter,
+    CheckedDrafter,
+    DraftContext,
+    Drafter,
+    check_drafter,
+)
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.options import OnTokens, Options, Streamer
@@ -169,7 +175,8 @@ def speculative_generate(
         The trace. Round 0 is the prefill.
 
     Raises:
-        ValueError: The prompt or a number is out of range, or both schedule and gamma are given.
+        ValueError: The prompt or a number is out of range, both schedule and gamma are given, or
+            `drafter` gave no draft that can be judged.
         NonFiniteLogitsError: A model gave NaN or infinity.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, Algorithm 1.
@@ -189,6 +196,9 @@ def speculative_generate(
     check_is_pair(pair)
     chosen_schedule = choose_schedule(pair, schedule, gamma)
     chosen_drafter = pair_drafter(pair) if drafter is None else check_drafter(drafter)
+    if drafter is not None:
+        vocabulary = pair.target.config.get_text_config().vocab_size
+        chosen_drafter = CheckedDrafter(chosen_drafter, vocabulary)
     run = new_run(pair, prompt, options, hands_over=chosen_drafter.hands_over)
     with running(pair.target, pair.drafter):
         speculate(run, chosen_drafter, chosen_schedule)

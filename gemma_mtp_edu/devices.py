@@ -33,18 +33,26 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     return torch.float16
 
 
+def one_device(device: torch.device) -> torch.device:
+    """Return the device, and where it means all GPUs, the current one of them."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
 def _named(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            tr(
-                "got device {device!r}, need 'auto', 'cpu', 'mps', 'cuda', or 'cuda:1' for the "
-                "second GPU",
-                device=device,
-            )
-        ) from error
-    count = torch.cuda.device_count() if found.type == "cuda" else 1
+        raise _unknown(device) from error
+    counts = {
+        "cpu": 1,
+        "mps": int(torch.backends.mps.is_available()),
+        "cuda": torch.cuda.device_count(),
+    }
+    count = counts.get(found.type)
+    if count is None:  # torch knows it, such as "meta" and "xpu", but nothing here was tried on it
+        raise _unknown(device)
     if (found.index or 0) >= count:
         raise ValueError(
             tr(
@@ -55,3 +63,13 @@ def _named(device: str | torch.device) -> torch.device:
             )
         )
     return found
+
+
+def _unknown(device: object) -> ValueError:
+    return ValueError(
+        tr(
+            "got device {device!r}, need 'auto', 'cpu', 'mps', 'cuda', or 'cuda:1' for the "
+            "second GPU",
+            device=device,
+        )
+    )

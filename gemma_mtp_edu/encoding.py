@@ -3,11 +3,13 @@
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 
 from gemma_mtp_edu.language import marked, tr
 
 KINDS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+_ROLES = ("user", "assistant", "model", "system")
 _NEEDED = marked("need a text, or integer ids of shape (1, seq) with seq >= 1")
 
 
@@ -77,7 +79,8 @@ def message_ids(processor: Any, messages: Any) -> Tensor:
     """Return the ids `[1, seq]` of a conversation, the mark that begins the answer included.
 
     Raises:
-        ValueError: There is no processor or no chat template, or the messages are none.
+        ValueError: There is no processor or no chat template, the messages are none, or the
+            template refuses them.
     """
     if processor is None:
         raise ValueError(
@@ -96,7 +99,7 @@ def message_ids(processor: Any, messages: Any) -> Tensor:
             )
         )
     for turn in turns:
-        _check_text(str(turn["content"]))
+        _check_turn(turn)
     if not getattr(processor, "chat_template", None):
         raise ValueError(
             tr(
@@ -105,7 +108,18 @@ def message_ids(processor: Any, messages: Any) -> Tensor:
                 kind=type(processor).__name__,
             )
         )
-    text = processor.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True)
+    try:
+        text = processor.apply_chat_template(
+            list(turns), tokenize=False, add_generation_prompt=True
+        )
+    except TemplateError as error:
+        raise ValueError(
+            tr(
+                "this pair's chat template refuses the messages ({error}): begin with a user's "
+                "turn (or one system turn before it), and let user and assistant take turns",
+                error=error,
+            )
+        ) from error
     ids: Tensor = processor(text=text, return_tensors="pt")["input_ids"]
     return ids
 
@@ -119,7 +133,38 @@ def _is_turn(turn: Any) -> bool:
     )
 
 
-def _check_text(text: str) -> None:
+def _check_turn(turn: dict[str, Any]) -> None:
+    content = turn["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    if turn["role"] not in _ROLES or not parts or not all(_is_text(part) for part in parts):
+        raise ValueError(
+            tr(
+                "got the turn {turn!r:.200}, need a role of {roles}, and content that is a text of "
+                "at least one word: only text is read here, so leave images, sounds and empty "
+                "turns out",
+                turn=turn,
+                roles=", ".join(_ROLES),
+            )
+        )
+    for part in parts:
+        check_text(part["text"])
+
+
+def _is_text(part: Any) -> bool:
+    return (
+        isinstance(part, dict)
+        and part.get("type") == "text"
+        and isinstance(part.get("text"), str)
+        and bool(part["text"].strip())
+    )
+
+
+def check_text(text: str) -> None:
+    """Raise unless a tokenizer can read a text.
+
+    Raises:
+        ValueError: It holds half a character, which cannot be written as UTF-8.
+    """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -133,6 +178,8 @@ def _check_text(text: str) -> None:
 
 
 def _hint(ids: Any) -> str:
+    if isinstance(ids, list | tuple) and ids and all(isinstance(turn, dict) for turn in ids):
+        return tr("a conversation becomes ids by pair.encode_messages(messages)")
     if isinstance(ids, list | tuple):
         return tr("ids in a list become torch.tensor([ids])")
     if type(ids).__module__ == "numpy":

@@ -14,6 +14,7 @@ from gemma_mtp_edu.decoding import autoregressive_generate
 from gemma_mtp_edu.distillation import Texts
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair, eos_ids
+from gemma_mtp_edu.reference import OnlyNumbers, plain_view
 from gemma_mtp_edu.sampling import check_sampling, drawing
 from gemma_mtp_edu.sharing import running
 from gemma_mtp_edu.stopping import check_max_new_tokens
@@ -43,6 +44,7 @@ def own_texts(
 
     Raises:
         ValueError: There is no prompt, or a number is out of range.
+        NonFiniteLogitsError: The target gave NaN or infinity.
     """
     check_is_pair(pair)
     _check_prompts(prompts)
@@ -94,11 +96,12 @@ def _answers(
     pad = config.pad_token_id or 0
     input_ids = torch.stack([_padded(ids, width, pad) for ids in prompts])
     mask = torch.stack([_padded(torch.ones_like(ids), width, 0) for ids in prompts])
-    written = pair.target.generate(
+    written = plain_view(pair.target).generate(
         input_ids,
         attention_mask=mask,
         max_new_tokens=max_new_tokens,
         pad_token_id=pad,
+        logits_processor=[OnlyNumbers()],
         **sampling,
     )
     rows = list(_unpadded(written, prompts, eos_ids(pair.target)))

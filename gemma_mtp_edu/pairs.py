@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import bundled, registry
 from gemma_mtp_edu.compatibility import check_models, check_pair, check_token_ordering
-from gemma_mtp_edu.devices import choose_device, choose_dtype
+from gemma_mtp_edu.devices import choose_device, choose_dtype, one_device
 from gemma_mtp_edu.encoding import check_ids, message_ids
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.releases import check_transformers
@@ -29,6 +29,7 @@ from gemma_mtp_edu.weights import (
 )
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
+_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +45,7 @@ class ModelPair:
     Raises:
         UnsupportedReleaseError: The installed transformers release cannot run an MTP drafter.
         IncompatiblePairError: The models do not fit together.
+        ValueError: The name is no text.
     """
 
     target: Any
@@ -53,6 +55,13 @@ class ModelPair:
 
     def __post_init__(self) -> None:
         check_transformers()
+        if not isinstance(self.name, str):
+            raise ValueError(
+                tr(
+                    "got {given!r} as name, need a text; leave it out for a pair without one",
+                    given=self.name,
+                )
+            )
         check_models(self.target, self.drafter)
         check_pair(self.target.config, self.drafter.config)
         check_token_ordering(self.drafter)
@@ -150,7 +159,8 @@ def load_pair(
         target: "pocket" (the bundled pair, needs no network), a registered name ("E2B", "E4B",
             "12B", "26B-A4B", "31B"), a hub id, or a folder: either of a model, or with `target` and
             `drafter` folders in it.
-        drafter: Hub id or folder of the drafter; by default the one that belongs to the target (a
+        drafter: Hub id or folder of the drafter, or the registered name of the pair that it belongs
+            to; by default the one that belongs to the target (a
             hub id's or folder's own name + "-assistant").
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
@@ -162,8 +172,8 @@ def load_pair(
         PairNotFoundError: Nothing of that name is registered, on disk or to be had from the hub.
         IncompatiblePairError: The models do not fit together.
         UnsupportedReleaseError: The transformers release cannot run an MTP drafter.
-        DamagedPairError: A file is cut off or altered, or lacks something; the bundled pair's files
-            are compared with their sha256 sums.
+        DamagedPairError: A file is cut off or altered, or lacks something; the files of the bundled
+            pair, and of a copy that has its manifest, are compared with their sha256 sums.
         NotEnoughMemoryError: The models do not fit in what is free; nothing stays loaded.
         NoDiskSpaceError: What is to be downloaded does not fit on the disk.
         ValueError: The device or dtype is none, or the folder is unsafe.
@@ -171,16 +181,19 @@ def load_pair(
     check_transformers()
     name, target_source, drafter_source = _sources(target, drafter)
     chosen_device = choose_device(device)
-    chosen_dtype = _dtype(dtype, chosen_device, small=name == registry.POCKET)
+    ours = Path(target_source).parent == bundled.bundled_folder()
+    chosen_dtype = _dtype(dtype, chosen_device, small=ours)
     configs = get_config(target_source), get_config(drafter_source)
     check_pair(*configs)
-    if name != registry.POCKET:
-        check_memory(name, configs, chosen_device, chosen_dtype)
+    if ours and drafter is None:
+        chosen_device = one_device(chosen_device)
+    else:
+        chosen_device = check_memory(name, configs, chosen_device, chosen_dtype)
         check_disk(name, configs, (target_source, drafter_source))
         check_tokenizers(target_source, drafter_source)
-    with _quiet_progress(name == registry.POCKET):
+    with _quiet_progress(ours):
+        processor = get_processor(target_source)  # before the gigabytes: it may not be had
         loaded = get_models((target_source, drafter_source), chosen_device, chosen_dtype)
-        processor = get_processor(target_source)
     return ModelPair(loaded[0], loaded[1], processor, name)
 
 
@@ -211,7 +224,7 @@ def configured_eos_ids(config: Any) -> set[int]:
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
-    if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
+    if isinstance(dtype, torch.dtype) and dtype in _DTYPES:
         return dtype
     if dtype == "auto":
         return torch.float32 if small else choose_dtype(device)
@@ -220,8 +233,8 @@ def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
     if found is None:
         raise ValueError(
             tr(
-                "got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16' or a torch "
-                "dtype for real numbers",
+                "got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16', or "
+                "torch.float64",
                 dtype=dtype,
             )
         )
@@ -230,8 +243,10 @@ def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
 
 def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, str]:
     """Return the pair's name and where target and drafter are loaded from."""
-    for name, given in (("target", target), ("drafter", drafter or "")):
-        if not isinstance(given, str | Path) or (name == "target" and not str(given).strip()):
+    for name, given in (("target", target), ("drafter", drafter)):
+        if name == "drafter" and given is None:
+            continue
+        if not isinstance(given, str | Path) or not str(given).strip():
             raise ValueError(
                 tr(
                     "got {given!r} as {name}, need a registered name such as 'E2B', a hub id or a "
@@ -240,33 +255,51 @@ def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, 
                     name=name,
                 )
             )
-    info = registry.find(str(target))
+    named = None if drafter is None else _drafter_source(drafter)
+    info = registry.find(target) if isinstance(target, str) else None
     if info is not None and info.name == registry.POCKET:
         folder = bundled.verified_folder()
-        return info.name, str(folder / "target"), str(drafter or folder / "drafter")
+        return info.name, str(folder / "target"), named or str(folder / "drafter")
     if info is not None:
-        return info.name, info.target_id, str(drafter or info.drafter_id)
-    folder = Path(target).expanduser()
-    if _is_folder(folder):
-        folder = folder.resolve()  # "." has a name too
+        return info.name, info.target_id, named or info.drafter_id
+    found = _folder(target)
+    if found is not None:
+        folder = found.resolve()  # "." has a name too
+        bundled.verify_copy(folder)
         inner = folder / "target"
         source, partner = (
             (inner, folder / "drafter")
             if inner.is_dir()
             else (folder, folder.with_name(f"{folder.name}-assistant"))
         )
-        return folder.name, str(source), str(drafter or partner)
-    is_path = isinstance(target, Path) or str(target).startswith(("/", ".", "~"))
-    if is_path or str(target).count("/") != 1:
+        return folder.name, str(source), named or str(partner)
+    if _is_path(target) or str(target).count("/") != 1:
         raise PairNotFoundError(_unknown(str(target)))
-    return str(target), str(target), str(drafter or f"{target}-assistant")
+    return str(target), str(target), named or f"{target}-assistant"
 
 
-def _is_folder(folder: Path) -> bool:
+def _drafter_source(drafter: str | Path) -> str:
+    """Return where a drafter is loaded from; a registered pair's short name means its drafter."""
+    info = registry.find_short(drafter) if isinstance(drafter, str) else None
+    if info is not None:
+        return info.drafter_id or str(bundled.verified_folder() / "drafter")
+    found = _folder(drafter)
+    if found is None and _is_path(drafter):
+        raise PairNotFoundError(_unknown(str(drafter)))
+    return str(found or drafter)
+
+
+def _folder(given: str | Path) -> Path | None:
+    """Return the folder of that name, if there is one."""
     try:
-        return folder.is_dir()
-    except OSError:  # too long for a path
-        return False
+        folder = Path(given).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError):  # too long for a path; the home of a user who is not there
+        return None
+
+
+def _is_path(given: str | Path) -> bool:
+    return isinstance(given, Path) or given.startswith(("/", ".", "~"))
 
 
 def _unknown(name: str) -> str:

@@ -10,10 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gemma_mtp_edu.language import tr
-from gemma_mtp_edu.stored import as_tuples, read_record, write_record
-from gemma_mtp_edu.trace import StopReason
+from gemma_mtp_edu.stored import as_tuples, need_kinds, read_record, write_record
+from gemma_mtp_edu.trace import StopReason, check_stop_reason
 
 SCHEMA = "gemma_mtp_edu.profile/1"
+_KINDS = {
+    "prompt_ids": "ids",
+    "token_ids": "ids",
+    "text": "text",
+    "n_accepted": "ids",
+    "draft_ids": "rows of ids",
+    "draft_probs": "rows of probabilities",
+    "max_gamma": "count",
+    "max_new_tokens": "count",
+    "vocabulary": "texts",
+    "provenance": "texts",
+}
 
 
 class ProfileFormatError(ValueError):
@@ -169,5 +181,7 @@ def accepted_counts(
 
 def _fields(record: dict[str, Any]) -> dict[str, Any]:
     """Turn JSON's lists and string keys back into tuples and integer keys."""
+    need_kinds(record, _KINDS)
+    check_stop_reason(record["stop_reason"])
     vocabulary = {int(key): value for key, value in record["vocabulary"].items()}
     return {key: as_tuples(value) for key, value in record.items()} | {"vocabulary": vocabulary}

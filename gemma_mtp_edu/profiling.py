@@ -130,9 +130,11 @@ def draft_chains(
     """
     passed = pair.target.base_model(input_ids=text, use_cache=False, return_shared_kv_states=True)
     states = dict(passed.shared_kv_states)
+    # Of a target that is spread over GPUs the last layer may lie on another one than the text.
+    hidden = passed.last_hidden_state.to(text.device)
     chunks = [
         # The state that predicted the newest token stands one before it.
-        _chunk(pair, text[:, at], at, passed.last_hidden_state[:, at - 1], states, max_gamma)
+        _chunk(pair, text[:, at], at, hidden[:, at - 1], states, max_gamma)
         for at in newest.split(positions_per_chunk(pair, text.shape[1]))
         if len(at)
     ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def read_prompts(path: Path) -> list[NumberedPrompt]:
         PromptFileError: There is no such file, or no prompt in it, or a line is not readable.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Notepad begins a file with a mark; JSON may hold what `splitlines` takes for an end.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptFileError(
             tr(
@@ -56,11 +58,11 @@ def read_prompts(path: Path) -> list[NumberedPrompt]:
 
 def _prompt(line: str, number: int) -> NumberedPrompt:
     prompt, workload = line, "all"
-    if line.startswith(("{", "[{")) or line == "[":
+    if line.startswith(("{", "[{")) or line == "[" or _is_array(line):
         try:
             record = json.loads(line)
             prompt, workload = record["prompt"], record.get("workload", workload)
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise PromptFileError(
                 tr(
                     'line {number} is {line!r}, need JSON such as {{"prompt": "Hello!", '
@@ -69,7 +71,7 @@ def _prompt(line: str, number: int) -> NumberedPrompt:
                     line=line[:60],
                 )
             ) from error
-        if not (isinstance(prompt, str) and prompt.strip() and isinstance(workload, str)):
+        if not (_is_text(prompt) and prompt.strip() and _is_text(workload)):
             raise PromptFileError(
                 tr(
                     "line {number} has prompt {prompt!r} and workload {workload!r}, need two texts",
@@ -80,3 +82,16 @@ def _prompt(line: str, number: int) -> NumberedPrompt:
             )
     digest = hashlib.sha256(f"{workload}\n{prompt}".encode()).hexdigest()
     return NumberedPrompt(f"{number}-{digest[:12]}", prompt, workload)
+
+
+def _is_array(line: str) -> bool:
+    """Say whether a line is a JSON array; a prompt may begin with a bracket too."""
+    try:
+        return line.startswith("[") and isinstance(json.loads(line), list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_text(value: object) -> bool:
+    """Say whether this is a text that can be written: no half of a character in it."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from transformers import GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu.language import tr
@@ -77,7 +78,7 @@ def reference_generate(
     arguments = _arguments(pair, max_new_tokens, temperature, top_k, top_p, stop_strings)
     if gamma is not None:
         check_gamma(gamma)
-    target, drafter = view_of(pair.target), view_of(pair.drafter)
+    target, drafter = plain_view(pair.target), view_of(pair.drafter)
     if assisted:
         drafter = arguments["assistant_model"] = drafter_with(pair, gamma)
     recorder = _Recorder(target, drafter, ids.shape[1], on_tokens)
@@ -234,7 +235,7 @@ def _arguments(
     top_p: float | None,
     stop_strings: list[str] | None,
 ) -> dict[str, Any]:
-    """Return the arguments of `generate()`; every default of the checkpoint is overridden."""
+    """Return the arguments of `generate()`, for a target without defaults of its own."""
     arguments: dict[str, Any] = {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
     if temperature > 0:
         arguments |= {
@@ -244,6 +245,36 @@ def _arguments(
         strings = check_stop_strings(stop_strings)
         arguments |= {"stop_strings": strings, "tokenizer": pair.tokenizer}
     return arguments
+
+
+def plain_view(target: Any) -> Any:
+    """Return a view of the target without the checkpoint's defaults, only with its special ids.
+
+    Those defaults would be the library's alone: beams, penalties, time limits, other outputs.
+    """
+    view = view_of(target)
+    own = target.generation_config
+    view.generation_config = GenerationConfig(
+        bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+    )
+    return view
+
+
+class OnlyNumbers(LogitsProcessor):
+    """Refuses logits that no token can be chosen by; the library would write token 0.
+
+    Looking makes a GPU wait, so it belongs into runs that nobody times.
+    """
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Return the scores as they are.
+
+        Raises:
+            NonFiniteLogitsError: One row has NaN or infinity as its best score.
+        """
+        where = tr("after {tokens} tokens of prompt and text", tokens=input_ids.shape[1])
+        check_scores(scores.amax(-1), "target", where)
+        return scores
 
 
 def drafter_with(pair: ModelPair, gamma: int | None) -> Any:

@@ -78,6 +78,12 @@ def find(name: str) -> PairInfo | None:
     return None
 
 
+def find_short(name: str) -> PairInfo | None:
+    """Return the registered pair whose short name is `name`, ignoring case."""
+    info = find(name)
+    return info if info is not None and name.casefold() == info.name.casefold() else None
+
+
 def recommended(name: str) -> int | None:
     """Return the recommended number of drafts for a registered pair, or None for any other."""
     info = find(name)

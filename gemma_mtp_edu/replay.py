@@ -110,9 +110,8 @@ def best_schedule(
     n_tokens, longest = len(profile.token_ids), profile.max_gamma
     if max_gamma is not None:
         longest = min(longest, whole(max_gamma, "max_gamma", 0, " of drafts"))
-    if isinstance(cost, RoundCosts):
-        longest = min(longest, cost.max_gamma)
-    elif not callable(cost):
+    # A class has all that its objects have, so the protocol would take it for one of them.
+    if isinstance(cost, type) or not (isinstance(cost, RoundCosts) or callable(cost)):
         raise ValueError(
             tr(
                 "got cost {cost!r}, need a CostModel, or a function from drafts to the "
@@ -120,6 +119,8 @@ def best_schedule(
                 cost=cost,
             )
         )
+    if isinstance(cost, RoundCosts):
+        longest = min(longest, cost.max_gamma)
     price = _pricing(cost)
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
     for position in range(n_tokens - 1, 0, -1):

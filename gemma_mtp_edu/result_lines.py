@@ -15,6 +15,11 @@ from gemma_mtp_edu.language import tr
 
 SCHEMA = "gemma_mtp_edu.results/1"
 Result = dict[str, Any]
+# What the report asks of a result: of each, of a prompt's with its rows, of a context's.
+_COMMON = {"key": str, "kind": str, "run": dict, "conditions": dict, "peak_memory_bytes": int}
+_PROMPT = {"prompt": str, "workload": str, "prompt_tokens": int, "rows": list}
+_ROW = {"method": str, "gamma": int, "seconds": float, "tokens": int, "same_text": bool}
+_CONTEXT = {"context": int, "cost": str}
 
 
 class ResultsError(ValueError):
@@ -48,14 +53,28 @@ def read(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
         run: What must be the same for all results of a file, such as pair and plan.
 
     Raises:
-        ResultsError: A result is of another run or another schema.
+        ResultsError: A result is of another run or another schema, or a line is no result: the file
+            is something else, which `write_whole` would overwrite.
     """
     found: dict[str, Result] = {}
     for path in [out, *sorted(out.parent.glob(f"{out.name}.part-*"))]:
-        for line in path.read_bytes().splitlines() if path.exists() else ():
+        lines = path.read_bytes().splitlines() if path.exists() else ()
+        for number, line in enumerate(lines, 1):
             result = _parsed(line)
-            if result is None:
+            # Only a part can hold lines that a kill cut off: the whole is written at once.
+            if result is None and path != out:
                 continue
+            if not _is_result(result):
+                raise ResultsError(
+                    tr(
+                        "line {number} of {name} is {line!r:.60}, need results of this release: "
+                        "that file may be something else, so name another one with --out, or "
+                        "remove it",
+                        number=number,
+                        name=path.name,
+                        line=line.decode(errors="replace"),
+                    )
+                )
             _check(result, run, path)
             found[result["key"]] = result
     return found
@@ -106,13 +125,28 @@ def _ends_a_line(file: Any) -> bool:
     return bool(file.read(1) == b"\n")
 
 
-def _parsed(line: bytes) -> Result | None:
-    """Return a result, or None for a line that a kill cut off."""
+def _parsed(line: bytes) -> Any:
+    """Return what a line holds, or None for one that a kill cut off."""
     try:
-        result = json.loads(line)
-    except ValueError:
+        return json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return result if isinstance(result, dict) and "key" in result else None
+
+
+def _is_result(result: Any) -> bool:
+    """Say whether this is a result with all that the report asks for."""
+    if not _has(result, _COMMON) or not _has(result["conditions"], {"pair": str}):
+        return False
+    kind = result["kind"]
+    if kind == "prompt" and _has(result, _PROMPT):
+        return bool(result["rows"]) and all(_has(row, _ROW) for row in result["rows"])
+    return kind == "context" and _has(result, _CONTEXT)
+
+
+def _has(record: Any, fields: Mapping[str, type]) -> bool:
+    return isinstance(record, dict) and all(
+        isinstance(record.get(name), kind) for name, kind in fields.items()
+    )
 
 
 def _check(result: Result, run: Mapping[str, Any], path: Path) -> None:

@@ -10,9 +10,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gemma_mtp_edu.language import tr
-from gemma_mtp_edu.stored import as_tuples, read_record, write_record
+from gemma_mtp_edu.stored import as_tuples, need_kinds, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.results_card/1"
+_KINDS = {
+    "pair": "text",
+    "prompts": "texts",
+    "verdict": "texts",
+    "peak_memory_bytes": "count",
+    "provenance": "texts",
+}
+_MEASUREMENT_KINDS = {
+    "workload": "text",
+    "gamma": "count",
+    "seconds": "a number above 0",
+    "prefill_seconds": "a time in seconds",
+    "tokens": "count",
+    "tokens_per_round": "a number above 0",
+    "predicted_speedup": "a number above 0",
+    "same_text": "true or false",
+}
 # A folder of somebody's machine, in any text of the card.
 _FOLDER = re.compile(r"(?:^|[\s\"'=(])(?:~?/[\w.-]+/|[A-Za-z]:\\)")
 
@@ -177,5 +194,8 @@ class ResultsCard:
 
 
 def _fields(record: dict[str, Any]) -> dict[str, Any]:
+    need_kinds(record, _KINDS)
+    for entry in record["measurements"]:
+        need_kinds(entry, _MEASUREMENT_KINDS)
     measurements = tuple(Measurement(**entry) for entry in record["measurements"])
     return {key: as_tuples(value) for key, value in record.items()} | {"measurements": measurements}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from gemma_mtp_edu import registry
+from gemma_mtp_edu.devices import one_device
 from gemma_mtp_edu.hub_cache import cached, free_disk, hub_cache, missing_bytes
 from gemma_mtp_edu.language import marked, tr
 from gemma_mtp_edu.memory import free_memory
@@ -32,7 +33,7 @@ class NoDiskSpaceError(OSError):
 
 def check_memory(
     name: str, configs: tuple[Any, Any], device: torch.device, dtype: torch.dtype
-) -> None:
+) -> torch.device:
     """Raise where the weights of a pair do not fit in what is free; warn where little else does.
 
     Args:
@@ -41,12 +42,15 @@ def check_memory(
         device: Where to. On CUDA without an index the CPU's memory takes what the GPUs cannot.
         dtype: The number format.
 
+    Returns:
+        The device; of several GPUs the current one, where all fits on it.
+
     Raises:
         NotEnoughMemoryError: They do not fit.
     """
     plan = _plan(name, configs, dtype)
-    if plan is None or device.type == "meta":
-        return
+    if plan is None:
+        return device
     free = free_memory(device)
     spread = device.type == "cuda" and device.index is None
     everywhere = free
@@ -58,6 +62,8 @@ def check_memory(
     if not plan.fits(free):
         where = tr("parts go to other memory, which is slow" if spread else "long texts may fail")
         warnings.warn(f"{plan.describe(free)}: {where}; {tr(SMALLER)}", stacklevel=3)
+        return device
+    return one_device(device)
 
 
 def check_disk(name: str, configs: tuple[Any, Any], sources: tuple[str, str]) -> None:

@@ -7,12 +7,18 @@ import os
 import re
 import traceback
 from pathlib import Path
+from typing import Any
 
 from gemma_mtp_edu.language import tr
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 # What tokens of the hub look like, also those that stand in a file and not in the environment.
 _TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9_]*[A-Za-z0-9]{16,}")
+# Of transformers itself; any other may be fetched from the hub, flash_attention_2 too.
+_BUILT_IN = {
+    "_attn_implementation": (None, "eager", "sdpa", "flex_attention"),
+    "_experts_implementation": (None, "eager", "batched_mm", "grouped_mm"),
+}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -37,6 +43,34 @@ def check_weights(folder: Path) -> None:
                 file=pickles[0],
             )
         )
+
+
+def check_implementations(source: str, config: Any) -> None:
+    """Raise where a configuration asks for a kernel, which is code, from the hub.
+
+    Args:
+        source: Where the configuration is from.
+        config: A configuration of transformers; those in it are looked at too.
+
+    Raises:
+        UnsafeModelError: It names what is asked for and what to do.
+    """
+    inner = [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
+    for part in (config, *inner):
+        for name, known in _BUILT_IN.items():
+            got = getattr(part, name, None)
+            if got not in known:
+                raise UnsafeModelError(
+                    tr(
+                        "cannot load {source}: its config.json asks for {name} {got!r}, which may "
+                        "be code from the hub, and code that a model chooses is never run here; "
+                        "need {known} or no such entry: delete it from config.json",
+                        source=source,
+                        name=name.removeprefix("_"),
+                        got=got,
+                        known=", ".join(map(repr, known[1:])),
+                    )
+                )
 
 
 def foreign_code(source: str) -> UnsafeModelError:

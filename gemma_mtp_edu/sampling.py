@@ -29,6 +29,7 @@ from gemma_mtp_edu.verification import draw
 # These look at one row of logits and at no token before it, so all rows can go through at once.
 _ROW_BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
 LEAST_TEMPERATURE = 1e-6  # logits over less than that may overflow
+MOST_TEMPERATURE = 1e6  # far below it every token is as probable as any other
 
 
 _GLOBAL_RANDOM = RLock()
@@ -189,13 +190,14 @@ def check_sampling(
         ValueError: It names the number, its range and what 'off' is.
     """
     degrees = real(temperature, "temperature", tr("a number: 0 is greedy decoding"))
-    if degrees != 0 and not LEAST_TEMPERATURE <= degrees < float("inf"):
+    if degrees != 0 and not LEAST_TEMPERATURE <= degrees <= MOST_TEMPERATURE:
         raise ValueError(
             tr(
                 "got temperature {temperature!r}, need 0 (greedy) or a positive number, at least "
-                "{least:g}",
+                "{least:g} and at most {most:g}",
                 temperature=temperature,
                 least=LEAST_TEMPERATURE,
+                most=MOST_TEMPERATURE,
             )
         )
     if top_k is not None:

@@ -8,6 +8,7 @@ accelerate says which process this is, splits the prompts and gathers the result
 `accelerate launch` does the same on several GPUs; on a CPU it starts one process only.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,14 @@ from tqdm import tqdm
 from gemma_mtp_edu.bench import Plan, conditions, measure
 from gemma_mtp_edu.compatibility import is_mtp_drafter
 from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.grid import check_grid
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.memory import peak_memory, reset_peak_memory
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.profiling import acceptance_profile
 from gemma_mtp_edu.prompt_file import NumberedPrompt
 from gemma_mtp_edu.result_lines import Result, append, part_of, read, write_whole
+from gemma_mtp_edu.stopping import check_max_new_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,10 @@ def run(
 
     Raises:
         ResultsError: `out` holds results of another run; nothing was measured.
+        ValueError: A prompt or a context cannot be measured; nothing was.
     """
     state = _process()
+    _check(pair, prompts, sweep)
     facts = _facts(pair, sweep)
     tasks = _tasks(pair, prompts, sweep, facts)
     done = read(out, facts)
@@ -83,6 +89,33 @@ def run(
     results = [done[key] for key in tasks]
     write_whole(out, results)
     return results
+
+
+def _check(pair: ModelPair, prompts: Sequence[NumberedPrompt], sweep: Sweep) -> None:
+    """Raise for what would stop the sweep hours later."""
+    longest = max(sweep.plan.gammas) + 1
+    for context in sweep.contexts:
+        check_grid((1, 2), (context,))
+        if pair.positions is not None and context + longest > pair.positions:
+            raise ValueError(
+                tr(
+                    "got context {context} and a verify pass of {tokens} tokens, need at most "
+                    "{positions} together: the target has no more positions, so leave that "
+                    "context out of --contexts",
+                    context=context,
+                    tokens=longest,
+                    positions=pair.positions,
+                )
+            )
+    for given in prompts:
+        try:
+            length = pair.encode(given.prompt).shape[1]
+            check_max_new_tokens(sweep.plan.max_new_tokens, length, pair.positions)
+        except ValueError as error:
+            line = given.key.split("-")[0]
+            raise ValueError(
+                tr("the prompt of line {line} cannot be measured: {error}", line=line, error=error)
+            ) from error
 
 
 def _process() -> PartialState:
@@ -120,10 +153,26 @@ def _facts(pair: ModelPair, sweep: Sweep) -> dict[str, Any]:
     plan = sweep.plan
     return {
         "pair": pair.name,
+        "target_weights": _fingerprint(pair.target),
+        "drafter_weights": _fingerprint(pair.drafter),
+        "dtype": str(pair.target.dtype),
+        "device": pair.device.type,
         "gammas": list(plan.gammas),
         "repeats": plan.repeats,
         "max_new_tokens": plan.max_new_tokens,
     }
+
+
+def _fingerprint(model: torch.nn.Module) -> str:
+    """Return what tells a model from others: names and folders do not, as weights change in both.
+
+    The beginning of every weight will do, and takes no time where the weights are many.
+    """
+    digest = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        first = weight.detach().flatten()[:1024].cpu().contiguous().view(torch.uint8)
+        digest.update(f"{name} {tuple(weight.shape)}".encode() + first.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def _measure_prompt(pair: ModelPair, given: NumberedPrompt, sweep: Sweep, common: Result) -> Result:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo, find
 
@@ -61,7 +62,7 @@ def serving_commands(
     Raises:
         ValueError: The pair is the bundled one or unknown, or a number is out of range.
     """
-    info = find(pair)
+    info = find(pair) if isinstance(pair, str) else None
     if info is None or info.name == POCKET:
         names = ", ".join(name for name in PAIRS if name != POCKET)
         raise ValueError(
@@ -72,19 +73,8 @@ def serving_commands(
                 names=names,
             )
         )
-    for name, value, least in (
-        ("draft_length", draft_length, 0),
-        ("context_length", context_length, 1),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ValueError(
-                tr(
-                    "got {name} {value!r}, need a whole number of {least} or more",
-                    name=name,
-                    value=value,
-                    least=least,
-                )
-            )
+    draft_length = whole(draft_length, "draft_length", 0, " of drafts")
+    context_length = whole(context_length, "context_length", 1, " of tokens")
     return (
         _vllm(info, draft_length, context_length),
         _sglang(info, draft_length, context_length),

@@ -19,6 +19,7 @@ from transformers import (
 )
 
 from gemma_mtp_edu.arguments import got, whole
+from gemma_mtp_edu.encoding import check_text
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.trace import StopReason
 
@@ -118,7 +119,7 @@ def check_stop_strings(stop_strings: Any) -> list[str]:
     """Return stop strings as a list: none, one, or several.
 
     Raises:
-        ValueError: There is something else in it than texts that are not empty.
+        ValueError: There is something else in it than whole texts that are not empty.
     """
     if stop_strings is None:
         return []
@@ -128,6 +129,8 @@ def check_stop_strings(stop_strings: Any) -> list[str]:
         raise ValueError(
             got(stop_strings, "stop_strings", tr("texts that are not empty, such as ['END']"))
         )
+    for text in strings:
+        check_text(text)
     return strings
 
 

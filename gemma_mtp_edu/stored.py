@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from sys import float_info
 from typing import Any
 
 from gemma_mtp_edu.language import called, marked, tr
@@ -67,35 +68,74 @@ def as_tuples(value: Any) -> Any:
     return tuple(map(as_tuples, value)) if isinstance(value, list) else value
 
 
+def need_kinds(record: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+    """Raise unless every stored field that is there is of its kind.
+
+    Args:
+        record: What was read.
+        kinds: By the field's name, what `need_kind` takes.
+
+    Raises:
+        ValueError: One is of another kind.
+    """
+    for name in kinds.keys() & record.keys():
+        need_kind(record[name], kinds[name], name)
+
+
 def need_kind(value: Any, kind: str, name: str) -> None:
     """Raise unless a stored value is of a kind.
 
     Args:
         value: What was read.
-        kind: "ids", "numbers" or "texts", which are several; or "text" or "count".
+        kind: A name of `_FITS`.
         name: Of the field.
 
     Raises:
         ValueError: It is of another kind.
     """
-    fits = {
-        marked("ids"): lambda v: _all(v, _is_count),
-        marked("numbers"): lambda v: _all(v, lambda n: _is_count(n) or isinstance(n, float)),
-        marked("text"): lambda v: isinstance(v, str),
-        marked("count"): _is_count,
-        marked("texts"): lambda v: (
-            isinstance(v, Mapping) and all(isinstance(text, str) for text in v.values())
-        ),
-    }[kind]
-    if not fits(value):
+    if not _FITS[kind](value):
         raise ValueError(
             tr("{name} is {value!r:.60}, need {kind}", name=name, value=value, kind=called(kind))
         )
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return type(value) is int and value >= 0
 
 
-def _all(values: Any, fits: Callable[[Any], bool]) -> bool:
-    return isinstance(values, list | tuple) and all(map(fits, values))
+def _is_number(value: Any) -> bool:
+    # JSON also brings NaN, Infinity, and whole numbers that no float can hold.
+    return type(value) in (int, float) and abs(value) <= float_info.max
+
+
+def _is_mass(value: Any) -> bool:
+    # Sums over a vocabulary in bfloat16 exceed 1 by their rounding.
+    return _is_number(value) and 0 <= value <= 1.01
+
+
+def _is_time(value: Any) -> bool:
+    return _is_number(value) and value >= 0
+
+
+def _several(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda values: isinstance(values, list | tuple) and all(map(fits, values))
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    marked("ids"): _several(_is_count),
+    marked("rows of ids"): _several(_several(_is_count)),
+    marked("probabilities"): _several(_is_mass),
+    marked("rows of probabilities"): _several(_several(_is_mass)),
+    marked("times in seconds"): _several(_is_time),
+    marked("rows of times in seconds"): _several(_several(_is_time)),
+    marked("a time in seconds"): _is_time,
+    marked("a number above 0"): lambda value: _is_number(value) and value > 0,
+    marked("text"): lambda value: isinstance(value, str),
+    marked("texts"): _is_texts,
+    marked("count"): _is_count,
+    marked("true or false"): lambda value: isinstance(value, bool),
+}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gemma_mtp_edu.language import tr
-from gemma_mtp_edu.stored import as_tuples, need_kind, read_record, write_record
+from gemma_mtp_edu.stored import as_tuples, need_kind, need_kinds, read_record, write_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,13 @@ _KINDS = {
     "text": "text",
     "vocabulary": "texts",
     "provenance": "texts",
+}
+_ROUND_KINDS = {
+    "prefix_length": "count",
+    "draft_ids": "ids",
+    "n_accepted": "count",
+    **dict.fromkeys(("draft_probs", "target_probs", "overlaps", "uniforms"), "probabilities"),
+    **dict.fromkeys(("draft_seconds", "verify_seconds", "other_seconds"), "a time in seconds"),
 }
 
 
@@ -226,11 +233,47 @@ def kind_after(n_drafted: int, n_accepted: int, *, first: bool = False) -> NextK
     return "bonus" if n_accepted == n_drafted else "correction"
 
 
+def check_stop_reason(stop_reason: Any) -> None:
+    """Raise unless a stored value is a reason for which texts end.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if stop_reason not in get_args(StopReason):
+        raise ValueError(
+            tr(
+                "stop_reason is {got!r}, need one of {known}",
+                got=stop_reason,
+                known=get_args(StopReason),
+            )
+        )
+
+
+def _check_rounds(rounds: tuple[RoundTrace, ...], token_ids: tuple[int, ...]) -> None:
+    """Raise unless the rounds begin with the prefill, their only one, and wrote these tokens."""
+    kinds = [r.next_kind for r in rounds]
+    if kinds[:1] != ["prefill"] or kinds.count("prefill") > 1 or rounds[0].draft_ids:
+        raise ValueError(
+            tr(
+                "the rounds are {kinds!r:.60}, need a prefill without drafts first, and no other",
+                kinds=kinds,
+            )
+        )
+    if any((r.next_id is None) != (r.next_kind == "none") for r in rounds):
+        raise ValueError(tr('next_id is there, or next_kind is "none": need one of the two'))
+    written = tuple(token for r in rounds for token in r.token_ids)
+    if written != token_ids:
+        raise ValueError(
+            tr(
+                "token_ids are {got!r:.60}, need those of the rounds, {written!r:.60}",
+                got=token_ids,
+                written=written,
+            )
+        )
+
+
 def _round(record: dict[str, Any]) -> RoundTrace:
-    kinds = {"draft_ids": "ids", "prefix_length": "count", "n_accepted": "count"}
-    kinds |= dict.fromkeys(("draft_probs", "target_probs", "overlaps", "uniforms"), "numbers")
-    for name in kinds.keys() & record.keys():
-        need_kind(record[name], kinds[name], name)
+    need_kinds(record, _ROUND_KINDS)
     if record["next_kind"] not in get_args(NextKind):
         raise ValueError(
             tr(
@@ -241,24 +284,15 @@ def _round(record: dict[str, Any]) -> RoundTrace:
         )
     if record["next_id"] is not None:
         need_kind(record["next_id"], "count", "next_id")
-    times = [value for name, value in record.items() if name.endswith("_seconds")]
-    need_kind(times, "numbers", "seconds")
     return RoundTrace(**{key: as_tuples(value) for key, value in record.items()})
 
 
 def _fields(record: dict[str, Any]) -> dict[str, Any]:
     """Turn JSON's lists and string keys back into tuples, records and integer keys."""
     rounds = tuple(_round(r) for r in record["rounds"])
-    for name, kind in _KINDS.items():
-        need_kind(record[name], kind, name)
-    if record["stop_reason"] not in get_args(StopReason):
-        raise ValueError(
-            tr(
-                "stop_reason is {got!r}, need one of {known}",
-                got=record["stop_reason"],
-                known=get_args(StopReason),
-            )
-        )
+    need_kinds(record, _KINDS)
+    check_stop_reason(record["stop_reason"])
+    _check_rounds(rounds, tuple(record["token_ids"]))
     return {
         "prompt_ids": tuple(record["prompt_ids"]),
         "token_ids": tuple(record["token_ids"]),

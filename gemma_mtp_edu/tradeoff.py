@@ -176,6 +176,12 @@ def speedups_by_length(
     return speedups(traces, round_price(cost, cost_ratio))
 
 
+def best_constant(profile: AcceptanceProfile, cost: CostModel | float) -> Setting:
+    """Return the fastest constant schedule, the shortest of equals; it must see the text first."""
+    speeds = speedups_by_length(profile, cost)
+    return Setting("constant", speeds.index(max(speeds)) + 1)
+
+
 def speedups(traces: Sequence[GenerationTrace], price: Price) -> tuple[float, ...]:
     """Return the speedup of each trace when its rounds have these prices."""
     return tuple(trace_speedup(trace, rounds_cost(trace, price)) for trace in traces)

@@ -12,10 +12,11 @@ from gemma_mtp_edu import metrics
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.plot_style import LINES, axes, tidy
+from gemma_mtp_edu.prices import Price
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.tradeoff import Outcome, kept_by_place, round_price
 
 _ALPHAS = tuple(i / 40 for i in range(41))
@@ -83,9 +84,11 @@ def plot_kept_by_place(
 ) -> Axes:
     """Draw how often the first, second, ... draft is kept, a line for each workload."""
     ax = ax or axes()
-    for (name, profile), (color, line, marker) in zip(profiles.items(), LINES, strict=False):
-        shares = kept_by_place(profile, places)
+    for i, (name, (color, line, marker)) in enumerate(zip(profiles, LINES, strict=False)):
+        shares = kept_by_place(profiles[name], places)
+        # Hollow and ever smaller, so that equal shares do not hide each other.
         ax.plot(range(1, len(shares) + 1), shares, linestyle=line, marker=marker, color=color,
+                markerfacecolor="none", markersize=12 - 1.5 * i, markeredgewidth=1.5,
                 label=name)  # fmt: skip
     ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
            xticks=range(1, places + 1))  # fmt: skip
@@ -149,15 +152,16 @@ def plot_schedules(
 
     `outcomes` holds for each workload the outcomes by the schedule's name.
     """
-    ax = ax or axes(height=0.45 * len(outcomes) + 1.3)
+    names = list(next(iter(outcomes.values())))
+    ax = ax or axes(height=0.15 * max(3, len(names)) * len(outcomes) + 1.3)
     rows = range(len(outcomes))
-    best = [next(iter(by_name.values())).best_speedup for by_name in outcomes.values()]
+    best = [_best_possible(by_name) for by_name in outcomes.values()]
     ax.barh(rows, best, 0.62, color="white", edgecolor="#767676", label="up to the best possible")
-    for index, name in enumerate(next(iter(outcomes.values()))):
+    for index, name in enumerate(names):
         color, _, marker = LINES[index % len(LINES)]
         values = [by_name[name].speedup for by_name in outcomes.values()]
         # Spread over the bar's height, so that equal speeds do not hide each other.
-        heights = [row + 0.16 * (index - 1) for row in rows]
+        heights = [row + 0.16 * (index - (len(names) - 1) / 2) for row in rows]
         ax.plot(values, heights, marker, color=color, markerfacecolor="none", markersize=7,
                 markeredgewidth=1.8, label=name)  # fmt: skip
     ax.axvline(1, color="black", linestyle=":", label="plain decoding")
@@ -169,21 +173,27 @@ def plot_schedules(
 def describe_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> str:
     """Return in words what `plot_schedules` draws."""
     rows = (
-        f"{workload}: "
-        + ", ".join(
-            tr(
-                "{name} {speedup:.2f} ({share:.0%} of the best possible)",
-                name=name,
-                speedup=result.speedup,
-                share=result.share_of_best,
-            )
-            for name, result in by_name.items()
+        tr(
+            "{workload}, best possible {best:.2f}: {names}",
+            workload=workload,
+            best=_best_possible(by_name),
+            names=", ".join(
+                f"{name} {result.speedup:.2f} ({result.share_of_best:.0%})"
+                for name, result in by_name.items()
+            ),
         )
         for workload, by_name in outcomes.items()
     )
     return tr(
-        "Markers of the speed, plain decoding being 1, by workload. {rows}.", rows="; ".join(rows)
+        "Markers of the speed, plain decoding being 1, by workload, on bars that end at the best "
+        "possible speed; in brackets the share of it. {rows}.",
+        rows="; ".join(rows),
     )
+
+
+def _best_possible(by_name: Mapping[str, Outcome]) -> float:
+    """Return the best possible speed on the text that all of these outcomes are of."""
+    return next(iter(by_name.values())).best_speedup
 
 
 def plot_speedup_surface(
@@ -205,19 +215,21 @@ def plot_speedup_surface(
     """
     ax = ax or axes(height=4.0)
     gammas, table = _surface(cost, max_gamma)
+    # A margin that repeats the outer rows: the dashed line may run along them.
+    rows, drawn = [gammas[0] - 0.4, *gammas, gammas[-1] + 0.4], [table[0], *table, table[-1]]
     levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
-    filled = ax.contourf(_ALPHAS, gammas, table, levels=levels, cmap="cividis", extend="both")
+    filled = ax.contourf(_ALPHAS, rows, drawn, levels=levels, cmap="cividis", extend="both")
     # White with a black outline is readable on the dark and on the bright end of the map.
     outline: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="black")]
-    lines = ax.contour(_ALPHAS, gammas, table, levels=[0.5, 1, 1.5, 2, 3, 4],
+    lines = ax.contour(_ALPHAS, rows, drawn, levels=[0.5, 1, 1.5, 2, 3, 4],
                        colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
     for label in ax.clabel(lines, fmt="%g", fontsize=9):
         label.set_path_effects(outline)
-    best = [_best([row[i] for row in table]) for i in range(len(_ALPHAS))]
+    best = [_best_that_pays(speeds) or float("nan") for speeds in zip(*table, strict=True)]
     ax.plot(_ALPHAS, best, "--", color="white", linewidth=1.2, path_effects=outline)
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
     ax.set(xlabel="alpha, share of judged drafts that are right", ylabel="drafts per round (gamma)",
-           ylim=(1, max_gamma),
+           ylim=(rows[0], rows[-1]),
            title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
     ax.title.set_fontsize(10)
     ax.figure.colorbar(filled, ax=ax, label="speed, plain decoding = 1")
@@ -231,18 +243,21 @@ def describe_speedup_surface(
     price = round_price(cost)
     gammas, _ = _surface(cost, max_gamma)
     lengths = ", ".join(
-        f"{value:g}: {_best([expected_tokens(value, g) / price(g) for g in gammas])}"
+        f"{value:g}: {_best_that_pays([expected_tokens(value, g) / price(g) for g in gammas])}"
         for value in (0.2, 0.4, 0.6, 0.8, 0.95)
     )
+    edge = ", ".join(_where_it_breaks_even(g, price) for g in gammas if g in (1, 4, gammas[-1]))
     here = expected_tokens(alpha, gamma) / price(gamma)
     return tr(
         "Map of the expected speed over alpha and 1 to {longest} drafts per round. The star at "
-        "alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The best "
-        "length grows with alpha; {lengths}.",
+        "alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The thick "
+        "line, as fast as plain decoding, by alpha: {edge}. The dashed line is the best length "
+        "by alpha, 0 where none pays: {lengths}.",
         longest=gammas[-1],
         alpha=alpha,
         gamma=gamma,
         here=here,
+        edge=edge,
         lengths=lengths,
     )
 
@@ -253,6 +268,20 @@ def _surface(cost: CostModel | float, max_gamma: int) -> tuple[list[int], list[l
     longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma
     gammas = list(range(1, longest + 1))
     return gammas, [[expected_tokens(a, g) / price(g) for a in _ALPHAS] for g in gammas]
+
+
+def _where_it_breaks_even(gamma: int, price: Price) -> str:
+    """Return in words the alpha from which rounds of `gamma` drafts pay."""
+    drafts = tr("1 draft") if gamma == 1 else tr("{n} drafts", n=gamma)
+    alpha = break_even_alpha(gamma, 0.0, lambda _: price(gamma))
+    if alpha is None:
+        return tr("none with {drafts}", drafts=drafts)
+    return tr("{alpha:.2f} with {drafts}", alpha=alpha, drafts=drafts)
+
+
+def _best_that_pays(values: Sequence[float]) -> int:
+    """Return the shortest draft length of the greatest speed; 0 where plain decoding is as fast."""
+    return _best(values) if max(values) > 1.0 else 0
 
 
 def _best(values: Sequence[float]) -> int:

@@ -46,8 +46,9 @@ class MemoryNeed:
             (tr("drafter's laws"), self.unroll),
             (tr("together, at least"), self.total),
         )
+        widest = max(columns(name) for name, _ in rows)
         return "\n".join(
-            f"{name}{' ' * (30 - columns(name))} {size / 1e9:8.2f} GB" for name, size in rows
+            f"{name}{' ' * (widest - columns(name))} {size / 1e9:8.2f} GB" for name, size in rows
         )
 
 

@@ -3,6 +3,8 @@
 import errno
 import gc
 import json
+import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,17 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor, AutoTo
 from gemma_mtp_edu import registry
 from gemma_mtp_edu.bundled import DamagedPairError
 from gemma_mtp_edu.compatibility import IncompatiblePairError
+from gemma_mtp_edu.devices import one_device
 from gemma_mtp_edu.language import marked, sentences, tr
 from gemma_mtp_edu.memory_plan import gigabytes
 from gemma_mtp_edu.room import MORE_DISK, SMALLER, NoDiskSpaceError, NotEnoughMemoryError
-from gemma_mtp_edu.safety import check_weights, foreign_code, tellable, without_tokens
+from gemma_mtp_edu.safety import (
+    check_implementations,
+    check_weights,
+    foreign_code,
+    tellable,
+    without_tokens,
+)
 
 _FOLDER_NEEDS = marked(
     "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
@@ -29,27 +38,40 @@ class PairNotFoundError(FileNotFoundError):
 
 
 def get_config(source: str) -> Any:
-    """Return the configuration of a model."""
-    return _fetched(AutoConfig.from_pretrained, source)
+    """Return the configuration of a model.
+
+    Raises:
+        UnsafeModelError: It asks for code from the hub.
+    """
+    config = _fetched(AutoConfig.from_pretrained, source)
+    check_implementations(source, config)
+    return config
 
 
 def get_processor(source: str) -> Any:
-    """Return the processor or tokenizer of a target."""
-    return _fetched(AutoProcessor.from_pretrained, source)
+    """Return the processor of a target; its tokenizer where the rest needs a library not here."""
+    return _fetched(_processor, source)
 
 
-def get_models(sources: tuple[str, ...], device: torch.device, dtype: torch.dtype) -> list[Any]:
-    """Return loaded models; where memory runs out on the way, none of them stays loaded.
+def get_models(sources: tuple[str, str], device: torch.device, dtype: torch.dtype) -> list[Any]:
+    """Return target and drafter; where memory runs out on the way, none of them stays loaded.
+
+    Args:
+        sources: Of target and drafter.
+        device: Where to. On CUDA without an index the target is spread over all GPUs, and over the
+            CPU's memory where those are too small; the drafter goes to one of them.
+        dtype: The number format.
 
     Raises:
         NotEnoughMemoryError: Memory ran out.
     """
     try:
-        return [_model(source, device, dtype) for source in sources]
+        return _target_and_drafter(*sources, device, dtype)
     except (MemoryError, RuntimeError) as error:
         if not _is_memory(error):
             raise
         reason = _first_line(error)
+        traceback.clear_frames(error.__traceback__)  # whoever keeps the error keeps no model
     # Only here is the error gone, and with it all that its frames held.
     gc.collect()
     if torch.cuda.is_available():
@@ -97,9 +119,36 @@ def check_tokenizers(target: str, drafter: str) -> None:
         )
 
 
-def _model(source: str, device: torch.device, dtype: torch.dtype) -> Any:
-    # accelerate spreads a model over several GPUs, and over CPU memory where those are too small.
-    place = "auto" if device.type == "cuda" and device.index is None else {"": device}
+def _processor(source: str, **kwargs: Any) -> Any:
+    try:
+        return AutoProcessor.from_pretrained(source, **kwargs)
+    except ImportError as error:  # such as torchvision, for pictures and films
+        tokenizer = AutoTokenizer.from_pretrained(source, **kwargs)
+        warnings.warn(
+            tr(
+                "{source} gets a tokenizer only, which is all that texts need; its processor for "
+                "pictures and sound needs a library that is not here ({error})",
+                source=source,
+                error=_first_line(error),
+            ),
+            stacklevel=4,
+        )
+        return tokenizer
+
+
+def _target_and_drafter(
+    target: str, drafter: str, device: torch.device, dtype: torch.dtype
+) -> list[Any]:
+    spread = device.type == "cuda" and device.index is None
+    loaded = _model(target, "auto" if spread else {"": device}, dtype)
+    # A drafter is small, and its parts are called one by one, past accelerate's moving of tensors.
+    home = loaded.get_input_embeddings().weight.device
+    # Weights that accelerate keeps elsewhere are on meta here, and come to the GPU to compute.
+    home = one_device(device) if home.type == "meta" else home
+    return [loaded, _model(drafter, {"": home}, dtype)]
+
+
+def _model(source: str, place: str | dict[str, torch.device], dtype: torch.dtype) -> Any:
     model, found = _fetched(
         AutoModelForCausalLM.from_pretrained,
         source,
@@ -152,7 +201,9 @@ def _fetched(load: Any, source: str, **kwargs: Any) -> Any:
             _cannot_load(
                 source,
                 _first_line(error),
-                tr("Its files are altered, or of a model that transformers cannot run."),
+                tr("Install that library, then start Python again.")
+                if isinstance(error, ImportError)
+                else tr("Its files are altered, or of a model that transformers cannot run."),
             )
         ) from tellable(error)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets
 
+from gemma_mtp_edu.arguments import check_kind
 from gemma_mtp_edu.language import current, speaking, tr
 from gemma_mtp_edu.step_view import step_html
 from gemma_mtp_edu.trace import GenerationTrace
@@ -24,6 +25,9 @@ class RoundViewer(ipywidgets.VBox):
         trace: A finished run; no model is needed.
         revealed: Whether verdicts show at once.
         lang: "en" or "ja"; by default the language that is chosen.
+
+    Raises:
+        ValueError: One of them is of another kind.
     """
 
     def __init__(
@@ -32,6 +36,8 @@ class RoundViewer(ipywidgets.VBox):
         with speaking(lang):
             # Kept: what a control calls later must not depend on another cell's choice.
             self.lang = current()
+            check_kind(trace, GenerationTrace, "trace", tr("what speculative_generate returns"))
+            check_kind(revealed, bool, "revealed", tr("True or False"))
             self._build(trace, revealed)
 
     def _build(self, trace: GenerationTrace, revealed: bool) -> None:

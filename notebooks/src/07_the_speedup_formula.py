@@ -49,9 +49,9 @@ pair = load_pair(PAIR)
 # %% [markdown]
 # ## How many tokens does a round write?
 #
-# Call **alpha** the chance that the target accepts a draft, and **gamma** the number of drafts per round.
-# Suppose that each draft is right in 8 of 10 cases, and a round has 4. **Predict**: how many tokens does a
-# round write on average?
+# Call **alpha** the chance that the target accepts a draft that it judges: one with no rejected draft before
+# it. Call **gamma** the number of drafts per round. Suppose that each draft is right in 8 of 10 cases, whatever
+# the others are, and a round has 4. **Predict**: how many tokens does a round write on average?
 
 # %%
 my_guess = None  # between 1 and 5
@@ -93,11 +93,13 @@ print(f"{thrown:.2f} tokens per round")
 from gemma_mtp_edu.theory import expected_tokens
 
 print(f"{expected_tokens(0.8, 4):.2f} by the formula")
+print(f"{expected_tokens(0.8, 4) - 1:.2f} of them are drafts; {0.8 * 4:.1f} drafts were right")
 assert abs(expected_tokens(0.8, 4) - thrown) < 0.05
 
 # %% [markdown]
-# Was your guess higher? Four drafts that are right in 8 of 10 cases are 3.2 right drafts, but a right one
-# behind a wrong one is lost. The longer the round, the more of them: the lines below flatten.
+# Was your guess higher? Four drafts that are right in 8 of 10 cases are 3.2 right drafts, and with the target's
+# token 4.2. But a right one behind a wrong one is lost: 2.36 are kept. The longer the round, the more are lost:
+# the lines below flatten.
 
 # %%
 from gemma_mtp_edu import cost_plots
@@ -162,6 +164,8 @@ for gamma in (1, 2, 4, 8):
     print(f"a verify pass with gamma {gamma} costs {cost.verify(gamma + 1) / plain:.2f}")
 
 # %% [markdown]
+# Where a pass over more tokens looks a little cheaper than one over fewer, take it for noise: lesson 10.
+#
 # The bars below are your rounds, the diamonds are the paper's. Between a diamond and the top of its bar lies
 # what "free" left out.
 

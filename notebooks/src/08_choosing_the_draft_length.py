@@ -77,9 +77,14 @@ for gamma, run in runs.items():
 # %% [markdown]
 # ## Draft from everywhere, once
 #
-# No. The target decides the text alone, so it does not depend on the drafts. Then what the drafter would say
-# after each token does not depend on the draft length either. `acceptance_profile` writes the text once, lets
-# the drafter draft 16 tokens **from every position**, and counts how many would be kept.
+# No. The target decides the text alone, so it does not depend on the drafts. And all that a drafter starts from,
+# the newest token, a hidden state, keys and values, the target made from that text. So what it would say there
+# does not depend on the draft length either. (In our loop. The library may leave entries of rejected drafts in
+# the KV: lesson 06.)
+
+# %% [markdown]
+# `acceptance_profile` writes the text once, lets the drafter draft 16 tokens **from every position**, and counts
+# how many would be kept.
 
 # %%
 from gemma_mtp_edu.profiling import acceptance_profile
@@ -92,6 +97,14 @@ profiles = {
 # %%
 print(profiles["story"])
 print("kept from each position:", *profiles["story"].n_accepted)
+
+# %% [markdown]
+# The first entry is a placeholder: the prefill writes the first token, so nothing is drafted for it. The second
+# says how many drafts would be kept after one token, and so on. Near the end no more can be kept than tokens are
+# left.
+#
+# Where the entries fall by one from place to place, it is the same stretch of easy text, entered later and
+# later.
 
 # %% [markdown]
 # ## Replay
@@ -136,7 +149,8 @@ assert wasted[-1] > wasted[0]
 # ## Other texts
 #
 # How many drafts are kept is a matter of the text. The figure says how often the first, second, third draft is
-# kept, over all positions of the text. Which workload can stand long rounds?
+# kept, over all positions that have room for eight drafts. Where lines lie on each other, the smaller sign
+# stands in the larger one. Which workload can stand long rounds?
 
 # %%
 ax = tradeoff_plots.plot_kept_by_place(profiles)
@@ -208,8 +222,8 @@ alt = tradeoff_plots.describe_speedup_surface(cost, alpha=alpha, gamma=4)
 show_figure(ax.figure, alt=alt)
 
 # %% [markdown]
-# To the right of the thick line drafting pays, to its left it does not. The dashed line is the best length
-# for each alpha.
+# To the right of the thick line drafting pays, to its left it does not. The dashed line is the best length for
+# each alpha, up to the longest that was measured. Where no length pays there is none.
 
 # %% [markdown]
 # ## Change this
@@ -283,7 +297,8 @@ checks.best_length(my_length, profiles["json"], 0.25)
 # %% [markdown]
 # ## Sources
 #
-# - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), section 3.3
+# - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), sections 3.3
+#   and 3.5
 # - Google, Gemma 4 Multi-Token Prediction using Hugging Face Transformers, section on the number of draft tokens
 #
 # Solutions: `solutions_08_choosing_the_draft_length`. Next: `09_schedules`.

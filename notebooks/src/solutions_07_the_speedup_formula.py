@@ -61,8 +61,10 @@ checks.round_costs(first_machine, second_machine)
 
 # %% [markdown]
 # On the first machine the three drafts and the verify pass together cost little more than one plain pass. On
-# the second one they cost about four: a pass over 4 tokens gained nothing over 4 passes. Even drafts that are
-# always right would win next to nothing there, because a round writes 4 tokens at most.
+# the second one they cost about four. The numbers allow two reasons: dear drafts, or a dear verify pass. The
+# source names the second: there a pass over 4 tokens ran as 4 passes over one.
+#
+# Even drafts that are always right would win next to nothing there, because a round writes 4 tokens at most.
 
 # %% [markdown]
 # **3.** More alpha always means more tokens, so the first hundredth that reaches the cost is the answer.

@@ -26,7 +26,9 @@ Change = Callable[[Path], Any]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bundled_folder(), tmp_path / "mine"))
+    """A pair of one's own: a copy without the manifest that compares it with the bundled one."""
+    ignored = shutil.ignore_patterns("manifest.json")
+    return Path(shutil.copytree(bundled_folder(), tmp_path / "mine", ignore=ignored))
 
 
 def cut(name: str, keep: float) -> Change:
@@ -107,9 +109,15 @@ def test_damaged_folders_are_refused(folder: Path, damage: str) -> None:
         ({"target": None}, "got None as target"),
         ({"target": 5}, "got 5 as target"),
         ({"drafter": 5}, "got 5 as drafter"),
+        ({"drafter": False}, "got False as drafter"),
+        ({"drafter": 0}, "got 0 as drafter"),
+        ({"drafter": ""}, "got '' as drafter"),
         ({"device": "gpu"}, "got device 'gpu', need 'auto'"),
         ({"device": None}, "got device None"),
         ({"device": "cuda:99"}, "got device 'cuda:99', but torch sees"),
+        ({"device": "xpu"}, "got device 'xpu', need 'auto'"),
+        ({"device": "meta"}, "got device 'meta', need 'auto'"),
+        ({"dtype": torch.float8_e4m3fn}, r"got dtype torch\.float8_e4m3fn"),
         ({"dtype": "int8"}, "got dtype 'int8'"),
         ({"dtype": torch.int64}, "got dtype torch.int64"),
         ({"dtype": None}, "got dtype None"),
@@ -125,14 +133,38 @@ def test_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
     [
         ("a/b/c", "no pair, folder or hub id"),
         ("/nowhere/at/all", "no pair, folder or hub id"),
+        ("~nosuchuser/model", "no pair, folder or hub id"),
+        (Path("pocket"), "did you mean 'pocket'"),
         ("x" * 5000, r"x{80}\.\.\.'"),
         ("https://huggingface.co/google/gemma-4-E2B-it", "did you mean 'google/gemma-4-E2B-it'"),
         ("google/gemma-4-E2B-i", "Did you mean 'google/gemma-4-E2B-it'"),
     ],
 )
-def test_what_is_nowhere_is_said_so(target: str, message: str) -> None:
+def test_what_is_nowhere_is_said_so(target: str | Path, message: str) -> None:
     with pytest.raises(PairNotFoundError, match=message):
         load_pair(target)
+
+
+@pytest.mark.parametrize("drafter", ["./nonexisting", "~nosuchuser/drafter", Path("nonexisting")])
+def test_a_drafter_s_folder_that_is_nowhere_is_not_asked_of_the_hub(drafter: str | Path) -> None:
+    with pytest.raises(PairNotFoundError, match="no pair, folder or hub id"):
+        load_pair(drafter=drafter)
+
+
+def test_an_mps_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="got device 'mps', but torch sees 0 of that kind here"):
+        load_pair(device="mps")
+
+
+def test_an_altered_copy_of_the_bundled_pair_is_refused(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundled_folder(), tmp_path / "mine"))
+    path = copy / "target/model.safetensors"
+    held = bytearray(path.read_bytes())
+    held[-1000] ^= 1
+    path.write_bytes(held)
+    with pytest.raises(DamagedPairError, match=r"target/model\.safetensors has sha256"):
+        load_pair(copy)
 
 
 def test_another_tokenizer_is_refused(folder: Path) -> None:
@@ -147,6 +179,8 @@ def test_another_tokenizer_is_refused(folder: Path) -> None:
     path.write_text(json.dumps(record))
     with pytest.raises(IncompatiblePairError, match="tokenizer differs from the target's in 2 tok"):
         load_pair(folder)
+    with pytest.raises(IncompatiblePairError, match="tokenizer differs from the target's in 2 tok"):
+        load_pair("pocket", folder / "drafter")
 
 
 @pytest.mark.parametrize("config", [LlamaConfig(vocab_size=2048), GPT2Config(vocab_size=2048)])

@@ -5,8 +5,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from jinja2 import TemplateError
 
+from gemma_mtp_edu import bench, demo
 from gemma_mtp_edu.__main__ import main
+from gemma_mtp_edu.language import VARIABLE
+from gemma_mtp_edu.sharing import BusyModelError
 
 
 def test_demo_shows_text_rounds_passes_and_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +53,49 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
     env = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, env=env, capture_output=True, check=True)
     assert b"[+ ," in done.stdout or b"[+ _" in done.stdout or b"[+ " in done.stdout
+
+
+def test_options_that_need_a_file_of_prompts_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--drafter", "/nowhere", "--repeats", "10", "--contexts", "9"]) == 2
+    assert "got --drafter, --repeats, --contexts without --prompts" in capsys.readouterr().err
+
+
+def test_quick_keeps_the_lengths_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = []
+    monkeypatch.setattr(bench, "run", lambda pair, plan, out: plans.append(plan))
+    assert main(["bench", "--quick", "--gammas", "2", "3"]) == main(["bench", "--quick"]) == 0
+    assert plans == [bench.Plan((2, 3), 1), bench.QUICK]
+
+
+def test_a_language_that_there_is_not_does_not_stop_a_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, "xx")
+    assert main(["demo", "--prompt", " "]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "got language 'xx', need one of 'en', 'ja'" in first
+    assert second.startswith("error: got an empty prompt")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "take a smaller pair"),
+        (BusyModelError("the drafter is being changed"), "the drafter is being changed"),
+        (TemplateError("roles must alternate"), "roles must alternate"),
+    ],
+)
+def test_errors_of_a_run_are_no_tracebacks(
+    error: Exception,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def failing(*args: object, **more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(demo, "run", failing)
+    assert main(["demo", "--prompt", "Hi"]) == 2
+    captured = capsys.readouterr().err
+    assert captured.startswith("error: ")
+    assert message in captured

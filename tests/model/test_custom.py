@@ -1,14 +1,17 @@
 """The tutorial's own call with one argument changed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoProcessor, StopStringCriteria
+from transformers import AutoModelForCausalLM, AutoProcessor, GenerationConfig, StopStringCriteria
 
 from gemma_mtp_edu import ModelPair, model_ids
 from gemma_mtp_edu.custom import draft_and_verify
 from gemma_mtp_edu.schedules import Heuristic
+from gemma_mtp_edu.sharing import BusyModelError, changing
+from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 MESSAGES = [{"role": "user", "content": "Write a JSON record for a person named Ida who is 44."}]
 
@@ -89,3 +92,57 @@ def test_what_it_cannot_do_is_said(pair: ModelPair) -> None:
             drafter=pair.drafter,
             max_new_tokens=4,
         )
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"pixel_values": torch.ones(1, 3, 4, 4)}, "got pixel_values for draft_and_verify"),
+        ({"use_cache": False}, "got use_cache=False, need True"),
+    ],
+)
+def test_what_would_be_left_out_is_refused(
+    pair: ModelPair, more: dict[str, Any], message: str
+) -> None:
+    ids, config = pair.encode("Hello"), GenerationConfig(max_length=15)
+    with pytest.raises(ValueError, match=message):
+        draft_and_verify(pair.target, ids, [], [], config, drafter=pair.drafter, **more)
+
+
+def test_outputs_that_are_not_kept_are_refused(pair: ModelPair) -> None:
+    with pytest.raises(ValueError, match="got output_scores=True, but draft_and_verify keeps none"):
+        pair.target.generate(
+            pair.encode("Hello"),
+            custom_generate=draft_and_verify,
+            drafter=pair.drafter,
+            return_dict_in_generate=True,
+            output_scores=True,
+            max_new_tokens=2,
+        )
+
+
+def test_training_mode_is_put_back_and_left_alone_where_models_are_busy() -> None:
+    pair = tiny_pair(Shape(seed=41))
+
+    def generate() -> Any:
+        return pair.target.generate(
+            prompt_ids(5),
+            custom_generate=draft_and_verify,
+            drafter=pair.drafter,
+            max_new_tokens=3,
+        )
+
+    try:
+        pair.target.train()
+        pair.target.model.norm.eval()
+        generate()
+        assert pair.target.training
+        assert not pair.target.model.norm.training
+        with changing(pair.drafter), ThreadPoolExecutor(1) as pool:
+            pair.drafter.train()
+            with pytest.raises(BusyModelError):
+                pool.submit(generate).result()
+            assert pair.drafter.training
+    finally:
+        pair.target.eval()
+        pair.drafter.eval()

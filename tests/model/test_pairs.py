@@ -2,14 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from gemma_mtp_edu import ModelPair, load_pair, model_ids
-from gemma_mtp_edu.bundled import bundled_folder
+from gemma_mtp_edu import ModelPair, load_pair, model_ids, room, weights
+from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder
 from gemma_mtp_edu.compatibility import IncompatiblePairError
 from gemma_mtp_edu.pairs import PairNotFoundError, choose_dtype
 from gemma_mtp_edu.releases import UnsupportedReleaseError
@@ -68,6 +70,98 @@ def test_a_target_folder_finds_the_drafter_beside_it(tmp_path: Path) -> None:
 
 def test_registered_names_give_hub_ids() -> None:
     assert model_ids("e2b") == ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it-assistant")
+
+
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Pretend that there are two GPUs; models go to the CPU, where they go is written down."""
+    asked: list[Any] = []
+    original = AutoModelForCausalLM.from_pretrained
+
+    def load(source: str, *, device_map: Any, **kwargs: Any) -> Any:
+        asked.append(device_map)
+        return original(source, device_map={"": "cpu"}, **kwargs)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", load)
+    for name, value in {
+        "is_available": True, "device_count": 2, "current_device": 0,
+        "get_device_capability": (7, 5),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    return asked
+
+
+GPU = {"": torch.device("cuda:0")}
+CPU = {"": torch.device("cpu")}  # where the target's embedding lies after the pretended loading
+
+
+@pytest.mark.parametrize(("free", "expected"), [(10**9, [GPU, CPU]), (12_000_000, ["auto", CPU])])
+def test_of_two_gpus_one_is_taken_where_the_pair_fits(
+    places: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, expected: object
+) -> None:
+    shutil.copytree(bundled_folder(), tmp_path / "mine")
+    monkeypatch.setattr(room, "free_memory", lambda device: free)
+    if expected == [GPU, CPU]:
+        load_pair(tmp_path / "mine")
+    else:
+        with pytest.warns(UserWarning, match="parts go to other memory"):
+            load_pair(tmp_path / "mine")
+    assert places == expected
+
+
+def test_the_bundled_pair_takes_one_gpu_or_the_one_that_is_named(places: list[Any]) -> None:
+    load_pair()
+    load_pair(device="cuda:1")
+    assert places == [GPU, CPU, {"": torch.device("cuda:1")}, CPU]
+
+
+def test_a_processor_that_needs_a_library_gives_way_to_the_tokenizer(
+    pair: ModelPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise ImportError("Gemma4VideoProcessor requires the Torchvision library")
+
+    monkeypatch.setattr(weights.AutoProcessor, "from_pretrained", load)
+    with pytest.warns(UserWarning, match="a tokenizer only.*requires the Torchvision library"):
+        loaded = load_pair()
+    assert torch.equal(loaded.encode("Hello"), pair.encode("Hello"))
+    monkeypatch.setattr(weights.AutoTokenizer, "from_pretrained", load)
+    monkeypatch.setattr("gemma_mtp_edu.pairs.get_models", lambda *_: pytest.fail("loaded first"))
+    with pytest.raises(DamagedPairError, match="Install that library, then start Python again"):
+        load_pair()
+
+
+@pytest.mark.parametrize(
+    ("drafter", "expected"),
+    [("E4B", "google/gemma-4-E4B-it-assistant"), ("someone/drafter", "someone/drafter"),
+     ("pocket", str(bundled_folder() / "drafter"))],
+)  # fmt: skip
+def test_a_registered_name_as_drafter_means_its_drafter(
+    monkeypatch: pytest.MonkeyPatch, drafter: str, expected: str
+) -> None:
+    asked: list[str] = []
+
+    def get_config(source: str) -> None:
+        asked.append(source)
+        if len(asked) == 2:
+            raise PairNotFoundError
+
+    monkeypatch.setattr("gemma_mtp_edu.pairs.get_config", get_config)
+    with pytest.raises(PairNotFoundError):
+        load_pair("E2B", drafter)
+    assert asked == ["google/gemma-4-E2B-it", expected]
+
+
+def test_a_path_is_never_a_registered_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(bundled_folder(), tmp_path / "pocket")
+    monkeypatch.chdir(tmp_path)
+    assert model_ids(Path("pocket"))[0] == str(tmp_path / "pocket/target")
+    assert model_ids("pocket")[0] == str(bundled_folder() / "target")
+
+
+def test_a_pair_s_name_is_a_text(pair: ModelPair) -> None:
+    with pytest.raises(ValueError, match="got None as name, need a text"):
+        ModelPair(pair.target, pair.drafter, pair.processor, None)  # type: ignore[arg-type]
 
 
 def test_an_unknown_name_gets_a_suggestion() -> None:

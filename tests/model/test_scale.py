@@ -1,5 +1,6 @@
 """A file of prompts measured: kills, two processes, the report."""
 
+import copy
 import json
 import os
 import subprocess
@@ -9,8 +10,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 
 from gemma_mtp_edu import ModelPair, scale
+from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.bench import Plan
 from gemma_mtp_edu.prompt_file import NumberedPrompt, read_prompts
 from gemma_mtp_edu.result_lines import ResultsError, part_of
@@ -118,3 +121,64 @@ def test_two_processes_share_the_prompts_and_the_report_holds_all(
 def test_a_page_needs_a_prompt() -> None:
     with pytest.raises(ValueError, match="run the bench first"):
         report_page([])
+
+
+def test_a_sweep_is_not_gone_on_with_by_other_models(
+    pair: ModelPair, prompts: list[NumberedPrompt], tmp_path: Path
+) -> None:
+    out, sweep = tmp_path / "out.jsonl", scale.Sweep(SWEEP.plan, ())
+    first = scale.run(pair, prompts[:1], sweep, out)
+    drafter = copy.deepcopy(pair.drafter)
+    with torch.no_grad():
+        drafter.pre_projection.weight[0, 0] += 1.0
+    other = ModelPair(pair.target, drafter, pair.processor, pair.name)
+    with pytest.raises(ResultsError, match="another run"):
+        scale.run(other, prompts[:1], sweep, out)
+    assert scale.run(pair, prompts[:1], sweep, out) == first
+
+
+@pytest.mark.parametrize(
+    ("contexts", "max_new_tokens", "message"),
+    [
+        ((32, 1), 4, r"got contexts \(1,\)"),
+        ((32, 10**9), 4, "got context 1000000000 .*leave that"),
+        ((), 10**9, "the prompt of line 1 cannot be measured: got max_new_tokens"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(
+    pair: ModelPair,
+    prompts: list[NumberedPrompt],
+    tmp_path: Path,
+    contexts: tuple[int, ...],
+    max_new_tokens: int,
+    message: str,
+) -> None:
+    sweep = scale.Sweep(Plan((2,), 1, max_new_tokens), contexts)
+    with pytest.raises(ValueError, match=message):
+        scale.run(pair, prompts, sweep, tmp_path / "out.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["prompts.txt"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--out", "p.txt"],
+        ["--out", "r.html"],
+        ["--out", "r.jsonl", "--report", "p.txt"],
+        ["--out", "notes.txt"],
+    ],
+)
+def test_no_file_of_the_user_is_overwritten(
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p.txt", "notes.txt"):
+        (tmp_path / name).write_text("Hello!\n", encoding="utf-8")
+    assert main(["bench", "--prompts", "p.txt", "--quick", "--max-new-tokens", "2",
+                 "--contexts", *options]) == 2  # fmt: skip
+    assert capsys.readouterr().err.startswith("error: ")
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {"p.txt": "Hello!\n", "notes.txt": "Hello!\n"}

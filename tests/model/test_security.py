@@ -39,7 +39,7 @@ def mark(tmp_path: Path) -> Path:
 def folder(tmp_path: Path) -> Path:
     """A pair's folder whose target has no safetensors."""
     copy = tmp_path / "mine"
-    shutil.copytree(bundled_folder(), copy)
+    shutil.copytree(bundled_folder(), copy, ignore=shutil.ignore_patterns("manifest.json"))
     (copy / "target/model.safetensors").unlink()
     return copy
 
@@ -99,6 +99,24 @@ def test_code_that_comes_with_a_model_is_not_run_and_nobody_is_asked(
     with pytest.raises(Exception, match=r".*"):
         AutoConfig.from_pretrained(folder / "target", trust_remote_code=True)
     assert mark.exists()
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+@pytest.mark.parametrize("kernel", ["evil/kernel", "flash_attention_2", "paged|evil/kernel@main"])
+def test_a_configuration_chooses_no_code_from_the_hub(folder: Path, key: str, kernel: str) -> None:
+    path = folder / "drafter/config.json"
+    record = json.loads(path.read_text())
+    for value in (kernel, {"text_config": kernel}):
+        path.write_text(json.dumps(record | {key: value}))
+        with pytest.raises(UnsafeModelError, match=r"asks for attn_implementation '.*delete it"):
+            load_pair(folder)
+
+
+def test_a_configuration_chooses_no_experts_from_the_hub(folder: Path) -> None:
+    path = folder / "target/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"experts_implementation": "a/b"}))
+    with pytest.raises(UnsafeModelError, match="asks for experts_implementation 'a/b'"):
+        load_pair(folder)
 
 
 @pytest.mark.parametrize("part", ["weights-3.safetensors", "optimizers-3.safetensors"])

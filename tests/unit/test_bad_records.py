@@ -11,10 +11,12 @@ import pytest
 from gemma_mtp_edu import Confidence, Constant, FromProfile, GenerationTrace, Heuristic
 from gemma_mtp_edu.arguments import real, whole
 from gemma_mtp_edu.bench import Plan
+from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.profile import AcceptanceProfile, ProfileFormatError
 from gemma_mtp_edu.prompt_file import PromptFileError, read_prompts
 from gemma_mtp_edu.replay import best_schedule, replay
 from gemma_mtp_edu.result_lines import ResultsError, check_writable, write_text
+from gemma_mtp_edu.results_card import Measurement, ResultsCard
 from gemma_mtp_edu.theory import expected_tokens
 from gemma_mtp_edu.trace import RoundTrace, TraceFormatError
 from gemma_mtp_edu.training import Plan as TrainingPlan
@@ -29,6 +31,20 @@ TRACE = GenerationTrace(
     (RoundTrace(1, (), 0, 5, "prefill"), RoundTrace(2, (6,), 1, 7, "bonus", (0.9,), (0.8,))),
     "length", {5: "a"}, {"pair": "none"},
 )  # fmt: skip
+CARD = ResultsCard(
+    "pocket",
+    tuple(Measurement("a", gamma, 1.0, 0.5, 9, 1.0, 1.0, True) for gamma in (0, 2)),
+    {"a": "Hello!"}, {"a": "it pays"}, 5, {"cpu": "none"},
+)  # fmt: skip
+COST = CostModel(
+    (64, 512),
+    (1, 2),
+    (1.0, 1.0),
+    ((1.0, 1.0), (1.0, 1.0)),
+    (0.1, 0.1),
+    (0.0, 0.0),
+    {"pair": "none"},
+)
 
 
 @pytest.mark.parametrize("wrong", [True, 2.0, "2", None, NAN, 0, -1, [1], np.float64(2)])
@@ -118,6 +134,57 @@ def test_no_field_of_another_kind_is_read(record: Any) -> None:
                 assert type(record).from_json(read.to_json()).to_json() == read.to_json()
         holder[name] = right
     assert refused > 0.6 * len(places) * len(WRONG)
+
+
+FIELDS: list[tuple[Any, str, Any]] = [
+    *((PROFILE, name, wrong) for name, wrong in [
+        ("provenance", None), ("provenance", {"a": 5}), ("prompt_ids", None), ("prompt_ids", "abc"),
+        ("text", 5), ("stop_reason", "banana"), ("token_ids", [-5, 6, 7]), ("max_gamma", 2.0),
+        ("n_accepted", [False, 2, 0]), ("vocabulary", {"5": 7}),
+        ("draft_probs", [[], ["x", "y"], [0.5, 0.4]]), ("draft_probs", [[], [NAN, 5], [0.5, -1]]),
+    ]),
+    *((CARD, name, wrong) for name, wrong in [
+        ("prompts", ["a"]), ("prompts", {"a": 5}), ("verdict", {"a": 5}), ("provenance", None),
+        ("peak_memory_bytes", "x"), ("pair", 5),
+    ]),
+    *((COST, name, wrong) for name, wrong in [
+        ("provenance", None), ("provenance", 5), ("provenance", {"a": 5}),
+        ("plain_seconds", [10**400, 1.0]), ("verify_seconds", [["x"]]), ("lengths", [1, 2.0]),
+    ]),
+    *((TRACE, name, wrong) for name, wrong in [
+        ("rounds", []), ("token_ids", [5, 6, 8]), ("stop_reason", "banana"), ("stop_reason", []),
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("record", "name", "wrong"), FIELDS)
+def test_a_field_of_a_wrong_kind_is_named(record: Any, name: str, wrong: Any) -> None:
+    stored = json.loads(record.to_json())
+    stored[name] = wrong
+    with pytest.raises(ValueError, match=rf"wrong kind: .*({name}|need)"):
+        type(record).from_json(json.dumps(stored))
+
+
+@pytest.mark.parametrize(
+    ("record", "name", "wrong"),
+    [
+        *((CARD, name, wrong) for name, wrong in [
+            ("predicted_speedup", None), ("predicted_speedup", "x"), ("predicted_speedup", NAN),
+            ("seconds", 0), ("tokens", float("inf")), ("tokens", 10.5), ("gamma", 4.5),
+            ("same_text", "no"), ("tokens_per_round", None), ("workload", 5),
+        ]),
+        *((TRACE, name, wrong) for name, wrong in [
+            ("draft_ids", [6]), ("next_kind", "bonus"), ("next_id", None), ("draft_probs", [5.0]),
+            ("draft_seconds", -1), ("other_seconds", float("inf")), ("uniforms", [NAN]),
+        ]),
+    ],
+)  # fmt: skip
+def test_a_field_inside_a_record_s_rows_is_named(record: Any, name: str, wrong: Any) -> None:
+    stored = json.loads(record.to_json())
+    rows = stored["measurements" if record is CARD else "rounds"]
+    rows[0][name] = wrong
+    with pytest.raises(ValueError, match=r"wrong kind: .*need"):
+        type(record).from_json(json.dumps(stored))
 
 
 @pytest.mark.parametrize("text", ["", "{", "1" * 5000, "[" * 100_000, b"\xff", None, 5, Path("x")])

@@ -2,11 +2,19 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder, verify
+from gemma_mtp_edu import bundled
+from gemma_mtp_edu.bundled import (
+    DamagedPairError,
+    bundled_folder,
+    verified_folder,
+    verify,
+    verify_copy,
+)
 
 
 @pytest.fixture
@@ -35,6 +43,29 @@ def test_altered_and_cut_files_are_refused(folder: Path, damage: bytes) -> None:
     (folder / "weights").write_bytes(damage)
     with pytest.raises(DamagedPairError, match="weights has sha256"):
         verify(folder)
+
+
+def test_files_that_change_are_checked_again_in_the_same_process(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "bundled_folder", lambda: folder)
+    assert verified_folder() == folder
+    with monkeypatch.context() as patch:
+        patch.setattr(bundled, "verify", lambda folder: pytest.fail("checked anew"))
+        assert verified_folder() == folder
+    (folder / "weights").write_bytes(b"12346")
+    os.utime(folder / "weights", (0, 0))
+    with pytest.raises(DamagedPairError, match="install the package again"):
+        verified_folder()
+
+
+def test_a_copy_with_a_manifest_is_checked_and_told_apart(folder: Path) -> None:
+    verify_copy(folder)
+    (folder / "weights").write_bytes(b"1234")
+    with pytest.raises(DamagedPairError, match=r"copy the folder again, or delete its manifest"):
+        verify_copy(folder)
+    (folder / "manifest.json").unlink()
+    verify_copy(folder)
 
 
 def test_missing_files_are_refused(folder: Path) -> None:

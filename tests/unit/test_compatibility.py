@@ -54,6 +54,12 @@ def test_a_fitting_pair_passes() -> None:
         ({"global_head_dim": 8}, {}, "full_attention: the target's shared KV has head_dim 8"),
         ({"num_key_value_heads": 2}, {}, "num_key_value_heads 2, the drafter needs 1"),
         ({}, {"num_centroids": 7}, "vocabulary 64 does not divide by num_centroids 7"),
+        ({}, {"num_centroids": 0}, "num_centroids 0: need at least one centroid"),
+        ({}, {"centroid_intermediate_top_k": 0}, "centroid_intermediate_top_k 0 and"),
+        ({}, {"centroid_intermediate_top_k": 9}, "top_k 9 and num_centroids 8: need"),
+        ({"sliding_window": 0}, {}, "target sliding_window 0: its sliding_attention layers"),
+        ({"sliding_window": -5}, {}, "target sliding_window -5"),
+        ({}, {"text": {"sliding_window": 0}}, "drafter sliding_window 0"),
         ({"layer_types": ["full_attention"] * 4}, {}, "no sliding_attention layer"),
     ],
 )

@@ -12,7 +12,8 @@ RUN = {"pair": "pocket", "gammas": [2, 4]}
 
 
 def result(key: str, **more: object) -> dict[str, object]:
-    return {"key": key, "run": RUN, **more}
+    facts = {"conditions": {"pair": "pocket"}, "peak_memory_bytes": 1, "context": 32, "cost": "{}"}
+    return {"key": key, "run": RUN, "kind": "context", **facts, **more}
 
 
 def test_plain_and_json_lines_are_prompts(tmp_path: Path) -> None:
@@ -46,6 +47,10 @@ def test_a_key_changes_with_its_prompt_and_tells_equal_prompts_apart(tmp_path: P
         (b'[\n{"prompt": "Count"}\n]', "line 1 is .*need JSON such as"),
         (b'{"prompt": 3}', "line 1 has prompt 3"),
         (b'{"prompt": " "}', "line 1 has prompt ' '"),
+        (b'["a", "b"]', "line 1 is .*need JSON such as"),
+        (b'{"prompt": "a\\ud800"}', r"line 1 has prompt 'a\\ud800'"),
+        (b'{"prompt": ' + b"1" * 5000 + b"}", "line 1 is .*need JSON such as"),
+        (b'{"prompt": ' + b"[" * 100_000, "line 1 is .*need JSON such as"),
         (b"\xff\xfe", "cannot read prompts.txt"),
     ],
 )
@@ -93,3 +98,31 @@ def test_results_of_another_run_are_never_mixed_in(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match=r"holds results of another run.*--out"):
         read(out, {**RUN, "pair": "E2B"})
     assert out.read_bytes() == before
+
+
+def test_marks_and_line_ends_of_other_editors_are_no_part_of_a_prompt(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes('\ufeff{"prompt": "a\u2028b"}\r\n[1, 2 is a list\r\n'.encode())
+    assert [prompt.prompt for prompt in read_prompts(file)] == ["a\u2028b", "[1, 2 is a list"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Hello!\n",
+        '{"prompt": "Hello!"}\n',
+        "[" * 100_000,
+        json.dumps({**result("1-a"), "key": ["a"]}),
+        json.dumps(result("1-a", kind="prompt")),
+        json.dumps(result("1-a", kind="other")),
+        json.dumps(result("1-a", conditions={})),
+        json.dumps(
+            result("1-a", kind="prompt", prompt="a", workload="a", prompt_tokens=1, rows=[{}])
+        ),
+    ],
+)
+def test_a_file_that_holds_no_results_is_not_taken_for_one(content: str, tmp_path: Path) -> None:
+    out = tmp_path / "notes.txt"
+    out.write_text(content, encoding="utf-8")
+    with pytest.raises(ResultsError, match=r"line 1 of notes\.txt.*--out"):
+        read(out, RUN)

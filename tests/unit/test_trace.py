@@ -1,6 +1,7 @@
 """Traces: what they count, and that they survive storage."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -58,7 +59,12 @@ def test_frame_has_one_row_per_round() -> None:
 
 rounds = st.builds(
     lambda prefix, drafts, share, own: RoundTrace(
-        prefix, tuple(drafts), int(share * len(drafts)), own, "correction", (0.5,) * len(drafts)
+        prefix,
+        tuple(drafts),
+        int(share * len(drafts)),
+        own,
+        "none" if own is None else "correction",
+        (0.5,) * len(drafts),
     ),
     st.integers(0, 10_000),
     st.lists(st.integers(0, 262_143), max_size=8),
@@ -69,7 +75,8 @@ rounds = st.builds(
 
 @given(st.lists(rounds, max_size=5), st.dictionaries(st.integers(0, 99), st.text(), max_size=5))
 def test_json_round_trip(records: list[RoundTrace], vocabulary: dict[int, str]) -> None:
-    trace = GenerationTrace((1,), (2,), "é\n\u2028", tuple(records), "length", vocabulary, {})
+    made = make_trace(PREFILL, *records)
+    trace = replace(made, text="é\n\u2028", vocabulary=vocabulary)
     assert GenerationTrace.from_json(trace.to_json()) == trace
 
 
@@ -87,7 +94,7 @@ def test_another_schema_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("field", ["rounds", "token_ids", "vocabulary"])
 def test_a_missing_field_is_refused(field: str) -> None:
-    record = json.loads(make_trace(BONUS).to_json())
+    record = json.loads(make_trace(PREFILL, BONUS).to_json())
     del record[field]
     with pytest.raises(TraceFormatError, match=field):
         GenerationTrace.from_json(json.dumps(record))

@@ -16,6 +16,7 @@ from gemma_mtp_edu.tradeoff import (
     KINDS,
     Bounded,
     Setting,
+    best_constant,
     kept_by_place,
     outcome,
     round_price,
@@ -45,6 +46,14 @@ def test_hand_worked_outcome() -> None:
     one = outcome(HAND, Setting("constant", 1), 0.5)
     assert one.cost == 2 * 1 + 0.5  # the last round may draft nothing: the limit is near
     assert speedups_by_length(HAND, 0.5)[:2] == (one.speedup, 1.5)
+
+
+def test_the_best_constant_is_the_fastest_length() -> None:
+    """Three rounds are needed with 3 drafts and with 4; of wrong drafts one costs the least."""
+    assert best_constant(EASY, 0.1) == best_constant(EASY, 0.0) == Setting("constant", 3)
+    assert best_constant(HARD, 0.1) == Setting("constant", 1)
+    fastest = outcome(HAND, best_constant(HAND, 0.5), 0.5).speedup
+    assert fastest == max(speedups_by_length(HAND, 0.5))
 
 
 def test_machine_prices() -> None:
@@ -183,11 +192,37 @@ def test_figures_and_their_words() -> None:
     assert tradeoff_plots.plot_lengths(speeds).get_xlabel()
     assert "with 4" in tradeoff_plots.describe_lengths(speeds)
     assert len(tradeoff_plots.plot_schedules(outcomes).patches) == 2
-    assert "heuristic" in tradeoff_plots.describe_schedules(outcomes)
+    told = tradeoff_plots.describe_schedules(outcomes)
+    best = outcomes["easy"]["constant"].best_speedup
+    assert f"easy, best possible {best:.2f}: constant {best:.2f} (100%), heuristic" in told
     for cost in (0.1, MACHINE):
         star = tradeoff_plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).lines[-1]
         assert (list(star.get_xdata()), list(star.get_ydata())) == ([0.8], [4])
         assert "0.80 and 4" in tradeoff_plots.describe_speedup_surface(cost, alpha=0.8, gamma=4)
+
+
+def test_markers_of_equal_speeds_do_not_hide_each_other() -> None:
+    """Every one of four schedules has a height of its own, within its bar."""
+    same = outcome(EASY, Setting(), 0.1)
+    ax = tradeoff_plots.plot_schedules({"a": dict.fromkeys("wxyz", same)})
+    heights = sorted(float(line.get_ydata()[0]) for line in ax.lines[:4])
+    assert heights == pytest.approx([-0.24, -0.08, 0.08, 0.24])
+    assert max(heights) < ax.patches[0].get_height() / 2
+    kept = tradeoff_plots.plot_kept_by_place({"a": EASY, "b": EASY}).lines
+    assert [line.get_markerfacecolor() for line in kept] == ["none", "none"]
+    assert kept[0].get_markersize() > kept[1].get_markersize()
+
+
+def test_the_map_says_where_drafting_pays() -> None:
+    """One draft costs 1.4 plain passes and pays from alpha 0.4; four cost 2.6 and pay from 0.67."""
+    told = tradeoff_plots.describe_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4)
+    assert "by alpha: 0.40 with 1 draft, 0.67 with 4 drafts." in told
+    assert "0.2: 0, 0.4: 0, 0.6: 1" in told
+    line = tradeoff_plots.plot_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4).lines[0]
+    shown = [x for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True) if y == y]
+    assert min(shown) == pytest.approx(0.425)  # the first of a grid of fortieths above 0.4
+    dear = tradeoff_plots.describe_speedup_surface(2.0, alpha=0.8, gamma=2, max_gamma=4)
+    assert "by alpha: none with 1 draft, none with 4 drafts." in dear
 
 
 def rounds(kept: list[int], gamma: int) -> int:
