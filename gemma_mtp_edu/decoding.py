@@ -5,14 +5,9 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import LogitsProcessorList
 
+from gemma_mtp_edu.checked_drafter import CheckedDrafter
 from gemma_mtp_edu.compatibility import is_mtp_drafter
-from gemma_mtp_edu.drafters import (
-    CausalLMDrafter,
-    CheckedDrafter,
-    DraftContext,
-    Drafter,
-    check_drafter,
-)
+from gemma_mtp_edu.drafters import CausalLMDrafter, DraftContext, Drafter, check_drafter
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.mtp_drafter import MTPDrafter
 from gemma_mtp_edu.options import OnTokens, Options, Streamer

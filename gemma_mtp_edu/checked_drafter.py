@@ -1,0 +1,90 @@
+"""A drafter of one's own, held to what the protocol asks of it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gemma_mtp_edu.drafters import Draft, DraftContext, Drafter
+from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.sampling import Sampler
+from gemma_mtp_edu.schedules import Schedule
+
+
+class CheckedDrafter:
+    """Holds a drafter of one's own to its word, round by round.
+
+    The accept rule trusts a draft: one that is too long or names no token fails far from here, and
+    a law without the draft would make the text lossy without a word.
+
+    Args:
+        drafter: The one that proposes.
+        vocabulary: Number of tokens that the target knows.
+    """
+
+    def __init__(self, drafter: Drafter, vocabulary: int) -> None:
+        self.drafter, self.vocabulary = drafter, vocabulary
+        self.hands_over = drafter.hands_over
+
+    def draft(
+        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+    ) -> Draft:
+        """Return the drafter's drafts.
+
+        Raises:
+            ValueError: They are none, too many, no tokens, or not drawn from their law.
+        """
+        draft: Any = self.drafter.draft(context, gamma, sampler, schedule)
+        if fault := _fault(draft, gamma, self.vocabulary):
+            raise ValueError(
+                tr(
+                    "{kind} gave in round {round} {fault}: see Drafter and Draft for what draft() "
+                    "returns",
+                    kind=type(self.drafter).__name__,
+                    round=context.round,
+                    fault=fault,
+                )
+            )
+        checked: Draft = draft
+        return checked
+
+
+def _fault(draft: Any, gamma: int, vocabulary: int) -> str | None:
+    """Return what is wrong with a draft, and what is needed; None where it is right."""
+    if not isinstance(draft, Draft):
+        return tr("a {kind}, need a Draft", kind=type(draft).__name__)
+    ids = draft.ids
+    if ids.ndim != 2 or ids.shape[0] != 1 or ids.dtype != torch.long or ids.shape[1] > gamma:
+        return tr(
+            "ids of shape {shape} and dtype {dtype}, need shape (1, n) of torch.int64, where n is "
+            "at most {gamma}",
+            shape=tuple(ids.shape),
+            dtype=ids.dtype,
+            gamma=gamma,
+        )
+    count = ids.shape[1]
+    if tuple(draft.own_probs.shape) != (count,):
+        return tr(
+            "own_probs of shape {shape}, need one for each of {count} drafts",
+            shape=tuple(draft.own_probs.shape),
+            count=count,
+        )
+    if count and not bool(((ids >= 0) & (ids < vocabulary)).all()):
+        return tr("ids {ids}, need ids from 0 to {last}", ids=ids.tolist()[0], last=vocabulary - 1)
+    return None if draft.probs is None else _law_fault(draft.probs, ids[0], vocabulary)
+
+
+def _law_fault(probs: Tensor, ids: Tensor, vocabulary: int) -> str | None:
+    if tuple(probs.shape) != (len(ids), vocabulary):
+        return tr(
+            "probs of shape {shape}, need {needed}",
+            shape=tuple(probs.shape),
+            needed=(len(ids), vocabulary),
+        )
+    own = probs.gather(1, ids[:, None])
+    if not bool(probs.isfinite().all() & (probs >= 0).all() & (own > 0).all()):
+        return tr(
+            "probs that are no law its drafts were drawn from, need finite numbers of at least 0, "
+            "and above 0 at the draft"
+        )
+    return None
