@@ -64,6 +64,8 @@ def test_a_copy_with_a_manifest_is_checked_and_told_apart(folder: Path) -> None:
     (folder / "weights").write_bytes(b"1234")
     with pytest.raises(DamagedPairError, match=r"copy the folder again, or delete its manifest"):
         verify_copy(folder)
+    (folder / "manifest.json").write_text('{"made by": "another tool"}')
+    verify_copy(folder)
     (folder / "manifest.json").unlink()
     verify_copy(folder)
 
