@@ -77,7 +77,7 @@ class Odd:
         return self.answer
 
 
-class AtMost(Odd):
+class Ceiling(Odd):
     """Gives its answer, cut to what is asked for."""
 
     def draft(self, context: Any, gamma: int, sampler: Any, schedule: Any) -> Any:
@@ -121,7 +121,7 @@ def test_a_drafter_of_ones_own_is_held_to_its_word(
 
 def test_a_right_draft_passes_in_greedy_runs_and_drawn_ones(tiny: ModelPair) -> None:
     for temperature in (0.0, 1.0):
-        draft = AtMost(Draft(TWO, LAW[0, :1], LAW))
+        draft = Ceiling(Draft(TWO, LAW[0, :1], LAW))
         trace = speculative_generate(
             tiny, IDS, drafter=draft, gamma=1, max_new_tokens=3, temperature=temperature, seed=0
         )
