@@ -154,7 +154,12 @@ def _modes_kept(*models: Any) -> Iterator[None]:
 
 
 def _check_text_only(model_kwargs: dict[str, Any], config: GenerationConfig) -> None:
-    unread = [k for k, v in model_kwargs.items() if v is not None and k not in _OF_A_TEXT]
+    # Where there is no picture, the library hands over an empty `mm_encoder_outputs`.
+    unread = [
+        name
+        for name, value in model_kwargs.items()
+        if name not in _OF_A_TEXT and value is not None and not _is_empty(value)
+    ]
     if unread:
         raise ValueError(
             tr(
@@ -179,6 +184,10 @@ def _check_text_only(model_kwargs: dict[str, Any], config: GenerationConfig) -> 
                 names=", ".join(missing),
             )
         )
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, dict) and not value
 
 
 def _check(input_ids: Tensor, drafter: Any, attention_mask: Tensor | None) -> None:

@@ -147,8 +147,7 @@ print(training_memory(target_bytes, fresh.drafter, tokens, answers, plan))
 # 1. The target reads the texts once. It hands over hidden states, shared KV, and its law of the next token.
 # 2. The drafter drafts from **every** answer token at once, four steps deep. A mask hides the KV that would not
 #    be there yet.
-# 3. The loss compares its law with the target's: a cross-entropy, small where the drafter gives the target's
-#    likely tokens much. One step of the optimizer follows.
+# 3. The loss (a cross-entropy) compares its law with the target's; one optimizer step follows.
 #
 # The target is frozen, so its part can be made once and kept, if memory allows.
 
