@@ -109,6 +109,15 @@ def test_what_would_be_left_out_is_refused(
         draft_and_verify(pair.target, ids, [], [], config, drafter=pair.drafter, **more)
 
 
+def test_a_text_without_pictures_brings_an_empty_encoding(pair: ModelPair) -> None:
+    """A target that reads pictures hands one over for every text."""
+    ids, config = pair.encode("Count from 3 to 12."), GenerationConfig(max_length=30)
+    written = draft_and_verify(
+        pair.target, ids, [], [], config, drafter=pair.drafter, mm_encoder_outputs={}
+    )
+    assert written.shape == (1, 30)
+
+
 def test_outputs_that_are_not_kept_are_refused(pair: ModelPair) -> None:
     with pytest.raises(ValueError, match="got output_scores=True, but draft_and_verify keeps none"):
         pair.target.generate(
