@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoProcessor, GenerationConfig, StopStringCriteria
+from transformers import (
+    AutoModelForCausalLM,
+    AutoProcessor,
+    GenerationConfig,
+    LogitsProcessorList,
+    StoppingCriteriaList,
+    StopStringCriteria,
+)
 
 from gemma_mtp_edu import ModelPair, model_ids
 from gemma_mtp_edu.custom import draft_and_verify
@@ -113,7 +120,13 @@ def test_a_text_without_pictures_brings_an_empty_encoding(pair: ModelPair) -> No
     """A target that reads pictures hands one over for every text."""
     ids, config = pair.encode("Count from 3 to 12."), GenerationConfig(max_length=30)
     written = draft_and_verify(
-        pair.target, ids, [], [], config, drafter=pair.drafter, mm_encoder_outputs={}
+        pair.target,
+        ids,
+        LogitsProcessorList(),
+        StoppingCriteriaList(),
+        config,
+        drafter=pair.drafter,
+        mm_encoder_outputs={},
     )
     assert written.shape == (1, 30)
 
