@@ -42,8 +42,7 @@ def _checked(args: argparse.Namespace) -> int:
         # First of all: some releases fail while they are loaded.
         check_transformers()
     except UnsupportedReleaseError as error:
-        print(tr("error: {error}", error=error), file=sys.stderr)
-        return 2
+        return _failed(str(error))
     return _run(args)
 
 
@@ -63,39 +62,28 @@ def _run(args: argparse.Namespace) -> int:
         else:
             demo.run(args.prompt, args.pair, gamma=args.gamma, max_new_tokens=args.max_new_tokens)
     except OutOfMemoryError as error:
-        print(_too_little_memory(error), file=sys.stderr)
-        return 2
-    except TemplateError as error:
-        print(_refused_by_template(error), file=sys.stderr)
-        return 2
+        return _failed(
+            tr(
+                "the device is out of memory ({error}): take a smaller pair or fewer tokens, or "
+                "end what else uses it",
+                error=error,
+            )
+        )
     except (
         OSError, DamagedPairError, UnsupportedReleaseError, MemoryError, ArithmeticError,
-        ValueError, BusyModelError,
+        ValueError, BusyModelError, TemplateError,
     ) as error:  # fmt: skip
-        print(tr("error: {error}", error=without_tokens(str(error))), file=sys.stderr)
-        return 2
+        return _failed(str(error))
     except KeyboardInterrupt:
         print(tr("interrupted"), file=sys.stderr)
         return 130
     return 0
 
 
-def _too_little_memory(error: Exception) -> str:
-    problem = tr(
-        "the device is out of memory ({error}): take a smaller pair or fewer tokens, or end what "
-        "else uses it",
-        error=error,
-    )
-    return tr("error: {error}", error=problem)
-
-
-def _refused_by_template(error: Exception) -> str:
-    problem = tr(
-        "the chat template of this pair cannot be used ({error}): take an instruction-tuned "
-        "checkpoint whose template takes one user's message",
-        error=error,
-    )
-    return tr("error: {error}", error=problem)
+def _failed(problem: str) -> int:
+    """Print what a user can mend, and return the exit code."""
+    print(tr("error: {error}", error=without_tokens(problem)), file=sys.stderr)
+    return 2
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -165,16 +165,24 @@ def check_text(text: str) -> None:
     Raises:
         ValueError: It holds half a character, which cannot be written as UTF-8.
     """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
+    place = half_character(text)
+    if place is not None:
         raise ValueError(
             tr(
                 "got a text with half a character at place {place} (a lone surrogate), need text "
                 "that can be written as UTF-8: read files with encoding='utf-8'",
-                place=error.start,
+                place=place,
             )
-        ) from error
+        )
+
+
+def half_character(text: str) -> int | None:
+    """Return where a text holds half a character first, so that UTF-8 cannot write it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
 
 
 def _hint(ids: Any) -> str:

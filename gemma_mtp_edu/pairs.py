@@ -160,8 +160,8 @@ def load_pair(
             "12B", "26B-A4B", "31B"), a hub id, or a folder: either of a model, or with `target` and
             `drafter` folders in it.
         drafter: Hub id or folder of the drafter, or the registered name of the pair that it belongs
-            to; by default the one that belongs to the target (a
-            hub id's or folder's own name + "-assistant").
+            to; by default the one that belongs to the target (a hub id's or folder's own name +
+            "-assistant").
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 

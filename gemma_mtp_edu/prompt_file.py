@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from gemma_mtp_edu.encoding import half_character
 from gemma_mtp_edu.language import tr
 
 
@@ -94,4 +94,4 @@ def _is_array(line: str) -> bool:
 
 def _is_text(value: object) -> bool:
     """Say whether this is a text that can be written: no half of a character in it."""
-    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    return isinstance(value, str) and half_character(value) is None

@@ -178,8 +178,12 @@ def speedups_by_length(
 
 def best_constant(profile: AcceptanceProfile, cost: CostModel | float) -> Setting:
     """Return the fastest constant schedule, the shortest of equals; it must see the text first."""
-    speeds = speedups_by_length(profile, cost)
-    return Setting("constant", speeds.index(max(speeds)) + 1)
+    return Setting("constant", fastest_length(speedups_by_length(profile, cost)))
+
+
+def fastest_length(speeds: Sequence[float]) -> int:
+    """Return the shortest draft length of the greatest speed; the first speed is of 1 draft."""
+    return speeds.index(max(speeds)) + 1
 
 
 def speedups(traces: Sequence[GenerationTrace], price: Price) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from gemma_mtp_edu.decoding_checks import NOT_TRIED, RIGHT
 from gemma_mtp_edu.language import sentences, tr
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.schedules import Heuristic, LastRound
-from gemma_mtp_edu.tradeoff import Setting, outcome, speedups_by_length
+from gemma_mtp_edu.tradeoff import Setting, fastest_length, outcome, speedups_by_length
 
 # Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
 _TEXTS = ((0, 2, 0, 1), (0, 3, 2, 1, 0, 0), (0, 0, 0, 0, 0), (0, 7, 6, 5, 4, 3, 2, 1), (0,))
@@ -50,7 +50,7 @@ def best_length(answer: int | None, profile: AcceptanceProfile, cost_ratio: floa
         fastest = tr("No other constant length is faster on this text at this cost.")
         print(sentences(tr(RIGHT), fastest))
     else:
-        longer = speeds.index(max(speeds)) + 1 > answer
+        longer = fastest_length(speeds) > answer
         print(
             tr(
                 "{answer} drafts are too few. Have you compared all lengths, with {cost:g} plain "

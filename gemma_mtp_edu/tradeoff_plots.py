@@ -17,7 +17,7 @@ from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.tradeoff import Outcome, kept_by_place, round_price
+from gemma_mtp_edu.tradeoff import Outcome, fastest_length, kept_by_place, round_price
 
 _ALPHAS = tuple(i / 40 for i in range(41))
 
@@ -116,8 +116,8 @@ def plot_lengths(speedups: Mapping[str, Sequence[float]], *, ax: Axes | None = N
     ax = ax or axes()
     for (name, values), (color, line, marker) in zip(speedups.items(), LINES, strict=False):
         ax.plot(range(1, len(values) + 1), values, linestyle=line, marker=marker, markersize=4,
-                color=color, label=f"{name}, best {_best(values)}")  # fmt: skip
-        ax.plot(_best(values), max(values), "o", markersize=12, markerfacecolor="none",
+                color=color, label=f"{name}, best {fastest_length(values)}")  # fmt: skip
+        ax.plot(fastest_length(values), max(values), "o", markersize=12, markerfacecolor="none",
                 markeredgewidth=1.8, color=color)  # fmt: skip
     ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
     ax.set(xlabel="drafts per round (gamma)", ylabel="speed, plain decoding = 1", ylim=(0, None))
@@ -132,7 +132,7 @@ def describe_lengths(speedups: Mapping[str, Sequence[float]]) -> str:
             name=name,
             one=values[0],
             best=max(values),
-            length=_best(values),
+            length=fastest_length(values),
             last=values[-1],
             most=len(values),
         )
@@ -281,9 +281,4 @@ def _where_it_breaks_even(gamma: int, price: Price) -> str:
 
 def _best_that_pays(values: Sequence[float]) -> int:
     """Return the shortest draft length of the greatest speed; 0 where plain decoding is as fast."""
-    return _best(values) if max(values) > 1.0 else 0
-
-
-def _best(values: Sequence[float]) -> int:
-    """Return the shortest draft length of the greatest value; the first value is of 1 draft."""
-    return values.index(max(values)) + 1
+    return fastest_length(values) if max(values) > 1.0 else 0

@@ -46,7 +46,6 @@ class Edition:
         readme: Where it is written.
         pictures: Each widget's file.
         texts: Each picture's alt text, to be filled in.
-        rounds: The word with which the description of a round begins.
         caption: What made them, to be filled in.
     """
 
@@ -54,7 +53,6 @@ class Edition:
     readme: Path
     pictures: Mapping[str, str]
     texts: Mapping[str, str]
-    rounds: str
     caption: str
 
 
@@ -71,7 +69,6 @@ EDITIONS = (
             "viewer": "The round viewer in JupyterLab: a slider, the buttons Round before, Next "
             "round and Reveal the verdict, and below them one round with its verdict. {told}",
         },
-        "Round",
         'Both show what the `{pair}` pair wrote to "{prompt}"; a draft is taken to cost '
         "{cost:.2f} of a plain pass.",
     ),
@@ -86,7 +83,6 @@ EDITIONS = (
             "viewer": "JupyterLab のラウンド ビューアー。スライダーと、前後のラウンドへ進むボタン、"
             "判定を表示するボタンがあり、その下に判定の付いたラウンドが一つ示されている。{told}",
         },
-        "ラウンド",
         "どちらも、`{pair}` ペアが「{prompt}」に対して書いたテキストです。ドラフト 1 個のコストは、"
         "通常のパスの {cost:.2f} としています。",
     ),
@@ -154,21 +150,15 @@ def take(page: Page, server: lab.Server, pictures: Mapping[str, str]) -> None:
 
 def texts(profiles: Mapping[str, AcceptanceProfile], edition: Edition) -> dict[str, str]:
     """Return what each picture shows, in the edition's words."""
-    story, setting, first = (
-        profiles["story"],
-        Setting("constant", GAMMA),
-        shown_round(profiles["story"]),
-    )
+    story, setting = profiles["story"], Setting("constant", GAMMA)
+    trace = replay(story, Constant(GAMMA))
     with speaking(edition.language):
         rows = "; ".join(
             f"{name}: {value}" for name, value in numbers(outcome(story, setting, COST))
         )
-        told = describe_rounds(replay(story, Constant(GAMMA)), first=first, count=1)
-        values = {
-            "setting": str(setting),
-            "rows": rows,
-            "told": told[told.index(f"{edition.rounds} {first}:") :],
-        }
+        told = describe_rounds(trace, first=shown_round(story), count=1)
+        told = told.removeprefix(describe_rounds(trace, count=0)).lstrip()
+        values = {"setting": str(setting), "rows": rows, "told": told}
     return {name: text.format(**values) for name, text in edition.texts.items()}
 
 
