@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from gemma_mtp_edu.compatibility import kv_layers
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 
 # Parts of a model, told apart by what their parameters' names hold; the first match counts.
 _PARTS = (
@@ -40,7 +40,12 @@ class LayerInfo:
 
 
 def layers(pair: ModelPair) -> tuple[list[LayerInfo], list[LayerInfo]]:
-    """Return the decoder layers of target and drafter."""
+    """Return the decoder layers of target and drafter.
+
+    Raises:
+        ValueError: It is no pair.
+    """
+    check_is_pair(pair)
     target = pair.target.config.get_text_config()
     drafter = pair.drafter.config.get_text_config()
     producers = set(kv_layers(target).values())

@@ -3,7 +3,6 @@
 A bool is no number here: `gamma=True` is a slip, not one draft.
 """
 
-from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -30,7 +29,7 @@ def whole(value: Any, name: str, least: int = 1, what: str = "") -> int:
         what: What it counts, one of `COUNTED`.
 
     Raises:
-        ValueError: It is not a whole number of at least `least`.
+        ValueError: It is not a whole number of at least `least`, or beyond all floats.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(
@@ -42,6 +41,7 @@ def whole(value: Any, name: str, least: int = 1, what: str = "") -> int:
                 least=least,
             )
         )
+    real(value, name, tr("a smaller one"))
     return int(value)
 
 
@@ -106,6 +106,10 @@ def listed(values: Any, name: str) -> tuple[Any, ...]:
     Raises:
         ValueError: It is one value, or a text.
     """
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise ValueError(got(values, name, tr("several numbers, such as (1, 2, 5)")))
-    return tuple(values)
+    needed = tr("several numbers, such as (1, 2, 5)")
+    if isinstance(values, str):
+        raise ValueError(got(values, name, needed))
+    try:
+        return tuple(values)
+    except TypeError as error:
+        raise ValueError(got(values, name, needed)) from error

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gemma_mtp_edu.arguments import listed, whole
+from gemma_mtp_edu.arguments import check_kind, listed, whole
 from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.language import called, marked, tr
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.prompts import PROMPTS
 from gemma_mtp_edu.recording import provenance
 from gemma_mtp_edu.reference import drafter_with, reference_generate
@@ -90,7 +90,12 @@ def bench(pair: ModelPair, plan: Plan = Plan()) -> pd.DataFrame:
     Args:
         pair: The models.
         plan: What to measure.
+
+    Raises:
+        ValueError: An argument is of another kind.
     """
+    check_is_pair(pair)
+    check_kind(plan, Plan, "plan", "bench.Plan(...)")
     cases = [
         (context, workload, prompt)
         for context in ("short", "long")[: 1 + plan.long_contexts]

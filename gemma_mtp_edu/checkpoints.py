@@ -73,14 +73,7 @@ def load_checkpoint(
         tensors = load_file(folder / f"weights-{step}.safetensors")
         states = load_file(folder / f"optimizers-{step}.safetensors")
     except Exception as error:  # safetensors raises an error class of its own
-        raise ValueError(
-            tr(
-                "the checkpoint in {name} cannot be read ({error}): remove that folder to "
-                "begin anew",
-                name=folder.name,
-                error=error,
-            )
-        ) from error
+        raise unreadable(folder, error) from error
     shapes = {name: value.shape for name, value in tensors.items()}
     if any(shapes.get(name) != value.shape for name, value in like.items()):
         raise ValueError(
@@ -92,6 +85,19 @@ def load_checkpoint(
         )
     _set_optimizer_tensors(optimizers, states)
     return record, tensors
+
+
+def unreadable(folder: Path, error: Exception) -> ValueError:
+    """Return the error for a damaged checkpoint."""
+    if isinstance(error, KeyError):  # says the missing name only
+        error = ValueError(tr("{name} is missing", name=error))
+    return ValueError(
+        tr(
+            "the checkpoint in {name} cannot be read ({error}): remove that folder to begin anew",
+            name=folder.name,
+            error=error,
+        )
+    )
 
 
 def weights_of(model: torch.nn.Module) -> State:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from gemma_mtp_edu.arguments import check_kind, listed, real, whole
+from gemma_mtp_edu.arguments import listed, real, whole
 from gemma_mtp_edu.grid import between, check_grid, check_table, check_times
 from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.needed_records import need_trace
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Schedule
@@ -169,8 +170,7 @@ class CostModel:
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
-        needed = tr("what speculative_generate or replay returns")
-        check_kind(trace, GenerationTrace, "trace", needed)
+        need_trace(trace)
         start = len(trace.prompt_ids)
         return Prediction(
             sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),

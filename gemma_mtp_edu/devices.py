@@ -43,7 +43,7 @@ def one_device(device: torch.device) -> torch.device:
 def _named(device: str | torch.device) -> torch.device:
     try:
         found = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise _unknown(device) from error
     counts = {
         "cpu": 1,

@@ -14,6 +14,7 @@ from functools import cache
 from importlib import import_module, metadata
 from typing import Any
 
+from gemma_mtp_edu.arguments import got, real
 from gemma_mtp_edu.findings import (
     BUILDS,
     LIBRARY,
@@ -21,6 +22,7 @@ from gemma_mtp_edu.findings import (
     OURS,
     SAME_TEXT,
     Finding,
+    OutOfTimeError,
     Report,
     Status,
     pip_install,
@@ -36,6 +38,7 @@ from gemma_mtp_edu.language import (
     tr,
 )
 
+SECONDS = 20.0
 _REQUIREMENT = '"transformers>=5.20.2,<5.23"'
 # What both loops are looked at for, and the ending of the probe's name.
 _BEHAVIOURS = {
@@ -50,6 +53,7 @@ NAMES = (
     marked("machine"), marked("notebook"), marked("packages"), marked("pairs"), marked("language"),
     marked("place"), marked("local"), marked("disk"), marked("hub"), marked("widgets on the page"),
     marked("device"), marked("dtypes"), marked("files of pocket"), marked("release"),
+    marked("seconds"),
 )  # fmt: skip
 
 
@@ -74,13 +78,14 @@ class Probe:
     fix: str = ""
 
 
-def doctor(*, seconds: float = 20.0) -> Report:
+def doctor(*, seconds: float = SECONDS) -> Report:
     """Look at this machine and its releases, by trying what the course does. It never raises.
 
     No network is used, nothing is written, and no setting is changed.
 
     Args:
-        seconds: No probe begins later; what is left then is reported as not checked.
+        seconds: No probe begins later, and torch is not waited for longer; what is left then is
+            reported as not checked.
 
     Returns:
         The report: print it, show it in a notebook, or take `report.to_json()`. It is in the
@@ -91,19 +96,37 @@ def doctor(*, seconds: float = 20.0) -> Report:
     language = readable()
     failed: set[str] = set()
     with speaking(language):
-        for probe in _probes():
+        allowed = _allowed(seconds, findings)
+        fix = tr("give it more time: {call}", call=f"doctor(seconds={3 * allowed:g})")
+
+        def left() -> float:
+            return start + allowed - time.monotonic()
+
+        for probe in _probes(left):
             missing = [name for name in probe.needs if name in failed]
-            if missing:
-                made = [_not_checked(probe, tr("needs {name}", name=called(missing[0])))]
-            elif time.monotonic() - start > seconds:
-                fix = tr("give it more time: {call}", call=f"doctor(seconds={3 * seconds:g})")
+            if left() < 0:
                 made = [_not_checked(probe, tr("time is up"), fix)]
+            elif missing:
+                made = [_not_checked(probe, tr("needs {name}", name=called(missing[0])))]
             else:
-                made = examined(probe)
+                made = examined(probe, fix)
             if missing or any(finding.status == "fail" for finding in made):
                 failed.add(probe.name)
             findings += made
     return Report(tuple(findings), time.monotonic() - start, language)
+
+
+def _allowed(seconds: Any, findings: list[Finding]) -> float:
+    """Return how long the examination may take; a finding is added where that was no number."""
+    try:
+        needed = tr("a number of seconds above 0, such as 20")
+        number = real(seconds, "seconds", needed)
+        if not 0 < number < float("inf"):
+            raise ValueError(got(seconds, "seconds", needed))
+    except ValueError as error:
+        findings.append(Finding("machine", "seconds", "note", _one_line(error)))
+        return SECONDS
+    return number
 
 
 def _not_checked(probe: Probe, why: str, fix: str = "") -> Finding:
@@ -121,13 +144,20 @@ def _language_finding() -> list[Finding]:
     return []
 
 
-def examined(probe: Probe) -> list[Finding]:
-    """Return what a probe finds; whatever it raises is a finding too."""
+def examined(probe: Probe, more_time: str = "") -> list[Finding]:
+    """Return what a probe finds; whatever it raises is a finding too.
+
+    Args:
+        probe: What to look at.
+        more_time: What to do where it takes too long.
+    """
     try:
         with _silence():
             made = probe.run()
     except KeyboardInterrupt:
         raise
+    except OutOfTimeError as error:
+        return [_not_checked(probe, str(error), more_time)]
     except BaseException as error:  # a broken package may raise anything, also SystemExit
         return [Finding(probe.area, probe.name, probe.status, _one_line(error), probe.fix)]
     return made if isinstance(made, list) else [made]
@@ -153,8 +183,8 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _probes() -> tuple[Probe, ...]:
-    """Return all probes, the cheap ones first."""
+def _probes(left: Callable[[], float]) -> tuple[Probe, ...]:
+    """Return all probes, the cheap ones first; `left` says how many seconds there are."""
     return (
         _machine("machine", "Python", "python", "fail"),
         _machine("machine", "place", "place", "note"),
@@ -162,7 +192,7 @@ def _probes() -> tuple[Probe, ...]:
         _machine("machine", "hub", "hub", "note"),
         _machine("notebook", "ipywidgets", "widgets", "warning"),
         _machine("notebook", "widgets on the page", "front_end", "note", "ipywidgets"),
-        _torch("torch", "torch", "loads"),
+        _torch("torch", "torch", "loads", given=(left,)),
         _torch("torch", "device", "device", "torch"),
         _torch("torch", "dtypes", "dtypes", "torch", "device"),
         _machine("packages", "packages", "packages", "fail"),
@@ -179,9 +209,9 @@ def _machine(area: str, name: str, function: str, status: Status, *needs: str) -
     return Probe(area, name, _later("machine_probes", function), needs, status)
 
 
-def _torch(area: str, name: str, function: str, *needs: str) -> Probe:
+def _torch(area: str, name: str, function: str, *needs: str, given: tuple[Any, ...] = ()) -> Probe:
     fix = pip_install('--force-reinstall "torch>=2.8,<2.15"')
-    return Probe(area, name, _later("torch_probes", function), needs, "fail", fix)
+    return Probe(area, name, _later("torch_probes", function, *given), needs, "fail", fix)
 
 
 def _loop_probes() -> Iterator[Probe]:
@@ -210,12 +240,12 @@ def _loop_probes() -> Iterator[Probe]:
         yield Probe(OURS, name, run(f"our_{method}"), ready, "fail", remedy)
 
 
-def _later(module: str, function: str) -> Callable[[], Finding | list[Finding]]:
+def _later(module: str, function: str, *given: Any) -> Callable[[], Finding | list[Finding]]:
     """Return a call that imports its module only when it is made."""
 
     def call() -> Finding | list[Finding]:
         made: Finding | list[Finding]
-        made = getattr(import_module(f"gemma_mtp_edu.{module}"), function)()
+        made = getattr(import_module(f"gemma_mtp_edu.{module}"), function)(*given)
         return made
 
     return call

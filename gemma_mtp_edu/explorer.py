@@ -11,9 +11,11 @@ from typing import Any
 import ipywidgets
 
 from gemma_mtp_edu import prices, tradeoff
+from gemma_mtp_edu.arguments import check_kind, got, real
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.explorer_figure import Chart
 from gemma_mtp_edu.language import current, speaking, tr
+from gemma_mtp_edu.needed_records import need_profile
 from gemma_mtp_edu.profile import AcceptanceProfile
 
 _STYLE = {"description_width": "initial"}
@@ -35,7 +37,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         lang: "en" or "ja"; by default the language that is chosen.
 
     Raises:
-        ValueError: There is no profile.
+        ValueError: There is no profile, or an argument is of another kind.
     """
 
     def __init__(
@@ -53,13 +55,7 @@ class TradeoffExplorer(ipywidgets.VBox):
             self._build(profiles, cost)
 
     def _build(self, profiles: Mapping[str, AcceptanceProfile], cost: CostModel | float) -> None:
-        if not profiles:
-            raise ValueError(
-                tr(
-                    "got no profiles, need one for each workload: {example}",
-                    example="{'story': acceptance_profile(...)}",
-                )
-            )
+        _check(profiles, self.measured)
         self.profiles, self.cost = dict(profiles), cost
         # The drafts of a constant length do not depend on the cost: replayed once.
         self._replays = {
@@ -130,3 +126,25 @@ class TradeoffExplorer(ipywidgets.VBox):
             self.figure.value = self._chart.html(
                 speeds, result.speedup, result.best_speedup, measured or {}
             )
+
+
+def _check(profiles: Any, measured: Any) -> None:
+    """Raise unless there is a profile for each workload, and measured speedups by draft length."""
+    example = "{'story': acceptance_profile(...)}"
+    needed = tr("one for each workload: {example}", example=example)
+    check_kind(profiles, Mapping, "profiles", needed)
+    if not profiles:
+        raise ValueError(
+            tr("got no profiles, need one for each workload: {example}", example=example)
+        )
+    for name, profile in profiles.items():
+        check_kind(name, str, "workload", tr("a name"))
+        need_profile(profile)
+    if measured is not None:
+        needed = tr("what measured_speedups returns")
+        check_kind(measured, Mapping, "measured", needed)
+        for speedups in measured.values():
+            check_kind(speedups, Mapping, "measured", needed)
+            for speedup in speedups.values():
+                if not 0.0 <= real(speedup, "speedup", needed) < float("inf"):
+                    raise ValueError(got(speedup, "speedup", needed))

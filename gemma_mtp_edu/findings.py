@@ -35,6 +35,10 @@ _WIDTH = 100
 _CELL = "padding:2px 8px;vertical-align:top;text-align:left;"
 
 
+class OutOfTimeError(Exception):
+    """A probe took longer than there was time; its message says what of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sign:
     """How a status is shown; colours from the Okabe-Ito palette, for borders only."""

@@ -3,7 +3,7 @@
 Source: transformers 5.22.2, `Gemma4AssistantConfig` and `Gemma4AssistantMaskedEmbedder`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from transformers import (
     GenerationConfig,
 )
 
-from gemma_mtp_edu.arguments import whole
+from gemma_mtp_edu.arguments import check_kind, whole
 from gemma_mtp_edu.compatibility import is_mtp_drafter, kv_layers
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import configured_eos_ids
@@ -38,6 +38,9 @@ class DrafterShape:
         attention_heads: Query heads; the KV heads are the target's.
         centroids: Clusters of the vocabulary; 0 for a dense head.
         searched: Clusters of which the tokens are scored, of each draft.
+
+    Raises:
+        ValueError: A number is out of range.
     """
 
     hidden_size: int = 128
@@ -46,6 +49,14 @@ class DrafterShape:
     attention_heads: int = 4
     centroids: int = 128
     searched: int = 16
+
+    def __post_init__(self) -> None:
+        least = {"centroids": 0, "searched": 0}
+        what = {"centroids": " (0 for a dense head)", "searched": " of clusters"}
+        for field in fields(self):
+            name = field.name
+            number = whole(getattr(self, name), name, least.get(name, 1), what.get(name, ""))
+            object.__setattr__(self, name, number)
 
 
 def new_drafter(
@@ -148,10 +159,7 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
 
 
 def _check(shape: DrafterShape, text: Any) -> None:
-    for name in ("hidden_size", "intermediate_size", "layers", "attention_heads"):
-        whole(getattr(shape, name), name)
-    whole(shape.centroids, "centroids", 0, " (0 for a dense head)")
-    whole(shape.searched, "searched", 0, " of clusters")
+    check_kind(shape, DrafterShape, "shape", "DrafterShape(...)")
     if shape.layers < 2:
         raise ValueError(
             tr(

@@ -86,7 +86,29 @@ def tr(template: str, /, **values: Any) -> str:
     >>> tr("{n} drafts", n=4)
     '4 drafts'
     """
-    return catalogue(current()).get(template, template).format(**values)
+    text = catalogue(current()).get(template, template)
+    try:
+        return text.format(**values)
+    except ValueError:
+        return text.format(**{name: _writable(value) for name, value in values.items()})
+
+
+class _TooLong:
+    """Stands for a value with a whole number in it that Python does not write out."""
+
+    def __format__(self, spec: str) -> str:
+        return tr("(a number of thousands of digits)")
+
+    __repr__ = __str__ = lambda self: format(self)
+
+
+def _writable(value: Any) -> Any:
+    """Return a value, or what stands for it where an error over it would fail itself."""
+    try:
+        repr(value)
+    except ValueError:  # see sys.set_int_max_str_digits
+        return _TooLong()
+    return value
 
 
 def called(name: str) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from jaxtyping import Int
 from torch import Tensor
 
+from gemma_mtp_edu.arguments import check_kind, listed
 from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.schedules import check_gamma
 from gemma_mtp_edu.trace import GenerationTrace
@@ -35,6 +37,7 @@ def measured_speedups(
     Raises:
         ValueError: A number is below 1.
     """
+    gammas = listed(gammas, "gammas")
     runs = timed_runs(pair, prompts, gammas, max_new_tokens=max_new_tokens, repeats=repeats)
     seconds = {case: decoding_seconds(traces) for case, traces in runs.items()}
     return {
@@ -58,9 +61,9 @@ def timed_runs(
     Raises:
         ValueError: A number is below 1.
     """
+    check_kind(prompts, Mapping, "prompts", tr("a prompt for each name"))
     check_gamma(repeats, "repeats")
-    for gamma in gammas:
-        check_gamma(gamma)
+    gammas = tuple(map(check_gamma, listed(gammas, "gammas")))
 
     def run(name: str, gamma: int) -> GenerationTrace:
         if gamma == 0:

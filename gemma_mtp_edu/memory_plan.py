@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from gemma_mtp_edu.arguments import check_kind, got, real, whole
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pair_size import SIZES, PairSize, size_of
 from gemma_mtp_edu.registry import PAIRS, POCKET, find
@@ -58,9 +59,13 @@ class MemoryPlan:
         """All parts together."""
         return sum(self.parts.values())
 
-    def fits(self, free_bytes: int) -> bool:
-        """Return whether the pair can be loaded and used with that much free memory."""
-        return self.total_bytes <= free_bytes
+    def fits(self, free_bytes: float) -> bool:
+        """Return whether the pair can be loaded and used with that much free memory.
+
+        Raises:
+            ValueError: It is not a number.
+        """
+        return self.total_bytes <= real(free_bytes, "free_bytes", tr("bytes, such as 16e9"))
 
     def describe(self, free_bytes: int) -> str:
         """Return one line: the need by part, and whether it fits."""
@@ -96,8 +101,8 @@ def memory_plan(
         name: What to call a pair that is given by its configurations.
 
     Raises:
-        ValueError: The name is not registered, the dtype is another one, or the context has no
-            tokens.
+        ValueError: The name is not registered, the configurations are none, the dtype is another
+            one, or the context has no tokens.
     """
     dtype = str(dtype).removeprefix("torch.")
     if dtype not in DTYPE_BYTES:
@@ -108,15 +113,9 @@ def memory_plan(
                 known=", ".join(DTYPE_BYTES),
             )
         )
-    if context_length < 1:
-        raise ValueError(
-            tr(
-                "got a context of {context_length} tokens, need 1 or more",
-                context_length=context_length,
-            )
-        )
+    context_length = whole(context_length, "context_length", 1, " of tokens")
     if not isinstance(pair, str):
-        return _plan(name or "pair", size_of(*pair), dtype, context_length)
+        return _plan(name or "pair", size_of(*_configs(pair)), dtype, context_length)
     info = find(pair)
     if info is None:
         raise ValueError(
@@ -132,8 +131,17 @@ def memory_plan(
     return _plan(info.name, SIZES[info.name], dtype, context_length, int(published))
 
 
+def _configs(pair: Any) -> tuple[Any, Any]:
+    needed = tr("a registered name, or the configurations of target and drafter")
+    check_kind(pair, (tuple, list), "pair", needed)
+    if len(pair) != 2 or not all(hasattr(config, "get_text_config") for config in pair):
+        raise ValueError(got(pair, "pair", needed))
+    target, drafter = pair
+    return target, drafter
+
+
 def pick_pair(
-    free_bytes: int,
+    free_bytes: float,
     compute_capability: tuple[int, int] | None,
     *,
     context_length: int = CONTEXT,
@@ -151,7 +159,11 @@ def pick_pair(
     Returns:
         A registered name, and the dtype that `load_pair` chooses there: bf16 from compute
         capability 8, else fp16; the bundled pair is always in fp32.
+
+    Raises:
+        ValueError: A number is out of range, or the capability is no pair of numbers.
     """
+    free_bytes = real(free_bytes, "free_bytes", tr("bytes, such as 16e9"))
     picked = (POCKET, "float32")
     if compute_capability is None:
         return picked
@@ -160,7 +172,7 @@ def pick_pair(
         if name == POCKET:
             continue
         plan = memory_plan(name, dtype, context_length)
-        if plan.fits(free_bytes if name == "E2B" else int(_ROOM * free_bytes)):
+        if plan.fits(free_bytes if name == "E2B" else _ROOM * free_bytes):
             picked = (name, dtype)
     return picked
 
@@ -170,10 +182,20 @@ def dtype_on(compute_capability: tuple[int, int] | None) -> str:
 
     >>> dtype_on((7, 5)), dtype_on((8, 9)), dtype_on(None)
     ('float16', 'bfloat16', 'float32')
+
+    Raises:
+        ValueError: The capability is no pair of numbers.
     """
     if compute_capability is None:
         return "float32"
+    if not _is_capability(compute_capability):
+        needed = tr("two numbers such as (7, 5), or None")
+        raise ValueError(got(compute_capability, "compute_capability", needed))
     return "bfloat16" if compute_capability >= (8, 0) else "float16"
+
+
+def _is_capability(value: Any) -> bool:
+    return isinstance(value, tuple) and [type(part) for part in value] == [int, int]
 
 
 def _plan(

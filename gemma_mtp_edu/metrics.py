@@ -6,6 +6,7 @@ that were never judged), alpha (the chance that a judged draft is accepted), tok
 
 from collections.abc import Iterable
 
+from gemma_mtp_edu.needed_records import need_trace
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 
 
@@ -55,13 +56,18 @@ def accepted_by_position(
 
 def wasted_drafts(trace: GenerationTrace) -> int:
     """Return how many drafts did not enter the text."""
+    need_trace(trace)
     return trace.drafter_passes - trace.n_accepted
 
 
 def saved_passes(trace: GenerationTrace) -> int:
     """Return how many more target passes plain decoding would have needed."""
+    need_trace(trace)
     return len(trace.token_ids) - trace.target_passes
 
 
 def _several(traces: GenerationTrace | Iterable[GenerationTrace]) -> Iterable[GenerationTrace]:
-    return [traces] if isinstance(traces, GenerationTrace) else list(traces)
+    several = list(traces) if isinstance(traces, Iterable) else [traces]
+    for trace in several:
+        need_trace(trace)
+    return several

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from gemma_mtp_edu.anatomy import LayerInfo, layers
+from gemma_mtp_edu.arguments import check_kind
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.pairs import ModelPair
 from gemma_mtp_edu.round_figure import describe_rounds as describe_rounds
@@ -31,7 +32,11 @@ def plot_pass_times(times: PassTimes, *, ax: Axes | None = None) -> Axes:
     """Draw the time of one target pass against its number of tokens, relative to the shortest.
 
     The dashed line is what as many tokens would take in passes of the shortest kind.
+
+    Raises:
+        ValueError: It is something else.
     """
+    check_kind(times, PassTimes, "times", tr("what time_target_passes returns"))
     if ax is None:
         _, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
     shortest = times.lengths[0]
@@ -71,7 +76,11 @@ def describe_pass_times(times: PassTimes) -> str:
 
 
 def plot_layers(pair: ModelPair, *, ax: Axes | None = None) -> Axes:
-    """Draw both models layer by layer: attention type, and where keys and values come from."""
+    """Draw both models layer by layer: attention type, and where keys and values come from.
+
+    Raises:
+        ValueError: It is no pair.
+    """
     rows = dict(zip(("target", "drafter"), layers(pair), strict=True))
     longest = max(map(len, rows.values()))
     if ax is None:

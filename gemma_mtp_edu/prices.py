@@ -1,7 +1,9 @@
 """What rounds cost in plain passes, the time in which plain decoding writes one token."""
 
 from collections.abc import Callable
+from typing import Any
 
+from gemma_mtp_edu.arguments import got, real
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.profile import AcceptanceProfile
@@ -24,14 +26,7 @@ def round_price(cost: CostModel | float, cost_ratio: float | None = None) -> Pri
     >>> round_price(0.1)(4)
     1.4
     """
-    ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
-    if not 0.0 <= ratio < float("inf"):
-        raise ValueError(
-            tr(
-                "got {ratio!r} as the cost of a draft, need plain passes, 0 or more, such as 0.1",
-                ratio=ratio,
-            )
-        )
+    ratio = draft_cost(cost) if cost_ratio is None else _passes(cost_ratio, "cost_ratio")
     if not isinstance(cost, CostModel):
         return lambda n_drafted: 1.0 + ratio * n_drafted
     plain, rest = cost.plain(), cost.rest()
@@ -39,8 +34,24 @@ def round_price(cost: CostModel | float, cost_ratio: float | None = None) -> Pri
 
 
 def draft_cost(cost: CostModel | float) -> float:
-    """Return the cost of a draft in plain passes."""
-    return cost.drafter_step() / cost.plain() if isinstance(cost, CostModel) else float(cost)
+    """Return the cost of a draft in plain passes.
+
+    Raises:
+        ValueError: It is negative or not a number.
+    """
+    if isinstance(cost, CostModel):
+        return cost.drafter_step() / cost.plain()
+    return _passes(cost, "cost")
+
+
+def _passes(value: Any, name: str) -> float:
+    needed = tr("the plain passes that a draft costs, 0 or more, such as 0.1")
+    if name == "cost":
+        needed = tr("{passes}, or a CostModel", passes=needed)
+    passes = real(value, name, needed)
+    if not 0.0 <= passes < float("inf"):
+        raise ValueError(got(value, name, needed))
+    return passes
 
 
 def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:

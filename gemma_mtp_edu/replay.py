@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Protocol, runtime_checkable
 
-from gemma_mtp_edu.arguments import check_kind, real, whole
+from gemma_mtp_edu.arguments import real, whole
 from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.needed_records import need_profile
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.schedules import FromProfile, LastRound, Schedule, asked, check_schedule
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, kind_after
@@ -44,7 +45,7 @@ def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
     Raises:
         ValueError: A round needs more drafts than the profile holds.
     """
-    check_kind(profile, AcceptanceProfile, "profile", tr("what acceptance_profile returns"))
+    need_profile(profile)
     check_schedule(schedule)
     rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
     position, last = 1, None
@@ -106,7 +107,7 @@ def best_schedule(
     Raises:
         ValueError: `cost` gave something that is not a finite number.
     """
-    check_kind(profile, AcceptanceProfile, "profile", tr("what acceptance_profile returns"))
+    need_profile(profile)
     n_tokens, longest = len(profile.token_ids), profile.max_gamma
     if max_gamma is not None:
         longest = min(longest, whole(max_gamma, "max_gamma", 0, " of drafts"))

@@ -4,6 +4,7 @@ Every token's role stands in its box as sign and word, beside its colour. The fo
 matplotlib ships; what it lacks is escaped, because matplotlib would draw an empty box.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
 
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.language import marked, sentences, tr
+from gemma_mtp_edu.needed_records import need_trace
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.views import MARKS, ShownToken, shown_tokens, summary
 
@@ -44,16 +47,7 @@ def plot_rounds(
     Raises:
         ValueError: There is no such round.
     """
-    rounds = trace.rounds[first : first + count]
-    if not rounds:
-        raise ValueError(
-            tr(
-                "got first={first} and count={count}, the trace has {rounds}",
-                first=first,
-                count=count,
-                rounds=len(trace.rounds),
-            )
-        )
+    rounds = _chosen(trace, first, count)
     widest = max(max(len(r.draft_ids), len(r.token_ids)) for r in rounds)
     n_lanes = sum(1 + bool(record.draft_ids) for record in rounds)
     if ax is None:
@@ -77,13 +71,38 @@ def plot_rounds(
 
 
 def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> str:
-    """Return in words what `plot_rounds` draws."""
+    """Return in words what `plot_rounds` draws.
+
+    Raises:
+        ValueError: There is no such round.
+    """
     rounds = [
         _round_in_words(trace, index, record)
-        for index, record in enumerate(trace.rounds[first : first + count], start=first)
+        for index, record in enumerate(_chosen(trace, first, count), start=first)
     ]
     opening = tr("Rounds of a generation with {summary}.", summary=summary(trace))
     return sentences(opening, *rounds)
+
+
+def _chosen(trace: GenerationTrace, first: Any, count: Any) -> Sequence[RoundTrace]:
+    """Return the rounds to show.
+
+    Raises:
+        ValueError: There is no such round.
+    """
+    need_trace(trace)
+    first, count = whole(first, "first", 0), whole(count, "count")
+    rounds = trace.rounds[first : first + count]
+    if not rounds:
+        raise ValueError(
+            tr(
+                "got first={first} and count={count}, the trace has {rounds}",
+                first=first,
+                count=count,
+                rounds=len(trace.rounds),
+            )
+        )
+    return rounds
 
 
 def _lanes(

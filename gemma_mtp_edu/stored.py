@@ -133,6 +133,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     marked("times in seconds"): _several(_is_time),
     marked("rows of times in seconds"): _several(_several(_is_time)),
     marked("a time in seconds"): _is_time,
+    marked("a number"): _is_number,
     marked("a number above 0"): lambda value: _is_number(value) and value > 0,
     marked("text"): lambda value: isinstance(value, str),
     marked("texts"): _is_texts,

@@ -14,8 +14,9 @@ from jaxtyping import Int
 from torch import Tensor
 from transformers import DynamicCache
 
+from gemma_mtp_edu.arguments import got, listed, whole
 from gemma_mtp_edu.language import tr
-from gemma_mtp_edu.pairs import ModelPair
+from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.releases import drop_newest, keep_past
 
 
@@ -59,27 +60,34 @@ def time_target_passes(
         Median seconds per pass.
 
     Raises:
-        ValueError: A number is below 1.
+        ValueError: A number is below 1, or the target has no positions for so many tokens.
     """
-    if min(*lengths, repeats) < 1:
+    check_is_pair(pair)
+    counts = tuple(whole(n, "length", 1, " of tokens") for n in listed(lengths, "lengths"))
+    if not counts:
+        raise ValueError(got(lengths, "lengths", tr("several numbers, such as (1, 2, 5)")))
+    repeats = whole(repeats, "repeats")
+    ids = pair.encode(prompt)
+    if pair.positions is not None and ids.shape[1] + max(counts) > pair.positions:
         raise ValueError(
             tr(
-                "got lengths {lengths} and repeats {repeats}, need 1 or more",
-                lengths=tuple(lengths),
-                repeats=repeats,
+                "got a prompt of {prompt} tokens and lengths up to {length}, need at most "
+                "{positions} together: the target has no more positions",
+                prompt=ids.shape[1],
+                length=max(counts),
+                positions=pair.positions,
             )
         )
-    ids = pair.encode(prompt)
     cache = DynamicCache(config=pair.target.config.get_text_config())
     pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
     # A cache that records its past can be cropped, so every pass starts from the same context.
     keep_past(cache)
-    samples: dict[int, list[float]] = {length: [] for length in lengths}
+    samples: dict[int, list[float]] = {length: [] for length in counts}
     for _ in range(repeats + 1):
-        for length in lengths:
+        for length in counts:
             samples[length].append(_time_pass(pair, cache, ids, length))
-    seconds = tuple(statistics.median(samples[length][1:]) for length in lengths)
-    return PassTimes(tuple(lengths), seconds, ids.shape[1])
+    seconds = tuple(statistics.median(samples[length][1:]) for length in counts)
+    return PassTimes(counts, seconds, ids.shape[1])
 
 
 def _time_pass(pair: ModelPair, cache: DynamicCache, ids: Tensor, length: int) -> float:

@@ -3,10 +3,11 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from gemma_mtp_edu.findings import Finding, pip_install
+from gemma_mtp_edu.findings import Finding, OutOfTimeError, pip_install
 from gemma_mtp_edu.hub_cache import cached, free_disk, missing_bytes
 from gemma_mtp_edu.language import called, tr
 from gemma_mtp_edu.machine import cpu
@@ -17,13 +18,19 @@ from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
 TORCH, PAIRS_AREA = "torch", "pairs"
 REQUIREMENT = '"torch>=2.8,<2.15"'
 _NATIVE_BF16 = 8
-_LOAD_SECONDS = 120
 _NAMES = ("float32", "bfloat16", "float16")
 
 
-def loads() -> Finding:
-    """Whether torch can be imported, in a Python of its own first, where it may crash."""
-    if "torch" not in sys.modules and (crash := _crash("torch")):
+def loads(left: Callable[[], float]) -> Finding:
+    """Whether torch can be imported, in a Python of its own first, where it may crash or hang.
+
+    Args:
+        left: Says how many seconds there are.
+
+    Raises:
+        OutOfTimeError: It took longer.
+    """
+    if "torch" not in sys.modules and (crash := _crash("torch", max(1.0, left()))):
         return Finding(TORCH, "torch", "fail", crash, pip_install(REQUIREMENT))
     torch = import_module("torch")
     if float(torch.ones(2, device="cpu").sum()) != 2.0:
@@ -138,51 +145,59 @@ def pair_finding(info: PairInfo, device_type: str, auto: str, free: int) -> Find
     dtypes = [auto] if device_type != "cpu" else [auto, "bfloat16"]
     plans = [memory_plan(info.name, dtype) for dtype in dtypes]
     fitting = next((plan for plan in plans if plan.fits(free)), None)
+    plan = fitting or plans[-1]
+    found = tr(
+        "fits in {dtype} ({need}); {state}"
+        if fitting
+        else "needs {need} in {dtype}, {free} free; {state}",
+        need=gigabytes(plan.total_bytes),
+        dtype=plan.dtype,
+        free=gigabytes(free),
+        state=called(_state(info)),
+    )
+    missing = _missing_bytes(info)
     if fitting is None:
-        least = plans[-1]
-        found = tr(
-            "needs {need} in {dtype}, {free} free",
-            need=gigabytes(least.total_bytes),
-            dtype=least.dtype,
-            free=gigabytes(free),
-        )
         fix = tr("pocket teaches the same; for this pair take a machine with more memory")
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
-    return _fitting(info, fitting.dtype, auto, gigabytes(fitting.total_bytes))
-
-
-def _fitting(info: PairInfo, dtype: str, auto: str, need: str) -> Finding:
-    """Return the finding of a pair that fits in memory: is it here, or is there room for it?"""
-    states = {cached(info.target_id), cached(info.drafter_id)}
-    state = states.pop() if len(states) == 1 else "cached in part"
-    found = tr("fits in {dtype} ({need}); {state}", dtype=dtype, need=need, state=called(state))
-    plan = memory_plan(info.name, "bfloat16")  # as the published ones are stored
-    sizes = {info.target_id: plan.target_bytes, info.drafter_id: plan.drafter_bytes}
-    missing = sum(missing_bytes(sizes).values())
     if missing > free_disk():
         fix = tr(
             "{size} are to be downloaded: free some disk, or set HF_HOME to another one",
             size=gigabytes(missing),
         )
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
-    fixes = [] if dtype == auto else [f'load_pair("{info.name}", dtype="{dtype}")']
+    fixes = [] if plan.dtype == auto else [f'load_pair("{info.name}", dtype="{plan.dtype}")']
     if missing:
         fixes.append(tr("the first load_pair downloads {size}", size=gigabytes(missing)))
     return Finding(PAIRS_AREA, info.name, "ok", found, tr("; ").join(fixes))
 
 
-def _crash(module: str) -> str:
+def _state(info: PairInfo) -> str:
+    states = {cached(info.target_id), cached(info.drafter_id)}
+    return states.pop() if len(states) == 1 else "cached in part"
+
+
+def _missing_bytes(info: PairInfo) -> int:
+    plan = memory_plan(info.name, "bfloat16")  # as the published ones are stored
+    sizes = {info.target_id: plan.target_bytes, info.drafter_id: plan.drafter_bytes}
+    return sum(missing_bytes(sizes).values())
+
+
+def _crash(module: str, seconds: float) -> str:
     """Return how an import of a module ends Python itself; nothing where it does not.
 
     An ordinary error is not a crash: it is seen again, and told, in this Python.
+
+    Raises:
+        OutOfTimeError: It took longer than so many seconds.
     """
     command = [sys.executable, "-c", f"import {module}"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_LOAD_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return tr(
-            "loading {module} took longer than {seconds} s", module=module, seconds=_LOAD_SECONDS
+        done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired as error:
+        why = tr(
+            "loading {module} took longer than {seconds:.0f} s", module=module, seconds=seconds
         )
+        raise OutOfTimeError(why) from error
     if done.returncode not in (0, 1):  # 1: an ordinary error
         return tr(
             "loading {module} ends Python with exit code {code}",

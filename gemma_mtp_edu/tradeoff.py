@@ -10,13 +10,22 @@ from html import escape
 from typing import Literal, get_args
 
 from gemma_mtp_edu import metrics
+from gemma_mtp_edu.arguments import check_kind
 from gemma_mtp_edu.cost import CostModel
 from gemma_mtp_edu.language import html_lang, marked, speaking, tr
+from gemma_mtp_edu.needed_records import need_profile
 from gemma_mtp_edu.prices import Price, draft_cost, longest_draft, rounds_cost, trace_speedup
 from gemma_mtp_edu.prices import round_price as round_price
 from gemma_mtp_edu.profile import AcceptanceProfile
 from gemma_mtp_edu.replay import best_schedule, replay
-from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound, Schedule
+from gemma_mtp_edu.schedules import (
+    Confidence,
+    Constant,
+    Heuristic,
+    LastRound,
+    Schedule,
+    check_gamma,
+)
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.views import html_tokens, more_rounds
 
@@ -129,7 +138,7 @@ def schedule_of(setting: Setting, max_gamma: int) -> Schedule:
         ValueError: The kind is another one.
     """
     if setting.kind == "constant":
-        return Constant(min(setting.draft_length, max_gamma))
+        return Constant(min(check_gamma(setting.draft_length), max_gamma))
     if setting.kind == "heuristic":
         return Bounded(Heuristic(setting.draft_length), max_gamma)
     if setting.kind == "confidence":
@@ -156,7 +165,12 @@ def outcome(
         setting: The schedule.
         cost: As in `round_price`.
         cost_ratio: As in `round_price`.
+
+    Raises:
+        ValueError: An argument is of another kind or out of range.
     """
+    need_profile(profile)
+    check_kind(setting, Setting, "setting", "tradeoff.Setting(...)")
     price, longest = round_price(cost, cost_ratio), longest_draft(profile, cost)
     _, best = best_schedule(profile, price, max_gamma=longest)
     trace = best

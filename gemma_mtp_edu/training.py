@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
+from types import NoneType
 from typing import Any, TypeVar
 
 import torch
@@ -19,8 +20,14 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
 from tqdm import tqdm
 
-from gemma_mtp_edu.checkpoints import State, load_checkpoint, save_checkpoint, weights_of
-from gemma_mtp_edu.compatibility import check_pair, check_token_ordering, is_mtp_drafter
+from gemma_mtp_edu.arguments import check_kind
+from gemma_mtp_edu.checkpoints import (
+    State,
+    load_checkpoint,
+    save_checkpoint,
+    unreadable,
+    weights_of,
+)
 from gemma_mtp_edu.distillation import Handover, Texts, Unroll, hand_over
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.muon import Muon
@@ -30,8 +37,10 @@ from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.sharing import changing, running
 from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.training_input import check_texts, check_trainable, checked_folder
 from gemma_mtp_edu.training_plan import Look as Look
 from gemma_mtp_edu.training_plan import Plan as Plan
+from gemma_mtp_edu.training_plan import differences, read_stored, stored
 
 NEWEST, BEST = "newest.", "best."
 DEFAULT_PLAN = Plan()
@@ -62,7 +71,14 @@ def muon_and_adamw(model: torch.nn.Module, lr: float) -> list[torch.optim.Optimi
 
 
 def shuffled(items: Sequence[Item], seed: int = 0) -> Iterator[Item]:
-    """Yield all items in an order drawn from the seed, again and again, without end."""
+    """Yield all items in an order drawn from the seed, again and again, without end.
+
+    Raises:
+        ValueError: There are no items.
+    """
+    check_kind(items, Sequence, "items", tr("a list"))
+    if not items:
+        raise ValueError(tr("got no items, need one or more: without any there is no next one"))
     for epoch in range(2**63):
         order = list(items)
         Random(f"{seed}-{epoch}").shuffle(order)
@@ -75,7 +91,7 @@ def train(
     plan: Plan = DEFAULT_PLAN,
     *,
     held_out: Sequence[GenerationTrace] = (),
-    folder: Path | None = None,
+    folder: str | Path | None = None,
     on_look: Callable[[Look], None] | None = None,
     optimizers: MakeOptimizers = muon_and_adamw,
 ) -> Training:
@@ -93,16 +109,23 @@ def train(
         plan: How to train.
         held_out: Plain greedy runs of `pair` on prompts that it is not trained on.
         folder: For checkpoints; where it holds one, training goes on from there, with the result
-            that it would have had without the interruption.
+            that it would have had without the interruption. Only `steps` and `patience` of its plan
+            may be others.
         on_look: Gets every look as it happens.
         optimizers: Makes them from the module that is trained and the learning rate.
 
     Raises:
-        ValueError: The drafter is of another kind or does not fit, the checkpoint cannot be read,
-            or there are no batches left.
+        ValueError: An argument is of another kind, the drafter does not fit, the checkpoint cannot
+            be read or is of another plan, or there are no batches left.
         FloatingPointError: The loss is no longer a number.
     """
     check_trainable(pair)
+    check_kind(plan, Plan, "plan", "training.Plan(...)")
+    check_kind(batches, Iterable, "batches", tr("what own_texts returns"))
+    check_texts(held_out)
+    check_kind(on_look, (Callable, NoneType), "on_look", tr("a function of a Look, or None"))  # type: ignore[arg-type]
+    check_kind(optimizers, Callable, "optimizers", tr("a function of a module and a rate"))  # type: ignore[arg-type]
+    folder = checked_folder(folder)
     with running(pair.target), changing(pair.drafter), _as_it_was_after_errors(pair.drafter):
         drafter = pair.drafter.float().requires_grad_(True)
         # With one draft step the projection back to the target's width has no gradient.
@@ -117,29 +140,15 @@ def train(
     return training
 
 
-def check_trainable(pair: ModelPair) -> None:
-    """Raise unless the pair's drafter is one that can be distilled from its target.
-
-    Raises:
-        ValueError: It names what was got, what is needed and what to do.
-    """
-    check_pair(pair.target.config, pair.drafter.config)
-    check_token_ordering(pair.drafter)
-    if not is_mtp_drafter(pair.drafter.config):
-        raise ValueError(
-            tr(
-                "the drafter is a {model_type}, need a Gemma 4 MTP drafter: make one with "
-                "fresh_drafter.new_drafter(pair.target)",
-                model_type=pair.drafter.config.model_type,
-            )
-        )
-
-
 def held_out_look(pair: ModelPair, held_out: Sequence[GenerationTrace], gamma: int) -> Look:
     """Return acceptance and tokens per round of `gamma` drafts in every round on known texts.
 
     A drafter in another number format than its target's is judged as a copy in that one.
+
+    Raises:
+        ValueError: What is held out are no texts.
     """
+    check_texts(held_out)
     if not held_out:
         return Look(0)
     pair = _in_target_dtype(pair)
@@ -184,14 +193,24 @@ class _Trainer:
     ) -> None:
         """Load the checkpoint in `folder`, or take the look before the first step."""
         found = load_checkpoint(folder, self.raw_optimizers, self._tensors()) if folder else None
-        if found is None:
+        if folder is None or found is None:
             self._look(Look(0), held_out, on_look)
             return
         record, tensors = found
+        try:
+            plan, self.looks = read_stored(record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise unreadable(folder, error) from error
+        if different := differences(plan, self.plan):
+            raise ValueError(
+                tr(
+                    "the checkpoint in {name} is of a training with another plan ({different}): "
+                    "train into another folder, or remove that one to begin anew",
+                    name=folder.name,
+                    different=different,
+                )
+            )
         self.step = record["step"]
-        self.looks = [
-            Look(**{**look, "agreement": tuple(look["agreement"])}) for look in record["looks"]
-        ]
         self.drafter.load_state_dict(_part(tensors, NEWEST))
         self.best = _part(tensors, BEST)
 
@@ -238,6 +257,7 @@ class _Trainer:
         return Training(tuple(self.looks), kept, self.step < self.plan.steps)
 
     def _step(self, batch: Texts | Handover) -> Tensor:
+        check_kind(batch, (Texts, Handover), "batch", tr("what own_texts or hand_over returns"))
         given = batch if isinstance(batch, Handover) else hand_over(self.pair.target, batch)
         loss, agreement = self.module(given)
         if not torch.isfinite(loss):
@@ -289,8 +309,8 @@ class _Trainer:
     def _save(self, folder: Path | None) -> None:
         self.accelerator.wait_for_everyone()
         if folder is not None and self.accelerator.is_main_process:
-            looks = [asdict(look) for look in self.looks]
-            save_checkpoint(folder, self.step, self._tensors(), self.raw_optimizers, looks=looks)
+            notes = stored(self.plan, self.looks)
+            save_checkpoint(folder, self.step, self._tensors(), self.raw_optimizers, **notes)
 
     def _tensors(self) -> State:
         """Return the newest weights and, where there are held-out texts, the best ones."""

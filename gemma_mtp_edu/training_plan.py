@@ -1,10 +1,21 @@
 """How a drafter is trained, and what a look at its training shows: plain records."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from gemma_mtp_edu.arguments import real, whole
 from gemma_mtp_edu.distillation import LOSS_NAMES, LossName
 from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.stored import need_kinds
+
+# A training may go on for longer or with more patience; all else shapes its weights and looks.
+_MAY_CHANGE = {"steps", "patience"}
+_LOOK_KINDS = {
+    "step": "count",
+    "agreement": "probabilities",
+    **dict.fromkeys(("loss", "acceptance", "tokens_per_round"), "a number"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +107,36 @@ class Look:
     agreement: tuple[float, ...] = ()
     acceptance: float | None = None
     tokens_per_round: float | None = None
+
+
+def stored(plan: Plan, looks: Sequence[Look]) -> dict[str, Any]:
+    """Return what a checkpoint notes of a training beside its weights, for JSON."""
+    return {"plan": asdict(plan), "looks": [asdict(look) for look in looks]}
+
+
+def read_stored(notes: Mapping[str, Any]) -> tuple[Plan, list[Look]]:
+    """Return the plan and the looks that `stored` noted.
+
+    Raises:
+        KeyError: One is missing.
+        TypeError: It is of another form.
+        ValueError: A field is of another kind.
+    """
+    looks = [Look(**look) for look in notes["looks"]]
+    if not looks:
+        raise KeyError("looks")  # every training begins with one
+    for look in looks:
+        known = {name: value for name, value in asdict(look).items() if value is not None}
+        need_kinds(known, _LOOK_KINDS)
+    return Plan(**notes["plan"]), [replace(look, agreement=tuple(look.agreement)) for look in looks]
+
+
+def differences(was: Plan, now: Plan) -> str:
+    """Return in words in what two plans differ that are not of one training; nothing if they are.
+
+    >>> differences(Plan(steps=100, unroll=2), Plan(steps=300, unroll=4))
+    'unroll 2 -> 4'
+    """
+    names = [field.name for field in fields(Plan) if field.name not in _MAY_CHANGE]
+    values = [(name, getattr(was, name), getattr(now, name)) for name in names]
+    return ", ".join(f"{name} {old} -> {new}" for name, old, new in values if old != new)

@@ -12,6 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Literal
 
 from gemma_mtp_edu.language import html_lang, marked, speaking, tr
+from gemma_mtp_edu.needed_records import need_trace
 from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
 
 if TYPE_CHECKING:
@@ -169,7 +170,12 @@ def more_rounds(count: int) -> str:
 
 
 def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
-    """Return the rounds as an HTML table that needs no script and no outside file."""
+    """Return the rounds as an HTML table that needs no script and no outside file.
+
+    Raises:
+        ValueError: It is no trace.
+    """
+    need_trace(trace)
     rows = "".join(
         f"<tr><th scope='row' style='{_CELL}'>{index}</th>"
         f"<td style='{_CELL}'>{_of(record.n_accepted, len(record.draft_ids))}</td>"

@@ -11,6 +11,7 @@ import ipywidgets
 
 from gemma_mtp_edu.arguments import check_kind
 from gemma_mtp_edu.language import current, speaking, tr
+from gemma_mtp_edu.needed_records import need_trace
 from gemma_mtp_edu.step_view import step_html
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -36,7 +37,7 @@ class RoundViewer(ipywidgets.VBox):
         with speaking(lang):
             # Kept: what a control calls later must not depend on another cell's choice.
             self.lang = current()
-            check_kind(trace, GenerationTrace, "trace", tr("what speculative_generate returns"))
+            need_trace(trace)
             check_kind(revealed, bool, "revealed", tr("True or False"))
             self._build(trace, revealed)
 

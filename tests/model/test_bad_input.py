@@ -16,13 +16,16 @@ from gemma_mtp_edu import (
     ModelPair,
     acceptance_profile,
     autoregressive_generate,
+    bench,
     reference_generate,
     speculative_generate,
 )
 from gemma_mtp_edu.compatibility import IncompatiblePairError
 from gemma_mtp_edu.custom import draft_and_verify
 from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
+from gemma_mtp_edu.measured import measured_speedups
 from gemma_mtp_edu.own_texts import held_out_texts, own_texts
+from gemma_mtp_edu.timing import time_target_passes
 from tests.model.tiny import prompt_ids, tiny_pair
 
 NAN, INF = float("nan"), float("inf")
@@ -312,10 +315,57 @@ def test_fresh_drafters_are_refused(shape: dict[str, Any], message: str) -> None
     target = tiny_pair().target
     with pytest.raises(ValueError, match=message):
         new_drafter(target, DrafterShape(**{"centroids": 8, "searched": 4, **shape}))
+    with pytest.raises(ValueError, match=r"got a dict as shape, need DrafterShape"):
+        new_drafter(target, {"layers": 2})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got seed 'a'"):
+        new_drafter(target, DrafterShape(centroids=0), seed="a")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got num_assistant_tokens 0"):
         new_drafter(target, num_assistant_tokens=0)
     with pytest.raises(ValueError, match="got a ModelPair as target"):
         new_drafter(tiny_pair())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pair": "pocket"}, "got a str as pair"),
+        ({"lengths": ()}, r"got lengths \(\), need several numbers"),
+        ({"lengths": 5}, "got lengths 5"),
+        ({"lengths": torch.tensor(5)}, "got lengths tensor"),
+        ({"lengths": (1, 0)}, "got length 0"),
+        ({"lengths": (1, 2.5)}, "got length 2.5"),
+        ({"repeats": 0}, "got repeats 0"),
+        ({"lengths": (1, 252)}, "prompt of 5 tokens and lengths up to 252, need at most 256"),
+        ({"prompt": None}, "got a NoneType"),
+    ],
+)
+def test_timings_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        time_target_passes(**{"pair": tiny_pair(), "prompt": IDS, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pair": None}, "got a NoneType as pair"),
+        ({"prompts": [IDS]}, "got a list as prompts, need a prompt for each name"),
+        ({"gammas": 4}, "got gammas 4"),
+        ({"gammas": (0,)}, "got gamma 0"),
+        ({"gammas": (10**5000,)}, "got a gamma beyond all floats"),
+        ({"repeats": 0}, "got repeats 0"),
+    ],
+)
+def test_measured_speedups_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        measured_speedups(**{"pair": tiny_pair(), "prompts": {"a": IDS}, "gammas": (2,),
+                             **arguments})  # fmt: skip
+
+
+def test_benches_are_refused() -> None:
+    with pytest.raises(ValueError, match="got a str as pair"):
+        bench.bench("pocket")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"got a int as plan, need bench.Plan"):
+        bench.bench(tiny_pair(), 3)  # type: ignore[arg-type]
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -1,8 +1,11 @@
 """Distilling a drafter: the step against decoding, the loop, its checkpoints, its errors."""
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -274,6 +277,67 @@ def test_a_checkpoint_of_another_drafter_is_refused(texts: list[Texts], tmp_path
     newest.write_bytes(newest.read_bytes()[:100])
     with pytest.raises(ValueError, match="cannot be read"):
         train(fresh(), shuffled(texts), PLAN, folder=tmp_path)
+
+
+def test_a_checkpoint_of_another_plan_is_refused(texts: list[Texts], tmp_path: Path) -> None:
+    train(fresh(), shuffled(texts), PLAN, folder=tmp_path)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other, before = fresh(), weights(fresh())
+    with pytest.raises(ValueError, match=r"another plan \(loss cross-entropy -> kl\): train into"):
+        train(other, shuffled(texts), replace(PLAN, loss="kl"), folder=tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    for name, value in weights(other).items():
+        assert torch.equal(value, before[name]), name
+    longer = replace(PLAN, steps=PLAN.steps + 2, patience=9)
+    result = train(other, shuffled(texts), longer, folder=tmp_path)
+    assert [look.step for look in result.looks][-1] == PLAN.steps + 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("looks", [{"step": "two"}], "step is 'two', need count"),
+        ("looks", None, "NoneType"),
+        ("plan", None, "NoneType|mapping"),
+        ("plan", {"unroll": 0}, "got unroll 0"),
+        ("looks", [], "'looks' is missing"),
+    ],
+)
+def test_damaged_notes_of_a_checkpoint_are_told(
+    field: str, value: Any, message: str, texts: list[Texts], tmp_path: Path
+) -> None:
+    train(fresh(), shuffled(texts), PLAN, folder=str(tmp_path))
+    marker = tmp_path / "step.json"
+    marker.write_text(json.dumps({**json.loads(marker.read_text()), field: value}))
+    with pytest.raises(ValueError, match=rf"cannot be read \(.*({message}).*remove that folder"):
+        train(fresh(), shuffled(texts), PLAN, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pair": None}, "got a NoneType as pair"),
+        ({"batches": None}, "got a NoneType as batches, need what own_texts returns"),
+        ({"batches": ["text"]}, "got a str as batch, need what own_texts or hand_over returns"),
+        ({"plan": 300}, r"got a int as plan, need training.Plan"),
+        ({"held_out": ["text"]}, "got a str as held_out, need what own_texts.held_out_texts"),
+        ({"held_out": 5}, "got a int as held_out"),
+        ({"folder": 5}, "got a int as folder, need a folder for checkpoints"),
+        ({"folder": __file__}, "got the file test_training.py as folder"),
+        ({"on_look": "print"}, "got a str as on_look"),
+        ({"optimizers": None}, "got a NoneType as optimizers"),
+    ],
+)
+def test_a_training_that_cannot_begin_says_why(
+    arguments: dict[str, Any], message: str, texts: list[Texts]
+) -> None:
+    pair = fresh()
+    before = weights(pair)
+    given = {"pair": pair, "batches": shuffled(texts), "plan": PLAN, **arguments}
+    with pytest.raises(ValueError, match=message):
+        train(**given)
+    for name, value in weights(pair).items():
+        assert torch.equal(value, before[name]), name
 
 
 def test_a_loss_that_is_no_number_is_reported(texts: list[Texts]) -> None:

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu import doctor, hub_cache, machine_probes, torch_probes
+from gemma_mtp_edu import doctor, examination, hub_cache, machine_probes, torch_probes
 from gemma_mtp_edu.emitted_law import ForcedDraws, emitted_law, total_variation
 from gemma_mtp_edu.examination import Probe, examined
 from gemma_mtp_edu.findings import SIGNS, Finding, Report, Status
@@ -136,9 +138,38 @@ def test_an_interrupt_still_interrupts() -> None:
 
 
 def test_what_is_left_when_time_is_up_is_said() -> None:
-    made = doctor(seconds=-1.0)
+    made = doctor(seconds=1e-9)
     assert {finding.found for finding in made.findings} == {"not checked: time is up"}
     assert "not all was checked" in made.verdict
+
+
+@pytest.mark.parametrize("seconds", [None, "20", 0, -1, float("nan"), float("inf"), True, 10**400])
+def test_a_time_that_is_none_is_a_finding(seconds: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "_probes", lambda left: (Probe("a", "b", lambda: []),))
+    found = doctor(seconds=seconds).find("seconds")
+    assert found.status == "note"
+    assert "need a number of seconds above 0, such as 20" in found.found
+    with pytest.raises(KeyError):
+        doctor(seconds=np.float64(5)).find("seconds")
+
+
+def test_a_hanging_import_takes_no_longer_than_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Python of its own: here torch is loaded already."""
+    (tmp_path / "torch.py").write_text("import time\ntime.sleep(60)\n")
+    code = "from gemma_mtp_edu import doctor; print(doctor(seconds=1.5).to_json())"
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    report = json.loads(done.stdout)
+    found = {finding["name"]: finding for finding in report["findings"]}
+    assert report["seconds"] < 10
+    assert found["torch"]["found"].startswith("not checked: loading torch took longer than")
+    assert found["torch"]["fix"] == "give it more time: doctor(seconds=4.5)"
+    assert found["builds a drafter"]["found"] == "not checked: time is up"
+    assert report["runs"] is True
 
 
 def test_a_t4_only_emulates_bf16() -> None:
@@ -157,6 +188,7 @@ def test_a_t4_only_emulates_bf16() -> None:
         ("pocket", "cpu", "float32", 0.01, "fail", "needs 0.3"),
         ("E2B", "cuda", "float16", 14.6, "ok", "fits in float16 (13.0 GB)"),
         ("E4B", "cuda", "float16", 14.6, "note", "needs 17"),
+        ("E4B", "cuda", "float16", 14.6, "note", "14.6 GB free; not cached"),
         ("E2B", "cpu", "float32", 16, "ok", "fits in bfloat16"),
         ("E2B", "cpu", "float32", 40, "ok", "fits in float32"),
         ("31B", "cuda", "bfloat16", 79, "ok", "fits in bfloat16"),

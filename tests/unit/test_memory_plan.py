@@ -193,7 +193,7 @@ def test_line_says_need_parts_and_answer() -> None:
     [
         (("E3B",), "need one of pocket, E2B"),
         (("E2B", "int8"), "need one of float32, bfloat16, float16"),
-        (("E2B", "float16", 0), "need 1 or more"),
+        (("E2B", "float16", 0), "got context_length 0, need a whole number of tokens, at least 1"),
     ],
 )
 def test_errors_say_what_is_needed(arguments: tuple[Any, ...], words: str) -> None:

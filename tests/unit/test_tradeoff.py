@@ -61,7 +61,7 @@ def test_machine_prices() -> None:
     assert round_price(MACHINE)(2) == pytest.approx((0.8 + 2.2 + 0.2) / 2.0)
     assert round_price(MACHINE, 0.0)(2) == pytest.approx(1.2)
     assert outcome(EASY, Setting("constant", 9), MACHINE).trace == replay(EASY, Constant(4))
-    with pytest.raises(ValueError, match="cost of a draft"):
+    with pytest.raises(ValueError, match=r"got cost -0\.1, need the plain passes"):
         round_price(-0.1)
 
 
