@@ -46,13 +46,17 @@ def release_memory(device: torch.device) -> None:
 def reset_peak_memory(device: torch.device) -> None:
     """Begin to measure anew; on a CPU the system keeps the peak of the whole process."""
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+        for index in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(index)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return bytes: on CUDA the most that tensors held since the reset, elsewhere the process's."""
+    """Return bytes: on CUDA the most that tensors held since the reset, elsewhere the process's.
+
+    A large pair lies on several GPUs, so all of them count; each has its own most.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
+        return sum(map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count())))
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     import resource  # not on Windows

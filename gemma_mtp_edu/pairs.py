@@ -188,8 +188,9 @@ def load_pair(
     if ours and drafter is None:
         chosen_device = one_device(chosen_device)
     else:
-        chosen_device = check_memory(name, configs, chosen_device, chosen_dtype)
-        check_disk(name, configs, (target_source, drafter_source))
+        own = drafter is not None
+        chosen_device = check_memory(name, configs, chosen_device, chosen_dtype, own_drafter=own)
+        check_disk(name, configs, (target_source, drafter_source), own_drafter=own)
         check_tokenizers(target_source, drafter_source)
     with _quiet_progress(ours):
         processor = get_processor(target_source)  # before the gigabytes: it may not be had

@@ -32,7 +32,12 @@ class NoDiskSpaceError(OSError):
 
 
 def check_memory(
-    name: str, configs: tuple[Any, Any], device: torch.device, dtype: torch.dtype
+    name: str,
+    configs: tuple[Any, Any],
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    own_drafter: bool = False,
 ) -> torch.device:
     """Raise where the weights of a pair do not fit in what is free; warn where little else does.
 
@@ -41,6 +46,7 @@ def check_memory(
         configs: Of target and drafter.
         device: Where to. On CUDA without an index the CPU's memory takes what the GPUs cannot.
         dtype: The number format.
+        own_drafter: Whether the drafter is another one than the pair's.
 
     Returns:
         The device; of several GPUs the current one, where all fits on it.
@@ -48,7 +54,7 @@ def check_memory(
     Raises:
         NotEnoughMemoryError: They do not fit.
     """
-    plan = _plan(name, configs, dtype)
+    plan = _plan(name, configs, dtype, own_drafter=own_drafter)
     if plan is None:
         return device
     free = free_memory(device)
@@ -66,20 +72,25 @@ def check_memory(
     return one_device(device)
 
 
-def check_disk(name: str, configs: tuple[Any, Any], sources: tuple[str, str]) -> None:
+def check_disk(
+    name: str, configs: tuple[Any, Any], sources: tuple[str, str], *, own_drafter: bool = False
+) -> None:
     """Raise where what is still to be downloaded of a pair does not fit on the disk.
 
     Args:
         name: What `load_pair` was asked for.
         configs: Of target and drafter.
         sources: Their hub ids; folders need no download.
+        own_drafter: Whether the drafter is another one than the pair's.
 
     Raises:
         NoDiskSpaceError: It does not fit.
     """
     absent = [s for s in sources if not Path(s).is_dir() and cached(s) != "cached"]
-    # A plan of an unregistered pair builds both models, without memory: not where all is here.
-    plan = _plan(name, configs, torch.bfloat16) if absent else None  # as published ones are stored
+    if not absent:  # a plan may have to build both models, without memory
+        return
+    # Published ones are stored in 16 bit.
+    plan = _plan(name, configs, torch.bfloat16, own_drafter=own_drafter)
     if plan is None:
         return
     sizes = dict(zip(sources, (plan.target_bytes, plan.drafter_bytes), strict=True))
@@ -100,12 +111,14 @@ def check_disk(name: str, configs: tuple[Any, Any], sources: tuple[str, str]) ->
         )
 
 
-def _plan(name: str, configs: tuple[Any, Any], dtype: torch.dtype) -> MemoryPlan | None:
+def _plan(
+    name: str, configs: tuple[Any, Any], dtype: torch.dtype, *, own_drafter: bool
+) -> MemoryPlan | None:
     """Return what is needed; None for formats and models that a plan does not know."""
     word = str(dtype).removeprefix("torch.")
     if word not in DTYPE_BYTES:
         return None
-    if registry.find(name) is not None:
+    if registry.find(name) is not None and not own_drafter:
         return memory_plan(name, word, _CONTEXT)
     try:
         return memory_plan(configs, word, _CONTEXT, name=name)

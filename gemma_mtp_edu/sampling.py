@@ -275,6 +275,19 @@ def drawing(device: torch.device, seed: Any, draws: bool = True) -> Iterator[Non
             yield
         return
     devices = [device] if device.type == "cuda" else []
-    with _GLOBAL_RANDOM, torch.random.fork_rng(devices=devices):
+    with _GLOBAL_RANDOM, torch.random.fork_rng(devices=devices), _as_it_was_on_mps(device):
         torch.manual_seed(number)
         yield
+
+
+@contextmanager
+def _as_it_was_on_mps(device: torch.device) -> Iterator[None]:
+    """Put the state of Apple's generator back, which `fork_rng` does not know."""
+    if device.type != "mps":
+        yield
+        return
+    state = torch.mps.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.mps.set_rng_state(state)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 
-from gemma_mtp_edu import load_pair, registry, room, weights
+from gemma_mtp_edu import load_pair, model_ids, registry, room, weights
 from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder
 from gemma_mtp_edu.compatibility import IncompatiblePairError, check_pair
 from gemma_mtp_edu.memory_plan import memory_plan
@@ -224,6 +224,19 @@ def test_a_registered_pair_is_judged_by_its_plan(monkeypatch: pytest.MonkeyPatch
             caught if expected == "warns" else []
         )
         assert bool(caught) == (expected == "warns")
+
+
+def test_a_large_drafter_of_one_s_own_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pair's target beside a drafter larger than what is free."""
+    own = AutoConfig.from_pretrained(model_ids()[1])
+    own.text_config.intermediate_size = 10**7
+    own.save_pretrained(tmp_path)
+    monkeypatch.setattr(room, "free_memory", lambda device: 10**9)
+    monkeypatch.setattr("gemma_mtp_edu.pairs.get_models", lambda *a: pytest.fail("it was loaded"))
+    with pytest.raises(NotEnoughMemoryError, match=r"pocket in float32 needs .*drafter \d\d"):
+        load_pair("pocket", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -222,3 +222,12 @@ def test_container_room(limit: str, room: int, tmp_path: Path) -> None:
     (tmp_path / "current").write_text("500\n")
     assert memory.container_room(tmp_path / "max", tmp_path / "current") == room
     assert memory.container_room(tmp_path / "none", tmp_path / "current") == sys.maxsize
+
+
+def test_all_gpus_of_a_spread_pair_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    reset: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda index: 10 ** (index + 1))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    memory.reset_peak_memory(torch.device("cuda", 0))
+    assert (reset, memory.peak_memory(torch.device("cuda", 0))) == ([0, 1], 110)
