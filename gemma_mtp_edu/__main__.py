@@ -1,8 +1,10 @@
 """The command line: `python -m gemma_mtp_edu demo | bench | doctor`."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 
@@ -21,11 +23,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Even where no language can be had: the doctor says why.
     with speaking(readable()):
         args = _parser().parse_args(arguments)
+    try:
+        code = _command(args)
+        _flush()
+    except KeyboardInterrupt:
+        with speaking(readable()):
+            print(tr("interrupted"), file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader has gone, as `| head` does
+        _write_no_more()
+        return 141
+    except OSError as error:  # no room where the output goes
+        _write_no_more()
+        with speaking(readable()):
+            return _failed(str(error))
+    return code
+
+
+def _command(args: argparse.Namespace) -> int:
     if args.command == "doctor":
         return _doctor(args)
     _say_what_language_there_is()
     with speaking(readable()):
         return _checked(args)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:  # a program without a terminal may have none
+            stream.flush()
+
+
+def _write_no_more() -> None:
+    """Keep Python from writing what is left at its end, which would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_what_language_there_is() -> None:
@@ -69,14 +100,13 @@ def _run(args: argparse.Namespace) -> int:
                 error=error,
             )
         )
+    except BrokenPipeError:  # nobody reads what is printed
+        raise
     except (
         OSError, DamagedPairError, UnsupportedReleaseError, MemoryError, ArithmeticError,
         ValueError, BusyModelError, TemplateError,
     ) as error:  # fmt: skip
         return _failed(str(error))
-    except KeyboardInterrupt:
-        print(tr("interrupted"), file=sys.stderr)
-        return 130
     return 0
 
 
@@ -93,10 +123,29 @@ def _doctor(args: argparse.Namespace) -> int:
 
     ascii_only = not can_print("✓✗•")
     # A terminal without signs has no Japanese either; JSON writes all of it in ASCII.
-    with speaking("en" if ascii_only and not args.json else None):
+    with speaking("en" if ascii_only and not args.json else None), _nothing_printed():
         report = doctor(seconds=args.seconds)
     print(report.to_json() if args.json else report.to_text(ascii_only=ascii_only))
     return report.exit_code
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Keep off the report what libraries write past Python's stdout, or to its first one."""
+    _flush()
+    try:
+        kept = os.dup(1)
+    except OSError:  # there is none
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+        _flush()
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _bench(args: argparse.Namespace) -> None:
@@ -104,7 +153,8 @@ def _bench(args: argparse.Namespace) -> None:
     from gemma_mtp_edu.pairs import load_pair
     from gemma_mtp_edu.result_lines import check_writable, write_text
 
-    for path in (args.out, args.report):
+    page = args.report or (args.out and args.out.with_suffix(".html"))
+    for path in (args.out, page if args.prompts else args.report):
         if path is not None:
             check_writable(path)
     gammas = tuple(args.gammas or ((4,) if args.quick else GAMMAS))
@@ -120,7 +170,6 @@ def _bench(args: argparse.Namespace) -> None:
     from gemma_mtp_edu import scale
     from gemma_mtp_edu.prompt_file import read_prompts
 
-    page = args.report or args.out.with_suffix(".html")
     _check_apart({"--prompts": args.prompts, "--out": args.out, "--report": page})
     prompts = read_prompts(args.prompts)
     plan = bench.Plan(
@@ -218,8 +267,15 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", help=tr("say what works here, and what to do about the rest")
     )
     look.add_argument("--json", action="store_true", help=tr("print the report as JSON"))
-    look.add_argument("--seconds", type=float, default=20.0, help=tr("time for the examination"))
+    look.add_argument("--seconds", type=_seconds, default=20.0, help=tr("time for the examination"))
     return parser
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError
+    return number
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A drafter of one's own, held to what the protocol asks of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from gemma_mtp_edu.drafters import Draft, DraftContext, Drafter
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.sampling import Sampler
 from gemma_mtp_edu.schedules import Schedule
+
+MOST_MASS = 1.01  # probabilities in 16 bit exceed 1 by their rounding
+_ROUNDING = 0.02
 
 
 class CheckedDrafter:
@@ -34,7 +38,9 @@ class CheckedDrafter:
         Raises:
             ValueError: They are none, too many, no tokens, or not drawn from their law.
         """
-        draft: Any = self.drafter.draft(context, gamma, sampler, schedule)
+        # Ids of its own: a drafter that changes them must not change the text.
+        own = replace(context, ids=context.ids.clone())
+        draft: Any = self.drafter.draft(own, gamma, sampler, schedule)
         if fault := _fault(draft, gamma, self.vocabulary):
             raise ValueError(
                 tr(
@@ -53,6 +59,8 @@ def _fault(draft: Any, gamma: int, vocabulary: int) -> str | None:
     """Return what is wrong with a draft, and what is needed; None where it is right."""
     if not isinstance(draft, Draft):
         return tr("a {kind}, need a Draft", kind=type(draft).__name__)
+    if fault := _kind_fault(draft):
+        return fault
     ids = draft.ids
     if ids.ndim != 2 or ids.shape[0] != 1 or ids.dtype != torch.long or ids.shape[1] > gamma:
         return tr(
@@ -69,9 +77,26 @@ def _fault(draft: Any, gamma: int, vocabulary: int) -> str | None:
             shape=tuple(draft.own_probs.shape),
             count=count,
         )
+    if not bool(((draft.own_probs >= 0) & (draft.own_probs <= MOST_MASS)).all()):
+        return tr("own_probs {probs}, need numbers from 0 to 1", probs=draft.own_probs.tolist())
     if count and not bool(((ids >= 0) & (ids < vocabulary)).all()):
         return tr("ids {ids}, need ids from 0 to {last}", ids=ids.tolist()[0], last=vocabulary - 1)
     return None if draft.probs is None else _law_fault(draft.probs, ids[0], vocabulary)
+
+
+def _kind_fault(draft: Draft) -> str | None:
+    """Return what of a draft is no tensor with numbers in memory."""
+    for name in ("ids", "own_probs", "probs"):
+        value = getattr(draft, name)
+        if value is None and name == "probs":
+            continue
+        if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
+            return tr("{name} {value!r:.60}, need a tensor with values", name=name, value=value)
+        if name != "ids" and not value.is_floating_point():
+            return tr(
+                "{name} of dtype {dtype}, need floating-point numbers", name=name, dtype=value.dtype
+            )
+    return None
 
 
 def _law_fault(probs: Tensor, ids: Tensor, vocabulary: int) -> str | None:
@@ -81,10 +106,10 @@ def _law_fault(probs: Tensor, ids: Tensor, vocabulary: int) -> str | None:
             shape=tuple(probs.shape),
             needed=(len(ids), vocabulary),
         )
-    own = probs.gather(1, ids[:, None])
-    if not bool(probs.isfinite().all() & (probs >= 0).all() & (own > 0).all()):
+    own, sums = probs.gather(1, ids[:, None]), probs.double().sum(-1)
+    if not bool((probs >= 0).all() & (own > 0).all() & ((sums - 1).abs() < _ROUNDING).all()):
         return tr(
-            "probs that are no law its drafts were drawn from, need finite numbers of at least 0, "
-            "and above 0 at the draft"
+            "probs that are no law its drafts were drawn from, need numbers of at least 0 that sum "
+            "to 1, and above 0 at the draft"
         )
     return None

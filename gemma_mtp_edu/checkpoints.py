@@ -4,6 +4,7 @@ Files bear their step, and the marker that names the step is replaced last. So a
 off leaves the checkpoint before it as it was.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,12 +37,16 @@ def save_checkpoint(
         notes: Whatever else JSON can hold.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / f"weights-{step}.safetensors")
-    save_file(_optimizer_tensors(optimizers), folder / f"optimizers-{step}.safetensors")
+    parts = {"weights": tensors, "optimizers": _optimizer_tensors(optimizers)}
+    for kind, values in parts.items():
+        save_file(values, _file(folder, kind, step))
+    sums = {kind: _sum(_file(folder, kind, step)) for kind in parts}
     partial = folder / f"{MARKER}.partial"
-    partial.write_text(json.dumps({"step": step, **notes}), encoding="utf-8")
+    partial.unlink(missing_ok=True)  # a link there would lead the write elsewhere
+    record = {"step": step, "sha256": sums, **notes}
+    partial.write_text(json.dumps(record), encoding="utf-8")
     partial.replace(folder / MARKER)
-    for kind in ("weights", "optimizers"):
+    for kind in parts:
         for old in folder.glob(f"{kind}-*.safetensors"):
             if old.stem != f"{kind}-{step}":
                 old.unlink()
@@ -68,10 +73,12 @@ def load_checkpoint(
     try:
         record: dict[str, Any] = json.loads(marker.read_text(encoding="utf-8"))
         step = record["step"]
-        if type(step) is not int:  # it becomes part of file names
+        if type(step) is not int or step < 1:  # it becomes part of file names
             raise TypeError(tr("got step {step!r}, need a whole number", step=step))
-        tensors = load_file(folder / f"weights-{step}.safetensors")
-        states = load_file(folder / f"optimizers-{step}.safetensors")
+        for kind, expected in dict(record["sha256"]).items():
+            _check_sum(_file(folder, kind, step), expected)
+        tensors = load_file(_file(folder, "weights", step))
+        states = load_file(_file(folder, "optimizers", step))
     except Exception as error:  # safetensors raises an error class of its own
         raise unreadable(folder, error) from error
     shapes = {name: value.shape for name, value in tensors.items()}
@@ -85,6 +92,20 @@ def load_checkpoint(
         )
     _set_optimizer_tensors(optimizers, states)
     return record, tensors
+
+
+def _file(folder: Path, kind: str, step: int) -> Path:
+    return folder / f"{kind}-{step}.safetensors"
+
+
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_sum(path: Path, expected: Any) -> None:
+    if _sum(path) != expected:
+        raise ValueError(tr("{name} is cut off or altered", name=path.name))
 
 
 def unreadable(folder: Path, error: Exception) -> ValueError:

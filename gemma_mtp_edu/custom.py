@@ -27,7 +27,7 @@ from gemma_mtp_edu.run import Run
 from gemma_mtp_edu.sampling import Sampler, seeded_generator
 from gemma_mtp_edu.schedules import Schedule
 from gemma_mtp_edu.sharing import running
-from gemma_mtp_edu.stopping import LONGEST, Text, check_max_new_tokens, without_known
+from gemma_mtp_edu.stopping import LONGEST, Text, check_max_new_tokens, ends_of
 from gemma_mtp_edu.target import Target
 
 # What `generate()` prepares for every text. Anything else is content that would be left unread.
@@ -119,8 +119,9 @@ def _decoded(
     token_streamer: Streamer | None,
     cache: Any,
 ) -> Run:
-    prompt = pair.encode(input_ids)
-    room = min(generation_config.max_length, pair.positions or LONGEST) - prompt.shape[1]
+    prompt, config = pair.encode(input_ids), generation_config
+    ends = ends_of(stopping_criteria, configured_eos_ids(config), config.max_length)
+    room = min(ends.max_length, pair.positions or LONGEST) - prompt.shape[1]
     proposer = pair_drafter(pair)
     generator = None
     if generation_config.do_sample:
@@ -131,8 +132,8 @@ def _decoded(
         Text(
             prompt,
             check_max_new_tokens(room, prompt.shape[1], pair.positions),
-            configured_eos_ids(generation_config),
-            without_known(stopping_criteria),
+            ends.eos_ids,
+            ends.others,
         ),
         Sampler(logits_processor, generator),
         Recorder(input_ids.device),

@@ -60,10 +60,11 @@ def speculate(run: Run, drafter: Drafter, schedule: Schedule) -> None:
         verify_seconds = run.recorder.lap()
 
         # Commit the accepted drafts and the target's own token.
-        run.commit(draft, verdict, target_probs)
+        n_written = run.commit(draft, verdict, target_probs)
 
-        # Crop: neither the target nor the drafter may see a rejected token again.
-        n_rejected = draft.ids.shape[1] - verdict.n_accepted
+        # Crop: neither the target nor the drafter may see a rejected token again, nor one behind
+        # the end of the text. The last token written is in no cache yet.
+        n_rejected = draft.ids.shape[1] + 1 - n_written
         run.target.crop(n_rejected)
         handed = run.target.hand_over(output, verdict.n_accepted, n_rejected)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.mtp_drafter import additive_mask
 from gemma_mtp_edu.target import SharedKV
 
 LossName = Literal["cross-entropy", "kl", "reverse-kl", "acceptance"]
@@ -86,12 +87,13 @@ def hand_over(target: Any, texts: Texts) -> Handover:
 
 def drafter_masks(
     rows: Int[Tensor, "batch starts"], length: int, window: int
-) -> dict[str, Bool[Tensor, "batch 1 starts seq"]]:
+) -> dict[str, Float[Tensor, "batch 1 starts seq"]]:
     """Return who sees what: the KV of tokens before the newest one only, and of its window."""
     key = torch.arange(length, device=rows.device)[None, None, None, :]
     newest = rows[:, None, :, None]
     earlier = key < newest
-    return {"full_attention": earlier, "sliding_attention": earlier & (key >= newest - window)}
+    visible = {"full_attention": earlier, "sliding_attention": earlier & (key >= newest - window)}
+    return {kind: additive_mask(seen, torch.float32) for kind, seen in visible.items()}
 
 
 class Unroll(torch.nn.Module):

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gemma_mtp_edu.arguments import whole
+from gemma_mtp_edu.arguments import got, whole
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.sampling import Choice, Sampler
 from gemma_mtp_edu.schedules import Schedule
@@ -190,7 +190,8 @@ def lookup(ids: Sequence[int], max_ngram: int, gamma: int) -> list[int]:
     for size in range(min(max_ngram, len(ids) - 1), 0, -1):
         end = list(ids[-size:])
         for start in range(len(ids) - size - 1, -1, -1):
-            if list(ids[start : start + size]) == end:
+            # The last token first: comparing pieces at every place would take long in long texts.
+            if ids[start + size - 1] == end[-1] and list(ids[start : start + size]) == end:
                 return list(ids[start + size : start + size + gamma])
     return []
 
@@ -200,12 +201,18 @@ class ScriptedDrafter:
 
     Args:
         rounds: Token ids for each round. Rounds past the script have no drafts.
+
+    Raises:
+        ValueError: They are none.
     """
 
     hands_over = False
 
     def __init__(self, rounds: Sequence[Sequence[int]]) -> None:
-        self.left = [list(tokens) for tokens in rounds]
+        try:
+            self.left = [[whole(token, "token", 0) for token in tokens] for tokens in rounds]
+        except TypeError as error:
+            raise ValueError(got(rounds, "rounds", tr("token ids for each round"))) from error
 
     def draft(
         self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule

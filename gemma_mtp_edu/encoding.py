@@ -13,13 +13,26 @@ _ROLES = ("user", "assistant", "model", "system")
 _NEEDED = marked("need a text, or integer ids of shape (1, seq) with seq >= 1")
 
 
-def check_ids(ids: Any, vocabulary: int, positions: int | None) -> Tensor:
+def placeholders(config: Any) -> frozenset[int]:
+    """Return the ids that stand for pictures, films and sound, which are not read here.
+
+    Args:
+        config: Of the target.
+    """
+    names = [f"{kind}_token_id" for kind in ("image", "video", "audio")]
+    return frozenset(i for name in names if isinstance(i := getattr(config, name, None), int))
+
+
+def check_ids(
+    ids: Any, vocabulary: int, positions: int | None, unread: frozenset[int] = frozenset()
+) -> Tensor:
     """Return a prompt's ids as they are.
 
     Args:
         ids: What the caller gave.
         vocabulary: Number of tokens that the target knows.
         positions: How many tokens the target was made for; None where it does not say.
+        unread: Ids of `placeholders`: without its picture the target takes one for padding.
 
     Raises:
         ValueError: They are of another kind or shape, too many, or no tokens of the target.
@@ -72,6 +85,15 @@ def check_ids(ids: Any, vocabulary: int, positions: int | None) -> Tensor:
                 last=vocabulary - 1,
             )
         )
+    if unread and (found := unread.intersection(ids[0].tolist())):
+        raise ValueError(
+            tr(
+                "got id {id}, which stands for a picture, a film or a sound, need text alone: the "
+                "loops here read no others, so leave them out, or use generate() with "
+                "assistant_model=...",
+                id=min(found),
+            )
+        )
     return ids
 
 
@@ -120,7 +142,8 @@ def message_ids(processor: Any, messages: Any) -> Tensor:
                 error=error,
             )
         ) from error
-    ids: Tensor = processor(text=text, return_tensors="pt")["input_ids"]
+    # The template writes the mark of the beginning itself; some tokenizers would add another one.
+    ids: Tensor = processor(text=text, return_tensors="pt", add_special_tokens=False)["input_ids"]
     return ids
 
 

@@ -9,9 +9,11 @@ import io
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
+from threading import Thread
 from typing import Any
 
 from gemma_mtp_edu.arguments import got, real
@@ -25,6 +27,7 @@ from gemma_mtp_edu.findings import (
     OutOfTimeError,
     Report,
     Status,
+    other_cache,
     pip_install,
 )
 from gemma_mtp_edu.language import (
@@ -39,7 +42,8 @@ from gemma_mtp_edu.language import (
 )
 
 SECONDS = 20.0
-_REQUIREMENT = '"transformers>=5.20.2,<5.23"'
+_MOST_SECONDS = 3600.0
+_GRACE = 1.0  # what torch is waited for in a Python of its own ends before that
 # What both loops are looked at for, and the ending of the probe's name.
 _BEHAVIOURS = {
     marked("honours the schedule"): "schedule",
@@ -68,6 +72,7 @@ class Probe:
         needs: Names of probes without whose success this one makes no sense.
         status: Of the finding where the probe itself fails.
         fix: What to do then.
+        may_hang: Whether it imports what may never come back.
     """
 
     area: str
@@ -76,6 +81,7 @@ class Probe:
     needs: tuple[str, ...] = ()
     status: Status = "fail"
     fix: str = ""
+    may_hang: bool = False
 
 
 def doctor(*, seconds: float = SECONDS) -> Report:
@@ -84,7 +90,7 @@ def doctor(*, seconds: float = SECONDS) -> Report:
     No network is used, nothing is written, and no setting is changed.
 
     Args:
-        seconds: No probe begins later, and torch is not waited for longer; what is left then is
+        seconds: No probe begins later, and no import is waited for longer; what is left then is
             reported as not checked.
 
     Returns:
@@ -109,7 +115,7 @@ def doctor(*, seconds: float = SECONDS) -> Report:
             elif missing:
                 made = [_not_checked(probe, tr("needs {name}", name=called(missing[0])))]
             else:
-                made = examined(probe, fix)
+                made = examined(probe, left() + _GRACE if probe.may_hang else None, fix)
             if missing or any(finding.status == "fail" for finding in made):
                 failed.add(probe.name)
             findings += made
@@ -123,10 +129,10 @@ def _allowed(seconds: Any, findings: list[Finding]) -> float:
         number = real(seconds, "seconds", needed)
         if not 0 < number < float("inf"):
             raise ValueError(got(seconds, "seconds", needed))
-    except ValueError as error:
+    except Exception as error:  # also what cannot say what it is
         findings.append(Finding("machine", "seconds", "note", _one_line(error)))
         return SECONDS
-    return number
+    return min(number, _MOST_SECONDS)
 
 
 def _not_checked(probe: Probe, why: str, fix: str = "") -> Finding:
@@ -144,16 +150,33 @@ def _language_finding() -> list[Finding]:
     return []
 
 
-def examined(probe: Probe, more_time: str = "") -> list[Finding]:
+def examined(probe: Probe, seconds: float | None = None, more_time: str = "") -> list[Finding]:
     """Return what a probe finds; whatever it raises is a finding too.
 
     Args:
         probe: What to look at.
+        seconds: How long to wait for it; None: until it is done.
         more_time: What to do where it takes too long.
     """
+    with _silence():
+        if seconds is None:
+            return _looked_at(probe, more_time)
+        made: list[Finding] = []
+        # An import that hangs cannot be ended, only left behind.
+        call = copy_context().run
+        thread = Thread(
+            target=call, args=(lambda: made.extend(_looked_at(probe, more_time)),), daemon=True
+        )
+        thread.start()
+        thread.join(max(_GRACE, seconds))
+        if thread.is_alive():
+            return [_not_checked(probe, tr("it takes longer than there was time"), more_time)]
+    return made
+
+
+def _looked_at(probe: Probe, more_time: str) -> list[Finding]:
     try:
-        with _silence():
-            made = probe.run()
+        made = probe.run()
     except KeyboardInterrupt:
         raise
     except OutOfTimeError as error:
@@ -188,8 +211,8 @@ def _probes(left: Callable[[], float]) -> tuple[Probe, ...]:
     return (
         _machine("machine", "Python", "python", "fail"),
         _machine("machine", "place", "place", "note"),
-        _machine("machine", "disk", "disk", "note"),
-        _machine("machine", "hub", "hub", "note"),
+        _machine("machine", "disk", "disk", "note", fix=other_cache()),
+        _machine("machine", "hub", "hub", "note", fix=other_cache()),
         _machine("notebook", "ipywidgets", "widgets", "warning"),
         _machine("notebook", "widgets on the page", "front_end", "note", "ipywidgets"),
         _torch("torch", "torch", "loads", given=(left,)),
@@ -199,19 +222,22 @@ def _probes(left: Callable[[], float]) -> tuple[Probe, ...]:
         _machine("packages", "accelerate", "accelerate", "fail", "torch"),
         _torch("pairs", "files of pocket", "bundled_pair"),
         _torch("pairs", "pairs", "pairs", "torch", "device", "packages"),
-        Probe("transformers", "release", _release, fix=pip_install('"packaging>=24,<28"')),
-        Probe("transformers", "transformers", _loads, needs=("torch",), fix=_reinstall()),
+        Probe("transformers", "release", _release, fix=_reinstall("packaging>=24,<28")),
+        Probe("transformers", "transformers", _loads, ("torch",), fix=_reinstall(), may_hang=True),
         *_loop_probes(),
     )
 
 
-def _machine(area: str, name: str, function: str, status: Status, *needs: str) -> Probe:
-    return Probe(area, name, _later("machine_probes", function), needs, status)
+def _machine(
+    area: str, name: str, function: str, status: Status, *needs: str, fix: str = ""
+) -> Probe:
+    run = _later("machine_probes", function)
+    return Probe(area, name, run, needs, status, fix, may_hang=True)
 
 
 def _torch(area: str, name: str, function: str, *needs: str, given: tuple[Any, ...] = ()) -> Probe:
-    fix = pip_install('--force-reinstall "torch>=2.8,<2.15"')
-    return Probe(area, name, _later("torch_probes", function, *given), needs, "fail", fix)
+    run = _later("torch_probes", function, *given)
+    return Probe(area, name, run, needs, "fail", _reinstall("torch>=2.8,<2.15"), may_hang=True)
 
 
 def _loop_probes() -> Iterator[Probe]:
@@ -229,7 +255,7 @@ def _loop_probes() -> Iterator[Probe]:
 
         return call
 
-    remedy = pip_install(_REQUIREMENT)
+    remedy = _reinstall()
     use_ours = tr("use our loop: speculative_generate")
     yield Probe(LIBRARY, BUILDS, run("builds"), needs=("transformers",), fix=remedy)
     yield Probe(LIBRARY, SAME_TEXT, run("library_text"), needs=(BUILDS,), fix=remedy)
@@ -275,5 +301,5 @@ def _loads() -> Finding:
     return Finding("transformers", "transformers", "ok", tr("loads"))
 
 
-def _reinstall() -> str:
-    return pip_install(f"--force-reinstall {_REQUIREMENT}")
+def _reinstall(requirement: str = "transformers>=5.20.2,<5.23") -> str:
+    return pip_install(f'--force-reinstall "{requirement}"')

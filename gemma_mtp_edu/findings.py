@@ -23,7 +23,7 @@ from gemma_mtp_edu.language import (
     tr,
     wrapped,
 )
-from gemma_mtp_edu.safety import without_tokens
+from gemma_mtp_edu.safety import without_commands, without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
 SCHEMA = 1
@@ -82,7 +82,7 @@ class Finding:
     def __post_init__(self) -> None:
         # Errors of libraries are quoted here, and one of them may hold the hub's token.
         for name in ("found", "fix"):
-            object.__setattr__(self, name, without_tokens(getattr(self, name)))
+            object.__setattr__(self, name, without_commands(without_tokens(getattr(self, name))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +200,11 @@ def pip_install(what: str) -> str:
         what: A requirement in quotes, after pip's options.
     """
     return tr("pip install {what}  and restart Python", what=what)
+
+
+def other_cache() -> str:
+    """Return the fix for a folder of checkpoints that is of no use."""
+    return tr("set HF_HOME to a folder of yours before Python starts")
 
 
 def can_print(text: str) -> bool:

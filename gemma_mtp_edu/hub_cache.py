@@ -6,7 +6,7 @@ Only looks at files; huggingface_hub is asked where the folder is, if it can be 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -17,14 +17,29 @@ def hub_cache() -> Path:
     """Return the folder of downloaded checkpoints."""
     try:
         return Path(import_module("huggingface_hub.constants").HF_HUB_CACHE)
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # absent or broken; the latter may raise anything
         home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
         return Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
 
 
 def existing(folder: Path) -> Path:
     """Return the folder, or the nearest one above it that is there."""
-    return next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+    return next(path for path in (folder, *folder.absolute().parents) if _is(path, Path.is_dir))
+
+
+def in_the_way(folder: Path) -> Path | None:
+    """Return the file that stands where the folder, or one above it, should be."""
+    paths = (folder, *folder.absolute().parents)
+    return next((path for path in paths if _is(path, Path.is_file)), None)
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    try:
+        return kind(path)
+    except OSError:  # nobody may look
+        return False
 
 
 def free_disk() -> int:
@@ -39,8 +54,10 @@ def cached(repo_id: str, cache: Path | None = None) -> str:
         repo_id: A hub id.
         cache: The folder of downloaded checkpoints; by default the one that is in use.
     """
-    folder = _folder(repo_id, cache)
-    snapshots = list(folder.glob("snapshots/*"))
+    try:
+        snapshots = list(_folder(repo_id, cache).glob("snapshots/*"))
+    except OSError:  # nobody may look
+        snapshots = []
     if any(map(_is_complete, snapshots)):
         return marked("cached")
     return marked("cached in part") if snapshots else marked("not cached")
@@ -58,7 +75,10 @@ def missing_bytes(sizes: Mapping[str, int]) -> dict[str, int]:
 
 def _downloaded_bytes(repo_id: str) -> int:
     blobs = _folder(repo_id, None) / "blobs"
-    return sum(path.stat().st_size for path in blobs.glob("*") if path.is_file())
+    try:
+        return sum(path.stat().st_size for path in blobs.glob("*") if path.is_file())
+    except OSError:
+        return 0
 
 
 def _folder(repo_id: str, cache: Path | None) -> Path:

@@ -165,7 +165,9 @@ def catalogue(language: str) -> dict[str, str]:
     """Return all translations into a language by the English text; none for English itself."""
     if language == "en":
         return {}
-    texts: dict[str, str] = json.loads((_DATA / f"{language}.json").read_text(encoding="utf-8"))
+    texts = json.loads((_DATA / f"{language}.json").read_text(encoding="utf-8"))
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"{language}.json is altered: install the course again")
     return texts
 
 

@@ -306,17 +306,23 @@ def _tokenizer() -> Any:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep the library's log off the page and torch on one thread, and leave both as they were.
+    """Keep the library's log off the page, torch on one thread and its defaults the usual ones.
 
-    On a busy machine several threads wait for each other longer than these small models take.
+    All are left as they were. On a busy machine several threads wait for each other longer than
+    these small models take.
     """
     from transformers.utils import logging
 
-    level, threads = logging.get_verbosity(), torch.get_num_threads()
+    level, threads, dtype = (
+        logging.get_verbosity(), torch.get_num_threads(), torch.get_default_dtype(),
+    )  # fmt: skip
     logging.set_verbosity(logging.CRITICAL)
     torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float32)
     try:
-        yield
+        with torch.device("cpu"):
+            yield
     finally:
+        torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         logging.set_verbosity(level)

@@ -13,25 +13,28 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from gemma_mtp_edu import machine
-from gemma_mtp_edu.findings import Finding, pip_install
-from gemma_mtp_edu.hub_cache import existing, free_disk, hub_cache
+from gemma_mtp_edu.findings import Finding, other_cache, pip_install
+from gemma_mtp_edu.hub_cache import existing, free_disk, hub_cache, in_the_way
 from gemma_mtp_edu.language import called, tr
 
 MACHINE, PACKAGES, NOTEBOOK = "machine", "packages", "notebook"
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK = 1e9
-# What the package declares, by the name that is imported, apart from what needs torch.
-NEEDED = (
-    "safetensors",
-    "numpy",
-    "pandas",
-    "matplotlib",
-    "jinja2",
-    "jaxtyping",
-    "packaging",
-    "psutil",
-    "tqdm",
-)
+# What the package declares, by the name that is imported, apart from what needs torch; with
+# something of each, because an empty folder can be imported too.
+NEEDED = {
+    "safetensors": "safe_open",
+    "numpy": "ndarray",
+    "pandas": "DataFrame",
+    "matplotlib": "rcParams",
+    "jinja2": "Template",
+    "jaxtyping": "Float",
+    "packaging": "__version__",
+    "psutil": "virtual_memory",
+    "tqdm": "tqdm",
+}
+# What transformers cannot be without, and says little about.
+_BELOW = {"tokenizers": "Tokenizer", "huggingface_hub": "hf_hub_download"}
 # These have probes of their own; absent, they are named here too: one command brings all.
 _PROBED = ("torch", "transformers", "accelerate")
 # The front end's own release (of @jupyter-widgets/jupyterlab-manager) for a release of ipywidgets.
@@ -72,13 +75,15 @@ def disk() -> Finding:
 
 def hub() -> Finding:
     """Whether checkpoints can be fetched and kept; the network itself is not tried."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        found = tr("offline by HF_HUB_OFFLINE: cached pairs only")
-        fix = tr("unset HF_HUB_OFFLINE and restart Python to download")
-        return Finding(MACHINE, "hub", "note", found, fix)
-    if not os.access(existing(hub_cache()), os.W_OK):
-        fix = tr("set HF_HOME to a folder of yours before Python starts")
-        return Finding(MACHINE, "hub", "warning", tr("the cache folder cannot be written to"), fix)
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if os.environ.get(name, "").upper() in {"1", "ON", "YES", "TRUE"}:
+            found = tr("offline by {name}: cached pairs only", name=name)
+            fix = tr("unset {name} and restart Python to download", name=name)
+            return Finding(MACHINE, "hub", "note", found, fix)
+    folder = hub_cache()
+    if in_the_way(folder) or not os.access(existing(folder), os.W_OK):
+        found = tr("the cache folder cannot be written to")
+        return Finding(MACHINE, "hub", "warning", found, other_cache())
     return Finding(MACHINE, "hub", "ok", tr("cache can be written to; the network was not tried"))
 
 
@@ -87,24 +92,30 @@ def packages() -> list[Finding]:
     if absent := [name for name in (*_PROBED, *NEEDED) if _is_absent(name)]:
         found = tr("not installed: {names}", names=", ".join(absent))
         return [Finding(PACKAGES, "packages", "fail", found, _install(absent))]
-    broken = [finding for name in NEEDED if (finding := _package(name))]
+    known = (NEEDED | _BELOW).items()
+    broken = [finding for name, part in known if (finding := _package(name, part))]
     found = tr("{names} load", names=", ".join(NEEDED))
     return broken or [Finding(PACKAGES, "packages", "ok", found)]
 
 
 def accelerate() -> Finding:
     """Whether the package that places models on devices can be imported; it needs torch."""
-    return _package("accelerate") or Finding(PACKAGES, "accelerate", "ok", tr("loads"))
+    broken = _package("accelerate", "Accelerator")
+    return broken or Finding(PACKAGES, "accelerate", "ok", tr("loads"))
 
 
 def widgets() -> Finding:
     """Whether the kernel can make widgets."""
     fix = pip_install('"ipywidgets>=7.7,<9"')
+    if not _is_absent("ipywidgets"):
+        fix = pip_install('--force-reinstall "ipywidgets>=7.7,<9"')
     try:
         ipywidgets = import_module("ipywidgets")
         ipywidgets.IntSlider(value=3).close()
         release = str(ipywidgets.__version__)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken package may raise anything, also SystemExit
         return Finding(NOTEBOOK, "ipywidgets", "warning", problem(error), fix)
     if int(release.split(".")[0]) in _FRONT_ENDS:
         found = tr("{release} makes a slider", release=release)
@@ -140,9 +151,10 @@ def problem(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _package(name: str) -> Finding | None:
+def _package(name: str, part: str) -> Finding | None:
+    """Return what is wrong with a package; `part` is something that it must have."""
     try:
-        import_module(name)
+        getattr(import_module(name), part)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a broken package may raise anything, also SystemExit

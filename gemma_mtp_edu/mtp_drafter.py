@@ -11,7 +11,7 @@ Source: transformers 5.22.2, `Gemma4AssistantForCausalLM` and
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gemma_mtp_edu.drafters import Draft, DraftContext, DraftWriter
@@ -20,9 +20,13 @@ from gemma_mtp_edu.sampling import Choice, Sampler
 from gemma_mtp_edu.schedules import Schedule
 from gemma_mtp_edu.target import SharedKV
 
-# The KV that is handed over holds exactly what a step may see, so there is nothing to mask. The
-# library builds two masks anew for every draft step.
+# The KV that is handed over holds exactly what a step sees here, so there is nothing to mask: of a
+# sliding layer one window before the newest token. The library (transformers 5.22.2) builds two
+# masks anew for every draft step; by its own, a step sees one token more of a sliding layer.
 _NO_MASKS = {"full_attention": None, "sliding_attention": None}
+# The score of a token that was not searched: its probability is 0 all the same, but where
+# processors forbid all that were, something is left to draft. Minus infinity would leave no law.
+_NOT_SEARCHED = -1e30
 
 
 class MTPDrafter:
@@ -110,6 +114,36 @@ class MTPDrafter:
             # The best of the searched tokens: no need to spread them over the whole vocabulary.
             best = scores.float().softmax(-1).max(-1)
             return Choice(ids[best.indices][None, None], best.values)
-        vocabulary = scores.new_full((1, len(self.model.lm_head.weight)), -torch.inf)
-        vocabulary[0, ids] = scores
+        vocabulary = torch.full(
+            (1, len(self.model.lm_head.weight)), _NOT_SEARCHED, device=scores.device
+        )
+        vocabulary[0, ids] = scores.float()
         return writer.choose(vocabulary)
+
+
+def additive_mask(visible: Bool[Tensor, "..."], dtype: torch.dtype) -> Float[Tensor, "..."]:
+    """Return a mask to add to attention scores, which sdpa and eager attention both understand.
+
+    Args:
+        visible: Which keys each query sees; each sees one at least.
+        dtype: Of the scores.
+    """
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)
+
+
+def check_takes_masks(config: Any) -> None:
+    """Raise unless a drafter's attention takes such a mask.
+
+    Raises:
+        ValueError: It is of another implementation.
+    """
+    attention = config.get_text_config()._attn_implementation
+    if attention not in ("sdpa", "eager"):
+        raise ValueError(
+            tr(
+                "the drafter's attention is {attention!r}, which takes no mask: call "
+                "pair.drafter.set_attn_implementation('sdpa')",
+                attention=attention,
+            )
+        )

@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from gemma_mtp_edu import bundled, registry
 from gemma_mtp_edu.compatibility import check_models, check_pair, check_token_ordering
 from gemma_mtp_edu.devices import choose_device, choose_dtype, one_device
-from gemma_mtp_edu.encoding import check_ids, message_ids
+from gemma_mtp_edu.encoding import check_ids, message_ids, placeholders
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.releases import check_transformers
 from gemma_mtp_edu.room import check_disk, check_memory
@@ -95,8 +95,9 @@ class ModelPair:
                 no tokens, or the pair has no processor.
         """
         ids = self._encode_text(prompt) if isinstance(prompt, str) else prompt
-        vocabulary = self.target.config.get_text_config().vocab_size
-        return check_ids(ids, vocabulary, self.positions).to(self.device, torch.long)
+        config = self.target.config
+        vocabulary, unread = config.get_text_config().vocab_size, placeholders(config)
+        return check_ids(ids, vocabulary, self.positions, unread).to(self.device, torch.long)
 
     def encode_messages(self, messages: list[dict[str, str]]) -> Int[Tensor, "1 seq"]:
         """Return the ids `[1, seq]` of a conversation that the model is to answer.

@@ -64,7 +64,7 @@ def plot_pass_times(times: PassTimes, *, ax: Axes | None = None) -> Axes:
 def describe_pass_times(times: PassTimes) -> str:
     """Return in words what `plot_pass_times` draws."""
     points = ", ".join(
-        tr("{n} tokens {ratio:.1f} times the shortest", n=n, ratio=ratio)
+        tr("over {n}: {ratio:.1f} times the shortest", n=n, ratio=ratio)
         for n, ratio in zip(times.lengths, times.relative, strict=True)
     )
     return tr(

@@ -15,6 +15,7 @@ from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.compatibility import is_mtp_drafter
 from gemma_mtp_edu.decoding import autoregressive_generate
 from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.mtp_drafter import additive_mask, check_takes_masks
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.recording import provenance, token_texts
@@ -192,11 +193,8 @@ def _visible(
         start = max(0, first - reach)
         states[kind] = (keys[:, :, start:last].to(device), values[:, :, start:last].to(device))
         key = torch.arange(start, last, device=newest.device)
-        hidden = (key >= newest[:, None]) | (key < newest[:, None] - reach)
-        # Added to the scores, which sdpa and eager attention both understand.
-        mask = torch.zeros(hidden.shape, dtype=dtype, device=device)
-        mask.masked_fill_(hidden.to(device), torch.finfo(dtype).min)
-        masks[kind] = mask[None, None]
+        seen = (key < newest[:, None]) & (key >= newest[:, None] - reach)
+        masks[kind] = additive_mask(seen.to(device), dtype)[None, None]
     return states, masks
 
 
@@ -235,13 +233,5 @@ def _checked(pair: ModelPair, max_gamma: int) -> int:
                 model_type=config.model_type,
             )
         )
-    attention = config.get_text_config()._attn_implementation
-    if attention not in ("sdpa", "eager"):
-        raise ValueError(
-            tr(
-                "the drafter's attention is {attention!r}, which takes no mask: call "
-                "pair.drafter.set_attn_implementation('sdpa')",
-                attention=attention,
-            )
-        )
+    check_takes_masks(config)
     return gamma

@@ -22,7 +22,7 @@ from gemma_mtp_edu.registry import recommended
 from gemma_mtp_edu.sampling import check_drawn, check_sampling, check_scores, drawing
 from gemma_mtp_edu.schedules import check_gamma, configured_drafts
 from gemma_mtp_edu.sharing import running, view_of
-from gemma_mtp_edu.stopping import check_max_new_tokens, check_stop_strings, stop_criteria
+from gemma_mtp_edu.stopping import check_max_new_tokens, readable_stop_strings
 from gemma_mtp_edu.timing import clock
 from gemma_mtp_edu.trace import GenerationTrace, NextKind, RoundTrace, StopReason, kind_after
 
@@ -241,8 +241,7 @@ def _arguments(
         arguments |= {
             "temperature": float(temperature), "top_k": int(top_k or 0), "top_p": float(top_p or 1)
         }  # fmt: skip
-    if stop_criteria(stop_strings, pair.tokenizer):
-        strings = check_stop_strings(stop_strings)
+    if strings := readable_stop_strings(stop_strings, pair.tokenizer):
         arguments |= {"stop_strings": strings, "tokenizer": pair.tokenizer}
     return arguments
 

@@ -7,7 +7,10 @@ whatever whole and parts there are, however many processes wrote them.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +57,11 @@ def read(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
 
     Raises:
         ResultsError: A result is of another run or another schema, or a line is no result: the file
-            is something else, which `write_whole` would overwrite.
+            is something else, which `write_whole` would overwrite; or it is no file.
     """
     found: dict[str, Result] = {}
-    for path in [out, *sorted(out.parent.glob(f"{out.name}.part-*"))]:
+    check_lines(out)
+    for path in [out, *_parts(out)]:
         lines = path.read_bytes().splitlines() if path.exists() else ()
         for number, line in enumerate(lines, 1):
             result = _parsed(line)
@@ -82,12 +86,10 @@ def read(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
 
 def write_whole(out: Path, results: Iterable[Mapping[str, Any]]) -> None:
     """Replace the whole by these results, then remove the parts."""
-    partial = out.with_name(f"{out.name}.partial")
-    partial.unlink(missing_ok=True)
-    for result in results:
-        append(partial, result)
-    partial.replace(out)
-    for part in out.parent.glob(f"{out.name}.part-*"):
+    with _replaced(out) as partial:
+        for result in results:
+            append(partial, result)
+    for part in _parts(out):
         part.unlink()
 
 
@@ -95,29 +97,77 @@ def check_writable(path: Path) -> None:
     """Raise where a file cannot be written, before anything is measured for it.
 
     Raises:
-        ResultsError: Its folder is missing or closed to writing, or it is a folder itself.
+        ResultsError: Its folder is missing or closed to writing, its name is too long, or it is a
+            folder itself.
     """
-    folder = path.absolute().parent
-    if not folder.is_dir() or path.is_dir() or not os.access(folder, os.W_OK):
+    try:
+        if path.is_dir():
+            raise IsADirectoryError
+        if _is_special(path):
+            return
+        # Each process looks, maybe at the same time.
+        trial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
         raise ResultsError(
             tr(
                 "cannot write {path}: need a file in a folder that exists and can be written to",
                 path=path,
             )
+        ) from error
+
+
+def check_lines(out: Path) -> None:
+    """Raise unless results can be appended to a file, and the file be replaced at the end.
+
+    Raises:
+        ResultsError: It is a device or a pipe, which would be replaced by a file.
+    """
+    if _is_special(out):
+        raise ResultsError(
+            tr("{path} is no file that can be replaced, need one for results: name it", path=out)
         )
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a whole file, or leave the one before it as it was."""
-    if path.exists() and not path.is_file():  # such as /dev/stdout
+    if _is_special(path):  # such as /dev/stdout
         path.write_text(text, encoding="utf-8")
         return
-    partial = path.with_name(f"{path.name}.partial")
-    try:
+    with _replaced(path) as partial:
         partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[Path]:
+    """Give a file to write, and put it in the place of `path` once it is whole."""
+    place = path.resolve()  # a link stays one
+    partial = _partial(place)
+    partial.unlink(missing_ok=True)
+    try:
+        yield partial
+        if place.exists():
+            shutil.copymode(place, partial)
+        partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f"{path.name}.partial")
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _parts(out: Path) -> list[Path]:
+    """Return the files that processes appended to, and no other that is only called like them."""
+    name = re.compile(rf"{re.escape(out.name)}\.part-\d+")
+    folder = out.parent
+    parts = [path for path in folder.iterdir() if name.fullmatch(path.name)]
+    return sorted(parts)
 
 
 def _ends_a_line(file: Any) -> bool:

@@ -33,7 +33,8 @@ class Run:
     def prefill(self) -> HandOver | None:
         """Read the prompt, write the first token, and hand over what a drafter needs."""
         if self.streamer is not None:
-            self.streamer.put(self.text.ids.cpu())
+            # Its own copy: what listens must not be able to change the text.
+            self.streamer.put(self.text.ids.cpu().clone())
         self.recorder.lap()
         output = self.target.prefill(self.text.ids)
         verdict, _ = self.judge(output, None)
@@ -73,8 +74,12 @@ class Run:
 
     def commit(
         self, draft: Draft | None, verdict: Verification, target_probs: Tensor | None
-    ) -> None:
-        """Write the accepted drafts and the target's own token, and tell who listens."""
+    ) -> int:
+        """Write the accepted drafts and the target's own token, and tell who listens.
+
+        Returns:
+            How many tokens were written: fewer where the text ends inside the drafts.
+        """
         accepted = [] if draft is None else draft.ids[0, : verdict.n_accepted].tolist()
         tokens = [*accepted, verdict.next_id]
         prefix_length = self.text.ids.shape[1]
@@ -87,6 +92,7 @@ class Run:
             self.streamer.put(torch.tensor(written))
             if self.text.stop_reason is not None:
                 self.streamer.end()
+        return n_written
 
     def trace(self, pair: ModelPair, method: str) -> GenerationTrace:
         """Return the trace of the finished run."""

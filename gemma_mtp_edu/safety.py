@@ -3,17 +3,22 @@
 Standard library only, so that whatever reports errors can use it.
 """
 
+import json
 import os
 import re
 import traceback
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+from unicodedata import category
 
 from gemma_mtp_edu.language import tr
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 # What tokens of the hub look like, also those that stand in a file and not in the environment.
-_TOKEN = re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9_]*[A-Za-z0-9]{16,}")
+# also behind a letter, as in a URL's %3Dhf_..., and those in three parts with dots between them.
+_TOKEN = re.compile(r"(?:hf|api_org)_\w*[A-Za-z0-9]{16,}(?:[.-][\w-]{8,})*", re.ASCII)
+_COMMANDS = {"Cc", "Cf", "Cs"}  # controls, what turns the direction of writing, half characters
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # Of transformers itself; any other may be fetched from the hub, flash_attention_2 too.
 _BUILT_IN = {
     "_attn_implementation": (None, "eager", "sdpa", "flex_attention"),
@@ -43,6 +48,38 @@ def check_weights(folder: Path) -> None:
                 file=pickles[0],
             )
         )
+
+
+def check_shards(index: Path) -> None:
+    """Raise where an index of weights names anything but safetensors files beside it.
+
+    The library reads a shard by the end of its name: as a pickle where that is another one.
+
+    Args:
+        index: The file with the map from tensors to files; read as far as it is one.
+
+    Raises:
+        UnsafeModelError: It names the file and what to do.
+    """
+    try:
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return  # the library refuses it
+    for name in sorted(map(str, named)):
+        if not name.endswith(".safetensors") or _has_folder(name):
+            raise UnsafeModelError(
+                tr(
+                    "{index} names the weights file {name!r}, need safetensors files beside it: "
+                    "any other could be a pickle, which can run code when it is read; save the "
+                    "model with save_pretrained() of a current transformers where you trust it",
+                    index=index.name,
+                    name=name,
+                )
+            )
+
+
+def _has_folder(name: str) -> bool:
+    return any(kind(name).name != name for kind in (PurePosixPath, PureWindowsPath))
 
 
 def check_implementations(source: str, config: Any) -> None:
@@ -85,16 +122,30 @@ def foreign_code(source: str) -> UnsafeModelError:
 
 
 def without_tokens(text: str) -> str:
-    """Return a text in which no token of the hub stands any more.
+    """Return a text in which no token of the hub stands any more, and no password of a URL.
 
     >>> without_tokens("401 for Bearer hf_AbCdEfGhIjKlMnOpQrStUv")
     '401 for Bearer hf_***'
+    >>> without_tokens("no proxy at https://ida:secret@proxy:8080")
+    'no proxy at https://***@proxy:8080'
     """
     for name in TOKEN_VARIABLES:
         value = os.environ.get(name, "").strip()
         if len(value) >= 8:  # shorter ones are no tokens, and may be parts of words
             text = text.replace(value, "hf_***")
-    return _TOKEN.sub("hf_***", text)
+    return _PASSWORD.sub("***", _TOKEN.sub("hf_***", text))
+
+
+def without_commands(text: str) -> str:
+    r"""Return a text whose control characters, and what no terminal can write, are escaped.
+
+    >>> without_commands("data\udce9 \x1b[2J")
+    'data\\udce9 \\x1b[2J'
+    """
+    return "".join(
+        letter.encode("unicode_escape").decode() if category(letter) in _COMMANDS else letter
+        for letter in text
+    )
 
 
 def tellable(error: BaseException) -> BaseException | None:

@@ -86,10 +86,18 @@ class Sampler:
             draft_ids: At least `positions - 1` drafts; row j is processed with the first j.
         """
         scores = logits.float()
-        if all(isinstance(processor, _ROW_BY_ROW) for processor in self.processors):
+        # Not isinstance: a subclass may look at the text.
+        if all(type(processor) in _ROW_BY_ROW for processor in self.processors):
             return self.processors(ids, scores)
-        texts = (torch.cat([ids, draft_ids[:, :j]], dim=1) for j in range(len(logits)))
-        rows = [self.processors(text, scores[j, None]) for j, text in enumerate(texts)]
+        rows = list[Tensor]()
+        for j in range(len(scores)):
+            text = torch.cat([ids, draft_ids[:, :j]], dim=1)
+            rows.append(self.processors(text, scores[j, None]))
+            if j < draft_ids.shape[1] and rows[j][0, draft_ids[0, j]] == -torch.inf:
+                # This draft is not allowed, so nothing behind it counts; and a grammar may have
+                # nothing to say about a text that it does not allow.
+                rows.append(scores[j + 1 :])
+                break
         return torch.cat(rows)
 
     def choose(

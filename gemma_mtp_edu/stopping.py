@@ -4,7 +4,9 @@ The library asks its stopping criteria once per round, so a stop inside accepted
 late or, where a later token hides it, not at all.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,6 +25,7 @@ from gemma_mtp_edu.encoding import check_text
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.trace import StopReason
 
+LONGEST_STOP = 1000  # characters
 LONGEST = 2**20  # tokens of prompt and text, where a model states no limit
 
 
@@ -102,24 +105,32 @@ def stop_criteria(stop_strings: Sequence[str] | None, tokenizer: Any) -> list[St
     Raises:
         ValueError: There are strings but no tokenizer, or a string is empty.
     """
+    strings = readable_stop_strings(stop_strings, tokenizer)
+    return [StopStringCriteria(tokenizer, strings)] if strings else []
+
+
+def readable_stop_strings(stop_strings: Any, tokenizer: Any) -> list[str]:
+    """Return stop strings as `check_stop_strings` does, once there is a tokenizer to read them.
+
+    Raises:
+        ValueError: There are strings but no tokenizer, or one of them is no text to stop at.
+    """
     strings = check_stop_strings(stop_strings)
-    if not strings:
-        return []
-    if tokenizer is None:
+    if strings and tokenizer is None:
         raise ValueError(
             tr(
                 "stop_strings need a tokenizer, and this pair has none: give one as "
                 "ModelPair(..., processor=...)"
             )
         )
-    return [StopStringCriteria(tokenizer, strings)]
+    return strings
 
 
 def check_stop_strings(stop_strings: Any) -> list[str]:
     """Return stop strings as a list: none, one, or several.
 
     Raises:
-        ValueError: There is something else in it than whole texts that are not empty.
+        ValueError: There is something else in it than whole texts, neither empty nor too long.
     """
     if stop_strings is None:
         return []
@@ -131,13 +142,51 @@ def check_stop_strings(stop_strings: Any) -> list[str]:
         )
     for text in strings:
         check_text(text)
+        if len(text) > LONGEST_STOP:
+            raise ValueError(
+                tr(
+                    "got a stop string of {count} characters, need at most {most}: the library "
+                    "compares it with every token's text at every place",
+                    count=len(text),
+                    most=LONGEST_STOP,
+                )
+            )
     return strings
 
 
-def without_known(criteria: Iterable[StoppingCriteria]) -> list[StoppingCriteria]:
-    """Return the criteria that `Text` does not apply anyway: neither length nor EOS."""
-    known = (MaxLengthCriteria, EosTokenCriteria)
-    return [criterion for criterion in criteria if not isinstance(criterion, known)]
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What `generate()`'s stopping criteria say, as `Text` takes it.
+
+    Attributes:
+        eos_ids: Tokens that end the text.
+        max_length: Tokens of prompt and text.
+        others: All other criteria.
+    """
+
+    eos_ids: frozenset[int]
+    max_length: int
+    others: tuple[StoppingCriteria, ...]
+
+
+def ends_of(criteria: Iterable[StoppingCriteria], eos_ids: Iterable[int], max_length: int) -> Ends:
+    """Return the ends of a text: the library's own, or a caller's that took their place.
+
+    Args:
+        criteria: The library's and the caller's.
+        eos_ids: What ends the text where no criterion says it.
+        max_length: The same for its length.
+
+    Source: transformers 5.22.2, `GenerationMixin._merge_criteria_processor_list`.
+    """
+    given = list(criteria)
+    eos = [c.eos_token_id.tolist() for c in given if type(c) is EosTokenCriteria]
+    lengths = [c.max_length for c in given if type(c) is MaxLengthCriteria]
+    return Ends(
+        frozenset(itertools.chain(*eos) if eos else eos_ids),
+        min(lengths, default=max_length),
+        tuple(c for c in given if type(c) not in (EosTokenCriteria, MaxLengthCriteria)),
+    )
 
 
 def check_max_new_tokens(max_new_tokens: Any, prompt_length: int, positions: int | None) -> int:

@@ -83,13 +83,33 @@ class Target:
     def prefill(self, ids: Int[Tensor, "1 seq"]) -> TargetOutput:
         """Read the prompt; the logits are those after its last token.
 
-        Tokens that a given cache holds already are not read again.
+        Tokens that a given cache holds already are not read again, but the last one always is.
+
+        Raises:
+            ValueError: The cache holds the whole prompt, and more of it than can be cut off.
         """
+        self._leave_one_unread(ids)
         output = self._forward(ids[:, self.length :], last_only=True)
         # From here on sliding layers must keep what falls out of the window until `crop` says how
         # many tokens stay. During the prefill that would only hold the whole prompt in memory.
         keep_past(self.cache)
         return output
+
+    def _leave_one_unread(self, ids: Int[Tensor, "1 seq"]) -> None:
+        surplus = self.length - (ids.shape[1] - 1)
+        if surplus <= 0:
+            return
+        try:
+            drop_newest(self.cache, surplus)
+        except (ValueError, RuntimeError) as error:  # past its window a sliding layer forgets
+            raise ValueError(
+                tr(
+                    "the cache holds {cached} tokens and the prompt has {prompt}, need a cache of "
+                    "fewer: pass the whole conversation, its new turn too, or no past_key_values",
+                    cached=self.length,
+                    prompt=ids.shape[1],
+                )
+            ) from error
 
     def verify(self, ids: Int[Tensor, "1 positions"]) -> TargetOutput:
         """Pass the newest token and the drafts after it; one row of logits for each."""

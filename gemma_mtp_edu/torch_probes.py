@@ -30,11 +30,12 @@ def loads(left: Callable[[], float]) -> Finding:
     Raises:
         OutOfTimeError: It took longer.
     """
-    if "torch" not in sys.modules and (crash := _crash("torch", max(1.0, left()))):
-        return Finding(TORCH, "torch", "fail", crash, pip_install(REQUIREMENT))
+    fix = pip_install(f"--force-reinstall {REQUIREMENT}")
+    if "torch" not in sys.modules and (crash := _crash("torch", max(0.5, left()))):
+        return Finding(TORCH, "torch", "fail", crash, fix)
     torch = import_module("torch")
     if float(torch.ones(2, device="cpu").sum()) != 2.0:
-        return Finding(TORCH, "torch", "fail", tr("cannot add"), pip_install(REQUIREMENT))
+        return Finding(TORCH, "torch", "fail", tr("cannot add"), fix)
     return Finding(TORCH, "torch", "ok", tr("{version} computes", version=torch.__version__))
 
 
@@ -43,8 +44,11 @@ def device() -> Finding:
     torch = import_module("torch")
     chosen = _device()
     fix = tr('work on the CPU: set CUDA_VISIBLE_DEVICES="" before Python starts')
+    if chosen.type == "mps":
+        fix = tr('work on the CPU: load_pair(device="cpu")')
     try:
-        product = torch.ones(8, 8, device=chosen) @ torch.ones(8, 8, device=chosen)
+        ones = torch.ones(8, 8, device=chosen, dtype=torch.float32)
+        product = ones @ ones
         wrong = "" if float(product.sum()) == 512.0 else tr("computes wrong numbers")
     except Exception as error:
         wrong = problem(error)
@@ -83,14 +87,16 @@ def pairs() -> list[Finding]:
 def bundled_pair() -> Finding:
     """Whether the files of the bundled pair are those of the manifest."""
     bundled = import_module("gemma_mtp_edu.bundled")
+    again = tr("install the course again")
     try:
         bundled.verify(bundled.bundled_folder())
+    except OSError as error:
+        return Finding(PAIRS_AREA, "files of pocket", "fail", type(error).__name__, again)
     except bundled.DamagedPairError as error:
         # Its message holds the folder, which is nobody's business in a shared report.
         folder = str(bundled.bundled_folder())
         found = str(error).replace(folder, tr("the package")).removesuffix(error.remedy)
-        found, fix = found.rstrip(":;。 "), tr("install the course again")
-        return Finding(PAIRS_AREA, "files of pocket", "fail", found, fix)
+        return Finding(PAIRS_AREA, "files of pocket", "fail", found.rstrip(":;。 "), again)
     return Finding(PAIRS_AREA, "files of pocket", "ok", tr("every file has its sha256 sum"))
 
 
@@ -100,7 +106,7 @@ def _device() -> Any:
 
 def _dtype(name: str) -> Finding:
     torch, chosen = import_module("torch"), _device()
-    values = torch.linspace(-1, 1, 64, device=chosen).reshape(8, 8)
+    values = torch.linspace(-1, 1, 64, device=chosen, dtype=torch.float32).reshape(8, 8)
     wanted = (values @ values.T).cpu()
     try:
         half = values.to(getattr(torch, name))
@@ -110,7 +116,8 @@ def _dtype(name: str) -> Finding:
     if not torch.allclose(got, wanted, atol=0.05):
         fix = tr("use dtype='float32'")
         return Finding(TORCH, name, "note", tr("computes wrong numbers"), fix)
-    capability = import_module("gemma_mtp_edu.memory").compute_capability(chosen)
+    on_nvidia = chosen.type == "cuda"
+    capability = torch.cuda.get_device_capability(chosen) if on_nvidia else None
     return native(name, chosen.type, capability)
 
 
@@ -159,7 +166,8 @@ def pair_finding(info: PairInfo, device_type: str, auto: str, free: int) -> Find
     if fitting is None:
         fix = tr("pocket teaches the same; for this pair take a machine with more memory")
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
-    if missing > free_disk():
+    free_bytes = _free_disk()
+    if free_bytes is not None and missing > free_bytes:
         fix = tr(
             "{size} are to be downloaded: free some disk, or set HF_HOME to another one",
             size=gigabytes(missing),
@@ -182,6 +190,14 @@ def _missing_bytes(info: PairInfo) -> int:
     return sum(missing_bytes(sizes).values())
 
 
+def _free_disk() -> int | None:
+    """Return free bytes where checkpoints go; None where nobody can say."""
+    try:
+        return free_disk()
+    except OSError:
+        return None
+
+
 def _crash(module: str, seconds: float) -> str:
     """Return how an import of a module ends Python itself; nothing where it does not.
 
@@ -190,7 +206,10 @@ def _crash(module: str, seconds: float) -> str:
     Raises:
         OutOfTimeError: It took longer than so many seconds.
     """
-    command = [sys.executable, "-c", f"import {module}"]
+    if not sys.executable:  # Python runs inside of another program
+        return ""
+    isolated = ["-I"] if sys.flags.isolated else []
+    command = [sys.executable, *isolated, "-c", f"import {module}"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:

@@ -37,7 +37,12 @@ from gemma_mtp_edu.replay import replay
 from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.sharing import changing, running
 from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.training_input import check_texts, check_trainable, checked_folder
+from gemma_mtp_edu.training_input import (
+    check_optimizers,
+    check_texts,
+    check_trainable,
+    checked_folder,
+)
 from gemma_mtp_edu.training_plan import Look as Look
 from gemma_mtp_edu.training_plan import Plan as Plan
 from gemma_mtp_edu.training_plan import differences, read_stored, stored
@@ -108,9 +113,9 @@ def train(
             again.
         plan: How to train.
         held_out: Plain greedy runs of `pair` on prompts that it is not trained on.
-        folder: For checkpoints; where it holds one, training goes on from there, with the result
-            that it would have had without the interruption. Only `steps` and `patience` of its plan
-            may be others.
+        folder: For checkpoints; where it holds one, training goes on from there, by the same plan
+            with the result that it would have had without the interruption. Only `steps` and
+            `patience` may be others.
         on_look: Gets every look as it happens.
         optimizers: Makes them from the module that is trained and the learning rate.
 
@@ -126,13 +131,21 @@ def train(
     check_kind(on_look, (Callable, NoneType), "on_look", tr("a function of a Look, or None"))  # type: ignore[arg-type]
     check_kind(optimizers, Callable, "optimizers", tr("a function of a module and a rate"))  # type: ignore[arg-type]
     folder = checked_folder(folder)
-    with running(pair.target), changing(pair.drafter), _as_it_was_after_errors(pair.drafter):
+    with (
+        running(pair.target),
+        changing(pair.drafter),
+        _as_it_was_after_errors(pair.drafter),
+        # Whatever the caller has switched off: a training needs gradients.
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
         drafter = pair.drafter.float().requires_grad_(True)
         # With one draft step the projection back to the target's width has no gradient.
         wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
         accelerator = Accelerator(cpu=pair.device.type == "cpu", kwargs_handlers=[wrapper])
         module = Unroll(drafter, plan.unroll, plan.loss)
-        trainer = _Trainer(pair, plan, accelerator, module, optimizers(drafter, plan.learning_rate))
+        chosen = check_optimizers(optimizers(drafter, plan.learning_rate))
+        trainer = _Trainer(pair, plan, accelerator, module, chosen)
         trainer.resume(folder, held_out, on_look)
         trainer.run(batches, folder, held_out, on_look)
         training = trainer.finish()
@@ -224,7 +237,7 @@ class _Trainer:
         """Take the steps that are left."""
         plan, share = self.plan, self.accelerator.num_processes
         mine = islice(batches, self.step * share + self.accelerator.process_index, None, share)
-        running = torch.zeros(plan.unroll + 1, device=self.pair.device)
+        total = torch.zeros(plan.unroll + 1, device=self.pair.device)
         others = {} if self.accelerator.is_main_process else {"disable": True}
         bar = tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, leave=False, **others)
         with bar:
@@ -239,14 +252,14 @@ class _Trainer:
                             steps=plan.steps,
                         )
                     )
-                running += self._step(batch)
+                total += self._step(batch)
                 self.step += 1
                 bar.update()
                 if self.step % plan.check_every == 0 or self.step == plan.steps:
-                    since = (self.step - 1) % plan.check_every + 1
-                    loss, *agreement = (running / since).tolist()
+                    since = self.step - self.looks[-1].step
+                    loss, *agreement = (total / since).tolist()
                     self._look(Look(self.step, loss, tuple(agreement)), held_out, on_look)
-                    running.zero_()
+                    total.zero_()
                     self._save(folder)
 
     def finish(self) -> Training:

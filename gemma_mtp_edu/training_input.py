@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gemma_mtp_edu.arguments import check_kind
+import torch
+
+from gemma_mtp_edu.arguments import check_kind, got
 from gemma_mtp_edu.compatibility import check_pair, check_token_ordering, is_mtp_drafter
 from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.mtp_drafter import check_takes_masks
 from gemma_mtp_edu.pairs import ModelPair, check_is_pair
 from gemma_mtp_edu.trace import GenerationTrace
 
@@ -18,6 +21,7 @@ def check_trainable(pair: ModelPair) -> None:
         ValueError: It names what was got, what is needed and what to do.
     """
     check_is_pair(pair)
+    check_takes_masks(pair.drafter.config)
     check_pair(pair.target.config, pair.drafter.config)
     check_token_ordering(pair.drafter)
     if not is_mtp_drafter(pair.drafter.config):
@@ -50,10 +54,29 @@ def checked_folder(folder: Any) -> Path | None:
     """
     if folder is None:
         return None
-    check_kind(folder, (str, Path), "folder", tr("a folder for checkpoints, or None"))
+    needed = tr("a folder for checkpoints, or None")
+    check_kind(folder, (str, Path), "folder", needed)
+    if not str(folder).strip():
+        raise ValueError(got(folder, "folder", needed))
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise ValueError(
             tr("got the file {name} as folder, need a folder for checkpoints", name=path.name)
         )
     return path
+
+
+def check_optimizers(optimizers: Any) -> list[torch.optim.Optimizer]:
+    """Return optimizers as they are.
+
+    Raises:
+        ValueError: There is none, or something else among them.
+    """
+    needed = tr("a list of one or more of torch's optimizers")
+    check_kind(optimizers, list, "optimizers", needed)
+    if not optimizers:
+        raise ValueError(got(optimizers, "optimizers", needed))
+    for optimizer in optimizers:
+        check_kind(optimizer, torch.optim.Optimizer, "optimizers", needed)
+    chosen: list[torch.optim.Optimizer] = optimizers
+    return chosen

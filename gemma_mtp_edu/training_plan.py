@@ -124,7 +124,7 @@ def read_stored(notes: Mapping[str, Any]) -> tuple[Plan, list[Look]]:
     """
     looks = [Look(**look) for look in notes["looks"]]
     if not looks:
-        raise KeyError("looks")  # every training begins with one
+        raise ValueError(tr("{name} is missing", name="'looks'"))  # a training begins with one
     for look in looks:
         known = {name: value for name, value in asdict(look).items() if value is not None}
         need_kinds(known, _LOOK_KINDS)

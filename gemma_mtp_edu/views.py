@@ -166,6 +166,8 @@ def _text_lines(
 
 def more_rounds(count: int) -> str:
     """Return a line for the rounds that are not listed; nothing where there are none."""
+    if count == 1:
+        return tr("... and one more round")
     return tr("... and {count} more rounds", count=count) if count > 0 else ""
 
 

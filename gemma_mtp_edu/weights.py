@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoProcessor, AutoTokenizer
+from transformers.utils import SAFE_WEIGHTS_INDEX_NAME
+from transformers.utils.hub import cached_file
 
 from gemma_mtp_edu import registry
 from gemma_mtp_edu.bundled import DamagedPairError
@@ -22,6 +24,7 @@ from gemma_mtp_edu.memory_plan import gigabytes
 from gemma_mtp_edu.room import MORE_DISK, SMALLER, NoDiskSpaceError, NotEnoughMemoryError
 from gemma_mtp_edu.safety import (
     check_implementations,
+    check_shards,
     check_weights,
     foreign_code,
     tellable,
@@ -31,6 +34,13 @@ from gemma_mtp_edu.safety import (
 _FOLDER_NEEDS = marked(
     "A model folder needs config.json, safetensors weights and, for a target, tokenizer files"
 )
+
+
+# None instead of an error: what is wrong is said when the weights are fetched.
+_WHERE_IT_IS = {
+    f"_raise_exceptions_for_{what}": False
+    for what in ("gated_repo", "missing_entries", "connection_errors")
+}
 
 
 class PairNotFoundError(FileNotFoundError):
@@ -149,6 +159,9 @@ def _target_and_drafter(
 
 
 def _model(source: str, place: str | dict[str, torch.device], dtype: torch.dtype) -> Any:
+    index = cached_file(source, SAFE_WEIGHTS_INDEX_NAME, **_WHERE_IT_IS)
+    if index is not None:
+        check_shards(Path(index))
     model, found = _fetched(
         AutoModelForCausalLM.from_pretrained,
         source,
@@ -215,7 +228,7 @@ def _check_json(folder: Path) -> None:
             continue
         try:
             json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DamagedPairError(
                 tr(
                     "{name} in {folder} is not a complete JSON text ({error}): the file is cut "

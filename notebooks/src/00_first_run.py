@@ -147,7 +147,7 @@ assisted
 
 # %% [markdown]
 # Round 0 is the **prefill**: the target reads the prompt and gives the first token. `<turn|>` ends the
-# answer. `pocket` has learned this answer, so all of its drafts are right. What if they are not?
+# answer. `pocket` has learned this answer, so all of these drafts are right. What if they are not?
 
 # %% [markdown]
 # ## When drafts are wrong
@@ -214,8 +214,9 @@ for gamma, trace in sorted(traces.items()):
     print(f"{gamma:2} drafts: {trace.target_passes:3} target passes, {wasted:3} drafts wasted")
 
 # %% [markdown]
-# More drafts save target passes, but more of them may be wasted, and each costs a pass of the drafter. Which
-# number is best depends on the text and on your machine.
+# More drafts save target passes, but more may be wasted: far ahead even this drafter errs, and in the last
+# round the text ends before the drafts do. Each draft also costs a pass of the drafter. Which number is best
+# depends on the text and on your machine.
 
 # %% [markdown]
 # ## A schedule that does nothing
@@ -245,8 +246,9 @@ assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 # ## Ask the doctor
 #
 # What works on this machine? `doctor()` tries it: devices, number formats, memory for each pair, and both
-# loops, the library's and this course's, on a tiny pair. A *note* needs nothing; a *fail* comes with what to
-# do. **Predict**: which of the library's habits will it name?
+# loops, the library's and this course's, on a tiny pair. A *note* stops nothing and may come with advice; a
+# *fail* comes with what to do. **Predict**: will it notice the schedule? Three more habits of the library will
+# be new to you; skip their numbers for now.
 
 # %% tags=["timing"]
 from gemma_mtp_edu import doctor
@@ -255,9 +257,10 @@ report = doctor()
 report
 
 # %% [markdown]
-# Four notes stand under *transformers' own loop*: later lessons show each of them, and how this course's
-# loop does it right. What each loop *should* draft is counted from its own rounds. The library's drafter
-# also sees rejected tokens, so other drafts hold, and the two rows of numbers differ.
+# Four notes stand under *transformers' own loop*. Lesson 05 shows the sampling, 06 the KV (what a model keeps
+# of tokens it has read), 09 the schedule; the stop string appears only here. What each loop *should* draft is
+# counted from its own rounds: a round of four drafts of which three are kept is not perfect, a round of two
+# that are both kept is. So the two rows of numbers part.
 #
 # `python -m gemma_mtp_edu doctor` prints the same in a terminal.
 

@@ -82,7 +82,7 @@ for role, model in (("target", pair.target), ("drafter", pair.drafter)):
 print(f"the target is {totals[0] / totals[1]:.1f} times as large")
 
 # %% [markdown]
-# A model this small spends its time per layer, whatever the layers' width. So compare the numbers of
+# A model this small takes its time by the number of layers, whatever their width. So compare the numbers of
 # layers. In the real E2B it is 35 against 4.
 
 # %% tags=["nbval-check-output"]
@@ -108,25 +108,11 @@ print([pair.decode([i], skip_special_tokens=False) for i in ids[0].tolist()])
 # and generation stops there.
 
 # %% [markdown]
-# ## Layers
+# ## Keys and values
 #
 # Attention compares the newest token with **keys** and reads **values** of earlier ones; together they are the
-# KV that a cache keeps. The picture shows each layer as a bar. Tall ones see all earlier tokens (*full
-# attention*), low ones only the most recent (*sliding window*). The upper half of the target makes no KV of
-# its own: it reads that of a lower layer.
-
-# %%
-from gemma_mtp_edu import plot_layers
-from gemma_mtp_edu.plots import describe_layers
-from gemma_mtp_edu.views import show_figure
-
-ax = plot_layers(pair)
-show_figure(ax.figure, alt=describe_layers(pair))
-
-# %% [markdown]
-# ## Keys and values of the drafter
-#
-# Look for the layers that compute keys and values. **Predict**: how many has the drafter?
+# KV that a cache keeps. Look for the layers that compute them. **Predict**: how many has the target, how many
+# the drafter?
 
 
 # %% tags=["nbval-check-output"]
@@ -142,9 +128,26 @@ print("drafter layers with keys of their own:", kv_projections(pair.drafter))
 assert kv_projections(pair.drafter) == 0
 
 # %% [markdown]
-# None. The drafter has no memory of the text: no KV, so no KV cache, and no prefill of the prompt. It
-# *looks into the target's memory* instead. This is what a target pass over a prompt hands to it, by
-# shape:
+# The drafter has none: no memory of the text, so no KV cache, and no prefill of the prompt. It *looks into the
+# target's memory* instead.
+
+# %% [markdown]
+# ## Layers
+#
+# The picture shows each layer as a bar. Tall ones see all earlier tokens (*full attention*), low ones only the
+# most recent (*sliding window*). The dotted ones, on the right, make no KV of their own: they read that of an
+# earlier layer, further left.
+
+# %%
+from gemma_mtp_edu import plot_layers
+from gemma_mtp_edu.plots import describe_layers
+from gemma_mtp_edu.views import show_figure
+
+ax = plot_layers(pair)
+show_figure(ax.figure, alt=describe_layers(pair))
+
+# %% [markdown]
+# This is what a target pass over a prompt hands to the drafter, by shape:
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.anatomy import hand_over
@@ -160,9 +163,10 @@ for name, shape in hand_over(pair, "Name 3 colors.").items():
 # %% [markdown]
 # ## What goes in
 #
-# A draft starts from two vectors of the target, side by side: the **embedding of the newest token**, and
-# the **hidden state that predicted it**. A projection brings them to the drafter's width. Both come from
-# the target: the drafter's own embedding table, counted above, serves only its head, which scores tokens.
+# A round's first draft starts from two vectors of the target, side by side: the **embedding of the newest
+# token**, and the **hidden state that predicted it**. A projection brings them to the drafter's width. For the
+# next draft a second projection turns the drafter's own state into the hidden state; the embedding is still the
+# target's. The drafter's own embedding table serves only its head, which scores tokens.
 
 # %% tags=["nbval-check-output"]
 print("hidden size of the target:", target_text.hidden_size)
@@ -174,7 +178,8 @@ assert pair.drafter.pre_projection.in_features == 2 * target_text.hidden_size
 # ## What comes out
 #
 # To score the whole vocabulary would be the drafter's most expensive step. A **centroid head** (E2B, E4B and
-# `pocket` have one) first picks a few clusters of tokens and scores only the tokens in them.
+# `pocket` have one) first picks a few clusters of tokens (each has a centre, its *centroid*) and scores only
+# the tokens in them.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.anatomy import scored_share

@@ -53,15 +53,15 @@ ids = pair.encode(prompt)
 # %% [markdown]
 # ## The parts
 #
-# Two small objects do the bookkeeping. `Target` holds the large model and its KV cache (keys and values of
-# the text so far): `prefill`, `verify` and `crop`. `MTPDrafter` makes one draft `step`. Everything else is
-# yours.
+# Two small objects do the bookkeeping. `Target` holds the large model and its KV cache (keys and values of the
+# text so far): `prefill`, `verify`, `crop`, and `hand_over`, which gives the drafter a hidden state (one row of
+# the last pass) and the keys and values. `MTPDrafter` makes one draft `step`. Everything else is yours.
 
 # %% [markdown]
 # ## Step 1: prefill
 #
-# The target reads the prompt. The last row of its **logits** (a score for each token of the vocabulary)
-# gives the first token. `prefill` returns that row only, and so `hand_over` will find it as row 0.
+# The target reads the prompt. The last row of its **logits** (a score for each token of the vocabulary) gives
+# the first token. `prefill` returns that row only.
 
 # %%
 target = Target(pair.target, hands_over=True)
@@ -98,7 +98,8 @@ def draft(newest, handed, length, gamma):
 # %% [markdown]
 # `position` stays that of the newest token: drafts leave no keys and values, so what the drafter attends to
 # does not grow. `searched` is lesson 02's centroid head: the scores of the tokens in the best clusters, and
-# their ids (None where the whole vocabulary was scored).
+# their ids (None where the whole vocabulary was scored). `prefill` returned one row, so the state to hand over
+# is that of row 0.
 
 
 # %%
@@ -265,7 +266,8 @@ print(pair.decode(output[0, ids.shape[1] :]))
 # %% [markdown]
 # ## The picture
 #
-# The rounds of your text, as the package recorded them.
+# The rounds of your text, as the package recorded them. Look at the last one: the text ends at an accepted
+# draft, so the target adds nothing. Exercise 1 needs that.
 
 # %%
 from gemma_mtp_edu import plot_rounds
@@ -273,25 +275,32 @@ from gemma_mtp_edu.plots import describe_rounds
 from gemma_mtp_edu.views import show_figure
 
 trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
-ax = plot_rounds(trace, count=5)
-show_figure(ax.figure, alt=describe_rounds(trace, count=5))
+ax = plot_rounds(trace, count=6)
+show_figure(ax.figure, alt=describe_rounds(trace, count=6))
 
 # %% [markdown]
 # ## Change this
 #
-# Give the drafter the wrong hidden state: that of row 0, in every round. The text stays right, because the
-# target decides it. **Predict**: do more or fewer drafts hold?
+# Give the drafter the wrong hidden state: that of row 0, in every round. **Predict**: do more or fewer drafts
+# hold? Does the text change?
 
 # %%
 story = "Tell me a short story about a heron."
+texts = []
 for name, row in (("right row", None), ("row 0", 0)):
-    accepted = [len(chunk) - 1 for chunk in some_rounds(story, 10, row=row)[1:]]
+    chunks = some_rounds(story, 10, row=row)
+    accepted = [len(chunk) - 1 for chunk in chunks[1:]]
     print(f"{name}: accepted {accepted}, {sum(accepted)} in all")
+    texts.append([token for chunk in chunks for token in chunk])
+length = min(map(len, texts))
+print("same text:", texts[0][:length] == texts[1][:length])
+assert texts[0][:length] == texts[1][:length] or PAIR != "pocket"
 
 # %% [markdown]
-# With `pocket` fewer hold, but not many fewer, and at first the rounds are the same. Row 0 is itself the
-# right row where no draft was accepted; elsewhere the newest token and the target's keys and values are
-# still right. Lesson 06 takes such parts away one by one.
+# The text stays, because the target decides it. With `pocket` fewer drafts hold, but not many fewer, and at
+# first the rounds are the same. Row 0 is itself the right row where no draft was accepted; elsewhere the newest
+# token and the target's keys and values are still right. Lesson 06 takes such parts away one by one. Now try
+# rows 1 to 4: which is worst?
 
 # %% [markdown]
 # ## Takeaways

@@ -127,11 +127,16 @@ gaps = {
 print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
 
 # %% [markdown]
+# With `pocket` most gaps (here at every fourth place) are many times as large as the one where a text differed.
+# So that was rounding.
+
+# %% [markdown]
 # ## Sampling: the same law
 #
 # With sampling there is no single right text. *Lossless* then means: each text comes with exactly the
-# probability that the target alone would give it. Let us test that at one position: where the gap was
-# smallest, because there is something to decide.
+# probability that the target alone would give it. Let us test that at one position: where the gap was smallest,
+# because there is something to decide. Call the target's law there **p** and the drafter's **q**: p(d) is the
+# probability that the target gives to token d.
 
 # %%
 from gemma_mtp_edu.one_position import laws_after
@@ -200,6 +205,10 @@ show_figure(
 )
 
 # %% [markdown]
+# The right rule's bars equal the target's. The library's bar for d is far too high, and tokens of which q is
+# larger than p get nothing: when d is refused the library, too, draws from max(0, p - q), which is zero there.
+
+# %% [markdown]
 # ## Draw and count
 #
 # Formulas can be wrong. So draw many times with the package's rule and count how often d comes.
@@ -218,8 +227,9 @@ assert abs(times / n - p[d]) < 5 * (p[d] * (1 - p[d]) / n) ** 0.5
 # %% [markdown]
 # ## Change this
 #
-# Raise or lower the **temperature**, which divides the logits: a low one favours the best tokens, a high
-# one evens out all chances. When is the library's error largest?
+# Raise or lower the **temperature**, which divides the logits: a low one favours the best tokens, a high one
+# evens out all chances. **Predict**: does the library's error grow with the temperature? Run, then add
+# temperatures between 1 and 2.5.
 
 # %%
 for temperature in (0.5, 1.0, 1.5, 2.5):
@@ -227,6 +237,9 @@ for temperature in (0.5, 1.0, 1.5, 2.5):
     wrong = total_variation(library_law(p_t, q_t), p_t)
     right = total_variation(emitted_distribution(p_t, q_t), p_t)
     print(f"temperature {temperature}: library {wrong:.3f}, right rule {right:.3f}")
+
+# %% [markdown]
+# It is largest at neither end, and never zero. The right rule's is zero at every temperature.
 
 # %% [markdown]
 # ## Takeaways

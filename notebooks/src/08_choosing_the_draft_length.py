@@ -181,8 +181,9 @@ ax = tradeoff_plots.plot_lengths(by_text)
 show_figure(ax.figure, alt=tradeoff_plots.describe_lengths(by_text))
 
 # %% [markdown]
-# Lines have steps, because a text has only so many rounds: one draft more often changes where later rounds
-# begin. A best length found on one short text is a hint, no law.
+# Lines have steps, because a text has only so many rounds: one more draft often changes where later rounds
+# begin. The story and the rewrite want shorter rounds, the learned answer the longest ones. A best length found
+# on one short text is a hint, no law.
 
 # %% [markdown]
 # ## The best length moves
@@ -200,6 +201,7 @@ show_figure(ax.figure, alt=tradeoff_plots.describe_lengths(by_cost))
 
 # %% tags=["nbval-check-output"]
 best = [speeds.index(max(speeds)) + 1 for speeds in by_cost.values()]
+print("best lengths:", best)
 drafts = [replay(profiles["story"], Constant(gamma)).drafter_passes for gamma in best]
 print("where drafts are dearer, fewer are made:", drafts == sorted(drafts, reverse=True))
 assert drafts == sorted(drafts, reverse=True)
@@ -238,8 +240,10 @@ two = {name: prompts[name] for name in ("arithmetic", "story")}
 measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
 
 # %% [markdown]
-# Choose a text and move the sliders (Tab and arrow keys work). It needs a running notebook; the table below it
-# shows one setting to everybody.
+# Choose `story` and draft length 4 (Tab and arrow keys work). **Predict**: at what cost of a draft does the
+# speed fall below 1? Move the cost until it does. Then the same for `arithmetic`. *Best possible* is what
+# lengths chosen round by round would give that know the future: lesson 09. The explorer needs a running
+# notebook; the table below it shows one setting to everybody.
 
 # %%
 from gemma_mtp_edu.explorer import TradeoffExplorer

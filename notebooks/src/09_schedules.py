@@ -67,12 +67,14 @@ profiles = {
 # The tutorial advises `num_assistant_tokens_schedule = "heuristic"`. Its rule: two drafts more after a round in
 # which all were kept, one less after any other.
 #
-# **Predict**: start with 4. The first round keeps all, the next two do not. How many drafts has each?
+# **Predict**: start with 4. The first round keeps all, the next two do not. How many drafts have these three,
+# and the fourth?
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.schedules import LastRound
 
 rule = Heuristic(4)
+# gamma(tokens written, the last round: drafts asked for, made, kept)
 first = rule.gamma(1, None)
 second = rule.gamma(6, LastRound(first, first, first))
 third = rule.gamma(8, LastRound(second, second, 1))
@@ -93,8 +95,8 @@ for name in ("arithmetic", "story"):
 # %% [markdown]
 # ## What the library makes of it
 #
-# Now set it as the tutorial says and let transformers' own loop run. **Predict**: will it draft the numbers
-# above?
+# Lesson 00 showed that these releases ignore it. Here it is on the story, set as the tutorial says, with
+# transformers' own loop. **Predict**: since which release?
 
 # %%
 from gemma_mtp_edu import reference_generate
@@ -123,9 +125,9 @@ print("the library's draft lengths:", made)
 assert made == {4}
 
 # %% [markdown]
-# So who compares "heuristic" with "constant" on these releases compares a thing with itself. In the older ones
-# the run also left its last length behind in `generation_config`, where the next measurement began. Print the
-# draft lengths before you believe a setting.
+# So whoever compares "heuristic" with "constant" on these releases compares a thing with itself. In the older
+# ones the run also left its last length behind in `generation_config`, where the next measurement began. Print
+# the draft lengths before you believe a setting.
 
 # %% [markdown]
 # ## Ask the drafter
@@ -239,8 +241,18 @@ for workload, by_name in outcomes.items():
 # %% [markdown]
 # ## Change this
 #
-# Look for a text and a cost where the winner changes. The explorer needs a running notebook; the
-# table below it shows one setting to everybody.
+# **Predict**: on arithmetic, which rule wins where drafts are nearly free, and which where they are very dear?
+
+# %%
+for cost in (0.02, 0.1, 0.3, 0.6):
+    replays = {name: outcome(profiles["arithmetic"], rules[name], cost) for name in rules}
+    speeds = {name: result.speedup for name, result in replays.items()}
+    fastest = max(speeds, key=speeds.get)
+    print(f"a draft costs {cost}: {fastest} wins, {speeds[fastest]:.2f} times plain decoding")
+
+# %% [markdown]
+# Now change the text in that cell, or move the explorer's sliders and look for the place where another rule
+# wins. It needs a running notebook; the table below it shows one setting to everybody.
 
 # %%
 from gemma_mtp_edu.explorer import TradeoffExplorer

@@ -1,8 +1,10 @@
 """`python -m gemma_mtp_edu demo`: the main job, from the shell."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -99,3 +101,50 @@ def test_errors_of_a_run_are_no_tracebacks(
     captured = capsys.readouterr().err
     assert captured.startswith("error: ")
     assert message in captured
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.0])
+@pytest.mark.parametrize("arguments", [["doctor"], ["demo", "--prompt", "Hi"], ["bench"]])
+def test_an_interrupt_says_so_in_a_line(arguments: list[str], seconds: float) -> None:
+    """Also while libraries are loaded, which takes seconds."""
+    # A mark on stderr once the command line has begun: before that it is Python that starts.
+    code = (
+        "import sys; from gemma_mtp_edu.__main__ import main; print('begun', file=sys.stderr, "
+        f"flush=True); sys.exit(main({arguments!r}))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "begun\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    if process.returncode:  # else it was done before
+        assert (process.returncode, said.splitlines()[-1]) == (130, "interrupted")
+        assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["doctor --seconds 600", "demo --prompt Hi"])
+def test_output_that_nobody_takes_is_no_traceback(command: str) -> None:
+    program = f"{sys.executable} -m gemma_mtp_edu {command}"
+    done = subprocess.run(
+        ["bash", "-c", f"{program} > /dev/full"], capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: ")
+    assert b"Traceback" not in done.stderr
+    script = f"{program} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
+    assert done.returncode in (0, 141)
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "0", "soon"])
+def test_a_time_that_is_none_is_a_wrong_option(
+    seconds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--seconds", seconds])
+    assert ended.value.code == 2
+    assert "--seconds" in capsys.readouterr().err

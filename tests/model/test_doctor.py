@@ -104,6 +104,36 @@ def test_the_command_takes_less_than_twenty_seconds_of_computing() -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 20
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_caller_s_defaults_are_no_fault_and_stay(dtype: torch.dtype) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        made = doctor(seconds=600)
+        assert torch.get_default_dtype() == dtype
+    finally:
+        torch.set_default_dtype(before)
+    assert [finding for finding in made.findings if finding.status == "fail"] == []
+
+
+def test_a_caller_s_device_is_no_fault() -> None:
+    with torch.device("meta"):
+        made = doctor(seconds=600)
+        assert torch.ones(1).is_meta
+    assert [finding for finding in made.findings if finding.status == "fail"] == []
+
+
+def test_what_a_library_prints_is_not_in_the_report(tmp_path: Path) -> None:
+    """Past Python's stdout, too."""
+    noise = "import os, sys\nos.write(1, b'LOUD')\nprint('LOUD', file=sys.__stdout__)\n"
+    (tmp_path / "tqdm.py").write_text(noise)
+    command = [sys.executable, "-m", "gemma_mtp_edu", "doctor", "--json", "--seconds", "600"]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert "LOUD" not in done.stdout
+    assert json.loads(done.stdout)["schema"] == 1
+
+
 def test_the_pair_in_memory_has_all_kinds_of_rounds() -> None:
     models = cycle_pair()
     again = cycle_pair()

@@ -85,7 +85,7 @@ class Ceiling(Odd):
         return Draft(ids[:, :gamma], own[:gamma], probs[:gamma])
 
 
-def _draft(ids: torch.Tensor, own_probs: torch.Tensor, probs: torch.Tensor | None = None) -> Draft:
+def _draft(ids: Any, own_probs: Any, probs: Any = None) -> Draft:
     """Return a draft past the tests' shape checks, which no user has."""
     draft = object.__new__(Draft)
     for name, value in (("ids", ids), ("own_probs", own_probs), ("probs", probs)):
@@ -110,6 +110,19 @@ TWO = torch.tensor([[2]])
         (_draft(TWO, ONE, LAW * torch.nan), "probs that are no law"),
         (_draft(TWO, ONE, LAW * 0), "probs that are no law"),
         (_draft(TWO, ONE, -LAW), "probs that are no law"),
+        (_draft(TWO, ONE, LAW.double() * 1e308 * 64), "probs that are no law"),
+        (_draft(TWO, ONE, LAW * 2), "probs that are no law"),
+        (_draft(TWO, ONE, LAW.to_sparse()), "probs tensor.*need a tensor with values"),
+        (_draft(TWO, ONE, LAW.tolist()), r"probs \[\[.*need a tensor with values"),
+        (_draft(None, ONE), "ids None, need a tensor with values"),
+        (_draft([[2]], ONE), "need a tensor with values"),
+        (_draft(TWO.to("meta"), ONE), "need a tensor with values"),
+        (_draft(TWO, None), "own_probs None, need a tensor"),
+        (_draft(TWO, 5 * ONE), r"own_probs \[5.0\], need numbers from 0 to 1"),
+        (_draft(TWO, -ONE), "need numbers from 0 to 1"),
+        (_draft(TWO, ONE * torch.nan), "need numbers from 0 to 1"),
+        (_draft(TWO, ONE.bool()), "own_probs of dtype torch.bool, need floating-point"),
+        (_draft(TWO, ONE.to(torch.complex64)), "own_probs of dtype torch.complex64"),
     ],
 )
 def test_a_drafter_of_ones_own_is_held_to_its_word(
@@ -117,6 +130,21 @@ def test_a_drafter_of_ones_own_is_held_to_its_word(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         speculative_generate(tiny, IDS, drafter=Odd(draft), gamma=2, max_new_tokens=8)
+
+
+class Wiping(Odd):
+    """Writes into the text that it is given."""
+
+    def draft(self, context: Any, gamma: int, sampler: Any, schedule: Any) -> Any:
+        context.ids.zero_()
+        return Draft(self.answer.ids[:, :gamma], self.answer.own_probs[:gamma])
+
+
+def test_a_drafter_cannot_change_the_text(tiny: ModelPair) -> None:
+    plain = autoregressive_generate(tiny, IDS, max_new_tokens=8)
+    wiping = Wiping(_draft(TWO, ONE))
+    run = speculative_generate(tiny, IDS, drafter=wiping, gamma=1, max_new_tokens=8)
+    assert (run.prompt_ids, run.token_ids) == (plain.prompt_ids, plain.token_ids)
 
 
 def test_a_right_draft_passes_in_greedy_runs_and_drawn_ones(tiny: ModelPair) -> None:

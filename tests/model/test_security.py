@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig
 
 from gemma_mtp_edu import load_pair, speculative_generate
@@ -79,6 +80,55 @@ def test_a_pickle_that_is_called_safetensors_is_no_safetensors(folder: Path, mar
     with pytest.raises(Exception, match=r"(?i)header|safetensors|metadata"):
         load_pair(folder)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("shard", ["w.bin", "w.dat", "../w.safetensors", "w/w.safetensors", "ROOT"])
+@pytest.mark.parametrize("with_decoy", [True, False])
+def test_an_index_names_safetensors_beside_it_and_nothing_else(
+    folder: Path, mark: Path, shard: str, with_decoy: bool, tmp_path: Path
+) -> None:
+    """The library reads a shard of any other name as a pickle, and follows it anywhere."""
+    weights = load_file(bundled_folder() / "target/model.safetensors")
+    shard = str(tmp_path / "w.safetensors") if shard == "ROOT" else shard
+    place = (folder / "target" / shard).resolve()
+    place.parent.mkdir(exist_ok=True)
+    if shard.endswith("safetensors"):
+        save_file(weights, place, metadata={"format": "pt"})
+    else:
+        torch.save({**weights, "mark": Touch(mark)}, place)
+    if with_decoy:
+        save_file({"x": torch.ones(1)}, folder / "target/decoy.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, shard)}
+    (folder / "target/model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UnsafeModelError, match="need safetensors"):
+        load_pair(folder)
+    assert not mark.exists()
+
+
+def test_weights_in_several_files_load(folder: Path) -> None:
+    weights = load_file(bundled_folder() / "target/model.safetensors")
+    names = sorted(weights)
+    shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for shard, part in shards.items():
+        metadata = {"format": "pt"}
+        save_file({n: weights[n] for n in part}, folder / "target" / shard, metadata=metadata)
+    index = {"metadata": {}, "weight_map": {n: s for s, part in shards.items() for n in part}}
+    (folder / "target/model.safetensors.index.json").write_text(json.dumps(index))
+    trace = speculative_generate(load_pair(folder), "Count from 3 to 9.", max_new_tokens=8)
+    assert (
+        trace.token_ids
+        == speculative_generate(load_pair(), "Count from 3 to 9.", max_new_tokens=8).token_ids
+    )
+
+
+def test_a_checkpoint_s_write_follows_no_link(tmp_path: Path) -> None:
+    victim, inside = tmp_path / "victim", tmp_path / "training"
+    victim.write_text("mine")
+    inside.mkdir()
+    (inside / "step.json.partial").symlink_to(victim)
+    save_checkpoint(inside, 3, {"w": torch.ones(2)}, [])
+    assert victim.read_text() == "mine"
+    assert not (inside / "step.json").is_symlink()
 
 
 def test_code_that_comes_with_a_model_is_not_run_and_nobody_is_asked(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import Gemma4AssistantForCausalLM
 
@@ -313,9 +314,78 @@ def test_damaged_notes_of_a_checkpoint_are_told(
         train(fresh(), shuffled(texts), PLAN, folder=tmp_path)
 
 
+def empty_optimizers(folder: Path) -> None:
+    (path,) = folder.glob("optimizers-*.safetensors")
+    save_file({}, path)
+
+
+def without_best(folder: Path) -> None:
+    (path,) = folder.glob("weights-*.safetensors")
+    save_file({k: v for k, v in load_file(path).items() if k.startswith("newest.")}, path)
+
+
+def another_step(folder: Path) -> None:
+    for path in folder.glob("*-8.safetensors"):
+        path.rename(path.with_name(path.name.replace("-8.", "-0.")))
+    record = json.loads((folder / "step.json").read_text())
+    (folder / "step.json").write_text(json.dumps({**record, "step": 0}))
+
+
+@pytest.mark.parametrize("damage", [empty_optimizers, without_best, another_step])
+def test_a_checkpoint_that_was_altered_is_not_gone_on_from(
+    damage: Callable[[Path], None], texts: list[Texts], tmp_path: Path
+) -> None:
+    held_out = held_out_texts(tiny_pair(), prompts(1, seed=50), max_new_tokens=8)
+    train(fresh(), shuffled(texts), PLAN, held_out=held_out, folder=tmp_path)
+    damage(tmp_path)
+    with pytest.raises(ValueError, match=r"cannot be read.*remove that folder"):
+        train(fresh(), shuffled(texts), PLAN, held_out=held_out, folder=tmp_path)
+
+
+def test_a_training_that_goes_on_for_longer_tells_its_own_steps_losses(
+    texts: list[Texts], tmp_path: Path
+) -> None:
+    """Its last look was no multiple of `check_every`."""
+    plan = replace(PLAN, steps=5, check_every=4, decay_from=50)
+    train(fresh(), shuffled(texts), plan, folder=tmp_path)
+    resumed = train(fresh(), shuffled(texts), replace(plan, steps=8), folder=tmp_path)
+    each = train(fresh(), shuffled(texts), replace(plan, steps=8, check_every=1))
+    losses = [look.loss for look in each.looks[6:9]]
+    assert resumed.looks[-1].step == 8
+    assert resumed.looks[-1].loss == pytest.approx(sum(losses) / 3)  # type: ignore[arg-type]
+
+
+def test_both_kinds_of_attention_see_the_same(texts: list[Texts]) -> None:
+    given, losses = hand_over(tiny_pair().target, texts[0]), []
+    for attention in ("sdpa", "eager"):
+        drafter = new_drafter(tiny_pair().target, SMALL, seed=3)
+        drafter.set_attn_implementation(attention)
+        losses.append(Unroll(drafter, 2)(given)[0].item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_caller_who_wants_no_gradients_gets_the_same_training(
+    mode: Callable[[], Any], texts: list[Texts]
+) -> None:
+    expected, got = fresh(), fresh()
+    train(expected, shuffled(texts), PLAN)
+    with mode():
+        train(got, shuffled(texts), PLAN)
+    for name, value in weights(expected).items():
+        assert torch.equal(value, weights(got)[name]), name
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"folder": " "}, "got folder ' ', need a folder"),
+        (
+            {"optimizers": lambda module, rate: []},
+            r"got optimizers \[\], need a list of one or more",
+        ),
+        ({"optimizers": lambda module, rate: None}, "got a NoneType as optimizers"),
+        ({"optimizers": lambda module, rate: [module]}, "got a Unroll|got a Gemma4Assistant"),
         ({"pair": None}, "got a NoneType as pair"),
         ({"batches": None}, "got a NoneType as batches, need what own_texts returns"),
         ({"batches": ["text"]}, "got a str as batch, need what own_texts or hand_over returns"),

@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import types
 from html.parser import HTMLParser
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from gemma_mtp_edu.emitted_law import ForcedDraws, emitted_law, total_variation
 from gemma_mtp_edu.examination import Probe, examined
 from gemma_mtp_edu.findings import SIGNS, Finding, Report, Status
 from gemma_mtp_edu.registry import PAIRS
+from gemma_mtp_edu.safety import without_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
@@ -93,7 +96,8 @@ def test_html_escapes_whatever_was_found(texts: list[str]) -> None:
     area, name, found, fix = texts[:4]
     page = Page(Report((Finding(area, name, "warning", found, fix),), 0.0)._repr_html_())
     assert page.tags == {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
-    assert {area, name, found, fix, "! warning"} <= set(page.words)
+    shown = {area, name, without_commands(found), without_commands(fix), "! warning"}
+    assert shown <= set(page.words)
 
 
 # Probes.
@@ -153,16 +157,19 @@ def test_a_time_that_is_none_is_a_finding(seconds: Any, monkeypatch: pytest.Monk
         doctor(seconds=np.float64(5)).find("seconds")
 
 
-def test_a_hanging_import_takes_no_longer_than_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def in_a_python_of_its_own(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run code where the modules in a folder come before all others."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT)))}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, env=env, check=False)
+
+
+def test_a_hanging_import_of_torch_takes_no_longer_than_there_is(tmp_path: Path) -> None:
     """A Python of its own: here torch is loaded already."""
     (tmp_path / "torch.py").write_text("import time\ntime.sleep(60)\n")
     code = "from gemma_mtp_edu import doctor; print(doctor(seconds=1.5).to_json())"
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
-    )
+    done = in_a_python_of_its_own(code, tmp_path)
+    assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     found = {finding["name"]: finding for finding in report["findings"]}
     assert report["seconds"] < 10
@@ -170,6 +177,78 @@ def test_a_hanging_import_takes_no_longer_than_there_is(
     assert found["torch"]["fix"] == "give it more time: doctor(seconds=4.5)"
     assert found["builds a drafter"]["found"] == "not checked: time is up"
     assert report["runs"] is True
+
+
+@pytest.mark.parametrize("package", ["ipywidgets", "huggingface_hub", "transformers"])
+def test_an_import_that_hangs_is_left_behind(package: str, tmp_path: Path) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("import time\ntime.sleep(1000)\n")
+    code = (
+        "import sys; from gemma_mtp_edu import doctor; kept = sys.stdout, sys.stderr\n"
+        "print(doctor(seconds=6).to_json()); assert (sys.stdout, sys.stderr) == kept"
+    )
+    done = in_a_python_of_its_own(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["seconds"] < 20
+    found = [finding["found"] for finding in report["findings"]]
+    assert any(text.startswith("not checked: it takes longer") for text in found)
+
+
+@pytest.mark.parametrize("package", [*machine_probes.NEEDED, "tokenizers", "ipywidgets"])
+def test_a_hollow_package_is_named_itself(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that was left behind can be imported, and holds nothing."""
+    hollow = types.ModuleType(package)
+    hollow.__spec__ = ModuleSpec(package, None)
+    monkeypatch.setitem(sys.modules, package, hollow)
+    if package == "ipywidgets":
+        found = machine_probes.widgets()
+    else:
+        (found,) = machine_probes.packages()
+        assert (found.name, found.status) == (package, "fail")
+    assert found.fix.startswith(f'pip install --force-reinstall "{package}')
+
+
+def test_nobody_may_look_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    for name in ("is_dir", "glob", "is_file"):
+        monkeypatch.setattr(Path, name, refuse)
+    assert hub_cache.cached("a/b", tmp_path) == "not cached"
+    assert hub_cache.missing_bytes({"a/b": 5}) == {"a/b": 5}
+    monkeypatch.setattr(torch_probes, "free_disk", refuse)
+    found = torch_probes.pair_finding(PAIRS["E2B"], "cuda", "bfloat16", 10**11)
+    assert (found.status, "not cached" in found.found) == ("ok", True)
+
+
+def test_a_file_where_the_cache_should_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(machine_probes, "hub_cache", lambda: tmp_path / "home/hub")
+    found = machine_probes.hub()
+    assert (found.status, "HF_HOME" in found.fix) == ("warning", True)
+    monkeypatch.setattr(machine_probes, "hub_cache", lambda: tmp_path / "hub")
+    assert machine_probes.hub().status == "ok"
+    monkeypatch.setenv("TRANSFORMERS_OFFLINE", "1")
+    assert machine_probes.hub().found.startswith("offline by TRANSFORMERS_OFFLINE")
+
+
+def test_files_that_nobody_may_read_are_no_fault_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gemma_mtp_edu import bundled
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(bundled, "verify", refuse)
+    found = torch_probes.bundled_pair()
+    assert (found.status, found.found) == ("fail", "PermissionError")
+    assert found.fix == "install the course again"
+
+
+def test_no_terminal_is_commanded_by_what_was_found() -> None:
+    finding = Finding("area", "name", "note", "data\udce9 \x1b[2J\u202e")
+    assert finding.found == r"data\udce9 \x1b[2J\u202e"
 
 
 def test_a_t4_only_emulates_bf16() -> None:

@@ -1,12 +1,23 @@
 """Files of prompts, and results that outlive a kill."""
 
 import json
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gemma_mtp_edu.prompt_file import PromptFileError, read_prompts
-from gemma_mtp_edu.result_lines import ResultsError, append, part_of, read, write_whole
+from gemma_mtp_edu.result_lines import (
+    ResultsError,
+    append,
+    check_writable,
+    part_of,
+    read,
+    write_text,
+    write_whole,
+)
 
 RUN = {"pair": "pocket", "gammas": [2, 4]}
 
@@ -126,3 +137,66 @@ def test_a_file_that_holds_no_results_is_not_taken_for_one(content: str, tmp_pat
     out.write_text(content, encoding="utf-8")
     with pytest.raises(ResultsError, match=r"line 1 of notes\.txt.*--out"):
         read(out, RUN)
+
+
+def test_what_is_only_called_like_a_part_stays(tmp_path: Path) -> None:
+    out = tmp_path / "r[1]*.jsonl"
+    append(part_of(out, 0), result("a"))
+    others = {
+        tmp_path / f"{out.name}.part-prompts": "mine",
+        tmp_path / "r1x.jsonl.part-0": "of another sweep",
+    }
+    for path, text in others.items():
+        path.write_text(text)
+    assert set(read(out, RUN)) == {"a"}
+    write_whole(out, [result("a")])
+    assert {path: path.read_text() for path in others} == others
+    assert not part_of(out, 0).exists()
+    assert set(read(out, RUN)) == {"a"}
+
+
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_writable(pipe)  # a text can be written into it
+    with pytest.raises(ResultsError, match="is no file that can be replaced"):
+        read(pipe, RUN)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("write", ["lines", "text"])
+def test_a_link_stays_one_and_a_file_keeps_its_mode(write: str, tmp_path: Path) -> None:
+    place, link = tmp_path / "place", tmp_path / "link"
+    place.touch(mode=0o600)
+    link.symlink_to(place)
+    if write == "lines":
+        write_whole(link, [result("a")])
+    else:
+        write_text(link, "new")
+    assert link.is_symlink()
+    assert place.read_text()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "place"]
+
+
+def test_an_interrupt_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    def results() -> Iterator[dict[str, object]]:
+        yield result("a")
+        raise KeyboardInterrupt
+
+    out = tmp_path / "r.jsonl"
+    out.write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(out, results())
+    assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
+    assert out.read_text() == "before"
+
+
+@pytest.mark.parametrize("name", ["x" * 250, "no/such/folder", "."])
+def test_a_place_that_cannot_be_written_is_told_before_the_measuring(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ResultsError, match="cannot write"):
+        check_writable(tmp_path / name)
+    check_writable(tmp_path / "r.jsonl")
+    assert list(tmp_path.iterdir()) == []

@@ -126,6 +126,24 @@ def test_a_token_never_stays_and_other_text_does(before: str, after: str) -> Non
     assert without_tokens(before) == before or "hf_" in before or "api_org_" in before
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"?token%3D{TOKEN}&x", "?token%3Dhf_***&x"),
+        (f"user_{TOKEN}", "user_hf_***"),
+        (f"\\n{TOKEN}\\n", "\\nhf_***\\n"),
+        (
+            "Bearer hf_oauth_eyJhbGciOiJFZERTQSJ9.eyJzY29wZSI6WyJvcGVuaWQi.c2lnbmF0dXJl-A_b.",
+            "Bearer hf_***.",
+        ),
+        ("proxy https://ida:s3cret@host:80/x", "proxy https://***@host:80/x"),
+        ("see https://host/a@b and c@d", "see https://host/a@b and c@d"),
+    ],
+)
+def test_tokens_in_odd_places(before: str, after: str) -> None:
+    assert without_tokens(before) == after
+
+
 @pytest.mark.parametrize("text", ["hf_hub_download", "google/gemma-4-E2B-it", "hf_xet 1.8.0", ""])
 def test_names_are_no_tokens(text: str) -> None:
     assert without_tokens(text) == text

@@ -1,0 +1,210 @@
+"""What callers of `generate()` bring along: ends, processors, caches and templates of their own."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import (
+    DynamicCache,
+    EosTokenCriteria,
+    LogitsProcessor,
+    LogitsProcessorList,
+    MaxLengthCriteria,
+    PrefixConstrainedLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    SuppressTokensLogitsProcessor,
+    TopKLogitsWarper,
+)
+
+from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
+from gemma_mtp_edu.custom import draft_and_verify
+from gemma_mtp_edu.drafters import PromptLookupDrafter, ScriptedDrafter
+from gemma_mtp_edu.mtp_drafter import MTPDrafter
+from tests.model.tiny import WINDOW, prompt_ids, tiny_pair
+
+COUNT = "Count from 3 to 12."
+
+
+class StopAt(StoppingCriteria):
+    """Ends a text at a length, wherever in a round that is."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        return torch.tensor([input_ids.shape[1] >= self.length])
+
+
+def generated(pair: ModelPair, ids: Tensor, **arguments: Any) -> Any:
+    return pair.target.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        custom_generate=draft_and_verify,
+        drafter=pair.drafter,
+        return_dict_in_generate=True,
+        **{"max_new_tokens": 24, "do_sample": False, **arguments},
+    )
+
+
+@pytest.mark.parametrize("more", range(2, 17))
+def test_the_cache_ends_where_the_text_does(pair: ModelPair, more: int) -> None:
+    """Also inside accepted drafts: else the next turn would go on from tokens never written."""
+    ids = pair.encode(COUNT)
+    stop = [StopAt(ids.shape[1] + more)]
+    output = generated(pair, ids, stopping_criteria=StoppingCriteriaList(stop))
+    assert output.sequences.shape[1] == ids.shape[1] + more
+    assert output.past_key_values.get_seq_length() == output.sequences.shape[1] - 1
+    longer = torch.cat([output.sequences, pair.encode("Name 3 colors.")], dim=1)
+    plain = pair.target.generate(longer, max_new_tokens=12, do_sample=False)
+    cached = generated(
+        pair, longer, max_new_tokens=12, past_key_values=output.past_key_values
+    ).sequences
+    assert torch.equal(cached, plain)
+
+
+def test_a_cache_of_the_whole_prompt_is_gone_on_from(pair: ModelPair) -> None:
+    ids = pair.encode("Hello")
+    cache = DynamicCache(config=pair.target.config.get_text_config())
+    pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
+    wanted = pair.target.generate(ids, max_new_tokens=8, do_sample=False)
+    got = generated(pair, ids, max_new_tokens=8, past_key_values=cache)
+    assert torch.equal(got.sequences, wanted)
+
+
+def test_a_cache_that_cannot_be_cut_back_is_refused() -> None:
+    pair, ids = tiny_pair(), prompt_ids(3 * WINDOW)
+    cache = DynamicCache(config=pair.target.config.get_text_config())
+    pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
+    with pytest.raises(ValueError, match=r"the cache holds 24 tokens and the prompt has 24, need"):
+        generated(pair, ids, max_new_tokens=8, past_key_values=cache)
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        lambda pair, ids: MaxLengthCriteria(ids.shape[1] + 7),
+        lambda pair, ids: EosTokenCriteria(
+            eos_token_id=int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
+        ),
+    ],
+)
+def test_a_caller_s_own_ends_take_the_place_of_the_library_s(
+    pair: ModelPair, criterion: Callable[[ModelPair, Tensor], StoppingCriteria]
+) -> None:
+    ids = pair.encode(COUNT)
+    criteria = StoppingCriteriaList([criterion(pair, ids)])
+    plain = pair.target.generate(
+        ids, max_new_tokens=24, do_sample=False, stopping_criteria=criteria
+    )
+    assert plain.shape[1] < ids.shape[1] + 24
+    assert torch.equal(generated(pair, ids, stopping_criteria=criteria).sequences, plain)
+
+
+def only(allowed: list[int], vocabulary: int) -> SuppressTokensLogitsProcessor:
+    return SuppressTokensLogitsProcessor([i for i in range(vocabulary) if i not in set(allowed)])
+
+
+class Blind(MTPDrafter):
+    """Never searches the first eight tokens."""
+
+    def searched(self, states: Tensor) -> Any:
+        scores, ids = super().searched(states)
+        assert ids is not None
+        return scores[ids >= 8], ids[ids >= 8]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_tokens_that_the_head_never_searches_can_be_all_that_is_allowed(temperature: float) -> None:
+    pair, ids = tiny_pair(), prompt_ids(5)
+    blind = Blind(pair.drafter, pair.target.get_input_embeddings())
+    processors = LogitsProcessorList([only(list(range(8)), 64)])
+    arguments: dict[str, Any] = {
+        "max_new_tokens": 12, "temperature": temperature, "seed": 1, "logits_processor": processors,
+    }  # fmt: skip
+    run = speculative_generate(pair, ids, gamma=3, drafter=blind, **arguments)
+    assert max(run.token_ids) < 8
+    if not temperature:
+        assert run.token_ids == autoregressive_generate(pair, ids, **arguments).token_ids
+
+
+def test_a_grammar_need_not_know_what_follows_a_draft_that_it_forbids(pair: ModelPair) -> None:
+    """It allows each token's successor; for any other text it would have nothing to say."""
+    ids = pair.encode(COUNT)
+    plain = autoregressive_generate(pair, ids, max_new_tokens=16).token_ids
+    written = ids[0].tolist()
+
+    def allowed(batch: int, text: Tensor) -> list[int]:
+        new = text.tolist()[len(written) :]
+        if tuple(new) != plain[: len(new)]:
+            return []  # the library raises for that
+        return [plain[len(new)]] if len(new) < len(plain) else [0]
+
+    wrong = [[plain[1], 7, 7], [7, 7, 7]]
+    processors = LogitsProcessorList([PrefixConstrainedLogitsProcessor(allowed, 1)])
+    for drafter in (ScriptedDrafter(wrong), PromptLookupDrafter()):
+        run = speculative_generate(
+            pair, ids, drafter=drafter, gamma=3, max_new_tokens=16, logits_processor=processors
+        )
+        assert run.token_ids == plain
+
+
+class Uneven(LogitsProcessor):
+    """Prefers tokens by the parity of the text's length."""
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        parity = torch.arange(scores.shape[1], device=scores.device) % 2
+        return scores + 3.0 * (parity == input_ids.shape[1] % 2)
+
+
+class UnevenTopK(Uneven, TopKLogitsWarper):
+    """Looks at the text, which its second parent does not."""
+
+
+@pytest.mark.parametrize("processor", [UnevenTopK(4), Uneven()])
+def test_processors_see_the_drafts_before_each_position(
+    pair: ModelPair, processor: LogitsProcessor
+) -> None:
+    processors = LogitsProcessorList([processor])
+    for prompt in (COUNT, "Tell me a short story about a heron."):
+        arguments: dict[str, Any] = {"max_new_tokens": 24, "logits_processor": processors}
+        plain = autoregressive_generate(pair, prompt, **arguments)
+        assert speculative_generate(pair, prompt, gamma=4, **arguments).token_ids == plain.token_ids
+
+
+def test_a_tokenizer_that_adds_the_beginning_adds_no_second_one() -> None:
+    pair = load_pair()
+    wanted = pair.encode(COUNT)
+    pair.processor.add_bos_token = True
+    assert pair.encode(COUNT).tolist() == wanted.tolist()
+
+
+def test_ids_of_pictures_are_refused() -> None:
+    pair = tiny_pair()
+    config = copy.copy(pair.target.config)
+    object.__setattr__(config, "image_token_id", 9)
+    target = copy.copy(pair.target)
+    target.config = config
+    with pytest.raises(ValueError, match="got id 9, which stands for a picture"):
+        speculative_generate(ModelPair(target, pair.drafter), torch.tensor([[3, 9]]))
+
+
+class Wiping:
+    """A streamer that writes into what it is given."""
+
+    def put(self, value: Tensor) -> None:
+        value.zero_()
+
+    def end(self) -> None:
+        """There is nothing to do."""
+
+
+def test_who_listens_cannot_change_the_text(pair: ModelPair) -> None:
+    wanted = speculative_generate(pair, COUNT, max_new_tokens=16)
+    for run in (speculative_generate, autoregressive_generate):
+        got = run(pair, COUNT, max_new_tokens=16, streamer=Wiping())
+        assert got.token_ids == wanted.token_ids
+        assert got.prompt_ids == wanted.prompt_ids
