@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import bundled, registry
+from gemma_mtp_edu.arguments import whole
 from gemma_mtp_edu.compatibility import check_models, check_pair, check_token_ordering
 from gemma_mtp_edu.devices import choose_device, choose_dtype, one_device
 from gemma_mtp_edu.encoding import check_ids, message_ids, placeholders
@@ -218,11 +219,16 @@ def eos_ids(target: Any) -> set[int]:
 
 
 def configured_eos_ids(config: Any) -> set[int]:
-    """Return the token ids that end a text, as a generation configuration says."""
+    """Return the token ids that end a text, as a generation configuration says.
+
+    Raises:
+        ValueError: One is no token id.
+    """
     eos = config.eos_token_id
     if eos is None:
         return set()
-    return {eos} if isinstance(eos, int) else set(eos)
+    several = eos if isinstance(eos, list | tuple | set) else [eos]
+    return {whole(token, "eos_token_id", 0) for token in several}
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:

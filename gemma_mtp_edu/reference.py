@@ -60,7 +60,8 @@ def reference_generate(
         on_tokens: Called with each pass's new token ids, as they come.
 
     Returns:
-        The trace. Round 0 is the prefill.
+        The trace. Round 0 is the prefill. Its target probabilities are those of the raw logits,
+        before temperature, top-k and top-p; those of `speculative_generate` are after them.
 
     Raises:
         ValueError: A number is out of range, or no number of drafts is set anywhere.

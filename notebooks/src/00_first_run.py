@@ -261,7 +261,8 @@ report
 # of tokens it has read), 09 the schedule; the stop string appears only here. What each loop *should* draft is
 # counted from its own rounds: a round of four drafts of which three are kept is not perfect, a round of two
 # that are both kept is. So the two rows of numbers part.
-#
+
+# %% [markdown]
 # `python -m gemma_mtp_edu doctor` prints the same in a terminal.
 
 # %% [markdown]

@@ -129,7 +129,8 @@ assert all(len(r.token_ids) == r.n_accepted + (r.next_id is not None) for r in t
 # %% [markdown]
 # So no round is empty: even when every draft is wrong, the target's own token is written. That is why the
 # number of target passes can never be larger than in plain decoding.
-#
+
+# %% [markdown]
 # The third ending would be counted as `none`: the text ends inside the drafts, and nothing is added. Here it
 # does not occur: the limit of 96 tokens cut the story. The last round may also draft fewer than `gamma`: the
 # loop drafts no more than `max_new_tokens` leaves room for.
