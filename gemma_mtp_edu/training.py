@@ -5,7 +5,6 @@ The target is frozen. Before each step it hands over what it hands over while de
 device or several; under `accelerate launch` each process takes its share of the batches.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -29,12 +28,10 @@ from gemma_mtp_edu.checkpoints import (
     weights_of,
 )
 from gemma_mtp_edu.distillation import Handover, Texts, Unroll, hand_over
+from gemma_mtp_edu.held_out import held_out_look as held_out_look
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.muon import Muon
 from gemma_mtp_edu.pairs import ModelPair
-from gemma_mtp_edu.profiling import profile_of
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.schedules import Constant
 from gemma_mtp_edu.sharing import changing, running
 from gemma_mtp_edu.trace import GenerationTrace
 from gemma_mtp_edu.training_input import (
@@ -151,29 +148,6 @@ def train(
         training = trainer.finish()
         drafter.requires_grad_(False).eval().to(dtype=pair.target.dtype)
     return training
-
-
-def held_out_look(pair: ModelPair, held_out: Sequence[GenerationTrace], gamma: int) -> Look:
-    """Return acceptance and tokens per round of `gamma` drafts in every round on known texts.
-
-    A drafter in another number format than its target's is judged as a copy in that one.
-
-    Raises:
-        ValueError: What is held out are no texts.
-    """
-    check_texts(held_out)
-    if not held_out:
-        return Look(0)
-    pair = _in_target_dtype(pair)
-    runs = [replay(profile_of(pair, text, max_gamma=gamma), Constant(gamma)) for text in held_out]
-    rounds = [record for run in runs for record in run.draft_rounds]
-    drafted = sum(len(record.draft_ids) for record in rounds)
-    accepted = sum(record.n_accepted for record in rounds)
-    return Look(
-        0,
-        acceptance=accepted / drafted if drafted else 0.0,
-        tokens_per_round=(accepted + len(rounds)) / len(rounds) if rounds else 1.0,
-    )
 
 
 class _Trainer:
@@ -350,11 +324,3 @@ def _as_it_was_after_errors(drafter: Any) -> Iterator[None]:
             value.requires_grad_(needed[name])
             value.grad = None
         raise
-
-
-def _in_target_dtype(pair: ModelPair) -> ModelPair:
-    """Return the pair with its drafter in the target's number format, as a run needs it."""
-    if pair.drafter.dtype == pair.target.dtype:
-        return pair
-    drafter = copy.deepcopy(pair.drafter).to(dtype=pair.target.dtype)
-    return ModelPair(pair.target, drafter, processor=pair.processor, name=pair.name)
