@@ -27,6 +27,7 @@ OFFLINE = "not hub and not gpu and not browser and not fresh and not binder"
 QUICK_TESTS = (
     "tests/model/test_tutorial.py",
     "tests/model/test_custom.py",
+    "tests/model/test_generate_options.py",
     "tests/model/test_reference.py::test_assisted_equals_plain_and_the_untraced_call",
     "tests/model/test_decoding.py::test_a_round_worked_by_hand",
     "tests/model/test_doctor.py::test_known_defects_of_the_library_are_notes_that_point_to_our_loop",
