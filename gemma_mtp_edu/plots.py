@@ -23,7 +23,7 @@ from gemma_mtp_edu.views import visible
 KV_STYLES = {
     "own": ("#0072B2", "", "makes its own"),
     "handed over": ("#D55E00", "xx", "makes its own, handed over to the drafter"),
-    "shared": ("#666666", "...", "reads those of a lower layer"),
+    "shared": ("#666666", "...", "reads those of an earlier layer"),
     "target": ("#009E73", "///", "reads those that the target handed over"),
 }
 
