@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import combinations
 from pathlib import Path
 
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write_no_more()
         return 141
     except OSError as error:  # no room where the output goes
-        _write_no_more()
+        if not _can_flush():
+            _write_no_more()
         with speaking(readable()):
             return _failed(str(error))
     return code
@@ -54,9 +55,18 @@ def _flush() -> None:
             stream.flush()
 
 
+def _can_flush() -> bool:
+    try:
+        _flush()
+    except OSError:
+        return False
+    return True
+
+
 def _write_no_more() -> None:
     """Keep Python from writing what is left at its end, which would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, AttributeError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _say_what_language_there_is() -> None:
@@ -117,7 +127,7 @@ def _failed(problem: str) -> int:
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    """Print the report; exit code 1 where the course cannot run."""
+    """Print the report; exit code 1 where the course cannot run, or not all was checked."""
     from gemma_mtp_edu.examination import doctor
     from gemma_mtp_edu.findings import can_print
 
@@ -153,8 +163,7 @@ def _bench(args: argparse.Namespace) -> None:
     from gemma_mtp_edu.pairs import load_pair
     from gemma_mtp_edu.result_lines import check_writable, write_text
 
-    page = args.report or (args.out and args.out.with_suffix(".html"))
-    for path in (args.out, page if args.prompts else args.report):
+    for path in (args.out, args.report):
         if path is not None:
             check_writable(path)
     gammas = tuple(args.gammas or ((4,) if args.quick else GAMMAS))
@@ -170,6 +179,8 @@ def _bench(args: argparse.Namespace) -> None:
     from gemma_mtp_edu import scale
     from gemma_mtp_edu.prompt_file import read_prompts
 
+    page = args.report or args.out.with_suffix(".html")
+    check_writable(page)
     _check_apart({"--prompts": args.prompts, "--out": args.out, "--report": page})
     prompts = read_prompts(args.prompts)
     plan = bench.Plan(
@@ -272,10 +283,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError
-    return number
+    from gemma_mtp_edu.examination import checked_seconds
+
+    try:
+        return checked_seconds(float(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

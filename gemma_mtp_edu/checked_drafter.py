@@ -10,9 +10,9 @@ from gemma_mtp_edu.drafters import Draft, DraftContext, Drafter
 from gemma_mtp_edu.language import tr
 from gemma_mtp_edu.sampling import Sampler
 from gemma_mtp_edu.schedules import Schedule
+from gemma_mtp_edu.stored import MOST_MASS
 
-MOST_MASS = 1.01  # probabilities in 16 bit exceed 1 by their rounding
-_ROUNDING = 0.02
+_ROUNDING = 0.02  # of a law's sum in 16 bit
 
 
 class CheckedDrafter:
@@ -41,7 +41,7 @@ class CheckedDrafter:
         # Ids of its own: a drafter that changes them must not change the text.
         own = replace(context, ids=context.ids.clone())
         draft: Any = self.drafter.draft(own, gamma, sampler, schedule)
-        if fault := _fault(draft, gamma, self.vocabulary):
+        if fault := _fault(draft, gamma, self.vocabulary, context.ids.device):
             raise ValueError(
                 tr(
                     "{kind} gave in round {round} {fault}: see Drafter and Draft for what draft() "
@@ -55,11 +55,11 @@ class CheckedDrafter:
         return checked
 
 
-def _fault(draft: Any, gamma: int, vocabulary: int) -> str | None:
+def _fault(draft: Any, gamma: int, vocabulary: int, device: torch.device) -> str | None:
     """Return what is wrong with a draft, and what is needed; None where it is right."""
     if not isinstance(draft, Draft):
         return tr("a {kind}, need a Draft", kind=type(draft).__name__)
-    if fault := _kind_fault(draft):
+    if fault := _kind_fault(draft, device):
         return fault
     ids = draft.ids
     if ids.ndim != 2 or ids.shape[0] != 1 or ids.dtype != torch.long or ids.shape[1] > gamma:
@@ -84,14 +84,21 @@ def _fault(draft: Any, gamma: int, vocabulary: int) -> str | None:
     return None if draft.probs is None else _law_fault(draft.probs, ids[0], vocabulary)
 
 
-def _kind_fault(draft: Draft) -> str | None:
-    """Return what of a draft is no tensor with numbers in memory."""
+def _kind_fault(draft: Draft, device: torch.device) -> str | None:
+    """Return what of a draft is no tensor with numbers in the memory of the text's device."""
     for name in ("ids", "own_probs", "probs"):
         value = getattr(draft, name)
         if value is None and name == "probs":
             continue
         if not isinstance(value, Tensor) or value.is_meta or value.layout != torch.strided:
             return tr("{name} {value!r:.60}, need a tensor with values", name=name, value=value)
+        if value.device != device:
+            return tr(
+                "{name} on {got}, need the text's device, {needed}: context.ids.device",
+                name=name,
+                got=value.device,
+                needed=device,
+            )
         if name != "ids" and not value.is_floating_point():
             return tr(
                 "{name} of dtype {dtype}, need floating-point numbers", name=name, dtype=value.dtype
@@ -106,10 +113,12 @@ def _law_fault(probs: Tensor, ids: Tensor, vocabulary: int) -> str | None:
             shape=tuple(probs.shape),
             needed=(len(ids), vocabulary),
         )
-    own, sums = probs.gather(1, ids[:, None]), probs.double().sum(-1)
+    own, sums = probs.gather(1, ids[:, None])[:, 0], probs.float().sum(-1)
     if not bool((probs >= 0).all() & (own > 0).all() & ((sums - 1).abs() < _ROUNDING).all()):
         return tr(
-            "probs that are no law its drafts were drawn from, need numbers of at least 0 that sum "
-            "to 1, and above 0 at the draft"
+            "probs that are no law its drafts were drawn from (sums {sums}, at the drafts {own}), "
+            "need numbers of at least 0 that sum to 1, and above 0 at the draft",
+            sums=sums.tolist(),
+            own=own.tolist(),
         )
     return None

@@ -17,6 +17,7 @@ from torch import Tensor
 from gemma_mtp_edu.language import tr
 
 MARKER = "step.json"
+_KINDS = ("weights", "optimizers")
 State = dict[str, Tensor]
 
 
@@ -37,16 +38,15 @@ def save_checkpoint(
         notes: Whatever else JSON can hold.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {"weights": tensors, "optimizers": _optimizer_tensors(optimizers)}
-    for kind, values in parts.items():
+    for kind, values in zip(_KINDS, (tensors, _optimizer_tensors(optimizers)), strict=True):
         save_file(values, _file(folder, kind, step))
-    sums = {kind: _sum(_file(folder, kind, step)) for kind in parts}
+    sums = {kind: _sum(_file(folder, kind, step)) for kind in _KINDS}
     partial = folder / f"{MARKER}.partial"
     partial.unlink(missing_ok=True)  # a link there would lead the write elsewhere
     record = {"step": step, "sha256": sums, **notes}
     partial.write_text(json.dumps(record), encoding="utf-8")
     partial.replace(folder / MARKER)
-    for kind in parts:
+    for kind in _KINDS:
         for old in folder.glob(f"{kind}-*.safetensors"):
             if old.stem != f"{kind}-{step}":
                 old.unlink()
@@ -75,10 +75,9 @@ def load_checkpoint(
         step = record["step"]
         if type(step) is not int or step < 1:  # it becomes part of file names
             raise TypeError(tr("got step {step!r}, need a whole number", step=step))
-        for kind, expected in dict(record["sha256"]).items():
-            _check_sum(_file(folder, kind, step), expected)
-        tensors = load_file(_file(folder, "weights", step))
-        states = load_file(_file(folder, "optimizers", step))
+        for kind in _KINDS:
+            _check_sum(_file(folder, kind, step), record["sha256"][kind])
+        tensors, states = (load_file(_file(folder, kind, step)) for kind in _KINDS)
     except Exception as error:  # safetensors raises an error class of its own
         raise unreadable(folder, error) from error
     shapes = {name: value.shape for name, value in tensors.items()}

@@ -173,7 +173,7 @@ def speculative_generate(
     Raises:
         ValueError: The prompt or a number is out of range, both schedule and gamma are given, or
             `drafter` gave no draft that can be judged.
-        NonFiniteLogitsError: A model gave NaN or infinity.
+        NonFiniteLogitsError: One of the pair's models gave NaN or infinity.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, Algorithm 1.
     """

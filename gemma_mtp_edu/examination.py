@@ -42,7 +42,7 @@ from gemma_mtp_edu.language import (
 )
 
 SECONDS = 20.0
-_MOST_SECONDS = 3600.0
+MOST_SECONDS = 3600.0
 _GRACE = 1.0  # what torch is waited for in a Python of its own ends before that
 # What both loops are looked at for, and the ending of the probe's name.
 _BEHAVIOURS = {
@@ -103,7 +103,8 @@ def doctor(*, seconds: float = SECONDS) -> Report:
     failed: set[str] = set()
     with speaking(language):
         allowed = _allowed(seconds, findings)
-        fix = tr("give it more time: {call}", call=f"doctor(seconds={3 * allowed:g})")
+        more = min(3 * allowed, MOST_SECONDS)
+        fix = tr("give it more time: {call}", call=f"doctor(seconds={more:g})")
 
         def left() -> float:
             return start + allowed - time.monotonic()
@@ -125,14 +126,23 @@ def doctor(*, seconds: float = SECONDS) -> Report:
 def _allowed(seconds: Any, findings: list[Finding]) -> float:
     """Return how long the examination may take; a finding is added where that was no number."""
     try:
-        needed = tr("a number of seconds above 0, such as 20")
-        number = real(seconds, "seconds", needed)
-        if not 0 < number < float("inf"):
-            raise ValueError(got(seconds, "seconds", needed))
+        return checked_seconds(seconds)
     except Exception as error:  # also what cannot say what it is
         findings.append(Finding("machine", "seconds", "note", _one_line(error)))
         return SECONDS
-    return min(number, _MOST_SECONDS)
+
+
+def checked_seconds(seconds: Any) -> float:
+    """Return a time for the examination.
+
+    Raises:
+        ValueError: It is none.
+    """
+    needed = tr("a number of seconds above 0, such as 20")
+    number = real(seconds, "seconds", needed)
+    if not 0 < number < float("inf"):
+        raise ValueError(got(seconds, "seconds", needed))
+    return min(number, MOST_SECONDS)
 
 
 def _not_checked(probe: Probe, why: str, fix: str = "") -> Finding:

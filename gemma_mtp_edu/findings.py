@@ -105,9 +105,16 @@ class Report:
         return all(finding.status != "fail" for finding in self.findings)
 
     @property
+    def unchecked(self) -> tuple[Finding, ...]:
+        """What was not looked at, for want of time or because something else is broken."""
+        with speaking(self.language):
+            skipped = tr(NOT_CHECKED)
+        return tuple(finding for finding in self.findings if finding.found.startswith(skipped))
+
+    @property
     def exit_code(self) -> int:
-        """1 where the course cannot run here, else 0."""
-        return 0 if self.runs else 1
+        """0 where the course runs here and all was checked, else 1."""
+        return 0 if self.runs and not self.unchecked else 1
 
     @property
     def verdict(self) -> str:
@@ -116,8 +123,7 @@ class Report:
         numbers = ", ".join(f"{counts[status]} {status}" for status in SIGNS if counts[status])
         with speaking(self.language):
             answer = tr("the course runs here" if self.runs else "the course CANNOT run here yet")
-            skipped = tr(NOT_CHECKED)
-            if self.runs and any(finding.found.startswith(skipped) for finding in self.findings):
+            if self.runs and self.unchecked:
                 answer = tr("nothing wrong so far, but not all was checked")
             return tr(
                 "{answer} ({numbers}; {seconds:.1f} s)",

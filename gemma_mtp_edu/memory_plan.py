@@ -5,6 +5,7 @@ Bytes only; nothing here asks the machine. `memory.free_memory` says what is fre
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -195,7 +196,11 @@ def dtype_on(compute_capability: tuple[int, int] | None) -> str:
 
 
 def _is_capability(value: Any) -> bool:
-    return isinstance(value, tuple) and [type(part) for part in value] == [int, int]
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(part, Integral) for part in value)
+    )
 
 
 def _plan(

@@ -115,8 +115,9 @@ class MTPDrafter:
             best = scores.float().softmax(-1).max(-1)
             return Choice(ids[best.indices][None, None], best.values)
         vocabulary = torch.full(
-            (1, len(self.model.lm_head.weight)), _NOT_SEARCHED, device=scores.device
-        )
+            (1, len(self.model.lm_head.weight)), _NOT_SEARCHED,
+            dtype=torch.float32, device=scores.device,
+        )  # fmt: skip
         vocabulary[0, ids] = scores.float()
         return writer.choose(vocabulary)
 

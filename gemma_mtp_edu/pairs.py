@@ -228,7 +228,8 @@ def configured_eos_ids(config: Any) -> set[int]:
     if eos is None:
         return set()
     several = eos if isinstance(eos, list | tuple | set) else [eos]
-    return {whole(token, "eos_token_id", 0) for token in several}
+    # The library takes -1 for none.
+    return {whole(token, "eos_token_id", -1) for token in several} - {-1}
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:

@@ -106,9 +106,10 @@ def check_writable(path: Path) -> None:
         if _is_special(path):
             return
         # Each process looks, maybe at the same time.
-        trial = path.with_name(f"{path.name}.partial-{os.getpid()}")
-        trial.touch()
-        trial.unlink()
+        for place in {path.absolute(), path.resolve()}:
+            trial = place.with_name(f"{place.name}.partial-{os.getpid()}")
+            trial.touch()
+            trial.unlink(missing_ok=True)
     except OSError as error:
         raise ResultsError(
             tr(

@@ -14,11 +14,11 @@ from unicodedata import category
 from gemma_mtp_edu.language import tr
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
-# What tokens of the hub look like, also those that stand in a file and not in the environment.
-# also behind a letter, as in a URL's %3Dhf_..., and those in three parts with dots between them.
+# What tokens of the hub look like, also those that stand in a file and not in the environment, that
+# follow a letter, as in a URL's %3Dhf_..., or have three parts with dots between them.
 _TOKEN = re.compile(r"(?:hf|api_org)_\w*[A-Za-z0-9]{16,}(?:[.-][\w-]{8,})*", re.ASCII)
 _COMMANDS = {"Cc", "Cf", "Cs"}  # controls, what turns the direction of writing, half characters
-_PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")
 # Of transformers itself; any other may be fetched from the hub, flash_attention_2 too.
 _BUILT_IN = {
     "_attn_implementation": (None, "eager", "sdpa", "flex_attention"),
@@ -63,7 +63,7 @@ def check_shards(index: Path) -> None:
     """
     try:
         named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return  # the library refuses it
     for name in sorted(map(str, named)):
         if not name.endswith(".safetensors") or _has_folder(name):
@@ -83,7 +83,7 @@ def _has_folder(name: str) -> bool:
 
 
 def check_implementations(source: str, config: Any) -> None:
-    """Raise where a configuration asks for a kernel, which is code, from the hub.
+    """Raise where a configuration asks for a kernel, which is code, or for weights of its choice.
 
     Args:
         source: Where the configuration is from.
@@ -94,6 +94,16 @@ def check_implementations(source: str, config: Any) -> None:
     """
     inner = [getattr(config, name, None) for name in getattr(config, "sub_configs", {})]
     for part in (config, *inner):
+        if (named := getattr(part, "transformers_weights", None)) is not None:
+            raise UnsafeModelError(
+                tr(
+                    "cannot load {source}: its config.json names the weights file {name!r}, which "
+                    "may be a pickle; need no such entry: delete transformers_weights from it, and "
+                    "call the weights model.safetensors",
+                    source=source,
+                    name=named,
+                )
+            )
         for name, known in _BUILT_IN.items():
             got = getattr(part, name, None)
             if got not in known:

@@ -180,7 +180,7 @@ def ends_of(criteria: Iterable[StoppingCriteria], eos_ids: Iterable[int], max_le
     Source: transformers 5.22.2, `GenerationMixin._merge_criteria_processor_list`.
     """
     given = list(criteria)
-    eos = [c.eos_token_id.tolist() for c in given if type(c) is EosTokenCriteria]
+    eos = [c.eos_token_id.reshape(-1).tolist() for c in given if type(c) is EosTokenCriteria]
     lengths = [c.max_length for c in given if type(c) is MaxLengthCriteria]
     return Ends(
         frozenset(itertools.chain(*eos) if eos else eos_ids),

@@ -8,6 +8,8 @@ from typing import Any
 
 from gemma_mtp_edu.language import called, marked, tr
 
+MOST_MASS = 1.01  # of a probability: sums over a vocabulary in bfloat16 exceed 1 by their rounding
+
 
 def write_record(record: Any, schema: str, indent: int | None) -> str:
     """Return a dataclass record as JSON text that names its schema."""
@@ -109,8 +111,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_mass(value: Any) -> bool:
-    # Sums over a vocabulary in bfloat16 exceed 1 by their rounding.
-    return _is_number(value) and 0 <= value <= 1.01
+    return _is_number(value) and 0 <= value <= MOST_MASS
 
 
 def _is_time(value: Any) -> bool:

@@ -99,9 +99,9 @@ class Target:
         surplus = self.length - (ids.shape[1] - 1)
         if surplus <= 0:
             return
-        try:
-            drop_newest(self.cache, surplus)
-        except (ValueError, RuntimeError) as error:  # past its window a sliding layer forgets
+        # A longer cache is one of another text. And past its window a sliding layer has forgotten
+        # what it would need again.
+        if surplus > 1 or any(map(_is_past_its_window, self.cache.layers)):
             raise ValueError(
                 tr(
                     "the cache holds {cached} tokens and the prompt has {prompt}, need a cache of "
@@ -109,7 +109,8 @@ class Target:
                     cached=self.length,
                     prompt=ids.shape[1],
                 )
-            ) from error
+            )
+        drop_newest(self.cache, surplus)
 
     def verify(self, ids: Int[Tensor, "1 positions"]) -> TargetOutput:
         """Pass the newest token and the drafts after it; one row of logits for each."""
@@ -165,3 +166,7 @@ class Target:
     def _head(self, hidden: Float[Tensor, "1 positions hidden"]) -> Tensor:
         logits: Tensor = self.model.get_output_embeddings()(hidden)
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+
+def _is_past_its_window(layer: Any) -> bool:
+    return bool(layer.is_sliding) and layer.get_seq_length() >= layer.sliding_window

@@ -147,7 +147,7 @@ def break_even_alpha(
 
 
 def _round_cost(gamma: int, cost_ratio: float, verify_cost: VerifyCost) -> float:
-    if not 0.0 <= real(cost_ratio, "cost_ratio", "a number") < float("inf"):
+    if not 0.0 <= real(cost_ratio, "cost_ratio", tr("a number")) < float("inf"):
         raise ValueError(
             tr(
                 "got cost_ratio {cost_ratio!r}, need the time of a drafter step over that of "
@@ -156,7 +156,7 @@ def _round_cost(gamma: int, cost_ratio: float, verify_cost: VerifyCost) -> float
             )
         )
     verify = verify_cost(gamma + 1)
-    if not 0.0 < real(verify, f"verify_cost({gamma + 1})", "a number") < float("inf"):
+    if not 0.0 < real(verify, f"verify_cost({gamma + 1})", tr("a number")) < float("inf"):
         raise ValueError(
             tr(
                 "verify_cost({n_tokens}) gave {verify!r}, need a positive number, 1 for a "

@@ -21,7 +21,6 @@ def check_trainable(pair: ModelPair) -> None:
         ValueError: It names what was got, what is needed and what to do.
     """
     check_is_pair(pair)
-    check_takes_masks(pair.drafter.config)
     check_pair(pair.target.config, pair.drafter.config)
     check_token_ordering(pair.drafter)
     if not is_mtp_drafter(pair.drafter.config):
@@ -32,6 +31,7 @@ def check_trainable(pair: ModelPair) -> None:
                 model_type=pair.drafter.config.model_type,
             )
         )
+    check_takes_masks(pair.drafter.config)
 
 
 def check_texts(held_out: Any) -> None:
@@ -67,16 +67,15 @@ def checked_folder(folder: Any) -> Path | None:
 
 
 def check_optimizers(optimizers: Any) -> list[torch.optim.Optimizer]:
-    """Return optimizers as they are.
+    """Return optimizers as a list.
 
     Raises:
         ValueError: There is none, or something else among them.
     """
     needed = tr("a list of one or more of torch's optimizers")
-    check_kind(optimizers, list, "optimizers", needed)
+    check_kind(optimizers, (list, tuple), "optimizers", needed)
     if not optimizers:
         raise ValueError(got(optimizers, "optimizers", needed))
     for optimizer in optimizers:
         check_kind(optimizer, torch.optim.Optimizer, "optimizers", needed)
-    chosen: list[torch.optim.Optimizer] = optimizers
-    return chosen
+    return list(optimizers)

@@ -55,11 +55,10 @@ class Plan:
             least["decay_from"] = 0
         for name, smallest in least.items():
             object.__setattr__(self, name, whole(getattr(self, name), name, smallest))
-        if (
-            not 0
-            < real(self.learning_rate, tr("learning rate"), tr("one such as 3e-3"))
-            < float("inf")
-        ):
+        # As Python's own: a checkpoint stores it.
+        rate = real(self.learning_rate, tr("learning rate"), tr("one such as 3e-3"))
+        object.__setattr__(self, "learning_rate", rate)
+        if not 0 < rate < float("inf"):
             raise ValueError(
                 tr("got learning rate {rate}, need one such as 3e-3", rate=self.learning_rate)
             )

@@ -159,7 +159,7 @@ def _target_and_drafter(
 
 
 def _model(source: str, place: str | dict[str, torch.device], dtype: torch.dtype) -> Any:
-    index = cached_file(source, SAFE_WEIGHTS_INDEX_NAME, **_WHERE_IT_IS)
+    index = _fetched(_index, source)
     if index is not None:
         check_shards(Path(index))
     model, found = _fetched(
@@ -182,6 +182,12 @@ def _model(source: str, place: str | dict[str, torch.device], dtype: torch.dtype
             )
         )
     return model
+
+
+def _index(source: str, **_: Any) -> str | None:
+    """Return the file that says which weights files there are; None where there is one only."""
+    found: str | None = cached_file(source, SAFE_WEIGHTS_INDEX_NAME, **_WHERE_IT_IS)
+    return found
 
 
 def _fetched(load: Any, source: str, **kwargs: Any) -> Any:

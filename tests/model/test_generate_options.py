@@ -75,18 +75,48 @@ def test_a_cache_of_the_whole_prompt_is_gone_on_from(pair: ModelPair) -> None:
     assert torch.equal(got.sequences, wanted)
 
 
-def test_a_cache_that_cannot_be_cut_back_is_refused() -> None:
-    pair, ids = tiny_pair(), prompt_ids(3 * WINDOW)
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize(("cached", "prompt"), [(3 * WINDOW, 3 * WINDOW), (6, 4), (3 * WINDOW, 4)])
+def test_a_cache_that_cannot_be_cut_back_is_refused_and_stays(
+    ours: bool, cached: int, prompt: int
+) -> None:
+    """One of a longer text, such as where only the new turn is passed; or past its window."""
+    pair, ids = tiny_pair(), prompt_ids(cached)
     cache = DynamicCache(config=pair.target.config.get_text_config())
-    pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
-    with pytest.raises(ValueError, match=r"the cache holds 24 tokens and the prompt has 24, need"):
-        generated(pair, ids, max_new_tokens=8, past_key_values=cache)
+    if ours:
+        generated(pair, ids[:, :-1], max_new_tokens=2, past_key_values=cache)
+    else:
+        pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
+    message = rf"the cache holds {cached} tokens and the prompt has {prompt}, need a cache of fewer"
+    with pytest.raises(ValueError, match=message):
+        generated(pair, prompt_ids(prompt), max_new_tokens=8, past_key_values=cache)
+    assert cache.get_seq_length() == cached
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_torch_s_default_dtype_is_none_of_the_loop_s_business(dtype: torch.dtype) -> None:
+    pair = tiny_pair()
+    arguments: dict[str, Any] = {"max_new_tokens": 12, "temperature": 1.0, "seed": 1}
+    expected = speculative_generate(pair, prompt_ids(5), **arguments)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        assert speculative_generate(pair, prompt_ids(5), **arguments).token_ids == (
+            expected.token_ids
+        )
+    finally:
+        torch.set_default_dtype(before)
 
 
 @pytest.mark.parametrize(
     "criterion",
     [
         lambda pair, ids: MaxLengthCriteria(ids.shape[1] + 7),
+        lambda pair, ids: EosTokenCriteria(
+            eos_token_id=torch.tensor(
+                int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
+            )
+        ),
         lambda pair, ids: EosTokenCriteria(
             eos_token_id=int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
         ),

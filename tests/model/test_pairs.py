@@ -2,8 +2,10 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -13,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 from gemma_mtp_edu import ModelPair, load_pair, model_ids, room, weights
 from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder
 from gemma_mtp_edu.compatibility import IncompatiblePairError
-from gemma_mtp_edu.pairs import PairNotFoundError, choose_dtype
+from gemma_mtp_edu.pairs import PairNotFoundError, choose_dtype, configured_eos_ids
 from gemma_mtp_edu.releases import UnsupportedReleaseError
 
 
@@ -225,3 +227,13 @@ def test_text_needs_a_processor(pair: ModelPair) -> None:
     bare = ModelPair(pair.target, pair.drafter)
     with pytest.raises(ValueError, match="no processor"):
         bare.encode("Hello")
+
+
+def test_end_marks_of_any_whole_kind() -> None:
+    for given, wanted in (
+        (5, {5}), ([5, np.int64(6)], {5, 6}), (np.int32(7), {7}), (-1, set()), (None, set()),
+    ):  # fmt: skip
+        assert configured_eos_ids(SimpleNamespace(eos_token_id=given)) == wanted
+    for wrong in ("x", [None], 1.0, -2):
+        with pytest.raises(ValueError, match="got eos_token_id"):
+            configured_eos_ids(SimpleNamespace(eos_token_id=wrong))

@@ -105,6 +105,22 @@ def test_an_index_names_safetensors_beside_it_and_nothing_else(
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("name", ["other.safetensors.index.json", "adapter_model.bin"])
+def test_a_configuration_names_no_weights(folder: Path, mark: Path, name: str) -> None:
+    """The library would obey it, and read what it names as it is called."""
+    weights = load_file(bundled_folder() / "target/model.safetensors")
+    torch.save({**weights, "mark": Touch(mark)}, folder / "target/evil.bin")
+    torch.save({**weights, "mark": Touch(mark)}, folder / "target/adapter_model.bin")
+    save_file({"x": torch.ones(1)}, folder / "target/decoy.safetensors")
+    index = {"metadata": {}, "weight_map": dict.fromkeys(weights, "evil.bin")}
+    (folder / "target/other.safetensors.index.json").write_text(json.dumps(index))
+    path = folder / "target/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"transformers_weights": name}))
+    with pytest.raises(UnsafeModelError, match=f"names the weights file '{name}'"):
+        load_pair(folder)
+    assert not mark.exists()
+
+
 def test_weights_in_several_files_load(folder: Path) -> None:
     weights = load_file(bundled_folder() / "target/model.safetensors")
     names = sorted(weights)

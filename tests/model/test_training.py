@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -314,6 +315,18 @@ def test_damaged_notes_of_a_checkpoint_are_told(
         train(fresh(), shuffled(texts), PLAN, folder=tmp_path)
 
 
+def test_numpy_s_numbers_are_stored(texts: list[Texts], tmp_path: Path) -> None:
+    rate = np.float32(PLAN.learning_rate)
+    train(fresh(), shuffled(texts), replace(PLAN, learning_rate=rate), folder=tmp_path)  # type: ignore[arg-type]
+    record = json.loads((tmp_path / "step.json").read_text())
+    assert record["plan"]["learning_rate"] == float(rate)
+
+
+def without_sums(folder: Path) -> None:
+    record = json.loads((folder / "step.json").read_text())
+    (folder / "step.json").write_text(json.dumps({**record, "sha256": {}}))
+
+
 def empty_optimizers(folder: Path) -> None:
     (path,) = folder.glob("optimizers-*.safetensors")
     save_file({}, path)
@@ -331,7 +344,7 @@ def another_step(folder: Path) -> None:
     (folder / "step.json").write_text(json.dumps({**record, "step": 0}))
 
 
-@pytest.mark.parametrize("damage", [empty_optimizers, without_best, another_step])
+@pytest.mark.parametrize("damage", [empty_optimizers, without_best, another_step, without_sums])
 def test_a_checkpoint_that_was_altered_is_not_gone_on_from(
     damage: Callable[[Path], None], texts: list[Texts], tmp_path: Path
 ) -> None:

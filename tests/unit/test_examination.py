@@ -145,6 +145,7 @@ def test_what_is_left_when_time_is_up_is_said() -> None:
     made = doctor(seconds=1e-9)
     assert {finding.found for finding in made.findings} == {"not checked: time is up"}
     assert "not all was checked" in made.verdict
+    assert (made.runs, made.exit_code) == (True, 1)
 
 
 @pytest.mark.parametrize("seconds", [None, "20", 0, -1, float("nan"), float("inf"), True, 10**400])

@@ -137,6 +137,7 @@ def test_a_token_never_stays_and_other_text_does(before: str, after: str) -> Non
             "Bearer hf_***.",
         ),
         ("proxy https://ida:s3cret@host:80/x", "proxy https://***@host:80/x"),
+        ("https://ida:p@ss@host", "https://***@host"),
         ("see https://host/a@b and c@d", "see https://host/a@b and c@d"),
     ],
 )

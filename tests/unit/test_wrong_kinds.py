@@ -111,7 +111,8 @@ def test_memory_plans(make: Callable[[], Any], message: str) -> None:
         make()
 
 
-def test_free_memory_may_be_a_float() -> None:
+def test_numbers_may_be_of_any_kind() -> None:
+    assert dtype_on((np.int64(7), np.int64(5))) == "float16"  # type: ignore[arg-type]
     assert pick_pair(16e9, (7, 5)) == pick_pair(16 * 10**9, (7, 5)) == ("E2B", "float16")
 
 
