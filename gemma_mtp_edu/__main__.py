@@ -2,11 +2,14 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.language import catalogue, current, readable, speaking, tr
@@ -24,12 +27,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with speaking(readable()):
         args = _parser().parse_args(arguments)
     try:
-        code = _command(args)
-        _flush()
+        with _interrupts_told_apart():
+            return _written(args)
     except KeyboardInterrupt:
         with speaking(readable()):
             print(tr("interrupted"), file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _interrupts_told_apart() -> Iterator[None]:
+    """Raise KeyboardInterrupt where there was one, whatever has become of it.
+
+    A library that is loaded just then may turn it into an error of its own.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    noted: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    except BaseException as error:
+        if noted:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if noted:
+        raise KeyboardInterrupt
+
+
+def _written(args: argparse.Namespace) -> int:
+    """Run a command, and say what is wrong where its output cannot be written."""
+    try:
+        code = _command(args)
+        _flush()
     except BrokenPipeError:  # the reader has gone, as `| head` does
         _write_no_more()
         return 141
