@@ -122,7 +122,7 @@ def test_an_interrupt_says_so_in_a_line(arguments: list[str], seconds: float) ->
         while True:  # Python loses one that comes while it calls back, so a user tries again
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                _, said = process.communicate(timeout=5)
+                _, said = process.communicate(timeout=30)
                 break
     if process.returncode:  # else it was done before
         assert (process.returncode, said.splitlines()[-1]) == (130, "interrupted")
