@@ -162,11 +162,10 @@ def pair_finding(info: PairInfo, device_type: str, auto: str, free: int) -> Find
         free=gigabytes(free),
         state=called(_state(info)),
     )
-    missing = _missing_bytes(info)
     if fitting is None:
         fix = tr("pocket teaches the same; for this pair take a machine with more memory")
         return Finding(PAIRS_AREA, info.name, "note", found, fix)
-    free_bytes = _free_disk()
+    missing, free_bytes = _missing_bytes(info), _free_disk()
     if free_bytes is not None and missing > free_bytes:
         fix = tr(
             "{size} are to be downloaded: free some disk, or set HF_HOME to another one",
