@@ -7,67 +7,71 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gemma_mtp_edu.cost import CostModel as CostModel
-    from gemma_mtp_edu.decoding import autoregressive_generate as autoregressive_generate
-    from gemma_mtp_edu.decoding import speculative_generate as speculative_generate
+    from gemma_mtp_edu.analysis.cost import CostModel as CostModel
+    from gemma_mtp_edu.analysis.profile import AcceptanceProfile as AcceptanceProfile
+    from gemma_mtp_edu.analysis.profiling import acceptance_profile as acceptance_profile
+    from gemma_mtp_edu.analysis.reference import reference_generate as reference_generate
+    from gemma_mtp_edu.analysis.replay import best_schedule as best_schedule
+    from gemma_mtp_edu.core.decoding import autoregressive_generate as autoregressive_generate
+    from gemma_mtp_edu.core.decoding import speculative_generate as speculative_generate
+    from gemma_mtp_edu.core.schedules import Confidence as Confidence
+    from gemma_mtp_edu.core.schedules import Constant as Constant
+    from gemma_mtp_edu.core.schedules import FromProfile as FromProfile
+    from gemma_mtp_edu.core.schedules import Heuristic as Heuristic
+    from gemma_mtp_edu.core.trace import GenerationTrace as GenerationTrace
+    from gemma_mtp_edu.core.trace import RoundTrace as RoundTrace
     from gemma_mtp_edu.examination import doctor as doctor
-    from gemma_mtp_edu.explorer import TradeoffExplorer as TradeoffExplorer
-    from gemma_mtp_edu.pairs import ModelPair as ModelPair
-    from gemma_mtp_edu.pairs import load_pair as load_pair
-    from gemma_mtp_edu.pairs import model_ids as model_ids
-    from gemma_mtp_edu.plots import plot_layers as plot_layers
-    from gemma_mtp_edu.plots import plot_pass_times as plot_pass_times
-    from gemma_mtp_edu.plots import plot_rounds as plot_rounds
-    from gemma_mtp_edu.profile import AcceptanceProfile as AcceptanceProfile
-    from gemma_mtp_edu.profiling import acceptance_profile as acceptance_profile
-    from gemma_mtp_edu.reference import reference_generate as reference_generate
-    from gemma_mtp_edu.replay import best_schedule as best_schedule
-    from gemma_mtp_edu.schedules import Confidence as Confidence
-    from gemma_mtp_edu.schedules import Constant as Constant
-    from gemma_mtp_edu.schedules import FromProfile as FromProfile
-    from gemma_mtp_edu.schedules import Heuristic as Heuristic
-    from gemma_mtp_edu.trace import GenerationTrace as GenerationTrace
-    from gemma_mtp_edu.trace import RoundTrace as RoundTrace
-    from gemma_mtp_edu.widgets import RoundViewer as RoundViewer
+    from gemma_mtp_edu.models.pairs import ModelPair as ModelPair
+    from gemma_mtp_edu.models.pairs import load_pair as load_pair
+    from gemma_mtp_edu.models.pairs import model_ids as model_ids
+    from gemma_mtp_edu.show.explorer import TradeoffExplorer as TradeoffExplorer
+    from gemma_mtp_edu.show.plots import plot_layers as plot_layers
+    from gemma_mtp_edu.show.plots import plot_pass_times as plot_pass_times
+    from gemma_mtp_edu.show.plots import plot_rounds as plot_rounds
+    from gemma_mtp_edu.show.widgets import RoundViewer as RoundViewer
 
 __version__ = "0.1.0"
 
 # Imported on first use: `import gemma_mtp_edu` must not cost the seconds that torch takes to load.
 _HOMES = {
-    "AcceptanceProfile": "profile",
-    "CostModel": "cost",
-    "TradeoffExplorer": "explorer",
-    "acceptance_profile": "profiling",
-    "best_schedule": "replay",
+    "AcceptanceProfile": "analysis.profile",
+    "CostModel": "analysis.cost",
+    "TradeoffExplorer": "show.explorer",
+    "acceptance_profile": "analysis.profiling",
+    "best_schedule": "analysis.replay",
     "doctor": "examination",
-    "Confidence": "schedules",
-    "Constant": "schedules",
-    "FromProfile": "schedules",
-    "Heuristic": "schedules",
-    "RoundViewer": "widgets",
-    "autoregressive_generate": "decoding",
-    "speculative_generate": "decoding",
-    "GenerationTrace": "trace",
-    "ModelPair": "pairs",
-    "RoundTrace": "trace",
-    "load_pair": "pairs",
-    "model_ids": "pairs",
-    "plot_layers": "plots",
-    "plot_pass_times": "plots",
-    "plot_rounds": "plots",
-    "reference_generate": "reference",
+    "Confidence": "core.schedules",
+    "Constant": "core.schedules",
+    "FromProfile": "core.schedules",
+    "Heuristic": "core.schedules",
+    "RoundViewer": "show.widgets",
+    "autoregressive_generate": "core.decoding",
+    "speculative_generate": "core.decoding",
+    "GenerationTrace": "core.trace",
+    "ModelPair": "models.pairs",
+    "RoundTrace": "core.trace",
+    "load_pair": "models.pairs",
+    "model_ids": "models.pairs",
+    "plot_layers": "show.plots",
+    "plot_pass_times": "show.plots",
+    "plot_rounds": "show.plots",
+    "reference_generate": "analysis.reference",
 }
+# What a lesson calls, under the short names that its first cells use.
+_MODULES = {"lesson": "lessons.setup", "checks": "lessons.checks", "plots": "show.plots"}
 __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ImportError:
         # Some transformers releases fail while they are loaded: say what to install instead.
-        import_module(f"{__name__}.releases").check_transformers()
+        import_module(f"{__name__}.models.releases").check_transformers()
         raise
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gemma_mtp_edu import __version__
-from gemma_mtp_edu.language import catalogue, current, readable, speaking, tr
-from gemma_mtp_edu.safety import without_tokens
+from gemma_mtp_edu.lessons.language import catalogue, current, readable, speaking, tr
+from gemma_mtp_edu.models.safety import without_tokens
 
 GAMMAS = (1, 2, 4, 8, 12)
 CONTEXTS = (64, 256, 1024)
@@ -116,7 +116,7 @@ def _say_what_language_there_is() -> None:
 
 
 def _checked(args: argparse.Namespace) -> int:
-    from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
+    from gemma_mtp_edu.models.releases import UnsupportedReleaseError, check_transformers
 
     try:
         # First of all: some releases fail while they are loaded.
@@ -132,9 +132,9 @@ def _run(args: argparse.Namespace) -> int:
     from torch import OutOfMemoryError
 
     from gemma_mtp_edu import demo
-    from gemma_mtp_edu.bundled import DamagedPairError
-    from gemma_mtp_edu.releases import UnsupportedReleaseError
-    from gemma_mtp_edu.sharing import BusyModelError
+    from gemma_mtp_edu.core.sharing import BusyModelError
+    from gemma_mtp_edu.models.bundled import DamagedPairError
+    from gemma_mtp_edu.models.releases import UnsupportedReleaseError
 
     try:
         if args.command == "bench":
@@ -198,9 +198,9 @@ def _nothing_printed() -> Iterator[None]:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    from gemma_mtp_edu import bench
-    from gemma_mtp_edu.pairs import load_pair
-    from gemma_mtp_edu.result_lines import check_writable, write_text
+    from gemma_mtp_edu.measure import bench
+    from gemma_mtp_edu.measure.result_lines import check_writable, write_text
+    from gemma_mtp_edu.models.pairs import load_pair
 
     for path in (args.out, args.report):
         if path is not None:
@@ -215,8 +215,8 @@ def _bench(args: argparse.Namespace) -> None:
         raise ValueError(
             tr("got --prompts without --out, need the file to write, as --out r.jsonl")
         )
-    from gemma_mtp_edu import scale
-    from gemma_mtp_edu.prompt_file import read_prompts
+    from gemma_mtp_edu.measure import scale
+    from gemma_mtp_edu.measure.prompt_file import read_prompts
 
     page = args.report or args.out.with_suffix(".html")
     check_writable(page)
@@ -231,7 +231,7 @@ def _bench(args: argparse.Namespace) -> None:
     pair = load_pair(args.pair, args.drafter, device=scale.process_device())
     results = scale.run(pair, prompts, sweep, args.out)
     if results is not None:
-        from gemma_mtp_edu.scale_report import report_page
+        from gemma_mtp_edu.measure.scale_report import report_page
 
         write_text(page, report_page(results))
         print(

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from gemma_mtp_edu.analysis.reference import OnTokens, reference_generate
+from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.findings import can_print
-from gemma_mtp_edu.language import speaking, tr
-from gemma_mtp_edu.pairs import ModelPair, load_pair
-from gemma_mtp_edu.reference import OnTokens, reference_generate
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.views import text_view
+from gemma_mtp_edu.lessons.language import speaking, tr
+from gemma_mtp_edu.models.pairs import ModelPair, load_pair
+from gemma_mtp_edu.show.views import text_view
 
 WARM_UP_TOKENS = 8
 _CONDITIONS = ("pair", "dtype", "device", "threads", "transformers")

@@ -16,7 +16,7 @@ from importlib import import_module, metadata
 from threading import Thread
 from typing import Any
 
-from gemma_mtp_edu.arguments import got, real
+from gemma_mtp_edu.core.arguments import got, real
 from gemma_mtp_edu.findings import (
     BUILDS,
     LIBRARY,
@@ -30,7 +30,7 @@ from gemma_mtp_edu.findings import (
     other_cache,
     pip_install,
 )
-from gemma_mtp_edu.language import (
+from gemma_mtp_edu.lessons.language import (
     VARIABLE,
     called,
     catalogue,
@@ -288,7 +288,7 @@ def _later(module: str, function: str, *given: Any) -> Callable[[], Finding | li
 
 
 def _release() -> Finding:
-    releases = import_module("gemma_mtp_edu.releases")
+    releases = import_module("gemma_mtp_edu.models.releases")
     try:
         releases.check_transformers()
     except releases.UnsupportedReleaseError as error:

@@ -13,7 +13,7 @@ from html import escape
 from types import MappingProxyType
 from typing import Literal
 
-from gemma_mtp_edu.language import (
+from gemma_mtp_edu.lessons.language import (
     called,
     columns,
     html_lang,
@@ -23,7 +23,7 @@ from gemma_mtp_edu.language import (
     tr,
     wrapped,
 )
-from gemma_mtp_edu.safety import without_commands, without_tokens
+from gemma_mtp_edu.models.safety import without_commands, without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
 SCHEMA = 1

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gemma_mtp_edu.analysis.emitted_law import emitted_law, total_variation
+from gemma_mtp_edu.core.schedules import Heuristic
 from gemma_mtp_edu.cycle_pair import CyclePair, cycle_pair
-from gemma_mtp_edu.emitted_law import emitted_law, total_variation
 from gemma_mtp_edu.findings import BUILDS, LIBRARY, OURS, SAME_TEXT, Finding
-from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.loop_watch import Watched, watch_library, watch_ours
-from gemma_mtp_edu.releases import REMEDY, REQUIREMENT
-from gemma_mtp_edu.schedules import Heuristic
+from gemma_mtp_edu.models.releases import REMEDY, REQUIREMENT
 
 _TOKENS, _PROMPT, _START = 40, 12, 4
 _UNBIASED = 1e-3
@@ -142,8 +142,8 @@ class LoopProbes:
 
     def our_stop(self) -> Finding:
         """Whether our text ends at a stop string."""
-        from gemma_mtp_edu.decoding import speculative_generate
-        from gemma_mtp_edu.pairs import ModelPair
+        from gemma_mtp_edu.core.decoding import speculative_generate
+        from gemma_mtp_edu.models.pairs import ModelPair
 
         tokenizer, stop, wanted = self._stop_case()
         pair = ModelPair(self.models.target, self.models.drafter, tokenizer, name="cycle")
@@ -180,8 +180,8 @@ class _SamplingCase:
 
     def ours(self) -> tuple[int, ...]:
         """Run our loop."""
-        from gemma_mtp_edu.decoding import speculative_generate
-        from gemma_mtp_edu.pairs import ModelPair
+        from gemma_mtp_edu.core.decoding import speculative_generate
+        from gemma_mtp_edu.models.pairs import ModelPair
 
         pair = ModelPair(self.models.target, self.models.drafter, name="cycle")
         return speculative_generate(

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from gemma_mtp_edu.core.schedules import LastRound, Schedule
 from gemma_mtp_edu.cycle_pair import CyclePair
-from gemma_mtp_edu.schedules import LastRound, Schedule
 
 _CLOSE = 1e-4
 
@@ -112,8 +112,8 @@ def watch_ours(
     Raises:
         UnsupportedReleaseError: The installed transformers release is refused.
     """
-    from gemma_mtp_edu.decoding import pair_drafter, speculative_generate
-    from gemma_mtp_edu.pairs import ModelPair
+    from gemma_mtp_edu.core.decoding import pair_drafter, speculative_generate
+    from gemma_mtp_edu.models.pairs import ModelPair
 
     pair = ModelPair(models.target, models.drafter, name="cycle")
     looker = _Looker(pair_drafter(pair))

@@ -12,10 +12,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from gemma_mtp_edu import machine
 from gemma_mtp_edu.findings import Finding, other_cache, pip_install
-from gemma_mtp_edu.hub_cache import existing, free_disk, hub_cache, in_the_way
-from gemma_mtp_edu.language import called, tr
+from gemma_mtp_edu.lessons import machine
+from gemma_mtp_edu.lessons.language import called, tr
+from gemma_mtp_edu.models.hub_cache import existing, free_disk, hub_cache, in_the_way
 
 MACHINE, PACKAGES, NOTEBOOK = "machine", "packages", "notebook"
 OLDEST_PYTHON = (3, 11)

@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import Any
 
 from gemma_mtp_edu.findings import Finding, OutOfTimeError, pip_install
-from gemma_mtp_edu.hub_cache import cached, free_disk, missing_bytes
-from gemma_mtp_edu.language import called, tr
-from gemma_mtp_edu.machine import cpu
+from gemma_mtp_edu.lessons.language import called, tr
+from gemma_mtp_edu.lessons.machine import cpu
 from gemma_mtp_edu.machine_probes import problem
-from gemma_mtp_edu.memory_plan import gigabytes, memory_plan
-from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
+from gemma_mtp_edu.models.hub_cache import cached, free_disk, missing_bytes
+from gemma_mtp_edu.models.memory_plan import gigabytes, memory_plan
+from gemma_mtp_edu.models.registry import PAIRS, POCKET, PairInfo
 
 TORCH, PAIRS_AREA = "torch", "pairs"
 REQUIREMENT = '"torch>=2.8,<2.15"'
@@ -74,19 +74,21 @@ def dtypes() -> list[Finding]:
 def pairs() -> list[Finding]:
     """Which registered pairs fit here, with which dtype, and which are downloaded already."""
     torch = import_module("torch")
-    memory = import_module("gemma_mtp_edu.memory")
+    memory = import_module("gemma_mtp_edu.models.memory")
     chosen = _device()
     devices = [chosen]
     if chosen.type == "cuda":  # a large pair is spread over all GPUs
         devices = [torch.device("cuda", i) for i in range(torch.cuda.device_count())]
     free = sum(map(memory.free_memory, devices))
-    auto = str(import_module("gemma_mtp_edu.devices").choose_dtype(chosen)).removeprefix("torch.")
+    auto = str(import_module("gemma_mtp_edu.models.devices").choose_dtype(chosen)).removeprefix(
+        "torch."
+    )
     return [pair_finding(info, chosen.type, auto, free) for info in PAIRS.values()]
 
 
 def bundled_pair() -> Finding:
     """Whether the files of the bundled pair are those of the manifest."""
-    bundled = import_module("gemma_mtp_edu.bundled")
+    bundled = import_module("gemma_mtp_edu.models.bundled")
     again = tr("install the course again")
     try:
         bundled.verify(bundled.bundled_folder())
@@ -101,7 +103,7 @@ def bundled_pair() -> Finding:
 
 
 def _device() -> Any:
-    return import_module("gemma_mtp_edu.devices").choose_device()
+    return import_module("gemma_mtp_edu.models.devices").choose_device()
 
 
 def _dtype(name: str) -> Finding:

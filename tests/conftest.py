@@ -17,11 +17,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # alone. The hook stays installed, because the package imports its modules on first use.
 # Not those that take what users give: they say themselves what is wrong.
 _CHECK_THEMSELVES = {
-    "pairs", "reference", "decoding", "custom", "profiling", "fresh_drafter", "measured", "timing",
+    "pairs", "reference", "decoding", "custom", "profiling", "new_drafter", "measured", "timing",
 }  # fmt: skip
 _SHAPED = [
-    f"gemma_mtp_edu.{path.stem}"
-    for path in sorted((ROOT / "gemma_mtp_edu").glob("*.py"))
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "gemma_mtp_edu").rglob("*.py"))
     if path.stem not in _CHECK_THEMSELVES and "jaxtyping" in path.read_text(encoding="utf-8")
 ]
 install_import_hook(_SHAPED, "beartype.beartype")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gemma_mtp_edu.registry import PAIRS, POCKET, PairInfo
+from gemma_mtp_edu.models.registry import PAIRS, POCKET, PairInfo
 from tools import document
 
 SIZE_OF = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a parameter

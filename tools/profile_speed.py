@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu import ModelPair, load_pair
-from gemma_mtp_edu.decoding import pair_drafter
-from gemma_mtp_edu.drafters import DraftContext
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.profiling import acceptance_profile, draft_chains
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.sampling import Sampler, logits_processors
-from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.target import Target
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.profiling import acceptance_profile, draft_chains
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.core.decoding import pair_drafter
+from gemma_mtp_edu.core.drafters import DraftContext
+from gemma_mtp_edu.core.sampling import Sampler, logits_processors
+from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.core.target import Target
 
 PROMPT = "Tell me a short story about a heron."
 

@@ -1,7 +1,5 @@
 """The parts of README.ja.md that commands write, from those of README.md.
 
-    python -m tools.readme_ja     takes over the modules of its table
-
 Tables are translated cell by cell, so that both say the same numbers; a cell that no rule knows is
 an error, not a gap.
 """
@@ -12,7 +10,6 @@ from collections.abc import Sequence
 from tools.lessons import ROOT
 
 README = ROOT / "README.ja.md"
-_ROW = re.compile(r"^\| `gemma_mtp_edu/\w+\.py`.*$", re.MULTILINE)
 Rules = Sequence[tuple[str, str]]
 # What is the same in both languages: numbers, names, code, and workloads, which are names here.
 _SAME = (
@@ -92,34 +89,6 @@ def bench(english: str) -> str:
     return "\n".join([table(shown, BENCH), "", *lines, "", f"{conditions}。"])
 
 
-def with_modules(english: str, japanese: str) -> str:
-    """Return README.ja.md with the modules of README.md's table in their rows and order.
-
-    A row keeps its description, which is that of the Japanese row with the most modules in common.
-
-    Args:
-        english: The text of README.md.
-        japanese: The text of README.ja.md.
-
-    Raises:
-        ValueError: A row's modules are all new, so that its description is still to be written.
-    """
-    told = {_modules(row): row for row in _ROW.findall(japanese)}
-    rows = []
-    for row in _ROW.findall(english):
-        here = _modules(row)
-        nearest = max(told, key=lambda known: len(known & here))
-        if not nearest & here:
-            raise ValueError(f"got a new row, write it into README.ja.md first: {row}")
-        rows.append(f"{row.rsplit(' | ', 1)[0]} | {told[nearest].rsplit(' | ', 1)[1]}")
-    first, last = list(_ROW.finditer(japanese))[:: len(told) - 1]
-    return japanese[: first.start()] + "\n".join(rows) + japanese[last.end() :]
-
-
-def _modules(row: str) -> frozenset[str]:
-    return frozenset(re.findall(r"`gemma_mtp_edu/(\w+)\.py`", row))
-
-
 def _cell(text: str, rules: Rules) -> str:
     for pattern, japanese in rules:
         if match := re.fullmatch(pattern, text):
@@ -127,10 +96,3 @@ def _cell(text: str, rules: Rules) -> str:
     if re.fullmatch(_SAME, text):
         return text
     raise ValueError(f"got {text!r}, need a rule for it in tools/readme_ja.py")
-
-
-if __name__ == "__main__":
-    text = with_modules(
-        (ROOT / "README.md").read_text(encoding="utf-8"), README.read_text(encoding="utf-8")
-    )
-    README.write_text(text, encoding="utf-8", newline="\n")

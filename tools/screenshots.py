@@ -20,14 +20,14 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.language import speaking
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.profiling import acceptance_profile
-from gemma_mtp_edu.prompts import PROMPTS
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.round_figure import describe_rounds
-from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.tradeoff import Setting, numbers, outcome
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.analysis.tradeoff import Setting, numbers, outcome
+from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.lessons.language import speaking
+from gemma_mtp_edu.lessons.prompts import PROMPTS
+from gemma_mtp_edu.show.rounds import describe_rounds
 from tests.browser import lab
 from tools import readme_ja
 from tools.document import write_parts
@@ -100,12 +100,12 @@ FIRST_CELL = """\
 import json
 from pathlib import Path
 
-from gemma_mtp_edu import language
-from gemma_mtp_edu.explorer import TradeoffExplorer
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.widgets import RoundViewer
+from gemma_mtp_edu.lessons import language
+from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.show.widgets import RoundViewer
 
 language.use("{language}")
 stored = json.loads(Path("profiles.json").read_text(encoding="utf-8"))

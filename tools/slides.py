@@ -21,7 +21,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from gemma_mtp_edu import views
+from gemma_mtp_edu.show import views
 from tools.lessons import parse_source, sources
 from tools.notebooks import KERNEL_ENVIRONMENT
 

@@ -13,10 +13,10 @@ from unittest.mock import patch
 import torch
 
 from gemma_mtp_edu import load_pair, speculative_generate
-from gemma_mtp_edu.pairs import ModelPair
-from gemma_mtp_edu.prompts import PROMPTS
-from gemma_mtp_edu.recording import Recorder
-from gemma_mtp_edu.run import Run
+from gemma_mtp_edu.core.recording import Recorder
+from gemma_mtp_edu.core.run import Run
+from gemma_mtp_edu.lessons.prompts import PROMPTS
+from gemma_mtp_edu.models.pairs import ModelPair
 
 
 def nothing(*args: Any, **kwargs: Any) -> float:
@@ -29,7 +29,7 @@ def unrecorded() -> Any:
     stand_ins = {"add": nothing, "lap": nothing, "end_round": nothing}
     return (
         patch.multiple(Recorder, **stand_ins),
-        patch("gemma_mtp_edu.run.draft_probabilities", lambda *_: torch.empty(0)),
+        patch("gemma_mtp_edu.core.run.draft_probabilities", lambda *_: torch.empty(0)),
         patch.object(Run, "trace", nothing),
     )
 

@@ -65,7 +65,7 @@ TARGET_MODEL_ID, ASSISTANT_MODEL_ID = model_ids(PAIR)
 processor = AutoProcessor.from_pretrained(TARGET_MODEL_ID)
 
 # %%
-from gemma_mtp_edu.pairs import choose_device, choose_dtype
+from gemma_mtp_edu.models.pairs import choose_device, choose_dtype
 
 device = choose_device()
 dtype = torch.float32 if PAIR == "pocket" else choose_dtype(device)
@@ -158,8 +158,8 @@ assisted
 
 # %%
 from gemma_mtp_edu import plot_rounds
-from gemma_mtp_edu.plots import describe_rounds
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.plots import describe_rounds
+from gemma_mtp_edu.show.views import show_figure
 
 story = reference_generate(
     pair, "Write a short story about a fox who finds a drum.", max_new_tokens=64

@@ -97,7 +97,7 @@ my_guess = {1: 1.0, 5: None, 9: None, 17: None}  # times as long as one token
 # kind only warms up; the median of the others counts.
 
 # %%
-from gemma_mtp_edu.timing import time_target_passes
+from gemma_mtp_edu.analysis.timing import time_target_passes
 
 times = time_target_passes(pair, prompt, lengths=(1, 5, 9, 17))
 
@@ -119,8 +119,8 @@ print(f"five passes over 1 token take {5 / cost_of_five:.1f} times as long as on
 
 # %% tags=["timing"]
 from gemma_mtp_edu import plot_pass_times
-from gemma_mtp_edu.plots import describe_pass_times
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.plots import describe_pass_times
+from gemma_mtp_edu.show.views import show_figure
 
 ax = plot_pass_times(times)
 show_figure(ax.figure, alt=describe_pass_times(times))

@@ -58,7 +58,7 @@ print(pair.name, pair.target.dtype)
 # 00 adds a cache and working room, so most of its numbers are larger.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.registry import PAIRS
+from gemma_mtp_edu.models.registry import PAIRS
 
 print(f"{'pair':8} {'target':22} {'drafter':8} memory")
 for info in PAIRS.values():
@@ -70,7 +70,7 @@ for info in PAIRS.values():
 # **Predict**: how many times smaller is the drafter than the target?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.anatomy import parameter_counts
+from gemma_mtp_edu.analysis.anatomy import parameter_counts
 
 totals = []
 for role, model in (("target", pair.target), ("drafter", pair.drafter)):
@@ -140,8 +140,8 @@ assert kv_projections(pair.drafter) == 0
 
 # %%
 from gemma_mtp_edu import plot_layers
-from gemma_mtp_edu.plots import describe_layers
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.plots import describe_layers
+from gemma_mtp_edu.show.views import show_figure
 
 ax = plot_layers(pair)
 show_figure(ax.figure, alt=describe_layers(pair))
@@ -150,7 +150,7 @@ show_figure(ax.figure, alt=describe_layers(pair))
 # This is what a target pass over a prompt hands to the drafter, by shape:
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.anatomy import hand_over
+from gemma_mtp_edu.analysis.anatomy import hand_over
 
 for name, shape in hand_over(pair, "Name 3 colors.").items():
     print(f"{name:26}{shape}")
@@ -182,7 +182,7 @@ assert pair.drafter.pre_projection.in_features == 2 * target_text.hidden_size
 # the tokens in them.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.anatomy import scored_share
+from gemma_mtp_edu.analysis.anatomy import scored_share
 
 print(f"share of the vocabulary that is scored per draft: {scored_share(pair.drafter):.1%}")
 
@@ -212,7 +212,7 @@ except ValueError as error:
 # %% tags=["nbval-check-output"]
 import copy
 
-from gemma_mtp_edu.compatibility import IncompatiblePairError, check_pair
+from gemma_mtp_edu.models.compatibility import IncompatiblePairError, check_pair
 
 wrong = copy.deepcopy(pair.drafter.config)
 wrong.backbone_hidden_size = 2560

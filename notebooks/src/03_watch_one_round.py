@@ -68,7 +68,7 @@ assert trace.target_passes < len(trace.token_ids)
 # %%
 from IPython.display import HTML
 
-from gemma_mtp_edu.step_view import step_html
+from gemma_mtp_edu.show.step_view import step_html
 
 HTML(step_html(trace, 0))
 
@@ -104,7 +104,7 @@ HTML(step_html(trace, 1))
 # same to everybody.
 
 # %%
-from gemma_mtp_edu.widgets import RoundViewer
+from gemma_mtp_edu.show.widgets import RoundViewer
 
 viewer = RoundViewer(trace)
 viewer
@@ -187,8 +187,8 @@ print("accepted per round, library:", [r.n_accepted for r in library.draft_round
 
 # %%
 from gemma_mtp_edu import plot_rounds
-from gemma_mtp_edu.plots import describe_rounds
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.plots import describe_rounds
+from gemma_mtp_edu.show.views import show_figure
 
 ax = plot_rounds(trace, count=5)
 show_figure(ax.figure, alt=describe_rounds(trace, count=5))

@@ -43,8 +43,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 import torch
 
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.target import Target
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.target import Target
 
 pair = load_pair(PAIR)
 prompt = "Count from 7 to 12."
@@ -150,7 +150,7 @@ checks.greedy_round(my_rule)
 # The rest of the lesson uses the package's rule where yours is not written yet.
 
 # %%
-from gemma_mtp_edu.verification import verify_greedy
+from gemma_mtp_edu.core.verification import verify_greedy
 
 
 def rule(drafts, wanted):
@@ -254,7 +254,7 @@ print("with drafter:  ", assisted == ours)
 # changes: `assistant_model=` becomes `custom_generate=` with the drafter under a name of its own.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.custom import draft_and_verify
+from gemma_mtp_edu.analysis.custom import draft_and_verify
 
 inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 output = pair.target.generate(
@@ -271,8 +271,8 @@ print(pair.decode(output[0, ids.shape[1] :]))
 
 # %%
 from gemma_mtp_edu import plot_rounds
-from gemma_mtp_edu.plots import describe_rounds
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.plots import describe_rounds
+from gemma_mtp_edu.show.views import show_figure
 
 trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
 ax = plot_rounds(trace, count=6)
@@ -314,7 +314,7 @@ assert texts[0][:length] == texts[1][:length] or PAIR != "pocket"
 #
 # **1.** Write the whole loop: prefill, rounds, and the right end. It must stop after `max_new_tokens` and
 # right after a token that ends texts, also where that is an accepted draft in the middle of a round.
-# Those tokens are `eos_ids(pair.target)`, from `gemma_mtp_edu.pairs`.
+# Those tokens are `eos_ids(pair.target)`, from `gemma_mtp_edu.models.pairs`.
 #
 # <details><summary>Hint</summary>Collect tokens one by one from each round's <code>written</code>, and
 # return as soon as one ends the text. What a round writes beyond the limit is simply not

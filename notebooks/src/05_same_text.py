@@ -54,7 +54,7 @@ pair = load_pair(PAIR)
 # passes will there be?
 
 # %%
-from gemma_mtp_edu.drafters import ScriptedDrafter
+from gemma_mtp_edu.core.drafters import ScriptedDrafter
 
 prompt = "Write a JSON record for a person named Ida Berg who is 44 years old."
 plain = autoregressive_generate(pair, prompt, max_new_tokens=48)
@@ -104,7 +104,7 @@ print("same in bf16:", [one == other for one, other in runs])
 # before they become probabilities). A small gap is a **near tie**.
 
 # %%
-from gemma_mtp_edu.one_position import first_difference, logit_gap
+from gemma_mtp_edu.analysis.one_position import first_difference, logit_gap
 
 for text, (one, other) in zip(prompts, runs, strict=True):
     place = first_difference(one, other)
@@ -139,7 +139,7 @@ print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
 # probability that the target gives to token d.
 
 # %%
-from gemma_mtp_edu.one_position import laws_after
+from gemma_mtp_edu.analysis.one_position import laws_after
 
 place = min(gaps, key=gaps.get)
 ids = torch.cat([start, start.new_tensor([story.token_ids[:place]])], dim=1)
@@ -156,7 +156,7 @@ for token in p.topk(5).indices.tolist():
 # drawn: it comes every time. **Predict**: does d now come too often or too rarely?
 
 # %%
-from gemma_mtp_edu.one_position import library_law, total_variation
+from gemma_mtp_edu.analysis.one_position import library_law, total_variation
 
 biased = library_law(p, q)
 d = int(q.argmax())
@@ -181,7 +181,7 @@ assert total_variation(biased, p) > 0
 # **residual**. Both parts together are p.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.verification import emitted_distribution
+from gemma_mtp_edu.core.verification import emitted_distribution
 
 error = total_variation(emitted_distribution(p, q), p)
 print("total variation of the right rule is below 1e-12:", error < 1e-12)
@@ -193,8 +193,8 @@ assert error < 1e-12
 # The target's law, and the two rules' laws beside it, for the tokens that matter.
 
 # %%
-from gemma_mtp_edu.plots import describe_laws, plot_laws
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.plots import describe_laws, plot_laws
+from gemma_mtp_edu.show.views import show_figure
 
 shown = p.topk(6).indices.tolist()
 names = [pair.decode([t]) for t in shown]
@@ -214,7 +214,7 @@ show_figure(
 # Formulas can be wrong. So draw many times with the package's rule and count how often d comes.
 
 # %%
-from gemma_mtp_edu.verification import verify_sampling
+from gemma_mtp_edu.core.verification import verify_sampling
 
 generator, times, n = torch.Generator().manual_seed(1), 0, 2000
 for _ in range(n):
@@ -269,7 +269,7 @@ checks.residual(residual)
 
 # %% [markdown]
 # **2.** Write the law of the token that draft, verify and correct give together, from p and q: accepted
-# mass plus refused mass times residual. `gemma_mtp_edu.verification` has `residual_distribution`.
+# mass plus refused mass times residual. `gemma_mtp_edu.core.verification` has `residual_distribution`.
 #
 # <details><summary>Hint</summary>A token is drafted and accepted with probability min(p, q). What is left
 # of 1 is refused.</details>

@@ -90,7 +90,7 @@ print(f"{thrown:.2f} tokens per round")
 # That is equation 1 of Leviathan et al.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.analysis.theory import expected_tokens
 
 print(f"{expected_tokens(0.8, 4):.2f} by the formula")
 print(f"{expected_tokens(0.8, 4) - 1:.2f} of them are drafts; {0.8 * 4:.1f} drafts were right")
@@ -102,8 +102,8 @@ assert abs(expected_tokens(0.8, 4) - thrown) < 0.05
 # the lines below flatten.
 
 # %%
-from gemma_mtp_edu import cost_plots
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show import plots_cost as cost_plots
+from gemma_mtp_edu.show.views import show_figure
 
 alphas = (0.95, 0.8, 0.6, 0.35)
 ax = cost_plots.plot_expected_tokens(alphas)
@@ -136,7 +136,7 @@ assert abs(1 + sum(kept) - expected_tokens(0.74, 3)) < 0.1
 # **Predict**: with alpha 0.8 and c = 0.1, which gamma is best?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.theory import best_gamma, expected_speedup
+from gemma_mtp_edu.analysis.theory import best_gamma, expected_speedup
 
 for gamma in (1, 2, 4, 6, 8, 12):
     print(f"gamma {gamma:2}: {expected_speedup(0.8, gamma, cost_ratio=0.1):.2f} times as fast")
@@ -150,7 +150,7 @@ assert best_gamma(0.8, 0.1) == 6
 # turns, and keeps the medians.
 
 # %%
-from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.analysis.cost import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 2, 3, 5, 7, 9), contexts=(32, 96))
 
@@ -181,8 +181,8 @@ show_figure(ax.figure, alt=cost_plots.describe_round_costs(cost, gammas))
 # share of right ones among the drafts that the target judged.
 
 # %%
-from gemma_mtp_edu import metrics
-from gemma_mtp_edu.prompts import PROMPTS
+from gemma_mtp_edu.analysis import metrics
+from gemma_mtp_edu.lessons.prompts import PROMPTS
 
 prompts = {name: PROMPTS[name][0] for name in ("arithmetic", "json", "story")}
 alpha = {

@@ -87,7 +87,7 @@ for gamma, run in runs.items():
 # how many would be kept.
 
 # %%
-from gemma_mtp_edu.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
 
 profiles = {
     name: acceptance_profile(pair, prompt, max_gamma=16, max_new_tokens=64)
@@ -114,7 +114,7 @@ print("kept from each position:", *profiles["story"].n_accepted)
 # above?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.analysis.replay import replay
 
 replayed = replay(profiles["story"], Constant(15))
 same_text = replayed.token_ids == runs[15].token_ids
@@ -133,8 +133,8 @@ assert same or not same_text or pair.target.dtype.itemsize < 4
 # length on does the upper half hardly grow?
 
 # %%
-from gemma_mtp_edu import tradeoff_plots
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
+from gemma_mtp_edu.show.views import show_figure
 
 gammas = (1, 2, 3, 4, 6, 8, 12, 15)
 ax = tradeoff_plots.plot_saved_and_wasted(profiles["story"], gammas)
@@ -160,7 +160,7 @@ show_figure(ax.figure, alt=tradeoff_plots.describe_kept_by_place(profiles))
 # No line ever rises: behind a refused draft all others are lost.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.tradeoff import kept_by_place
+from gemma_mtp_edu.analysis.tradeoff import kept_by_place
 
 never_rises = all(
     list(shares) == sorted(shares, reverse=True) for shares in map(kept_by_place, profiles.values())
@@ -174,7 +174,7 @@ print("no line rises:", never_rises)
 # paper's model, not your machine. **Predict**: which text has the shortest best length, which the longest?
 
 # %%
-from gemma_mtp_edu.tradeoff import speedups_by_length
+from gemma_mtp_edu.analysis.tradeoff import speedups_by_length
 
 by_text = {name: speedups_by_length(profile, 0.1) for name, profile in profiles.items()}
 ax = tradeoff_plots.plot_lengths(by_text)
@@ -214,8 +214,8 @@ assert drafts == sorted(drafts, reverse=True)
 # a real Gemma.
 
 # %% tags=["timing"]
-from gemma_mtp_edu import metrics
-from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.analysis import metrics
+from gemma_mtp_edu.analysis.cost import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 3, 5, 9, 13), contexts=(64,), repeats=3)
 alpha = metrics.alpha(replay(profiles["story"], Constant(4)))
@@ -234,7 +234,7 @@ show_figure(ax.figure, alt=alt)
 # predictions have something to answer to.
 
 # %%
-from gemma_mtp_edu.measured import measured_speedups
+from gemma_mtp_edu.analysis.measured import measured_speedups
 
 two = {name: prompts[name] for name in ("arithmetic", "story")}
 measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
@@ -246,7 +246,7 @@ measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
 # notebook; the table below it shows one setting to everybody.
 
 # %%
-from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.show.explorer import TradeoffExplorer
 
 explorer = TradeoffExplorer(profiles, cost, measured=measured)
 explorer
@@ -254,7 +254,7 @@ explorer
 # %% tags=["timing"]
 from IPython.display import HTML
 
-from gemma_mtp_edu.tradeoff import Setting, summary_html
+from gemma_mtp_edu.analysis.tradeoff import Setting, summary_html
 
 chosen, known = Setting("constant", 4), measured["arithmetic"]
 HTML(summary_html(profiles["arithmetic"], chosen, cost, workload="arithmetic", measured=known))

@@ -41,8 +41,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
 # %%
 from gemma_mtp_edu import Confidence, Heuristic, load_pair
-from gemma_mtp_edu.profiling import acceptance_profile
-from gemma_mtp_edu.replay import best_schedule, replay
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.replay import best_schedule, replay
 
 pair = load_pair(PAIR)
 
@@ -71,7 +71,7 @@ profiles = {
 # and the fourth?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.schedules import LastRound
+from gemma_mtp_edu.core.schedules import LastRound
 
 rule = Heuristic(4)
 # gamma(tokens written, the last round: drafts asked for, made, kept)
@@ -161,7 +161,7 @@ for threshold in thresholds:
 # those that do not.
 
 # %%
-from gemma_mtp_edu.tradeoff import round_price
+from gemma_mtp_edu.analysis.tradeoff import round_price
 
 price = round_price(0.1)  # a draft costs a tenth of a plain pass
 _, best = best_schedule(profiles["story"], price)
@@ -185,7 +185,7 @@ assert best.drafter_passes == best.n_accepted
 # best length of lesson 08, found by trying all of them on this very text.
 
 # %%
-from gemma_mtp_edu.tradeoff import Setting, best_constant, outcome
+from gemma_mtp_edu.analysis.tradeoff import Setting, best_constant, outcome
 
 rules = {
     "constant": Setting("constant", 4),
@@ -198,8 +198,8 @@ for workload, profile in profiles.items():
     outcomes[workload] = {name: outcome(profile, choice, 0.1) for name, choice in choices.items()}
 
 # %%
-from gemma_mtp_edu import tradeoff_plots
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
+from gemma_mtp_edu.show.views import show_figure
 
 ax = tradeoff_plots.plot_schedules(outcomes)
 show_figure(ax.figure, alt=tradeoff_plots.describe_schedules(outcomes))
@@ -255,7 +255,7 @@ for cost in (0.02, 0.1, 0.3, 0.6):
 # wins. It needs a running notebook; the table below it shows one setting to everybody.
 
 # %%
-from gemma_mtp_edu.explorer import TradeoffExplorer
+from gemma_mtp_edu.show.explorer import TradeoffExplorer
 
 explorer = TradeoffExplorer(profiles, cost=0.1)
 explorer.schedule.value = "confidence"
@@ -264,7 +264,7 @@ explorer
 # %%
 from IPython.display import HTML
 
-from gemma_mtp_edu.tradeoff import summary_html
+from gemma_mtp_edu.analysis.tradeoff import summary_html
 
 HTML(summary_html(profiles["arithmetic"], explorer.setting, 0.1, workload="arithmetic"))
 

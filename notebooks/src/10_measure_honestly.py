@@ -43,7 +43,7 @@ import statistics
 import time
 
 from gemma_mtp_edu import autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.timing import wait_for
+from gemma_mtp_edu.analysis.timing import wait_for
 
 pair = load_pair(PAIR)
 
@@ -90,8 +90,8 @@ my_list = []  # such as "..."
 same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in range(10)]
 
 # %% tags=["timing"]
-from gemma_mtp_edu import cost_plots
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show import plots_cost as cost_plots
+from gemma_mtp_edu.show.views import show_figure
 
 print(f"the very first run took {plain_seconds / 16 * 8:.2f} s for as many tokens")
 runs = {"8 tokens, plain": [plain_seconds / 16 * 8, *same]}
@@ -210,7 +210,7 @@ for tokens in (24, 48):
 # dtype, batch, and the text, which you know already. First the **context**: how do costs change after 512 tokens?
 
 # %%
-from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.analysis.cost import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 5), contexts=(64, 512), repeats=3)
 
@@ -330,7 +330,7 @@ show_figure(ax.figure, alt=cost_plots.describe_scenarios(scenarios))
 # often and in which order. `python -m gemma_mtp_edu bench` writes this beside its results, and measures in turns:
 
 # %%
-from gemma_mtp_edu import bench
+from gemma_mtp_edu.measure import bench
 
 conditions = bench.conditions(pair, bench.Plan())
 print("\n".join(f"{key}: {value}" for key, value in conditions.items()))

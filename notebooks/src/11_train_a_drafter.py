@@ -78,7 +78,7 @@ print(len(prompts), "prompts, such as:", prompts[5])
 # and never trained on them. They choose a little, too: of all looks, the weights of the best one are kept.
 
 # %%
-from gemma_mtp_edu.own_texts import held_out_texts, own_texts
+from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
 
 held_out_prompts = [
     "Write a JSON record for a person named Vera Novak who is 31 years old and lives in Quito.",
@@ -104,8 +104,8 @@ print(sum(int(batch.is_answer.sum()) for batch in texts), "answer tokens to lear
 # the width of the hidden state that it gets, and the size of the KV heads that it reads.
 
 # %%
-from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
-from gemma_mtp_edu.training import Plan, held_out_look
+from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
+from gemma_mtp_edu.training.training import Plan, held_out_look
 
 shape = (
     DrafterShape()
@@ -133,8 +133,8 @@ assert before.acceptance < 0.05
 # each. With a real pair every one of them holds 262,144 numbers.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.anatomy import size_in_megabytes
-from gemma_mtp_edu.training_memory import training_memory
+from gemma_mtp_edu.analysis.anatomy import size_in_megabytes
+from gemma_mtp_edu.training.training_memory import training_memory
 
 largest = max(texts, key=lambda batch: batch.input_ids.numel())
 target_bytes = int(size_in_megabytes(pair.target) * 1e6)
@@ -152,7 +152,7 @@ print(training_memory(target_bytes, fresh.drafter, tokens, answers, plan))
 # The target is frozen, so its part can be made once and kept, if memory allows.
 
 # %%
-from gemma_mtp_edu.distillation import hand_over
+from gemma_mtp_edu.training.distillation import hand_over
 
 given = [hand_over(pair.target, batch) for batch in texts] if bundled else texts
 
@@ -160,7 +160,7 @@ given = [hand_over(pair.target, batch) for batch in texts] if bundled else texts
 # **Predict**: which number rises first, that of the training texts or that of the held-out ones?
 
 # %%
-from gemma_mtp_edu.training import shuffled, train
+from gemma_mtp_edu.training.training import shuffled, train
 
 training = train(fresh, shuffled(given), plan, held_out=held_out)
 for look in training.looks:
@@ -191,8 +191,8 @@ print("rounds got longer:", after.tokens_per_round > before.tokens_per_round + 0
 assert after.acceptance > before.acceptance + 0.2
 
 # %%
-from gemma_mtp_edu import training_plots
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show import plots_training as training_plots
+from gemma_mtp_edu.show.views import show_figure
 
 looks, own = {"this drafter": training.looks}, held_out_look(pair, held_out, plan.gamma).acceptance
 ax = training_plots.plot_training(looks, reference=own)

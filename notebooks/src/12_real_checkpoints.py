@@ -46,9 +46,9 @@ PAIR = "auto"  # @param ["auto", "pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"
 CONTEXT = 2048  # @param {type:"integer"}
 
 # %%
-from gemma_mtp_edu import memory
-from gemma_mtp_edu.memory_plan import gigabytes
-from gemma_mtp_edu.pairs import choose_device
+from gemma_mtp_edu.models import memory
+from gemma_mtp_edu.models.memory_plan import gigabytes
+from gemma_mtp_edu.models.pairs import choose_device
 
 device = choose_device()
 free = memory.free_memory(device)
@@ -64,7 +64,7 @@ print(f"{device.type}, {gigabytes(free)} free, compute capability {capability}")
 # **Predict** for E2B in 16 bit and 2048 tokens: which of the four is largest, which smallest?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.memory_plan import memory_plan
+from gemma_mtp_edu.models.memory_plan import memory_plan
 
 plan = memory_plan("E2B", "float16", context_length=2048)
 for part, size in plan.parts.items():
@@ -80,9 +80,9 @@ assert plan.target_bytes > plan.total_bytes / 2 > plan.cache_bytes
 # The dotted line is what a Colab T4 has left: 14.6 GB. Which pairs are to the left of it?
 
 # %%
-from gemma_mtp_edu import results_plots
-from gemma_mtp_edu.registry import PAIRS
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show import plots_results as results_plots
+from gemma_mtp_edu.models.registry import PAIRS
+from gemma_mtp_edu.show.views import show_figure
 
 T4 = 14_600_000_000
 plans = [memory_plan(name, "float16") for name in PAIRS if name != "pocket"]
@@ -97,7 +97,7 @@ show_figure(ax.figure, alt=results_plots.describe_memory(plans, T4))
 # compute capability; from 8.0 on it computes in bfloat16. **Predict** the right-hand side.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.memory_plan import pick_pair
+from gemma_mtp_edu.models.memory_plan import pick_pair
 
 gpus = {"T4": (14.6, (7, 5)), "L4": (22, (8, 9)), "A100": (40, (8, 0)), "H100": (80, (9, 0))}
 for gpu, (size, version) in gpus.items():
@@ -109,7 +109,7 @@ assert pick_pair(T4, (7, 5)) == ("E2B", "float16")
 # E4B fits an L4 as well: name it in `PAIR` and it is taken. A pair that does not fit is never loaded.
 
 # %%
-from gemma_mtp_edu.finale import choose, load_chosen
+from gemma_mtp_edu.lessons.finale import choose, load_chosen
 
 choice = choose(PAIR, free, capability, context_length=CONTEXT)
 pair, why = load_chosen(choice)
@@ -120,7 +120,7 @@ print(why)
 # Was the plan right? Add up the weights as they lie in memory now.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.finale import loaded_bytes
+from gemma_mtp_edu.lessons.finale import loaded_bytes
 
 plan = memory_plan(pair.name, pair.target.dtype, CONTEXT)
 planned = plan.target_bytes + plan.drafter_bytes
@@ -134,7 +134,7 @@ print("weights within 5% of the plan:", abs(loaded_bytes(pair) / planned - 1) < 
 
 # %%
 from gemma_mtp_edu import autoregressive_generate
-from gemma_mtp_edu.prompts import PROMPTS
+from gemma_mtp_edu.lessons.prompts import PROMPTS
 
 prompts = {name: PROMPTS[name][0] for name in ("json", "list", "qa", "story")}
 TOKENS = 40 if bundled else 96
@@ -154,8 +154,8 @@ assert len(set(answer.token_ids)) > 10, "it repeats itself: take another dtype o
 my_guess = None  # such as ("json", 4)
 
 # %%
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
 
 cost = CostModel.calibrate(pair, lengths=(1, 2, 3, 5, 9), contexts=(64,), repeats=3)
 profiles = {
@@ -178,7 +178,7 @@ for name, words in verdict.items():
 # four of them, so "best" below means best of 1, 2, 4 and 8.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.finale import predicted_speedups
+from gemma_mtp_edu.lessons.finale import predicted_speedups
 
 GAMMAS = (1, 2, 4, 8)
 predicted = predicted_speedups(cost, profiles, GAMMAS)
@@ -194,7 +194,7 @@ for name in profiles:
 # is given back.
 
 # %%
-from gemma_mtp_edu.finale import measure
+from gemma_mtp_edu.lessons.finale import measure
 
 measured = measure(pair, prompts, predicted, max_new_tokens=TOKENS, repeats=2)
 
@@ -212,9 +212,9 @@ assert same or pair.target.dtype.itemsize < 4
 # the two marks of a row?
 
 # %% tags=["timing"]
-from gemma_mtp_edu import cost_plots
-from gemma_mtp_edu.bench import Plan
-from gemma_mtp_edu.finale import results_card
+from gemma_mtp_edu.show import plots_cost as cost_plots
+from gemma_mtp_edu.measure.bench import Plan
+from gemma_mtp_edu.lessons.finale import results_card
 
 plan = Plan(GAMMAS, 2, TOKENS, long_contexts=False)
 card = results_card(pair, prompts, measured, verdict, plan)
@@ -234,7 +234,7 @@ show_figure(ax.figure, alt=cost_plots.describe_predictions(marks))
 # the best speed would you have? A speed within 5% of plain decoding counts as about even.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.sweep_score import score
+from gemma_mtp_edu.measure.sweep_score import score
 
 print(score(card))
 
@@ -252,7 +252,7 @@ print(score(card))
 # %% tags=["timing"]
 import statistics
 
-from gemma_mtp_edu.sweep_score import drafts, length_for_all, overall_speedups
+from gemma_mtp_edu.measure.sweep_score import drafts, length_for_all, overall_speedups
 
 for gamma, speed in overall_speedups(card).items():
     mean = statistics.mean(card.speedup(name, gamma) for name in prompts)
@@ -283,7 +283,7 @@ show_figure(figure, alt=results_plots.describe_card(card))
 # believe the number or to try it. It holds no folder and no name of yours.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.results_card import ResultsCard
+from gemma_mtp_edu.measure.results import ResultsCard
 
 again = ResultsCard.from_json(Path("results_card.json").read_text(encoding="utf-8"))
 print("reads back as the same card:", again == card)
@@ -298,8 +298,8 @@ assert again == card
 # they are E2B's with the length that vLLM's recipe recommends.
 
 # %%
-from gemma_mtp_edu.registry import recommended
-from gemma_mtp_edu.serving import serving_commands
+from gemma_mtp_edu.models.registry import recommended
+from gemma_mtp_edu.measure.serving import serving_commands
 
 name, length = ("E2B", recommended("E2B")) if bundled else (pair.name, best)
 vllm, sglang, llama_cpp = serving_commands(name, length, context_length=CONTEXT)

@@ -37,9 +37,9 @@ lesson.setup(install=new)
 import torch
 
 from gemma_mtp_edu import checks, load_pair
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.pairs import eos_ids
-from gemma_mtp_edu.target import Target
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.models.pairs import eos_ids
+from gemma_mtp_edu.core.target import Target
 
 pair = load_pair()
 

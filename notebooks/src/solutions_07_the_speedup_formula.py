@@ -35,7 +35,7 @@ lesson.setup(install=new)
 
 # %%
 from gemma_mtp_edu import checks
-from gemma_mtp_edu.theory import expected_tokens
+from gemma_mtp_edu.analysis.theory import expected_tokens
 
 # %% [markdown]
 # **1.** Draft k is kept where it and all before it are right: alpha to the power of k. The target's own token
@@ -85,7 +85,7 @@ checks.smallest_alpha(smallest_alpha)
 
 # %% tags=["timing"]
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.cost import CostModel
+from gemma_mtp_edu.analysis.cost import CostModel
 
 cost = CostModel.calibrate(load_pair(), lengths=(1, 2, 5), contexts=(64,), repeats=3)
 round_cost = cost.round_seconds(4) / cost.plain()

@@ -35,8 +35,8 @@ lesson.setup(install=new)
 
 # %%
 from gemma_mtp_edu import checks, load_pair
-from gemma_mtp_edu.profiling import acceptance_profile
-from gemma_mtp_edu.tradeoff import Setting, outcome
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 
 pair = load_pair()
 prompt = "Tell me a short story about a heron."

@@ -11,13 +11,13 @@ import pytest
 from playwright.sync_api import Browser, Locator
 
 import lab
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.prices import longest_draft
-from gemma_mtp_edu.profile import AcceptanceProfile, accepted_counts
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.tradeoff import KIND_WORDS
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.prices import longest_draft
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile, accepted_counts
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.analysis.tradeoff import KIND_WORDS
+from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.core.trace import GenerationTrace
 from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
 from tools.lessons import write_notebook
 from widget_page import COST, Explorer, Viewer, wait_until
@@ -29,10 +29,10 @@ CELLS = (
     """\
 import json
 from pathlib import Path
-from gemma_mtp_edu.explorer import TradeoffExplorer
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.widgets import RoundViewer
+from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.show.widgets import RoundViewer
 
 stored = json.loads(Path("example.json").read_text(encoding="utf-8"))
 profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored["profiles"].items()}

@@ -7,11 +7,11 @@ from typing import Any
 
 from playwright.sync_api import Locator
 
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.tradeoff import KIND_WORDS, Outcome, Setting, numbers, outcome
-from gemma_mtp_edu.views import MARKS, shown_tokens
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.tradeoff import KIND_WORDS, Outcome, Setting, numbers, outcome
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.show.views import MARKS, shown_tokens
 
 COST = "cost of a draft"
 # Of every token its sign and text, as drawn.

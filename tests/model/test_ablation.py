@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu.ablation import STALE, ablate, stale_run, without
-from gemma_mtp_edu.ablation_parts import AS_IS, PARTS
-from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.inside import cluster_ranks, draft_steps, head_work
-from gemma_mtp_edu.profiling import profile_of
-from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.analysis.ablation import STALE, ablate, stale_run, without
+from gemma_mtp_edu.analysis.ablation_parts import AS_IS, PARTS
+from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps, head_work
+from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.core.trace import GenerationTrace
 from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
 
 GAMMA = 4

@@ -14,12 +14,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 
-from gemma_mtp_edu import load_pair, model_ids, registry, room, weights
-from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder
-from gemma_mtp_edu.compatibility import IncompatiblePairError, check_pair
-from gemma_mtp_edu.memory_plan import memory_plan
-from gemma_mtp_edu.room import NoDiskSpaceError, NotEnoughMemoryError, check_disk, check_memory
-from gemma_mtp_edu.weights import PairNotFoundError
+from gemma_mtp_edu import load_pair, model_ids
+from gemma_mtp_edu.models import registry, room, weights
+from gemma_mtp_edu.models.bundled import DamagedPairError, bundled_folder
+from gemma_mtp_edu.models.compatibility import IncompatiblePairError, check_pair
+from gemma_mtp_edu.models.memory_plan import memory_plan
+from gemma_mtp_edu.models.room import (
+    NoDiskSpaceError,
+    NotEnoughMemoryError,
+    check_disk,
+    check_memory,
+)
+from gemma_mtp_edu.models.weights import PairNotFoundError
 
 Change = Callable[[Path], Any]
 
@@ -199,7 +205,9 @@ def test_a_pair_that_does_not_fit_is_refused_before_it_is_loaded(
 ) -> None:
     monkeypatch.setattr(room, "free_memory", lambda device: 10_000_000)
     monkeypatch.setattr(weights, "get_models", lambda *a: pytest.fail("it was loaded"))
-    monkeypatch.setattr("gemma_mtp_edu.pairs.get_models", lambda *a: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        "gemma_mtp_edu.models.pairs.get_models", lambda *a: pytest.fail("it was loaded")
+    )
     with pytest.raises(NotEnoughMemoryError) as raised:
         load_pair(folder)
     message = str(raised.value)
@@ -234,7 +242,9 @@ def test_a_large_drafter_of_one_s_own_counts(
     own.text_config.intermediate_size = 10**7
     own.save_pretrained(tmp_path)
     monkeypatch.setattr(room, "free_memory", lambda device: 10**9)
-    monkeypatch.setattr("gemma_mtp_edu.pairs.get_models", lambda *a: pytest.fail("it was loaded"))
+    monkeypatch.setattr(
+        "gemma_mtp_edu.models.pairs.get_models", lambda *a: pytest.fail("it was loaded")
+    )
     with pytest.raises(NotEnoughMemoryError, match=r"pocket in float32 needs .*drafter \d\d"):
         load_pair("pocket", tmp_path)
 
@@ -285,7 +295,7 @@ def test_a_download_that_does_not_fit_is_refused_before_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(room, "hub_cache", lambda: tmp_path)
-    monkeypatch.setattr("gemma_mtp_edu.hub_cache.hub_cache", lambda: tmp_path)
+    monkeypatch.setattr("gemma_mtp_edu.models.hub_cache.hub_cache", lambda: tmp_path)
     monkeypatch.setattr(room, "free_disk", lambda: 10**10)
     with pytest.raises(NoDiskSpaceError, match=r"10\.4 GB are to be downloaded, 10\.0 GB are free"):
         check_disk("E2B", (None, None), E2B)

@@ -16,16 +16,16 @@ from gemma_mtp_edu import (
     ModelPair,
     acceptance_profile,
     autoregressive_generate,
-    bench,
     reference_generate,
     speculative_generate,
 )
-from gemma_mtp_edu.compatibility import IncompatiblePairError
-from gemma_mtp_edu.custom import draft_and_verify
-from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
-from gemma_mtp_edu.measured import measured_speedups
-from gemma_mtp_edu.own_texts import held_out_texts, own_texts
-from gemma_mtp_edu.timing import time_target_passes
+from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.analysis.measured import measured_speedups
+from gemma_mtp_edu.analysis.timing import time_target_passes
+from gemma_mtp_edu.measure import bench
+from gemma_mtp_edu.models.compatibility import IncompatiblePairError
+from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
+from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
 from tests.model.tiny import prompt_ids, tiny_pair
 
 NAN, INF = float("nan"), float("inf")

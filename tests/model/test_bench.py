@@ -6,7 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gemma_mtp_edu import ModelPair, bench, prompts
+from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu.lessons import prompts
+from gemma_mtp_edu.measure import bench
 
 
 def test_a_quick_run_is_complete(

@@ -11,10 +11,11 @@ import pytest
 import torch
 from jinja2 import TemplateError
 
-from gemma_mtp_edu import bench, demo
+from gemma_mtp_edu import demo
 from gemma_mtp_edu.__main__ import main
-from gemma_mtp_edu.language import VARIABLE
-from gemma_mtp_edu.sharing import BusyModelError
+from gemma_mtp_edu.core.sharing import BusyModelError
+from gemma_mtp_edu.lessons.language import VARIABLE
+from gemma_mtp_edu.measure import bench
 
 
 def test_demo_shows_text_rounds_passes_and_time(capsys: pytest.CaptureFixture[str]) -> None:

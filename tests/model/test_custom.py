@@ -15,9 +15,9 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair, model_ids
-from gemma_mtp_edu.custom import draft_and_verify
-from gemma_mtp_edu.schedules import Heuristic
-from gemma_mtp_edu.sharing import BusyModelError, changing
+from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.core.schedules import Heuristic
+from gemma_mtp_edu.core.sharing import BusyModelError, changing
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 MESSAGES = [{"role": "user", "content": "Write a JSON record for a person named Ida who is 44."}]

@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from transformers import DynamicCache
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.drafters import (
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.core.drafters import (
     CausalLMDrafter,
     Draft,
     DraftContext,
     PromptLookupDrafter,
     ScriptedDrafter,
 )
-from gemma_mtp_edu.options import OnTokens
-from gemma_mtp_edu.sampling import NonFiniteLogitsError, Sampler
-from gemma_mtp_edu.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.target import Target
-from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.core.options import OnTokens
+from gemma_mtp_edu.core.sampling import NonFiniteLogitsError, Sampler
+from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
+from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.trace import GenerationTrace
 from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair, wrapped_pair
 
 shapes = st.builds(

@@ -13,15 +13,15 @@ import torch
 from transformers.utils import logging
 
 from gemma_mtp_edu import doctor
-from gemma_mtp_edu import run as run_module
+from gemma_mtp_edu.core import run as run_module
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.verification import Verification
 from gemma_mtp_edu.cycle_pair import WINDOW, cycle_pair
 from gemma_mtp_edu.findings import LIBRARY, OURS, Report
-from gemma_mtp_edu.language import speaking
+from gemma_mtp_edu.lessons.language import speaking
 from gemma_mtp_edu.loop_probes import LoopProbes, undisturbed
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.registry import PAIRS
-from gemma_mtp_edu.target import Target
-from gemma_mtp_edu.verification import Verification
+from gemma_mtp_edu.models.registry import PAIRS
 from tests.unit.test_japanese_doctor import untranslated
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,7 +179,7 @@ def argmax_judged_as_if_drawn(patch: pytest.MonkeyPatch) -> None:
 
 
 def stop_asked_once_per_round(patch: pytest.MonkeyPatch) -> None:
-    from gemma_mtp_edu.stopping import Text
+    from gemma_mtp_edu.core.stopping import Text
 
     real = Text._reason
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from gemma_mtp_edu.decoding import pair_drafter, speculative_generate
-from gemma_mtp_edu.drafters import Draft, DraftContext, Drafter
-from gemma_mtp_edu.sampling import Sampler
-from gemma_mtp_edu.schedules import Schedule
+from gemma_mtp_edu.core.decoding import pair_drafter, speculative_generate
+from gemma_mtp_edu.core.drafters import Draft, DraftContext, Drafter
+from gemma_mtp_edu.core.sampling import Sampler
+from gemma_mtp_edu.core.schedules import Schedule
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 

@@ -19,17 +19,17 @@ from gemma_mtp_edu import (
     reference_generate,
     speculative_generate,
 )
-from gemma_mtp_edu.ablation import ablate, without
-from gemma_mtp_edu.bench import Plan as BenchPlan
-from gemma_mtp_edu.bench import measure
-from gemma_mtp_edu.custom import draft_and_verify
-from gemma_mtp_edu.distillation import Texts
-from gemma_mtp_edu.fresh_drafter import DrafterShape, new_drafter
-from gemma_mtp_edu.inside import draft_steps
-from gemma_mtp_edu.own_texts import held_out_texts, own_texts
-from gemma_mtp_edu.sampling import NonFiniteLogitsError
-from gemma_mtp_edu.sharing import BusyModelError, running
-from gemma_mtp_edu.training import Plan, shuffled, train
+from gemma_mtp_edu.analysis.ablation import ablate, without
+from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.analysis.inside import draft_steps
+from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
+from gemma_mtp_edu.core.sharing import BusyModelError, running
+from gemma_mtp_edu.measure.bench import Plan as BenchPlan
+from gemma_mtp_edu.measure.bench import measure
+from gemma_mtp_edu.training.distillation import Texts
+from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
+from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
+from gemma_mtp_edu.training.training import Plan, shuffled, train
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 IDS, NEW = prompt_ids(5), 6
@@ -188,7 +188,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     expected = train(fresh(), shuffled(texts), plan)
     before, written = state(pair), [0]
 
-    from gemma_mtp_edu import checkpoints
+    from gemma_mtp_edu.training import checkpoints
 
     original = checkpoints.save_file
 

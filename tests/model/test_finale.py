@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu import finale
-from gemma_mtp_edu.bench import Plan
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.finale import Choice, choose, load_chosen
-from gemma_mtp_edu.memory_plan import memory_plan
-from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError
-from gemma_mtp_edu.profiling import acceptance_profile
-from gemma_mtp_edu.results_card import ResultsCard
-from gemma_mtp_edu.room import NoDiskSpaceError, NotEnoughMemoryError
-from gemma_mtp_edu.sweep_score import score
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu.lessons import finale
+from gemma_mtp_edu.lessons.finale import Choice, choose, load_chosen
+from gemma_mtp_edu.measure.bench import Plan
+from gemma_mtp_edu.measure.results import ResultsCard
+from gemma_mtp_edu.measure.sweep_score import score
+from gemma_mtp_edu.models.memory_plan import memory_plan
+from gemma_mtp_edu.models.pairs import ModelPair, PairNotFoundError
+from gemma_mtp_edu.models.room import NoDiskSpaceError, NotEnoughMemoryError
 
 T4 = 14_600_000_000
 PROMPTS = {"arithmetic": "Count from 7 to 12.", "story": "Tell me a short story about a heron."}

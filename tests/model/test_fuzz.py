@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from gemma_mtp_edu import run as run_module
-from gemma_mtp_edu import stopping
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.sampling import Choice
-from gemma_mtp_edu.schedules import Constant, Heuristic
-from gemma_mtp_edu.target import Target
-from gemma_mtp_edu.verification import Verification
+from gemma_mtp_edu.core import run as run_module
+from gemma_mtp_edu.core import stopping
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.sampling import Choice
+from gemma_mtp_edu.core.schedules import Constant, Heuristic
+from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.verification import Verification
 from tests.model.tiny import Shape
 from tools.fuzz.cases import Case, Setting, draw_case, features
 from tools.fuzz.laws import uniform_p_value
@@ -91,7 +91,7 @@ def stops_at_the_end_of_a_round(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_grows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("gemma_mtp_edu.decoding.LastRound", lambda gamma, n, a: Lying(gamma))
+    patch.setattr("gemma_mtp_edu.core.decoding.LastRound", lambda gamma, n, a: Lying(gamma))
 
 
 class Lying:

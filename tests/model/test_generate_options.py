@@ -21,9 +21,9 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.custom import draft_and_verify
-from gemma_mtp_edu.drafters import PromptLookupDrafter, ScriptedDrafter
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.core.drafters import PromptLookupDrafter, ScriptedDrafter
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
 from tests.model.tiny import WINDOW, prompt_ids, tiny_pair
 
 COUNT = "Count from 3 to 12."

@@ -5,17 +5,22 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, autoregressive_generate, checks, speculative_generate
-from gemma_mtp_edu.drafters import ScriptedDrafter
-from gemma_mtp_edu.one_position import (
+from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
+from gemma_mtp_edu.analysis.one_position import (
     first_difference,
     laws_after,
     library_law,
     logit_gap,
     total_variation,
 )
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.verification import emitted_distribution, residual_distribution, verify_greedy
+from gemma_mtp_edu.core.drafters import ScriptedDrafter
+from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.core.verification import (
+    emitted_distribution,
+    residual_distribution,
+    verify_greedy,
+)
+from gemma_mtp_edu.lessons import checks
 
 STORY = "Tell me a short story about a heron."
 

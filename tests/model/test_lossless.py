@@ -13,12 +13,12 @@ import torch
 from scipy import stats
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu import run as run_module
-from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.target import Target
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.verification import Verification
+from gemma_mtp_edu.core import run as run_module
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.core.verification import Verification
 from tests.model.test_decoding import Spy
 from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair
 
@@ -91,7 +91,7 @@ def test_argmax_drafts_with_a_one_hot_law_follow_it_too(
         token = best if ids is None else ids[best]
         return Choice(token[None, None], torch.ones(()))
 
-    from gemma_mtp_edu.sampling import Choice
+    from gemma_mtp_edu.core.sampling import Choice
 
     monkeypatch.setattr(MTPDrafter, "_choose", argmax)
     assert p_value(few_words, ours, 300) > 1e-3

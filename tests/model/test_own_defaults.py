@@ -15,11 +15,11 @@ from gemma_mtp_edu import (
     reference_generate,
     speculative_generate,
 )
-from gemma_mtp_edu.drafters import Draft
-from gemma_mtp_edu.own_texts import own_texts
-from gemma_mtp_edu.replay import best_schedule
-from gemma_mtp_edu.sampling import NonFiniteLogitsError
-from gemma_mtp_edu.widgets import RoundViewer
+from gemma_mtp_edu.analysis.replay import best_schedule
+from gemma_mtp_edu.core.drafters import Draft
+from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
+from gemma_mtp_edu.show.widgets import RoundViewer
+from gemma_mtp_edu.training.target_texts import own_texts
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 IDS = prompt_ids(5)

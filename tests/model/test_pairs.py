@@ -12,11 +12,12 @@ import transformers
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
-from gemma_mtp_edu import ModelPair, load_pair, model_ids, room, weights
-from gemma_mtp_edu.bundled import DamagedPairError, bundled_folder
-from gemma_mtp_edu.compatibility import IncompatiblePairError
-from gemma_mtp_edu.pairs import PairNotFoundError, choose_dtype, configured_eos_ids
-from gemma_mtp_edu.releases import UnsupportedReleaseError
+from gemma_mtp_edu import ModelPair, load_pair, model_ids
+from gemma_mtp_edu.models import room, weights
+from gemma_mtp_edu.models.bundled import DamagedPairError, bundled_folder
+from gemma_mtp_edu.models.compatibility import IncompatiblePairError
+from gemma_mtp_edu.models.pairs import PairNotFoundError, choose_dtype, configured_eos_ids
+from gemma_mtp_edu.models.releases import UnsupportedReleaseError
 
 
 def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
@@ -128,7 +129,9 @@ def test_a_processor_that_needs_a_library_gives_way_to_the_tokenizer(
         loaded = load_pair()
     assert torch.equal(loaded.encode("Hello"), pair.encode("Hello"))
     monkeypatch.setattr(weights.AutoTokenizer, "from_pretrained", load)
-    monkeypatch.setattr("gemma_mtp_edu.pairs.get_models", lambda *_: pytest.fail("loaded first"))
+    monkeypatch.setattr(
+        "gemma_mtp_edu.models.pairs.get_models", lambda *_: pytest.fail("loaded first")
+    )
     with pytest.raises(DamagedPairError, match="Install that library, then start Python again"):
         load_pair()
 
@@ -148,7 +151,7 @@ def test_a_registered_name_as_drafter_means_its_drafter(
         if len(asked) == 2:
             raise PairNotFoundError
 
-    monkeypatch.setattr("gemma_mtp_edu.pairs.get_config", get_config)
+    monkeypatch.setattr("gemma_mtp_edu.models.pairs.get_config", get_config)
     with pytest.raises(PairNotFoundError):
         load_pair("E2B", drafter)
     assert asked == ["google/gemma-4-E2B-it", expected]

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, profiling, timing
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.profiling import acceptance_profile, positions_per_chunk
-from gemma_mtp_edu.replay import best_schedule, replay
-from gemma_mtp_edu.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.target import Target
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu.analysis import profiling, timing
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.profiling import acceptance_profile, positions_per_chunk
+from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
+from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
 
 GAMMA = 4

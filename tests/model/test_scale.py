@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, scale
+from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.__main__ import main
-from gemma_mtp_edu.bench import Plan
-from gemma_mtp_edu.prompt_file import NumberedPrompt, read_prompts
-from gemma_mtp_edu.result_lines import ResultsError, part_of
-from gemma_mtp_edu.scale_report import measured_rows, report_page
+from gemma_mtp_edu.measure import scale
+from gemma_mtp_edu.measure.bench import Plan
+from gemma_mtp_edu.measure.prompt_file import NumberedPrompt, read_prompts
+from gemma_mtp_edu.measure.result_lines import ResultsError, part_of
+from gemma_mtp_edu.measure.scale_report import measured_rows, report_page
 
 SWEEP = scale.Sweep(Plan(gammas=(2,), repeats=1, max_new_tokens=4), contexts=(32,))
 LINES = ("Count from 3 to 9.", "Hello!", '{"prompt": "<script>x</script>", "workload": "<i>"}')

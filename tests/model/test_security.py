@@ -13,10 +13,10 @@ from transformers import AutoConfig
 
 from gemma_mtp_edu import load_pair, speculative_generate
 from gemma_mtp_edu.__main__ import main
-from gemma_mtp_edu.bundled import bundled_folder
-from gemma_mtp_edu.checkpoints import load_checkpoint, save_checkpoint
-from gemma_mtp_edu.pairs import ModelPair, PairNotFoundError
-from gemma_mtp_edu.safety import UnsafeModelError
+from gemma_mtp_edu.models.bundled import bundled_folder
+from gemma_mtp_edu.models.pairs import ModelPair, PairNotFoundError
+from gemma_mtp_edu.models.safety import UnsafeModelError
+from gemma_mtp_edu.training.checkpoints import load_checkpoint, save_checkpoint
 
 TOKEN = "hf_" + "NotARealTokenButLooksLikeOne1234"
 
@@ -69,7 +69,7 @@ def test_a_pickle_beside_nothing_else_is_refused_by_the_library_s_own_switch(
 ) -> None:
     """Where the first look misses it, such as on the hub, the library may not read it either."""
     torch.save({"weight": Touch(mark)}, folder / "target/pytorch_model.bin")
-    monkeypatch.setattr("gemma_mtp_edu.weights.check_weights", lambda folder: None)
+    monkeypatch.setattr("gemma_mtp_edu.models.weights.check_weights", lambda folder: None)
     with pytest.raises(PairNotFoundError, match="safetensors"):
         load_pair(folder)
     assert not mark.exists()
@@ -236,7 +236,7 @@ def test_a_token_in_the_hub_s_own_error_is_not_passed_on(
         except RuntimeError as inner:
             raise OSError(f"401 for {TOKEN} at the hub") from inner
 
-    monkeypatch.setattr("gemma_mtp_edu.weights.AutoConfig.from_pretrained", refuse)
+    monkeypatch.setattr("gemma_mtp_edu.models.weights.AutoConfig.from_pretrained", refuse)
     with pytest.raises(PairNotFoundError, match=r"401 for hf_\*\*\* at the hub") as raised:
         load_pair("E2B")
     told = "".join(traceback.format_exception(raised.value))

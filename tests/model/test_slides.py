@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gemma_mtp_edu import ModelPair, checks
+from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu.lessons import checks
 from tests.unit.test_teaching import exercise_answers
 from tools import slides
 
@@ -30,7 +31,7 @@ raise AssertionError("the setup cell is not run")
 
 # %%
 import matplotlib.pyplot as plt
-from gemma_mtp_edu.views import show_figure
+from gemma_mtp_edu.show.views import show_figure
 
 for height in (1, 2):
     figure, ax = plt.subplots()

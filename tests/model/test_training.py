@@ -15,12 +15,12 @@ from torch import Tensor
 from transformers import Gemma4AssistantForCausalLM
 
 from gemma_mtp_edu import ModelPair, acceptance_profile, autoregressive_generate, load_pair
-from gemma_mtp_edu.distillation import LOSSES, Handover, LossName, Texts, Unroll, hand_over
-from gemma_mtp_edu.fresh_drafter import DrafterShape, balanced_clusters, new_drafter
-from gemma_mtp_edu.own_texts import held_out_texts, own_texts
-from gemma_mtp_edu.profiling import profile_of
-from gemma_mtp_edu.reference import reference_generate
-from gemma_mtp_edu.training import Look, Plan, Training, held_out_look, shuffled, train
+from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.analysis.reference import reference_generate
+from gemma_mtp_edu.training.distillation import LOSSES, Handover, LossName, Texts, Unroll, hand_over
+from gemma_mtp_edu.training.new_drafter import DrafterShape, balanced_clusters, new_drafter
+from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
+from gemma_mtp_edu.training.training import Look, Plan, Training, held_out_look, shuffled, train
 from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
 
 SMALL = DrafterShape(32, 48, layers=2, attention_heads=2, centroids=8, searched=4)

@@ -20,9 +20,9 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.drafters import Draft, DraftContext, fixed_draft
-from gemma_mtp_edu.sampling import Sampler
-from gemma_mtp_edu.schedules import Schedule
+from gemma_mtp_edu.core.drafters import Draft, DraftContext, fixed_draft
+from gemma_mtp_edu.core.sampling import Sampler
+from gemma_mtp_edu.core.schedules import Schedule
 
 WINDOW = 8
 

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pytest
 from packaging.requirements import Requirement
 
-from gemma_mtp_edu import installing, lesson
-from gemma_mtp_edu.installing import NotReadyError
-from gemma_mtp_edu.releases import UnsupportedReleaseError
+from gemma_mtp_edu import lesson
+from gemma_mtp_edu.lessons import installing
+from gemma_mtp_edu.lessons.installing import NotReadyError
+from gemma_mtp_edu.models.releases import UnsupportedReleaseError
 from tools.buttons import setup_cell
 from tools.lessons import ROOT, sources
 

@@ -2,7 +2,7 @@
 
 from torch.nn import Linear, ModuleDict
 
-from gemma_mtp_edu.anatomy import parameter_counts
+from gemma_mtp_edu.analysis.anatomy import parameter_counts
 
 
 def test_attention_of_the_towers_is_not_the_text_s() -> None:

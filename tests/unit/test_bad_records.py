@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from gemma_mtp_edu import Confidence, Constant, FromProfile, GenerationTrace, Heuristic
-from gemma_mtp_edu.arguments import real, whole
-from gemma_mtp_edu.bench import Plan
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.profile import AcceptanceProfile, ProfileFormatError
-from gemma_mtp_edu.prompt_file import PromptFileError, read_prompts
-from gemma_mtp_edu.replay import best_schedule, replay
-from gemma_mtp_edu.result_lines import ResultsError, check_writable, write_text
-from gemma_mtp_edu.results_card import Measurement, ResultsCard
-from gemma_mtp_edu.theory import expected_tokens
-from gemma_mtp_edu.trace import RoundTrace, TraceFormatError
-from gemma_mtp_edu.training import Plan as TrainingPlan
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile, ProfileFormatError
+from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu.analysis.theory import expected_tokens
+from gemma_mtp_edu.core.arguments import real, whole
+from gemma_mtp_edu.core.trace import RoundTrace, TraceFormatError
+from gemma_mtp_edu.measure.bench import Plan
+from gemma_mtp_edu.measure.prompt_file import PromptFileError, read_prompts
+from gemma_mtp_edu.measure.result_lines import ResultsError, check_writable, write_text
+from gemma_mtp_edu.measure.results import Measurement, ResultsCard
+from gemma_mtp_edu.training.training import Plan as TrainingPlan
 
 NAN = float("nan")
 PROFILE = AcceptanceProfile(

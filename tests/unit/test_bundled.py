@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gemma_mtp_edu import bundled
-from gemma_mtp_edu.bundled import (
+from gemma_mtp_edu.models import bundled
+from gemma_mtp_edu.models.bundled import (
     DamagedPairError,
     bundled_folder,
     verified_folder,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gemma_mtp_edu import checks
-from gemma_mtp_edu.checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.lessons import checks
+from gemma_mtp_edu.lessons.checks import NOT_TRIED, RIGHT
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from transformers import Gemma4AssistantConfig, Gemma4AssistantForCausalLM, Gemma4TextConfig
 
-from gemma_mtp_edu.compatibility import (
+from gemma_mtp_edu.models.compatibility import (
     IncompatiblePairError,
     check_pair,
     check_token_ordering,

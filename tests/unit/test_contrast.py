@@ -18,23 +18,21 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from gemma_mtp_edu import (
-    cost_plots,
-    drafter_plots,
-    plots,
-    scale_report,
-    tradeoff_plots,
-    training_plots,
-)
-from gemma_mtp_edu.explorer_figure import Chart
-from gemma_mtp_edu.plot_style import LINES
-from gemma_mtp_edu.timing import PassTimes
-from gemma_mtp_edu.tradeoff import Setting, outcome
-from gemma_mtp_edu.views import MARKS
+from gemma_mtp_edu.analysis.timing import PassTimes
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
+from gemma_mtp_edu.measure import scale_report
+from gemma_mtp_edu.show import plots
+from gemma_mtp_edu.show import plots_cost as cost_plots
+from gemma_mtp_edu.show import plots_drafter as drafter_plots
+from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
+from gemma_mtp_edu.show import plots_training as training_plots
+from gemma_mtp_edu.show.explorer_figure import Chart
+from gemma_mtp_edu.show.style import LINES
+from gemma_mtp_edu.show.views import MARKS
 from tests.unit.test_tradeoff import EASY, HARD, MACHINE
 from tests.unit.test_views import trace_of
 
-PACKAGE = Path(plots.__file__).parent
+PACKAGE = Path(plots.__file__).parents[1]
 PAGES = {
     "Jupyter, VS Code and GitHub, light": "#ffffff",
     "JupyterLab, dark": "#111111",
@@ -109,7 +107,7 @@ def test_frames_of_tokens_stand_out_from_every_page(role: str, page: str) -> Non
 def test_every_colour_of_the_package_stands_out_from_white() -> None:
     found = {
         (path.name, color)
-        for path in PACKAGE.glob("*.py")
+        for path in PACKAGE.rglob("*.py")
         for color in re.findall(r"#[0-9A-Fa-f]{6}\b", path.read_text(encoding="utf-8"))
         if color not in DECORATION and color.lower() != "#ffffff"
     }

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.calibration import medians
-from gemma_mtp_edu.cost import CostFormatError, CostModel
-from gemma_mtp_edu.grid import between
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.replay import best_schedule, replay
-from gemma_mtp_edu.schedules import Constant, FromProfile
-from gemma_mtp_edu.theory import best_gamma, expected_speedup
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.verdict import MARGIN
+from gemma_mtp_edu.analysis.calibration import medians
+from gemma_mtp_edu.analysis.cost import CostFormatError, CostModel
+from gemma_mtp_edu.analysis.grid import between
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu.analysis.theory import best_gamma, expected_speedup
+from gemma_mtp_edu.analysis.verdict import MARGIN
+from gemma_mtp_edu.core.schedules import Constant, FromProfile
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from tests.unit.test_profile import make_profile, profiles
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
-from gemma_mtp_edu import checks, cost_plots
-from gemma_mtp_edu.checks import NOT_TRIED, RIGHT
-from gemma_mtp_edu.cost_checks import MISTAKES
-from gemma_mtp_edu.theory import break_even_alpha, expected_tokens
+from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
+from gemma_mtp_edu.lessons import checks
+from gemma_mtp_edu.lessons.checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.lessons.checks_cost import MISTAKES
+from gemma_mtp_edu.show import plots_cost as cost_plots
 from tests.unit.test_cost import make_cost
 
 COST = make_cost()  # plain 10 s, a draft 1 s, 0.5 s for each further token, the rest 0.25 s

@@ -9,10 +9,11 @@ import torch
 from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
-from gemma_mtp_edu import anatomy_checks, drafter_plots
-from gemma_mtp_edu.ablation import AblationResult
-from gemma_mtp_edu.anatomy_checks import NOT_TRIED, RIGHT
-from gemma_mtp_edu.inside import DraftStep, LayerView, head_work
+from gemma_mtp_edu.analysis.ablation import AblationResult
+from gemma_mtp_edu.analysis.inside import DraftStep, LayerView, head_work
+from gemma_mtp_edu.lessons import checks_anatomy as anatomy_checks
+from gemma_mtp_edu.lessons.checks_anatomy import NOT_TRIED, RIGHT
+from gemma_mtp_edu.show import plots_drafter as drafter_plots
 
 ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
 

@@ -13,10 +13,10 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from gemma_mtp_edu.drafters import DraftContext, PromptLookupDrafter, ScriptedDrafter, lookup
-from gemma_mtp_edu.sampling import Sampler, logits_processors, seeded_generator
-from gemma_mtp_edu.schedules import Constant
-from gemma_mtp_edu.stopping import Text
+from gemma_mtp_edu.core.drafters import DraftContext, PromptLookupDrafter, ScriptedDrafter, lookup
+from gemma_mtp_edu.core.sampling import Sampler, logits_processors, seeded_generator
+from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.core.stopping import Text
 
 GREEDY = Sampler(LogitsProcessorList())
 

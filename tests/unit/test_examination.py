@@ -17,12 +17,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu import doctor, examination, hub_cache, machine_probes, torch_probes
-from gemma_mtp_edu.emitted_law import ForcedDraws, emitted_law, total_variation
+from gemma_mtp_edu import doctor, examination, machine_probes, torch_probes
+from gemma_mtp_edu.analysis.emitted_law import ForcedDraws, emitted_law, total_variation
 from gemma_mtp_edu.examination import Probe, examined
 from gemma_mtp_edu.findings import SIGNS, Finding, Report, Status
-from gemma_mtp_edu.registry import PAIRS
-from gemma_mtp_edu.safety import without_commands
+from gemma_mtp_edu.models import hub_cache
+from gemma_mtp_edu.models.registry import PAIRS
+from gemma_mtp_edu.models.safety import without_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
@@ -236,7 +237,7 @@ def test_a_file_where_the_cache_should_be(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_files_that_nobody_may_read_are_no_fault_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gemma_mtp_edu import bundled
+    from gemma_mtp_edu.models import bundled
 
     def refuse(folder: Path) -> None:
         raise PermissionError
@@ -397,7 +398,7 @@ def test_the_page_s_part_of_the_widgets_belongs_to_the_kernel_s(
 def test_damaged_files_are_a_failure_without_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gemma_mtp_edu import bundled
+    from gemma_mtp_edu.models import bundled
 
     assert torch_probes.bundled_pair().status == "ok"
     (tmp_path / "manifest.json").write_text('{"sha256": {"weights": "0"}}')

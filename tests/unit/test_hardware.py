@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
-from gemma_mtp_edu.pairs import choose_dtype
-from gemma_mtp_edu.registry import PAIRS, POCKET
+from gemma_mtp_edu.models.pairs import choose_dtype
+from gemma_mtp_edu.models.registry import PAIRS, POCKET
 from tools.hardware import PLACES, PUBLISHED, Place, fits, memory_gb, table
 
 

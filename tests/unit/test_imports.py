@@ -22,9 +22,9 @@ FORBIDDEN = {
     "findings": MODELS,
     "machine_probes": MODELS,
     "examination": MODELS,
-    "sampling": {"gemma_mtp_edu.pairs"} | SHOWS,
+    "sampling": {"gemma_mtp_edu.models.pairs"} | SHOWS,
     "verification": {"transformers"} | SHOWS,
-    "decoding": {"gemma_mtp_edu.plots", "gemma_mtp_edu.widgets"},
+    "decoding": {"gemma_mtp_edu.show.plots", "gemma_mtp_edu.show.widgets"},
 }
 PRESENT = sorted(name for name in FORBIDDEN if (PACKAGE / f"{name}.py").exists())
 

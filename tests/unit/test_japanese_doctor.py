@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gemma_mtp_edu import examination, findings, language, machine_probes, torch_probes
+from gemma_mtp_edu import examination, findings, machine_probes, torch_probes
 from gemma_mtp_edu.examination import examined
 from gemma_mtp_edu.findings import Finding, Report
-from gemma_mtp_edu.language import called, columns, speaking, wrapped
-from gemma_mtp_edu.registry import PAIRS
+from gemma_mtp_edu.lessons import language
+from gemma_mtp_edu.lessons.language import called, columns, speaking, wrapped
+from gemma_mtp_edu.models.registry import PAIRS
 from tests.unit.test_examination import BLOCKED, examine
 from tests.unit.test_japanese_views import JAPANESE
 
@@ -123,7 +124,7 @@ def test_no_probe_says_anything_in_english_alone(module: str) -> None:
 def test_the_release_finding_tells_what_is_wrong_from_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import gemma_mtp_edu.releases as releases
+    import gemma_mtp_edu.models.releases as releases
 
     monkeypatch.setattr(releases, "transformers_release", lambda: "5.23.0")
     english = examination._release()
@@ -142,7 +143,7 @@ def test_the_release_finding_tells_what_is_wrong_from_what_to_do(
 def test_damaged_files_are_told_without_a_path_in_japanese_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gemma_mtp_edu import bundled
+    from gemma_mtp_edu.models import bundled
 
     monkeypatch.setattr(bundled, "bundled_folder", lambda: tmp_path)
     with speaking("ja"):
@@ -237,7 +238,7 @@ def test_translations_that_cannot_be_read_are_a_finding(
 
 def test_errors_of_our_own_are_quoted_in_japanese() -> None:
     def unreadable() -> Finding:
-        from gemma_mtp_edu.releases import check_transformers
+        from gemma_mtp_edu.models.releases import check_transformers
 
         check_transformers("5.23.0")
         raise AssertionError

@@ -8,32 +8,35 @@ from pathlib import Path
 
 import pytest
 
-from gemma_mtp_edu import bench, bundled, language, own_texts, safety, scale_report
 from gemma_mtp_edu.__main__ import main
-from gemma_mtp_edu.checkpoints import MARKER, load_checkpoint
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.drafters import check_drafter
-from gemma_mtp_edu.fresh_drafter import new_drafter
-from gemma_mtp_edu.grid import check_grid
-from gemma_mtp_edu.language import columns, speaking
-from gemma_mtp_edu.memory_plan import memory_plan
-from gemma_mtp_edu.options import check_listeners, check_processors
-from gemma_mtp_edu.prices import round_price
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.prompt_file import read_prompts
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.result_lines import check_writable
-from gemma_mtp_edu.schedules import Constant, FromProfile
-from gemma_mtp_edu.serving import serving_commands
-from gemma_mtp_edu.theory import expected_tokens
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.training_memory import MemoryNeed
-from gemma_mtp_edu.training_plan import Plan
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.grid import check_grid
+from gemma_mtp_edu.analysis.prices import round_price
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.analysis.theory import expected_tokens
+from gemma_mtp_edu.core.drafters import check_drafter
+from gemma_mtp_edu.core.options import check_listeners, check_processors
+from gemma_mtp_edu.core.schedules import Constant, FromProfile
+from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.lessons import language
+from gemma_mtp_edu.lessons.language import columns, speaking
+from gemma_mtp_edu.measure import bench, scale_report
+from gemma_mtp_edu.measure.prompt_file import read_prompts
+from gemma_mtp_edu.measure.result_lines import check_writable
+from gemma_mtp_edu.measure.serving import serving_commands
+from gemma_mtp_edu.models import bundled, safety
+from gemma_mtp_edu.models.memory_plan import memory_plan
+from gemma_mtp_edu.training import target_texts as own_texts
+from gemma_mtp_edu.training.checkpoints import MARKER, load_checkpoint
+from gemma_mtp_edu.training.new_drafter import new_drafter
+from gemma_mtp_edu.training.training_memory import MemoryNeed
+from gemma_mtp_edu.training.training_plan import Plan
 from tests.unit.test_cost import make_cost
 from tests.unit.test_japanese_views import JAPANESE
 from tests.unit.test_replay import HAND
 
-PACKAGE = Path(language.__file__).parent
+PACKAGE = Path(language.__file__).parents[1]
 # Not for learners: a mistyped attribute, and a language that there is not.
 ENGLISH_ALONE = {"__init__", "language"}
 SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
@@ -106,7 +109,7 @@ def test_an_error_is_told_in_japanese(name: str, tmp_path: Path) -> None:
 
 def test_no_error_of_the_package_is_english_alone() -> None:
     alone = []
-    for path in sorted(PACKAGE.glob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
                 if path.stem not in ENGLISH_ALONE and says_english(node.exc.args[0]):

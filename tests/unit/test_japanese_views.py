@@ -8,18 +8,21 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from gemma_mtp_edu import checks, cost_plots, language, plots, tradeoff_plots
-from gemma_mtp_edu.encoding import check_ids
-from gemma_mtp_edu.explorer import TradeoffExplorer
-from gemma_mtp_edu.releases import check_transformers
-from gemma_mtp_edu.sampling import check_sampling
-from gemma_mtp_edu.schedules import Confidence, Constant
-from gemma_mtp_edu.step_view import step_html
-from gemma_mtp_edu.timing import PassTimes
-from gemma_mtp_edu.trace import GenerationTrace
-from gemma_mtp_edu.tradeoff import Setting, outcome, summary_html
-from gemma_mtp_edu.views import html_view, text_view
-from gemma_mtp_edu.widgets import RoundViewer
+from gemma_mtp_edu.analysis.timing import PassTimes
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, summary_html
+from gemma_mtp_edu.core.sampling import check_sampling
+from gemma_mtp_edu.core.schedules import Confidence, Constant
+from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.lessons import checks, language
+from gemma_mtp_edu.models.encoding import check_ids
+from gemma_mtp_edu.models.releases import check_transformers
+from gemma_mtp_edu.show import plots
+from gemma_mtp_edu.show import plots_cost as cost_plots
+from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
+from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu.show.step_view import step_html
+from gemma_mtp_edu.show.views import html_view, text_view
+from gemma_mtp_edu.show.widgets import RoundViewer
 from tests.unit.test_cost import make_cost
 from tests.unit.test_replay import HAND
 from tests.unit.test_step_view import trace

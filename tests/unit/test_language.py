@@ -8,10 +8,11 @@ from string import Formatter
 
 import pytest
 
-from gemma_mtp_edu import language, lesson
-from gemma_mtp_edu.language import tr
+from gemma_mtp_edu.lessons import language
+from gemma_mtp_edu.lessons import setup as lesson
+from gemma_mtp_edu.lessons.language import tr
 
-PACKAGE = Path(language.__file__).parent
+PACKAGE = Path(language.__file__).parents[1]
 JAPANESE = language.catalogue("ja")
 
 
@@ -34,7 +35,7 @@ def constants(node: ast.expr) -> Iterator[str]:
 def all_templates() -> dict[str, str]:
     """Return every template in the package with the module that it stands in."""
     found = {}
-    for path in sorted(PACKAGE.glob("*.py")):
+    for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         found.update(dict.fromkeys(templates(tree), path.name))
     return found
@@ -74,7 +75,7 @@ def test_both_have_the_same_fields(english: str, japanese: str) -> None:
 
 
 def test_no_f_string_is_marked() -> None:
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 if node.func.id in ("tr", "marked"):
@@ -117,7 +118,7 @@ def names(node: ast.AST) -> set[str]:
 
 
 def module_trees(pattern: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.glob(pattern)):
+    for path in sorted(PACKAGE.rglob(pattern)):
         yield path.name, ast.parse(path.read_text(encoding="utf-8"))
 
 

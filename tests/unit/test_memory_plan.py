@@ -15,12 +15,12 @@ from transformers import (
     Gemma4VisionConfig,
 )
 
-from gemma_mtp_edu import memory
-from gemma_mtp_edu.bundled import bundled_folder
-from gemma_mtp_edu.memory_plan import DTYPE_BYTES, MemoryPlan, memory_plan, pick_pair
-from gemma_mtp_edu.pair_size import SIZES, CacheShape, size_of
-from gemma_mtp_edu.profiling import CHUNK_BYTES
-from gemma_mtp_edu.registry import PAIRS, POCKET
+from gemma_mtp_edu.analysis.profiling import CHUNK_BYTES
+from gemma_mtp_edu.models import memory
+from gemma_mtp_edu.models.bundled import bundled_folder
+from gemma_mtp_edu.models.memory_plan import DTYPE_BYTES, MemoryPlan, memory_plan, pick_pair
+from gemma_mtp_edu.models.pair_size import SIZES, CacheShape, size_of
+from gemma_mtp_edu.models.registry import PAIRS, POCKET
 from tools.hardware import PLACES, fits
 
 T4, L4, A100, H100 = 15_600_000_000, 23_600_000_000, 42_000_000_000, 84_900_000_000

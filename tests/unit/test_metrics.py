@@ -2,8 +2,14 @@
 
 import pytest
 
-from gemma_mtp_edu.metrics import accepted_by_position, alpha, judged, saved_passes, wasted_drafts
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.analysis.metrics import (
+    accepted_by_position,
+    alpha,
+    judged,
+    saved_passes,
+    wasted_drafts,
+)
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
 
 def trace(*rounds: RoundTrace) -> GenerationTrace:

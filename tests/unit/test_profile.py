@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.profile import AcceptanceProfile, ProfileFormatError, accepted_counts
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile, ProfileFormatError, accepted_counts
 
 
 def make_profile(

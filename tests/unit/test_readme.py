@@ -154,18 +154,6 @@ def test_the_demo_of_the_readme_is_the_command_above_it() -> None:
     assert not re.search(r"\d s\b|time:", shown)
 
 
-def test_each_module_in_the_reading_order_builds_on_those_above_it() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    order = re.findall(r"`gemma_mtp_edu/(\w+)\.py`", readme)
-    assert len(order) > 10
-    for place, name in enumerate(order):
-        code = (ROOT / "gemma_mtp_edu" / f"{name}.py").read_text(encoding="utf-8")
-        needed = re.findall(r"^from gemma_mtp_edu\.(\w+) import", code, re.MULTILINE)
-        for names in re.findall(r"^from gemma_mtp_edu import ([\w, ]+)$", code, re.MULTILINE):
-            needed += names.split(", ")
-        assert set(needed) & set(order[place:]) == set(), name
-
-
 def test_the_table_of_hardware_is_that_of_the_registry() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert part(readme, "hardware") == hardware.table()

@@ -57,19 +57,6 @@ def test_tables_and_headings_are_the_same(mark: str) -> None:
     assert levels[0] == levels[1]
 
 
-def test_modules_are_those_of_the_english_table() -> None:
-    assert readme_ja.with_modules(ENGLISH, JAPANESE) == JAPANESE, "python -m tools.readme_ja"
-
-
-def test_a_row_of_modules_keeps_its_description() -> None:
-    english = "| `gemma_mtp_edu/a.py`, `gemma_mtp_edu/b.py` | one |\n| `gemma_mtp_edu/c.py` | two |"
-    japanese = "x\n| `gemma_mtp_edu/c.py` | 二 |\n| `gemma_mtp_edu/b.py` | 一 |\ny"
-    expected = english.replace("one", "一").replace("two", "二")
-    assert readme_ja.with_modules(english, japanese) == f"x\n{expected}\ny"
-    with pytest.raises(ValueError, match="a new row"):
-        readme_ja.with_modules("| `gemma_mtp_edu/d.py` | three |", japanese)
-
-
 def test_every_japanese_lesson_has_its_buttons_and_its_title() -> None:
     for path in japanese_notebooks():
         if path.stem[0].isdigit():

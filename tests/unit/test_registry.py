@@ -2,7 +2,7 @@
 
 import pytest
 
-from gemma_mtp_edu.registry import PAIRS, find, nearest
+from gemma_mtp_edu.models.registry import PAIRS, find, nearest
 
 
 @pytest.mark.parametrize("name", ["E2B", "e2b", "google/gemma-4-E2B-it", "GOOGLE/gemma-4-e2b-IT"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gemma_mtp_edu import releases
-from gemma_mtp_edu.releases import UnsupportedReleaseError, check_transformers
+from gemma_mtp_edu.models import releases
+from gemma_mtp_edu.models.releases import UnsupportedReleaseError, check_transformers
 
 PACKAGE = Path(releases.__file__).parent
 INSTALL = 'pip install "transformers>=5.20.2,<5.23"'

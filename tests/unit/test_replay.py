@@ -6,9 +6,9 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.replay import best_schedule, replay
-from gemma_mtp_edu.schedules import (
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu.core.schedules import (
     Confidence,
     Constant,
     FromProfile,
@@ -16,7 +16,7 @@ from gemma_mtp_edu.schedules import (
     LastRound,
     Schedule,
 )
-from gemma_mtp_edu.trace import RoundTrace
+from gemma_mtp_edu.core.trace import RoundTrace
 from tests.unit.test_profile import make_profile, profiles
 
 schedules: st.SearchStrategy[Schedule] = st.one_of(

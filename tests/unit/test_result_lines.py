@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gemma_mtp_edu.prompt_file import PromptFileError, read_prompts
-from gemma_mtp_edu.result_lines import (
+from gemma_mtp_edu.measure.prompt_file import PromptFileError, read_prompts
+from gemma_mtp_edu.measure.result_lines import (
     ResultsError,
     append,
     check_writable,

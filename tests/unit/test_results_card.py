@@ -11,11 +11,12 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
-from gemma_mtp_edu import checks, results_plots
-from gemma_mtp_edu.checks import NOT_TRIED, RIGHT
-from gemma_mtp_edu.memory_plan import memory_plan
-from gemma_mtp_edu.results_card import CardFormatError, Measurement, ResultsCard
-from gemma_mtp_edu.sweep_score import length_for_all, overall_speedups, score
+from gemma_mtp_edu.lessons import checks
+from gemma_mtp_edu.lessons.checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.measure.results import CardFormatError, Measurement, ResultsCard
+from gemma_mtp_edu.measure.sweep_score import length_for_all, overall_speedups, score
+from gemma_mtp_edu.models.memory_plan import memory_plan
+from gemma_mtp_edu.show import plots_results as results_plots
 
 # Seconds by workload and draft length, and what was predicted; 11 tokens each.
 SECONDS = {

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from gemma_mtp_edu.plots import describe_rounds, plot_rounds
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.views import MARKS
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
+from gemma_mtp_edu.show.views import MARKS
 from tools import figures
 
 TEXTS = {0: "Once", 1: " a", 2: "<b>", 3: '"', 4: "\n", 5: "日", 6: "a" * 40}

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GenerationConfig
 
-from gemma_mtp_edu.schedules import (
+from gemma_mtp_edu.core.schedules import (
     Confidence,
     Constant,
     FromProfile,

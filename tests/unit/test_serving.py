@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gemma_mtp_edu.registry import PAIRS, POCKET
-from gemma_mtp_edu.serving import SOURCES, Serving, serving_commands
+from gemma_mtp_edu.measure.serving import SOURCES, Serving, serving_commands
+from gemma_mtp_edu.models.registry import PAIRS, POCKET
 
 PUBLISHED = sorted(set(PAIRS) - {POCKET})
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.step_view import step_html
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.widgets import RoundViewer
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.show.step_view import step_html
+from gemma_mtp_edu.show.widgets import RoundViewer
 
 
 def trace(text: str = " fox") -> GenerationTrace:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu import checks
-from gemma_mtp_edu.theory import expected_tokens
-from gemma_mtp_edu.verification import residual_distribution
+from gemma_mtp_edu.analysis.theory import expected_tokens
+from gemma_mtp_edu.core.verification import residual_distribution
+from gemma_mtp_edu.lessons import checks
 from tools import lesson_memory
 from tools.document import part
 from tools.lessons import ROOT, parse_source, sources

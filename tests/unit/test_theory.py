@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.theory import (
+from gemma_mtp_edu.analysis.theory import (
     best_gamma,
     break_even_alpha,
     expected_speedup,

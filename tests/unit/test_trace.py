@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace, TraceFormatError
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, TraceFormatError
 
 PREFILL = RoundTrace(3, (), 0, 10, "prefill")
 BONUS = RoundTrace(4, (11, 12), 2, 13, "bonus", (0.9, 0.8), (0.7, 0.6), 0.1, 0.2, 0.05)

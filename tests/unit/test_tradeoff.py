@@ -6,13 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gemma_mtp_edu import checks, tradeoff_plots
-from gemma_mtp_edu.cost import CostModel
-from gemma_mtp_edu.explorer import TradeoffExplorer
-from gemma_mtp_edu.profile import AcceptanceProfile
-from gemma_mtp_edu.replay import replay
-from gemma_mtp_edu.schedules import Confidence, Constant, Heuristic, LastRound
-from gemma_mtp_edu.tradeoff import (
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.analysis.tradeoff import (
     KINDS,
     Bounded,
     Setting,
@@ -24,6 +21,10 @@ from gemma_mtp_edu.tradeoff import (
     speedups_by_length,
     summary_html,
 )
+from gemma_mtp_edu.core.schedules import Confidence, Constant, Heuristic, LastRound
+from gemma_mtp_edu.lessons import checks
+from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
+from gemma_mtp_edu.show.explorer import TradeoffExplorer
 from tests.unit.test_profile import make_profile, profiles
 
 HAND = make_profile((5, 6, 7, 8), ((6, 7, 9), (1, 8, 9), (8, 8, 8)))

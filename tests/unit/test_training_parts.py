@@ -4,11 +4,11 @@ import pytest
 import torch
 from transformers import Gemma4AssistantForCausalLM
 
-from gemma_mtp_edu import checks
-from gemma_mtp_edu.training import shuffled
-from gemma_mtp_edu.training_memory import training_memory
-from gemma_mtp_edu.training_plan import Look, Plan, learning_rate_factor
-from gemma_mtp_edu.training_plots import describe_training, plot_training
+from gemma_mtp_edu.lessons import checks
+from gemma_mtp_edu.show.plots_training import describe_training, plot_training
+from gemma_mtp_edu.training.training import shuffled
+from gemma_mtp_edu.training.training_memory import training_memory
+from gemma_mtp_edu.training.training_plan import Look, Plan, learning_rate_factor
 from tests.model.tiny import tiny_pair
 
 LOOKS = {

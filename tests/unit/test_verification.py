@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gemma_mtp_edu.verification import (
+from gemma_mtp_edu.core.verification import (
     emitted_distribution,
     residual_distribution,
     verify_greedy,

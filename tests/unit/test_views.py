@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.views import MARKS, html_view, show_figure, text_view, visible
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.show.views import MARKS, html_view, show_figure, text_view, visible
 
 ALLOWED_TAGS = {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "span"}
 

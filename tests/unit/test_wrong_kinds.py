@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu import TradeoffExplorer, metrics, plot_layers, plot_pass_times, plot_rounds
-from gemma_mtp_edu.arguments import whole
-from gemma_mtp_edu.fresh_drafter import DrafterShape
-from gemma_mtp_edu.language import speaking, tr
-from gemma_mtp_edu.memory_plan import dtype_on, memory_plan, pick_pair
-from gemma_mtp_edu.prices import draft_cost, round_price
-from gemma_mtp_edu.round_figure import describe_rounds
-from gemma_mtp_edu.stored import need_kind
-from gemma_mtp_edu.timing import PassTimes
-from gemma_mtp_edu.tradeoff import Setting, outcome
-from gemma_mtp_edu.training import shuffled
-from gemma_mtp_edu.training_plan import Look, Plan, differences, read_stored, stored
-from gemma_mtp_edu.views import html_view
+from gemma_mtp_edu import TradeoffExplorer, plot_layers, plot_pass_times, plot_rounds
+from gemma_mtp_edu.analysis import metrics
+from gemma_mtp_edu.analysis.prices import draft_cost, round_price
+from gemma_mtp_edu.analysis.timing import PassTimes
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
+from gemma_mtp_edu.core.arguments import whole
+from gemma_mtp_edu.core.stored import need_kind
+from gemma_mtp_edu.lessons.language import speaking, tr
+from gemma_mtp_edu.models.memory_plan import dtype_on, memory_plan, pick_pair
+from gemma_mtp_edu.show.rounds import describe_rounds
+from gemma_mtp_edu.show.views import html_view
+from gemma_mtp_edu.training.new_drafter import DrafterShape
+from gemma_mtp_edu.training.training import shuffled
+from gemma_mtp_edu.training.training_plan import Look, Plan, differences, read_stored, stored
 from tests.unit.test_bad_records import PROFILE, TRACE
 
 NAN, INF = float("nan"), float("inf")

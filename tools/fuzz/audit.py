@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu import AcceptanceProfile
-from gemma_mtp_edu.drafters import lookup
-from gemma_mtp_edu.replay import replay, replayed_round
-from gemma_mtp_edu.schedules import LastRound
-from gemma_mtp_edu.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.analysis.replay import replay, replayed_round
+from gemma_mtp_edu.core.drafters import lookup
+from gemma_mtp_edu.core.schedules import LastRound
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from tools.fuzz.cases import Case
 
 # Logits of a cached pass over a few tokens against those of a clean one over all of them.

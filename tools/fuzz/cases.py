@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from gemma_mtp_edu.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
+from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
 from tests.model.tiny import WINDOW, Shape
 
 # So many cases share a text, each with a drafter and a schedule of its own: plain runs are the

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from gemma_mtp_edu.sampling import logits_processors
+from gemma_mtp_edu.core.sampling import logits_processors
 from tools.fuzz.cases import Setting
 from tools.fuzz.models import processors_of
 

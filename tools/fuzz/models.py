@@ -18,10 +18,10 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.decoding import pair_drafter
-from gemma_mtp_edu.drafters import Draft, DraftContext, Drafter, PromptLookupDrafter
-from gemma_mtp_edu.sampling import Sampler
-from gemma_mtp_edu.schedules import Schedule
+from gemma_mtp_edu.core.decoding import pair_drafter
+from gemma_mtp_edu.core.drafters import Draft, DraftContext, Drafter, PromptLookupDrafter
+from gemma_mtp_edu.core.sampling import Sampler
+from gemma_mtp_edu.core.schedules import Schedule
 from tests.model.tiny import KnowingDrafter, Shape, tiny_pair, wrapped_pair
 from tools.fuzz.cases import Case, Setting
 

@@ -7,11 +7,11 @@ import torch
 from transformers import StopStringCriteria
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.custom import draft_and_verify
-from gemma_mtp_edu.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.drafters import Drafter
-from gemma_mtp_edu.schedules import FromProfile
-from gemma_mtp_edu.trace import GenerationTrace
+from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.core.drafters import Drafter
+from gemma_mtp_edu.core.schedules import FromProfile
+from gemma_mtp_edu.core.trace import GenerationTrace
 from tools.fuzz import audit, laws
 from tools.fuzz.cases import Case
 from tools.fuzz.models import Heard, drafter_of, ending_at, pair_of, prompt_of

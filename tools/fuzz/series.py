@@ -107,7 +107,7 @@ def is_sound(record: dict[str, Any]) -> bool:
 @cache
 def code_digest() -> str:
     """Return a sum over the code that a case runs: after a change, old blocks do not count."""
-    files = [*(ROOT / "gemma_mtp_edu").glob("*.py"), *(ROOT / "tools/fuzz").glob("*.py")]
+    files = [*(ROOT / "gemma_mtp_edu").rglob("*.py"), *(ROOT / "tools/fuzz").glob("*.py")]
     total = hashlib.sha256()
     for path in sorted([*files, ROOT / "tests/model/tiny.py"]):
         total.update(path.read_bytes())

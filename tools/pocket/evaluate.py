@@ -21,7 +21,7 @@ import torch
 import transformers
 
 from gemma_mtp_edu import ModelPair, load_pair, reference_generate
-from gemma_mtp_edu.registry import POCKET
+from gemma_mtp_edu.models.registry import POCKET
 from tools.document import part, write_parts
 from tools.pocket import card
 from tools.pocket.corpus import WORKLOADS

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from gemma_mtp_edu.training_plan import learning_rate_factor
+from gemma_mtp_edu.training.training_plan import learning_rate_factor
 from tools.pocket.corpus import SHARES, Shares
 
 

@@ -7,7 +7,7 @@ model of ten layers is trained first, then each half of it is repeated three tim
 import torch
 from transformers import Gemma4ForCausalLM, Gemma4TextConfig, GenerationConfig
 
-from gemma_mtp_edu.fresh_drafter import set_start_values
+from gemma_mtp_edu.training.new_drafter import set_start_values
 
 BLOCK = ["sliding_attention"] * 4 + ["full_attention"]  # E2B's pattern
 SHALLOW_BLOCKS = 2

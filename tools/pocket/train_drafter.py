@@ -10,10 +10,10 @@ from pathlib import Path
 
 from transformers import Gemma4AssistantForCausalLM, Gemma4ForCausalLM, PreTrainedTokenizerFast
 
-from gemma_mtp_edu.distillation import Texts
-from gemma_mtp_edu.fresh_drafter import new_drafter
-from gemma_mtp_edu.pairs import ModelPair
-from gemma_mtp_edu.training import Look, Plan, train
+from gemma_mtp_edu.models.pairs import ModelPair
+from gemma_mtp_edu.training.distillation import Texts
+from gemma_mtp_edu.training.new_drafter import new_drafter
+from gemma_mtp_edu.training.training import Look, Plan, train
 from tools.pocket import loop
 from tools.pocket.corpus import EXACT_SHARES, IGNORED, batches
 from tools.pocket.loop import Phase

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 
-from gemma_mtp_edu.checkpoints import load_checkpoint, save_checkpoint, weights_of
-from gemma_mtp_edu.training import muon_and_adamw
+from gemma_mtp_edu.training.checkpoints import load_checkpoint, save_checkpoint, weights_of
+from gemma_mtp_edu.training.training import muon_and_adamw
 from tools.pocket import loop
 from tools.pocket.corpus import (
     BLEND_SHARES,

@@ -1,0 +1,1 @@
+"""What does it win? Profiles, replay, costs, and looks inside."""

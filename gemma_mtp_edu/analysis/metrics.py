@@ -1,0 +1,73 @@
+"""Numbers about traces; no model is needed.
+
+Three quantities that are easily mixed up: the acceptance rate (accepted over drafted, also drafts
+that were never judged), alpha (the chance that a judged draft is accepted), tokens per round.
+"""
+
+from collections.abc import Iterable
+
+from gemma_mtp_edu.analysis.needed_records import need_trace
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+
+
+def judged(record: RoundTrace) -> int:
+    """Return how many drafts the target judged: the accepted ones and the first rejected one."""
+    rejected_one = record.next_kind == "correction"
+    return record.n_accepted + rejected_one
+
+
+def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
+    """Return the mean chance that a judged draft is accepted; None where none was judged.
+
+    When sampling it is the mean of sum_x min(p, q) over judged positions, which the records hold.
+    Under greedy decoding a judged draft is right or wrong, and it is the share of right ones.
+
+    Source: Leviathan et al. 2023, arXiv:2211.17192, definition 3.1 and corollary 3.6.
+    """
+    rounds = [r for trace in _several(traces) for r in trace.rounds if r.draft_ids]
+    overlaps = [value for r in rounds for value in r.overlaps]
+    if overlaps:
+        return sum(overlaps) / len(overlaps)
+    n_judged = sum(map(judged, rounds))
+    return sum(r.n_accepted for r in rounds) / n_judged if n_judged else None
+
+
+def accepted_by_position(
+    traces: GenerationTrace | Iterable[GenerationTrace],
+) -> tuple[float, ...]:
+    """Return, for the first, second, ... draft of a round, how often it entered the text.
+
+    A round counts at a position only where it drafted that many tokens and the text did not end
+    inside its drafts.
+    """
+    rounds = [
+        r
+        for trace in _several(traces)
+        for r in trace.rounds
+        if r.draft_ids and r.next_kind != "none"
+    ]
+    longest = max((len(r.draft_ids) for r in rounds), default=0)
+    shares = []
+    for position in range(longest):
+        drafted = [r for r in rounds if len(r.draft_ids) > position]
+        shares.append(sum(r.n_accepted > position for r in drafted) / len(drafted))
+    return tuple(shares)
+
+
+def wasted_drafts(trace: GenerationTrace) -> int:
+    """Return how many drafts did not enter the text."""
+    need_trace(trace)
+    return trace.drafter_passes - trace.n_accepted
+
+
+def saved_passes(trace: GenerationTrace) -> int:
+    """Return how many more target passes plain decoding would have needed."""
+    need_trace(trace)
+    return len(trace.token_ids) - trace.target_passes
+
+
+def _several(traces: GenerationTrace | Iterable[GenerationTrace]) -> Iterable[GenerationTrace]:
+    several = list(traces) if isinstance(traces, Iterable) else [traces]
+    for trace in several:
+        need_trace(trace)
+    return several

@@ -1,0 +1,195 @@
+"""Replay a schedule on an acceptance profile: exactly what a real run would do, with no model.
+
+At position `i` with `g` drafts the target accepts `min(n_accepted[i], g)` of them and adds a token
+of its own. Nothing is modelled, so a replay has no times; the cost model gives it some.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol, runtime_checkable
+
+from gemma_mtp_edu.analysis.needed_records import need_profile
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.core.arguments import real, whole
+from gemma_mtp_edu.core.schedules import FromProfile, LastRound, Schedule, asked, check_schedule
+from gemma_mtp_edu.core.trace import GenerationTrace, NextKind, RoundTrace, kind_after
+from gemma_mtp_edu.lessons.language import tr
+
+
+@runtime_checkable
+class RoundCosts(Protocol):
+    """What rounds cost at any place of a text, such as a `CostModel`."""
+
+    @property
+    def max_gamma(self) -> int:
+        """Drafts per round that it knows the cost of."""
+        ...
+
+    def round_seconds(self, gamma: int, context: float | None = None) -> float:
+        """Return the cost of a round of `gamma` drafts after `context` tokens."""
+        ...
+
+
+def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
+    """Return the rounds that a greedy run with this schedule has.
+
+    Args:
+        profile: The drafts at every position of the text.
+        schedule: Any schedule, also one that asks for more than `profile.max_gamma` drafts, as long
+            as no round really makes more: because the text is about to end, or because the drafter
+            is unsure before.
+
+    Returns:
+        A trace without times and target probabilities. Its vocabulary is the profile's.
+
+    Raises:
+        ValueError: A round needs more drafts than the profile holds.
+    """
+    need_profile(profile)
+    check_schedule(schedule)
+    rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
+    position, last = 1, None
+    while position < len(profile.token_ids):
+        gamma = asked(schedule, position, last)
+        n_drafted = _n_drafted(profile, schedule, position, gamma)
+        record = replayed_round(profile, position, n_drafted)
+        rounds.append(record)
+        position += record.n_accepted + 1
+        last = LastRound(gamma, n_drafted, record.n_accepted)
+    return GenerationTrace(
+        prompt_ids=profile.prompt_ids,
+        token_ids=profile.token_ids,
+        text=profile.text,
+        rounds=tuple(rounds),
+        stop_reason=profile.stop_reason,
+        vocabulary=profile.vocabulary,
+        provenance={**profile.provenance, "method": f"replay, {schedule}"},
+    )
+
+
+def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) -> RoundTrace:
+    """Return the round that starts at a position with a number of drafts."""
+    n_accepted = min(profile.n_accepted[position], n_drafted)
+    end = position + n_accepted
+    next_id, next_kind = _next(profile, end, n_accepted, n_drafted)
+    return RoundTrace(
+        prefix_length=len(profile.prompt_ids) + position,
+        draft_ids=profile.draft_ids[position][:n_drafted],
+        n_accepted=n_accepted,
+        next_id=next_id,
+        next_kind=next_kind,
+        draft_probs=profile.draft_probs[position][:n_drafted],
+    )
+
+
+def best_schedule(
+    profile: AcceptanceProfile,
+    cost: RoundCosts | Callable[[int], float],
+    *,
+    max_gamma: int | None = None,
+) -> tuple[FromProfile, GenerationTrace]:
+    """Return the cheapest choice of draft lengths for this text: no schedule can beat it.
+
+    Dynamic programming from the end: the cheapest rest of the text from a position is the best over
+    all draft lengths of the cost of that round and the cheapest rest after it. Every position gets
+    its best length, also one that this choice does not visit.
+
+    Args:
+        profile: The drafts at every position of the text.
+        cost: A `CostModel`; or a function that gives the cost of a round with that many drafts,
+            wherever it stands; 0 drafts is a plain pass. It may be any function: a longer round may
+            be cheaper. Where two lengths cost the same, the shorter one is taken.
+        max_gamma: Drafts per round at most; by default all that profile and cost model know.
+
+    Returns:
+        The schedule and its replay.
+
+    Raises:
+        ValueError: `cost` gave something that is not a finite number.
+    """
+    need_profile(profile)
+    n_tokens, longest = len(profile.token_ids), profile.max_gamma
+    if max_gamma is not None:
+        longest = min(longest, whole(max_gamma, "max_gamma", 0, " of drafts"))
+    # A class has all that its objects have, so the protocol would take it for one of them.
+    if isinstance(cost, type) or not (isinstance(cost, RoundCosts) or callable(cost)):
+        raise ValueError(
+            tr(
+                "got cost {cost!r}, need a CostModel, or a function from drafts to the "
+                "round's cost",
+                cost=cost,
+            )
+        )
+    if isinstance(cost, RoundCosts):
+        longest = min(longest, cost.max_gamma)
+    price = _pricing(cost)
+    lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
+    for position in range(n_tokens - 1, 0, -1):
+        context = len(profile.prompt_ids) + position
+        totals = []
+        for n in range(min(longest, _most(profile, position)) + 1):
+            # A text that ends inside accepted drafts has no token of the target's own.
+            after = position + min(profile.n_accepted[position], n) + 1
+            totals.append(price(n, context) + cheapest[min(after, n_tokens)])
+        cheapest[position] = min(totals)
+        lengths[position] = totals.index(cheapest[position])
+    schedule = FromProfile(tuple(lengths))
+    return schedule, replay(profile, schedule)
+
+
+def _most(profile: AcceptanceProfile, position: int) -> int:
+    """Return how many drafts a round may make: the verify pass gives one more token."""
+    return profile.max_new_tokens - position - 1
+
+
+def _n_drafted(profile: AcceptanceProfile, schedule: Schedule, position: int, gamma: int) -> int:
+    """Return how many drafts a round makes, the unsure one that ends it included."""
+    wanted = max(0, min(gamma, _most(profile, position)))
+    if schedule.watches_probs:
+        for index, prob in enumerate(profile.draft_probs[position][:wanted]):
+            if not schedule.keeps_drafting(prob):
+                return index + 1
+    if wanted > profile.max_gamma:
+        raise ValueError(
+            tr(
+                "{schedule} makes {wanted} drafts at position {position}, this profile holds "
+                "{max_gamma} for each: make it again with acceptance_profile(..., "
+                "max_gamma={wanted}) or more",
+                schedule=schedule,
+                wanted=wanted,
+                position=position,
+                max_gamma=profile.max_gamma,
+            )
+        )
+    return wanted
+
+
+def _next(
+    profile: AcceptanceProfile, end: int, n_accepted: int, n_drafted: int
+) -> tuple[int | None, NextKind]:
+    """Return the target's own token after `end` tokens, and what it is."""
+    if end >= len(profile.token_ids):
+        return None, "none"
+    return profile.token_ids[end], kind_after(n_drafted, n_accepted)
+
+
+def _pricing(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], float]:
+    """Return the cost of a round, by its drafts and the tokens before it."""
+    if isinstance(cost, RoundCosts):
+        known = cost.round_seconds
+    else:
+        everywhere = cache(cost)
+
+        def known(gamma: int, context: float | None = None) -> float:
+            return everywhere(gamma)
+
+    def price(gamma: int, context: int) -> float:
+        found = known(gamma, context)
+        number = real(found, tr("cost({gamma}) =", gamma=gamma), tr("a finite number"))
+        if not abs(number) < float("inf"):  # also true of NaN
+            raise ValueError(
+                tr("cost({gamma}) gave {found!r}, need a finite number", gamma=gamma, found=found)
+            )
+        return number
+
+    return price

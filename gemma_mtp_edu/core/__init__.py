@@ -1,0 +1,1 @@
+"""How does it work? The loops, and what they are made of."""

@@ -1,0 +1,1 @@
+"""What does a notebook call? Setup, language, checkers, prompts."""

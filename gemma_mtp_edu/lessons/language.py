@@ -1,0 +1,180 @@
+"""What learners read, in their language: English, or Japanese where it is asked for.
+
+A text stands in English where it is used, as a template: `tr("Not {answer}.", answer=3)`. Its
+translation stands in `data/ja.json` by that template; one that is missing leaves the English. What
+figures draw is never translated: their fonts have no Japanese.
+
+The language is, in this order: that of `speaking`, that of `use`, the environment variable
+GEMMA_MTP_EDU_LANG, English.
+"""
+
+import json
+import os
+import re
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unicodedata import east_asian_width
+
+LANGUAGES = ("en", "ja")
+VARIABLE = "GEMMA_MTP_EDU_LANG"
+_DATA = Path(__file__).parents[1] / "data"
+# What stays on one line: a Latin word, or one in Kanji and Katakana, with the Hiragana after it.
+_PIECE = re.compile(r"\s*[(「]*(?:[!-~]+|[ァ-ヶー一-龠々]+|\S)(?: ?[ぁ-ん]+)?[、。」)!?:]*")
+_spoken: ContextVar[str | None] = ContextVar("language", default=None)
+# Not a context variable: a notebook's next cell may run in another context.
+_chosen: list[str] = []
+
+
+def current() -> str:
+    """Return the language that texts are in now, such as "en".
+
+    Raises:
+        ValueError: The environment variable names a language that there is not.
+    """
+    chosen = _spoken.get() or (_chosen[-1] if _chosen else os.environ.get(VARIABLE))
+    return _known(chosen or "en")
+
+
+def readable() -> str:
+    """Return the current language; English where none can be had, for what must never raise."""
+    try:
+        catalogue(current())
+    except (OSError, ValueError):  # an unknown name; translations that are absent or cut off
+        return "en"
+    return current()
+
+
+def use(language: str) -> None:
+    """Choose the language of all texts from here on.
+
+    Raises:
+        ValueError: There is no such language.
+    """
+    _chosen[:] = [_known(language)]
+
+
+@contextmanager
+def speaking(language: str | None) -> Iterator[None]:
+    """Choose the language of the texts inside a `with`; None leaves it as it is.
+
+    Raises:
+        ValueError: There is no such language.
+
+    >>> with speaking("ja"):
+    ...     print(tr("Right."))
+    正解です。
+    """
+    token = _spoken.set(_spoken.get() if language is None else _known(language))
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def tr(template: str, /, **values: Any) -> str:
+    """Return a text in the current language.
+
+    Args:
+        template: The English text, with fields in braces as in `str.format`.
+        **values: What the fields stand for.
+
+    >>> tr("{n} drafts", n=4)
+    '4 drafts'
+    """
+    text = catalogue(current()).get(template, template)
+    try:
+        return text.format(**values)
+    except ValueError:
+        return text.format(**{name: _writable(value) for name, value in values.items()})
+
+
+class _TooLong:
+    """Stands for a value with a whole number in it that Python does not write out."""
+
+    def __format__(self, spec: str) -> str:
+        return tr("(a number of thousands of digits)")
+
+    __repr__ = __str__ = lambda self: format(self)
+
+
+def _writable(value: Any) -> Any:
+    """Return a value, or what stands for it where an error over it would fail itself."""
+    try:
+        repr(value)
+    except ValueError:  # see sys.set_int_max_str_digits
+        return _TooLong()
+    return value
+
+
+def called(name: str) -> str:
+    """Return a name in the current language, or as it is where that has none of its own.
+
+    Braces mean nothing here: a name may come from outside.
+    """
+    return catalogue(current()).get(name, name)
+
+
+def html_lang() -> str:
+    """Return the attribute of an HTML element whose words are not those of an English page."""
+    language = current()
+    return "" if language == "en" else f" lang='{language}'"
+
+
+def columns(text: str) -> int:
+    """Return how wide a text is in a terminal, where a Japanese letter is as wide as two others.
+
+    >>> columns("KV"), columns("トークン")
+    (2, 8)
+    """
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text in lines of that many columns; Japanese breaks between its words.
+
+    >>> wrapped("空きを作ってください。", 16)
+    ['空きを', '作ってください。']
+    """
+    if text.isascii():
+        return textwrap.wrap(text, width)
+    rows = [""]
+    for piece in _PIECE.findall(text):
+        if rows[-1] and columns(rows[-1] + piece) > width:
+            rows.append("")
+        rows[-1] += piece if rows[-1] else piece.lstrip()
+    return rows
+
+
+def sentences(*parts: str) -> str:
+    """Return sentences in a row, as the current language puts them; empty ones are left out."""
+    return ("" if current() == "ja" else " ").join(filter(None, parts))
+
+
+def marked(template: str, /) -> str:
+    """Return a text as it is: `tr` will translate it where it is shown."""
+    return template
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Return all translations into a language by the English text; none for English itself."""
+    if language == "en":
+        return {}
+    texts = json.loads((_DATA / f"{language}.json").read_text(encoding="utf-8"))
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"{language}.json is altered: install the course again")
+    return texts
+
+
+def _known(language: str) -> str:
+    if language not in LANGUAGES:
+        raise ValueError(
+            f"got language {language!r}, need one of {', '.join(map(repr, LANGUAGES))}: "
+            f"see lesson.language and {VARIABLE}"
+        )
+    return language

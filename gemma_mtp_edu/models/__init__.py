@@ -1,0 +1,1 @@
+"""What do I load? Pairs, and whether they fit."""
