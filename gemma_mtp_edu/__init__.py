@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.models.pairs import ModelPair as ModelPair
     from gemma_mtp_edu.models.pairs import load_pair as load_pair
     from gemma_mtp_edu.models.pairs import model_ids as model_ids
-    from gemma_mtp_edu.show.explorer import TradeoffExplorer as TradeoffExplorer
-    from gemma_mtp_edu.show.plots import plot_layers as plot_layers
-    from gemma_mtp_edu.show.plots import plot_pass_times as plot_pass_times
-    from gemma_mtp_edu.show.plots import plot_rounds as plot_rounds
     from gemma_mtp_edu.show.widgets import RoundViewer as RoundViewer
+    from gemma_mtp_edu.show.widgets import TradeoffExplorer as TradeoffExplorer
 
 __version__ = "0.1.0"
 
@@ -36,7 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AcceptanceProfile": "analysis.profile",
     "CostModel": "analysis.cost",
-    "TradeoffExplorer": "show.explorer",
+    "TradeoffExplorer": "show.widgets",
     "acceptance_profile": "analysis.profiling",
     "best_schedule": "analysis.replay",
     "doctor": "examination",
@@ -52,9 +49,6 @@ _HOMES = {
     "RoundTrace": "core.trace",
     "load_pair": "models.pairs",
     "model_ids": "models.pairs",
-    "plot_layers": "show.plots",
-    "plot_pass_times": "show.plots",
-    "plot_rounds": "show.plots",
     "reference_generate": "analysis.reference",
 }
 # What a lesson calls, under the short names that its first cells use.

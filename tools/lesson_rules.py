@@ -88,7 +88,7 @@ def has_alt_texts(lesson: Lesson) -> Iterator[str]:
     """Every image says what it shows."""
     for cell, output in outputs(lesson):
         if any(mime.startswith("image/") for mime in output.get("data", {})):
-            yield f"{first_line(cell)} shows a bare image: use gemma_mtp_edu.show.views.show_figure"
+            yield f"{first_line(cell)} shows a bare image: use plots.show_figure"
         for alt in _html_alts(_html(output)):
             if not alt.strip():
                 yield f"{first_line(cell)} shows an <img> without alt text"

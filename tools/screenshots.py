@@ -101,11 +101,10 @@ import json
 from pathlib import Path
 
 from gemma_mtp_edu.lessons import language
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu import RoundViewer, TradeoffExplorer
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.show.widgets import RoundViewer
 
 language.use("{language}")
 stored = json.loads(Path("profiles.json").read_text(encoding="utf-8"))

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from unittest import mock
 
 import matplotlib
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gemma_mtp_edu.show import views
+from gemma_mtp_edu.show import style
 from tools.lessons import parse_source, sources
 from tools.notebooks import KERNEL_ENVIRONMENT
 
@@ -54,7 +55,8 @@ def export(source: Path, folder: Path) -> list[Slide]:
     slides: list[Slide] = []
     section = [""]
 
-    def write(figure: Figure, alt: str) -> None:
+    def write(drawn: Axes | Figure, alt: str = "") -> None:
+        figure, alt = cast(Figure, drawn.figure), alt or str(drawn.get_label())
         slide = Slide(f"{source.stem}-{len(slides) + 1}", section[0], alt)
         for suffix in ("png", "svg"):
             # A title in the file, for the programs that read one aloud; no date.
@@ -66,7 +68,7 @@ def export(source: Path, folder: Path) -> list[Slide]:
 
     namespace: dict[str, Any] = {"__name__": "__main__"}
     # What a lesson prints is not wanted here.
-    with mock.patch.object(views, "show_figure", write), redirect_stdout(io.StringIO()):
+    with mock.patch.object(style, "show_figure", write), redirect_stdout(io.StringIO()):
         for section[0], code in code_cells(source):
             exec(compile(code, source.name, "exec"), namespace)
     return slides

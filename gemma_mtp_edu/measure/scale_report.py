@@ -4,12 +4,10 @@ The page holds all it needs, so that it can be mailed; its numbers are those of 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.metrics import alpha
@@ -20,9 +18,7 @@ from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import current, tr
 from gemma_mtp_edu.measure.bench import shown, summary
 from gemma_mtp_edu.measure.result_lines import Result
-from gemma_mtp_edu.show import plots_cost as cost_plots
-from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
-from gemma_mtp_edu.show.views import figure_html
+from gemma_mtp_edu.show import plots
 
 MOST_PROMPTS = 200
 SETTINGS = (Setting("constant", 4), Setting("heuristic", 4), Setting("confidence"))
@@ -122,12 +118,12 @@ def _figures(
     lengths = {name: _mean_speeds(group, cost) for name, group in profiles.items()}
     yield _section(
         tr("Draft length"), tr("Every length is replayed on every text; costs are measured."),
-        tradeoff_plots.plot_lengths, tradeoff_plots.describe_lengths, lengths,
+        plots.plot_lengths(lengths),
     )  # fmt: skip
     firsts = {name: group[0] for name, group in profiles.items()}
     yield _section(
         tr("Acceptance by place"), tr("The first prompt of each workload."),
-        tradeoff_plots.plot_kept_by_place, tradeoff_plots.describe_kept_by_place, firsts,
+        plots.plot_kept_by_place(firsts),
     )  # fmt: skip
     outcomes = {
         name: {setting.kind: outcome(profile, setting, cost) for setting in SETTINGS}
@@ -136,32 +132,20 @@ def _figures(
     yield _section(
         tr("Schedules"),
         tr("The first prompt of each workload, against the best possible lengths."),
-        tradeoff_plots.plot_schedules, tradeoff_plots.describe_schedules, outcomes,
+        plots.plot_schedules(outcomes),
     )  # fmt: skip
     first = next(iter(firsts.values()))
     gammas = [gamma for gamma in (1, 2, 4, 8, 12, 16) if gamma <= first.max_gamma]
-    wasted = tradeoff_plots.plot_saved_and_wasted(first, gammas)
-    alt = tradeoff_plots.describe_saved_and_wasted(first, gammas)
     note = tr("The first prompt, of the workload {workload}.", workload=next(iter(firsts)))
-    yield tr("Saved and wasted work"), note, None, [_picture(wasted, alt)]
+    yield _section(tr("Saved and wasted work"), note, plots.plot_saved_and_wasted(first, gammas))
     gamma, longest = min(4, first.max_gamma), max(2, first.max_gamma)
     here = alpha(replay(first, Constant(gamma))) or 0.0
-    surface = tradeoff_plots.plot_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
-    alt = tradeoff_plots.describe_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
-    yield (
-        tr("This machine"),
-        tr("Expected speed; the first prompt is marked."),
-        None,
-        [_picture(surface, alt)],
-    )
+    surface = plots.plot_speedup_surface(cost, alpha=here, gamma=gamma, max_gamma=longest)
+    yield _section(tr("This machine"), tr("Expected speed; the first prompt is marked."), surface)
 
 
-def _section(heading: str, note: str, plot: Any, describe: Any, data: Any) -> Section:
-    return heading, note, None, [_picture(plot(data), describe(data))]
-
-
-def _picture(ax: Axes, alt: str) -> str:
-    return figure_html(cast(Figure, ax.figure), alt)
+def _section(heading: str, note: str, ax: Any) -> Section:
+    return heading, note, None, [plots.figure_html(ax)]
 
 
 def _mean_speeds(group: Sequence[AcceptanceProfile], cost: CostModel | float) -> list[float]:
@@ -185,8 +169,7 @@ def _by_context(contexts: Sequence[Result], costs: Sequence[CostModel]) -> Secti
         tr("tokens before"), tr("plain step, ms"), tr("draft, ms"),
         tr("pass over {tokens}, ms", tokens=gamma + 1), tr("peak MB"),
     ]  # fmt: skip
-    figure = cost_plots.plot_round_costs(costs[0], (1, 2, gamma))
-    alt = cost_plots.describe_round_costs(costs[0], (1, 2, gamma))
+    figure = plots.figure_html(plots.plot_round_costs(costs[0], (1, 2, gamma)))
     note = tr(
         "Medians. The peak is what tensors held on a GPU; on a CPU it is that of the process since "
         "its start, so it can only rise. The figure is of the shortest context."
@@ -195,7 +178,7 @@ def _by_context(contexts: Sequence[Result], costs: Sequence[CostModel]) -> Secti
         tr("Cost and memory by context"),
         note,
         {"columns": columns, "rows": rows},
-        [_picture(figure, alt)],
+        [figure],
     )
 
 

@@ -1,31 +1,23 @@
-"""Figures of the drafter's inside, each with a description made from the same data.
-
-Colours are the Okabe-Ito palette's. What a colour says, words, hatches or line styles say too.
-"""
+"""Figures of what happens inside the drafter."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
-from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
 from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.show.drafter_diagram import describe_drafter as describe_drafter
-from gemma_mtp_edu.show.drafter_diagram import plot_drafter as plot_drafter
-from gemma_mtp_edu.show.style import LINES, axes, tidy
+from gemma_mtp_edu.show.style import BLUE, LINES, RED, axes, hollow, in_rows, tidy, told
 from gemma_mtp_edu.show.views import visible
 
-_BLUE, _RED, _GREEN, _PINK, _SKY, _BLACK = (color for color, _, _ in LINES)
+if TYPE_CHECKING:
+    from gemma_mtp_edu.analysis.ablation import AblationResult
+    from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
+
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
-_EARLIER = "earlier"
 
 
-def plot_attention(
-    step: DraftStep, names: Sequence[str], *, count: int = 40, ax: Axes | None = None
-) -> Axes:
+def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) -> Axes:
     """Draw where each head of a draft step looks, over the last tokens of the text.
 
     What a head reads of all tokens before them is summed in a first column, so that every row sums
@@ -35,23 +27,35 @@ def plot_attention(
         step: One step.
         names: The text's tokens, of which those before the newest one are drawn.
         count: How many of them.
-        ax: Where to draw.
     """
-    ax = ax or axes(4.2)
+    ax = axes(4.2)
     start = max(0, step.position - count)
     rows: list[list[float]] = []
-    labels, places = [], []
+    labels, places, parts = [], [], []
     for index, layer in enumerate(step.layers):
         labels.append(f"layer {index}\n{layer.attention}")
         places.append(len(rows) + (len(layer.weights) - 1) / 2)
         if index:
             ax.axhline(len(rows) - 0.5, color="black", linewidth=0.8)
-        rows += _shares(layer, start)
+        shares = _shares(layer, start)
+        rows += shares
+        mean = [sum(column) / len(column) for column in zip(*shares, strict=True)]
+        drawn = mean[1:] if start else mean
+        at = start + drawn.index(max(drawn))
+        part = tr(
+            "layer {index} ({kind}) {share:.0%} to {token!r}, {back} back",
+            index=index,
+            kind=layer.attention,
+            share=max(drawn),
+            token=visible(names[at]),
+            back=step.position - at,
+        )
+        parts.append(tr("{part}, {share:.0%} earlier", part=part, share=mean[0]) if start else part)
     # Shares are small where a head reads many tokens: the root of a share sets them apart.
     picture = ax.imshow(rows, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), aspect="auto",
                         interpolation="nearest")  # fmt: skip
     ax.set_yticks(places, labels)
-    shown = [_EARLIER] * bool(start) + [visible(name) for name in names[start : step.position]]
+    shown = ["earlier"] * bool(start) + [visible(name) for name in names[start : step.position]]
     if start:
         ax.axvline(0.5, color="black", linewidth=0.8)
     ax.set_xticks(range(len(shown)), shown, rotation=90, family="monospace", fontsize=8)
@@ -60,42 +64,20 @@ def plot_attention(
            ylabel="a row for each head")  # fmt: skip
     ax.figure.colorbar(picture, ax=ax, label="share of the head's attention", pad=0.01,
                        ticks=(0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1))  # fmt: skip
-    return ax
-
-
-def describe_attention(step: DraftStep, names: Sequence[str], *, count: int = 40) -> str:
-    """Return in words what `plot_attention` draws."""
-    start = max(0, step.position - count)
-    parts = []
-    for index, layer in enumerate(step.layers):
-        shares = torch.tensor(_shares(layer, start)).mean(0)
-        drawn = shares[1:] if start else shares
-        at = start + int(drawn.argmax())
-        part = tr(
-            "layer {index} ({kind}) {share:.0%} to {token!r}, {back} back",
-            index=index,
-            kind=layer.attention,
-            share=float(drawn.max()),
-            token=visible(names[at]),
-            back=step.position - at,
-        )
-        if start:
-            part = tr("{part}, {share:.0%} earlier", part=part, share=float(shares[0]))
-        parts.append(part)
-    return tr(
+    earlier = tr(" A first column, 'earlier', holds the sum over all tokens before those.")
+    alt = tr(
         "Heat map of a draft step's attention over the last {count} tokens before {newest!r}, a "
         "row for each head.{earlier} Of the tokens drawn, the one that gets most on average over "
         "a layer's heads: {parts}.",
         count=step.position - start,
         newest=visible(names[step.position]),
-        earlier=tr(" A first column, 'earlier', holds the sum over all tokens before those.")
-        if start
-        else "",
+        earlier=earlier if start else "",
         parts="; ".join(parts),
     )
+    return told(ax, alt)
 
 
-def _shares(layer: LayerView, start: int) -> list[list[float]]:
+def _shares(layer: "LayerView", start: int) -> list[list[float]]:
     """Return what each head reads of each token from `start` on, and first the sum before it."""
     padding, cut = max(0, layer.first - start), max(0, start - layer.first)
     return [
@@ -104,90 +86,78 @@ def _shares(layer: LayerView, start: int) -> list[list[float]]:
     ]
 
 
-def plot_ablations(results: Sequence[AblationResult], *, ax: Axes | None = None) -> Axes:
+def plot_ablations(results: Sequence["AblationResult"]) -> Axes:
     """Draw for each change how many drafts of a chain are kept, by draft; a mark for the whole."""
-    ax = ax or axes(0.42 * len(results) + 1.4)
+    ax = axes(0.42 * len(results) + 1.4)
+    rows = []
     for row, result in enumerate(results):
         left = 0.0
-        styles = zip(result.kept, LINES, _HATCHES, strict=False)
-        for number, (share, (color, _, _), hatch) in enumerate(styles, start=1):
-            ax.barh(row, share, 0.68, left=left, color="white", edgecolor=color, hatch=hatch,
-                    linewidth=1.5, label=f"draft {number}" if row == 0 else None)  # fmt: skip
+        for number, (share, (color, _, _), hatch) in enumerate(
+            zip(result.kept, LINES, _HATCHES, strict=False), start=1
+        ):
+            ax.barh(row, share, 0.68, left=left, label=f"draft {number}" if row == 0 else None,
+                    **hollow(color, hatch))  # fmt: skip
             if share > 0.2:
                 ax.text(left + share / 2, row, f"{share:.0%}", ha="center", va="center", fontsize=8,
                         bbox={"color": "white", "pad": 0.8})  # fmt: skip
             left += share
-        ax.plot([sum(result.as_is)] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2.5,
+        whole = sum(result.as_is)
+        ax.plot([whole] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2.5,
                 label="whole drafter, same places" if row == 0 else None)  # fmt: skip
-    ax.set_yticks(range(len(results)), [result.part for result in results])
-    longest = max(len(result.kept) for result in results)
-    ax.set(xlabel=f"drafts kept of {longest}, on average", xlim=(0, longest))
-    ax.invert_yaxis()
-    lines, words = ax.get_legend_handles_labels()
-    drafts_first = sorted(range(len(words)), key=lambda at: not words[at].startswith("draft"))
-    ax.legend([lines[at] for at in drafts_first], [words[at] for at in drafts_first],
-              frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))  # fmt: skip
-    return tidy(ax)
-
-
-def describe_ablations(results: Sequence[AblationResult]) -> str:
-    """Return in words what `plot_ablations` draws."""
-    rows = (
-        tr(
-            "{part}: {kept:.2f} ({shares}), whole drafter {whole:.2f}",
-            part=r.part,
-            kept=r.mean_kept,
-            shares=", ".join(f"{share:.0%}" for share in r.kept),
-            whole=sum(r.as_is),
+        rows.append(
+            tr(
+                "{part}: {kept:.2f} ({shares}), whole drafter {whole:.2f}",
+                part=result.part,
+                kept=result.mean_kept,
+                shares=", ".join(f"{share:.0%}" for share in result.kept),
+                whole=whole,
+            )
         )
-        for r in results
-    )
-    return tr(
+    longest = max(len(result.kept) for result in results)
+    in_rows(ax, (result.part for result in results), f"drafts kept of {longest}, on average")
+    ax.set(xlim=(0, longest))
+    # The bars' own signs before the mark's.
+    lines, words = ax.get_legend_handles_labels()
+    order = sorted(range(len(words)), key=lambda at: not words[at].startswith("draft"))
+    ax.legend([lines[at] for at in order], [words[at] for at in order], frameon=False, ncols=3,
+              loc="lower left", bbox_to_anchor=(0, 1))  # fmt: skip
+    alt = tr(
         "Bars of the mean number of drafts kept with one thing changed, in brackets the share of "
         "the first, second and further drafts. {rows}.",
         rows="; ".join(rows),
     )
+    return tidy(ax, alt)
 
 
-def plot_clusters(ranks: Sequence[int], drafter_config: Any, *, ax: Axes | None = None) -> Axes:
+def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
     """Draw how many of the target's tokens a head could find, by the number of clusters searched.
 
     Args:
         ranks: Rank of the right cluster at each place.
         drafter_config: The drafter's configuration.
-        ax: Where to draw.
     """
-    ax = ax or axes()
+    ax = axes()
     total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k
     sizes = range(1, total + 1)
-    ax.plot(sizes, [_found(ranks, k) for k in sizes], color=_BLUE,
-            label="target's tokens that are searched")  # fmt: skip
-    ax.plot(sizes, [k / total for k in sizes], "--", color=_RED, label="share of the vocabulary")
+    found = [sum(rank < size for rank in ranks) / max(1, len(ranks)) for size in sizes]
+    ax.plot(sizes, found, color=BLUE, label="target's tokens that are searched")
+    ax.plot(sizes, [k / total for k in sizes], "--", color=RED, label="share of the vocabulary")
     ax.axvline(top_k, color="black", linestyle=":", label=f"this head: {top_k}")
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlabel="clusters searched", ylabel="share", ylim=(0, 1.05))
-    return tidy(ax, legend="beside")
-
-
-def describe_clusters(ranks: Sequence[int], drafter_config: Any) -> str:
-    """Return in words what `plot_clusters` draws."""
-    total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k
-    points = ", ".join(
-        tr("{count} clusters {share:.0%}", count=k, share=_found(ranks, k))
+    points = (
+        tr("{count} clusters {share:.0%}", count=k, share=found[k - 1])
         for k in sorted({1, 2, 4, top_k})
         if k <= total
     )
-    return tr(
+    alt = tr(
         "Line chart by the number of clusters searched of {total}: the share of the target's "
         "tokens that are in them ({points}), above the share of the vocabulary, which is "
         "{share:.1%} for this head's {top_k} clusters.",
         total=total,
-        points=points,
+        points=", ".join(points),
         share=top_k / total,
         top_k=top_k,
     )
-
-
-def _found(ranks: Sequence[int], searched: int) -> float:
-    return sum(rank < searched for rank in ranks) / max(1, len(ranks))
+    return tidy(ax, alt, "beside")

@@ -1,7 +1,4 @@
-"""Figures of draft lengths and schedules, each with a description made from the same data.
-
-Colours are the Okabe-Ito palette's. What a colour says, a hatch, marker or line style says too.
-"""
+"""Figures of draft lengths and schedules."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,14 +7,14 @@ from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.prices import Price
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place, round_price
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.show.style import LINES, axes, tidy
+from gemma_mtp_edu.measure.sweep_score import drafts
+from gemma_mtp_edu.show.style import BLUE, GREY, LINES, RED, axes, hollow, in_rows, note, tidy, told
 
 _ALPHAS = tuple(i / 40 for i in range(41))
 
@@ -26,136 +23,108 @@ def saved_and_wasted(
     profile: AcceptanceProfile, gammas: Sequence[int]
 ) -> list[tuple[int, int, int]]:
     """Return for each draft length: that length, target passes saved, drafts thrown away."""
-    traces = [replay(profile, Constant(gamma)) for gamma in gammas]
+    traces = {gamma: replay(profile, Constant(gamma)) for gamma in gammas}
     return [
         (gamma, metrics.saved_passes(trace), metrics.wasted_drafts(trace))
-        for gamma, trace in zip(gammas, traces, strict=True)
+        for gamma, trace in traces.items()
     ]
 
 
-def plot_saved_and_wasted(
-    profile: AcceptanceProfile, gammas: Sequence[int], *, ax: Axes | None = None
-) -> Axes:
+def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> Axes:
     """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
-    ax = ax or axes()
-    rows = saved_and_wasted(profile, gammas)
-    places = range(len(rows))
-    saved, wasted = [row[1] for row in rows], [-row[2] for row in rows]
-    ax.bar(places, saved, 0.7, color="white", edgecolor="#0072B2", linewidth=1.5,
-           label="target passes saved")  # fmt: skip
-    ax.bar(places, wasted, 0.7, color="white", edgecolor="#D55E00", hatch="xx", linewidth=1.5,
-           label="drafts thrown away")  # fmt: skip
-    for place, up, down in zip(places, saved, wasted, strict=True):
-        ax.annotate(f"{up}", (place, up), xytext=(0, 3), textcoords="offset points", ha="center",
-                    fontsize=8)  # fmt: skip
-        ax.annotate(f"{-down}", (place, down), xytext=(0, -3), textcoords="offset points",
-                    ha="center", va="top", fontsize=8)  # fmt: skip
+    ax, bars = axes(), []
+    rows, places = saved_and_wasted(profile, gammas), range(len(gammas))
+    ax.bar(places, [saved for _, saved, _ in rows], 0.7, label="target passes saved",
+           **hollow(BLUE))  # fmt: skip
+    ax.bar(places, [-wasted for _, _, wasted in rows], 0.7, label="drafts thrown away",
+           **hollow(RED, "xx"))  # fmt: skip
+    for place, (gamma, saved, wasted) in enumerate(rows):
+        note(ax, f"{saved}", (place, saved), (0, 3), ha="center", fontsize=8)
+        note(ax, f"{wasted}", (place, -wasted), (0, -3), ha="center", va="top", fontsize=8)
+        bars.append(
+            tr(
+                "1 draft: {saved} saved, {wasted} thrown away"
+                if gamma == 1
+                else "{gamma} drafts: {saved} saved, {wasted} thrown away",
+                gamma=gamma,
+                saved=saved,
+                wasted=wasted,
+            )
+        )
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(places, [str(gamma) for gamma in gammas])
     ax.set(xlabel="drafts per round (gamma)", ylabel="count")
     ax.set_yticks([])
     ax.margins(y=0.12)
-    return tidy(ax, legend="beside")
-
-
-def describe_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> str:
-    """Return in words what `plot_saved_and_wasted` draws."""
-    bars = (
-        tr(
-            "1 draft: {saved} saved, {wasted} thrown away"
-            if gamma == 1
-            else "{gamma} drafts: {saved} saved, {wasted} thrown away",
-            gamma=gamma,
-            saved=saved,
-            wasted=wasted,
-        )
-        for gamma, saved, wasted in saved_and_wasted(profile, gammas)
-    )
-    return tr(
+    alt = tr(
         "Bars by drafts per round for a text of {tokens} tokens: upwards the target passes "
         "saved, downwards the drafts thrown away. {bars}.",
         tokens=len(profile),
         bars="; ".join(bars),
     )
+    return tidy(ax, alt, "beside")
 
 
-def plot_kept_by_place(
-    profiles: Mapping[str, AcceptanceProfile], *, places: int = 8, ax: Axes | None = None
-) -> Axes:
+def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
     """Draw how often the first, second, ... draft is kept, a line for each workload."""
-    ax = ax or axes()
+    ax, lines = axes(), []
     for i, (name, (color, line, marker)) in enumerate(zip(profiles, LINES, strict=False)):
         shares = kept_by_place(profiles[name], places)
         # Hollow and ever smaller, so that equal shares do not hide each other.
         ax.plot(range(1, len(shares) + 1), shares, linestyle=line, marker=marker, color=color,
                 markerfacecolor="none", markersize=12 - 1.5 * i, markeredgewidth=1.5,
                 label=name)  # fmt: skip
+        lines.append(f"{name}: " + ", ".join(f"{share:.0%}" for share in shares))
     ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
            xticks=range(1, places + 1))  # fmt: skip
-    return tidy(ax, legend="beside")
-
-
-def describe_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> str:
-    """Return in words what `plot_kept_by_place` draws."""
-    lines = (
-        f"{name}: " + ", ".join(f"{share:.0%}" for share in kept_by_place(profile, places))
-        for name, profile in list(profiles.items())[: len(LINES)]
-    )
-    return tr(
+    alt = tr(
         "Line chart of the share of drafts that are kept, by their place in the round from the "
         "first on, a line for each workload. {lines}.",
         lines="; ".join(lines),
     )
+    return tidy(ax, alt, "beside")
 
 
-def plot_lengths(speedups: Mapping[str, Sequence[float]], *, ax: Axes | None = None) -> Axes:
+def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
     """Draw the speed against the drafts per round, a line for each case, its best point ringed.
 
     `speedups` holds for each case the speed with 1, 2, 3, ... drafts.
     """
-    ax = ax or axes()
+    ax, lines = axes(), []
     for (name, values), (color, line, marker) in zip(speedups.items(), LINES, strict=False):
+        best = fastest_length(values)
         ax.plot(range(1, len(values) + 1), values, linestyle=line, marker=marker, markersize=4,
-                color=color, label=f"{name}, best {fastest_length(values)}")  # fmt: skip
-        ax.plot(fastest_length(values), max(values), "o", markersize=12, markerfacecolor="none",
+                color=color, label=f"{name}, best {best}")  # fmt: skip
+        ax.plot(best, max(values), "o", markersize=12, markerfacecolor="none",
                 markeredgewidth=1.8, color=color)  # fmt: skip
-    ax.axhline(1, color="#666666", linestyle=":", label="plain decoding")
+        lines.append(
+            tr(
+                "{name}: {one:.2f} with 1 draft, best {best:.2f} with {length}, {last:.2f} with "
+                "{most}",
+                name=name, one=values[0], best=max(values), length=best, last=values[-1],
+                most=len(values),
+            )
+        )  # fmt: skip
+    ax.axhline(1, color=GREY, linestyle=":", label="plain decoding")
     ax.set(xlabel="drafts per round (gamma)", ylabel="speed, plain decoding = 1", ylim=(0, None))
-    return tidy(ax, legend="beside")
-
-
-def describe_lengths(speedups: Mapping[str, Sequence[float]]) -> str:
-    """Return in words what `plot_lengths` draws."""
-    lines = (
-        tr(
-            "{name}: {one:.2f} with 1 draft, best {best:.2f} with {length}, {last:.2f} with {most}",
-            name=name,
-            one=values[0],
-            best=max(values),
-            length=fastest_length(values),
-            last=values[-1],
-            most=len(values),
-        )
-        for name, values in list(speedups.items())[: len(LINES)]
-    )
-    return tr(
+    alt = tr(
         "Line chart of the speed, plain decoding being 1, by drafts per round; the best point of "
         "each line is ringed. {lines}.",
         lines="; ".join(lines),
     )
+    return tidy(ax, alt, "beside")
 
 
-def plot_schedules(
-    outcomes: Mapping[str, Mapping[str, Outcome]], *, ax: Axes | None = None
-) -> Axes:
+def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
     """Draw each schedule's speed as a marker, one row per workload; the bar ends at the best.
 
     `outcomes` holds for each workload the outcomes by the schedule's name.
     """
     names = list(next(iter(outcomes.values())))
-    ax = ax or axes(height=0.15 * max(3, len(names)) * len(outcomes) + 1.3)
+    ax = axes(0.15 * max(3, len(names)) * len(outcomes) + 1.3)
+    # All outcomes of a text have the same best possible speed.
+    best = [next(iter(by_name.values())).best_speedup for by_name in outcomes.values()]
     rows = range(len(outcomes))
-    best = [_best_possible(by_name) for by_name in outcomes.values()]
     ax.barh(rows, best, 0.62, color="white", edgecolor="#767676", label="up to the best possible")
     for index, name in enumerate(names):
         color, _, marker = LINES[index % len(LINES)]
@@ -165,44 +134,29 @@ def plot_schedules(
         ax.plot(values, heights, marker, color=color, markerfacecolor="none", markersize=7,
                 markeredgewidth=1.8, label=name)  # fmt: skip
     ax.axvline(1, color="black", linestyle=":", label="plain decoding")
-    ax.set_yticks(rows, list(outcomes))
-    ax.set(xlabel="speed, plain decoding = 1", ylim=(len(outcomes) - 0.5, -0.5))
-    return tidy(ax, legend="beside")
-
-
-def describe_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> str:
-    """Return in words what `plot_schedules` draws."""
-    rows = (
+    in_rows(ax, outcomes, "speed, plain decoding = 1")
+    lines = (
         tr(
             "{workload}, best possible {best:.2f}: {names}",
             workload=workload,
-            best=_best_possible(by_name),
+            best=bound,
             names=", ".join(
                 f"{name} {result.speedup:.2f} ({result.share_of_best:.0%})"
                 for name, result in by_name.items()
             ),
         )
-        for workload, by_name in outcomes.items()
+        for (workload, by_name), bound in zip(outcomes.items(), best, strict=True)
     )
-    return tr(
+    alt = tr(
         "Markers of the speed, plain decoding being 1, by workload, on bars that end at the best "
         "possible speed; in brackets the share of it. {rows}.",
-        rows="; ".join(rows),
+        rows="; ".join(lines),
     )
-
-
-def _best_possible(by_name: Mapping[str, Outcome]) -> float:
-    """Return the best possible speed on the text that all of these outcomes are of."""
-    return next(iter(by_name.values())).best_speedup
+    return tidy(ax, alt, "beside")
 
 
 def plot_speedup_surface(
-    cost: CostModel | float,
-    *,
-    alpha: float,
-    gamma: int,
-    max_gamma: int = 12,
-    ax: Axes | None = None,
+    cost: CostModel | float, *, alpha: float, gamma: int, max_gamma: int = 12
 ) -> Axes:
     """Draw the expected speed over alpha and the drafts per round, and mark the reader's place.
 
@@ -211,12 +165,21 @@ def plot_speedup_surface(
         alpha: The reader's share of right drafts.
         gamma: The reader's drafts per round.
         max_gamma: The most drafts per round to draw.
-        ax: Where to draw.
     """
-    ax = ax or axes(height=4.0)
-    gammas, table = _surface(cost, max_gamma)
+    ax, price = axes(4.0), round_price(cost)
+    longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma
+    gammas = range(1, longest + 1)
+
+    def speeds(value: float) -> list[float]:
+        return [expected_tokens(value, n) / price(n) for n in gammas]
+
+    def best(value: float) -> int:
+        """Return the shortest of the fastest lengths; 0 where plain decoding is as fast."""
+        return fastest_length(speeds(value)) if max(speeds(value)) > 1.0 else 0
+
+    table = list(zip(*map(speeds, _ALPHAS), strict=True))
     # A margin that repeats the outer rows: the dashed line may run along them.
-    rows, drawn = [gammas[0] - 0.4, *gammas, gammas[-1] + 0.4], [table[0], *table, table[-1]]
+    rows, drawn = [0.6, *gammas, longest + 0.4], [table[0], *table, table[-1]]
     levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
     filled = ax.contourf(_ALPHAS, rows, drawn, levels=levels, cmap="cividis", extend="both")
     # White with a black outline is readable on the dark and on the bright end of the map.
@@ -225,60 +188,32 @@ def plot_speedup_surface(
                        colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
     for label in ax.clabel(lines, fmt="%g", fontsize=9):
         label.set_path_effects(outline)
-    best = [_best_that_pays(speeds) or float("nan") for speeds in zip(*table, strict=True)]
-    ax.plot(_ALPHAS, best, "--", color="white", linewidth=1.2, path_effects=outline)
+    ax.plot(_ALPHAS, [best(value) or float("nan") for value in _ALPHAS], "--", color="white",
+            linewidth=1.2, path_effects=outline)  # fmt: skip
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
     ax.set(xlabel="alpha, share of judged drafts that are right", ylabel="drafts per round (gamma)",
            ylim=(rows[0], rows[-1]),
            title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
     ax.title.set_fontsize(10)
     ax.figure.colorbar(filled, ax=ax, label="speed, plain decoding = 1")
-    return ax
-
-
-def describe_speedup_surface(
-    cost: CostModel | float, *, alpha: float, gamma: int, max_gamma: int = 12
-) -> str:
-    """Return in words what `plot_speedup_surface` draws."""
-    price = round_price(cost)
-    gammas, _ = _surface(cost, max_gamma)
-    lengths = ", ".join(
-        f"{value:g}: {_best_that_pays([expected_tokens(value, g) / price(g) for g in gammas])}"
-        for value in (0.2, 0.4, 0.6, 0.8, 0.95)
-    )
-    edge = ", ".join(_where_it_breaks_even(g, price) for g in gammas if g in (1, 4, gammas[-1]))
-    here = expected_tokens(alpha, gamma) / price(gamma)
-    return tr(
+    alt = tr(
         "Map of the expected speed over alpha and 1 to {longest} drafts per round. The star at "
         "alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The thick "
         "line, as fast as plain decoding, by alpha: {edge}. The dashed line is the best length "
         "by alpha, 0 where none pays: {lengths}.",
-        longest=gammas[-1],
+        longest=longest,
         alpha=alpha,
         gamma=gamma,
-        here=here,
-        edge=edge,
-        lengths=lengths,
+        here=expected_tokens(alpha, gamma) / price(gamma),
+        edge=", ".join(_pays_from(n, price(n)) for n in gammas if n in (1, 4, longest)),
+        lengths=", ".join(f"{value:g}: {best(value)}" for value in (0.2, 0.4, 0.6, 0.8, 0.95)),
     )
+    return told(ax, alt)
 
 
-def _surface(cost: CostModel | float, max_gamma: int) -> tuple[list[int], list[list[float]]]:
-    """Return draft lengths, and for each of them the speeds over all alphas."""
-    price = round_price(cost)
-    longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma
-    gammas = list(range(1, longest + 1))
-    return gammas, [[expected_tokens(a, g) / price(g) for a in _ALPHAS] for g in gammas]
-
-
-def _where_it_breaks_even(gamma: int, price: Price) -> str:
+def _pays_from(gamma: int, price: float) -> str:
     """Return in words the alpha from which rounds of `gamma` drafts pay."""
-    drafts = tr("1 draft") if gamma == 1 else tr("{n} drafts", n=gamma)
-    alpha = break_even_alpha(gamma, 0.0, lambda _: price(gamma))
+    alpha = break_even_alpha(gamma, 0.0, lambda _: price)
     if alpha is None:
-        return tr("none with {drafts}", drafts=drafts)
-    return tr("{alpha:.2f} with {drafts}", alpha=alpha, drafts=drafts)
-
-
-def _best_that_pays(values: Sequence[float]) -> int:
-    """Return the shortest draft length of the greatest speed; 0 where plain decoding is as fast."""
-    return fastest_length(values) if max(values) > 1.0 else 0
+        return tr("none with {drafts}", drafts=drafts(gamma))
+    return tr("{alpha:.2f} with {drafts}", alpha=alpha, drafts=drafts(gamma))

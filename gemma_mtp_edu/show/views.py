@@ -1,66 +1,53 @@
-"""Show a trace as text or HTML: every token's role by symbol AND word AND colour.
+"""A trace as text and as HTML: every token's role by symbol AND word AND colour.
 
 Token text comes from a model and may be anything, so all of it is escaped and whitespace is made
 visible. Colours are borders only: text keeps the page's own colour, in light and dark themes.
 """
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
-from gemma_mtp_edu.analysis.needed_records import need_trace
+from jinja2 import Environment
+from markupsafe import Markup
+
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.lessons.language import html_lang, marked, speaking, tr
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from gemma_mtp_edu.lessons.language import html_lang, marked, sentences, speaking, tr
+from gemma_mtp_edu.show.style import BLUE, GREEN, PINK, RED, SKY
 
 Role = Literal["draft", "accepted", "rejected", "correction", "bonus", "prefill", "plain"]
-
-
-SKY = "#3A8FC4"
+TEXT_SHOWN = 160  # characters of the text before a round
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a role is drawn. Words are translated where shown.
-
-    Colours are the Okabe-Ito palette's, its sky blue darkened: all of them reach the contrast of 3
-    to 1 that graphics need, on white pages and on dark ones.
-    """
+    """How a role is drawn: by a sign, by a border, in words. Words are translated where shown."""
 
     symbol: str
     ascii_symbol: str
     color: str
     border: str
+    word: str
     meaning: str
 
 
+# All colours reach the contrast of 3 to 1 that graphics need, on white pages and on dark ones.
 MARKS: dict[Role, Mark] = {
-    "draft": Mark("?", "?", "#767676", "dotted", marked("draft that is not judged yet")),
-    "accepted": Mark("✓", "+", "#009E73", "solid", marked("draft that the target agreed with")),
-    "rejected": Mark("✗", "x", "#D55E00", "dashed", marked("draft that was thrown away")),
-    "correction": Mark(
-        "▸", ">", "#0072B2", "double", marked("target's token in place of a rejected draft")
-    ),
-    "bonus": Mark(
-        "★", "*", "#CC79A7", "double", marked("target's token after drafts that all held")
-    ),
-    "prefill": Mark("▹", "^", SKY, "double", marked("first token, from reading the prompt")),
-    "plain": Mark("▹", "^", SKY, "double", marked("target's token of a pass without drafts")),
-}
-ROLE_WORDS: dict[Role, str] = {
-    "draft": marked("draft"),
-    "accepted": marked("accepted"),
-    "rejected": marked("rejected"),
-    "correction": marked("correction"),
-    "bonus": marked("bonus"),
-    "prefill": marked("prefill"),
-    "plain": marked("plain"),
-}
+    "draft": Mark("?", "?", "#767676", "dotted", marked("draft"),
+                  marked("draft that is not judged yet")),
+    "accepted": Mark("✓", "+", GREEN, "solid", marked("accepted"),
+                     marked("draft that the target agreed with")),
+    "rejected": Mark("✗", "x", RED, "dashed", marked("rejected"),
+                     marked("draft that was thrown away")),
+    "correction": Mark("▸", ">", BLUE, "double", marked("correction"),
+                       marked("target's token in place of a rejected draft")),
+    "bonus": Mark("★", "*", PINK, "double", marked("bonus"),
+                  marked("target's token after drafts that all held")),
+    "prefill": Mark("▹", "^", SKY, "double", marked("prefill"),
+                    marked("first token, from reading the prompt")),
+    "plain": Mark("▹", "^", SKY, "double", marked("plain"),
+                  marked("target's token of a pass without drafts")),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +59,28 @@ class ShownToken:
     draft_prob: float | None = None
     target_prob: float | None = None
 
+    @property
+    def mark(self) -> Mark:
+        """How it is drawn."""
+        return MARKS[self.role]
+
+    @property
+    def label(self) -> str:
+        """All of it in words, for who points at it or hears it."""
+        label = f"{tr(self.mark.word)}: {self.text}"
+        if self.draft_prob is not None:
+            label += tr(", drafter {prob:.0%}", prob=self.draft_prob)
+        if self.target_prob is not None:
+            label += tr(", target {prob:.0%}", prob=self.target_prob)
+        return label
+
 
 def shown_tokens(
-    trace: GenerationTrace, record: RoundTrace, *, judged: bool = True
+    trace: GenerationTrace, record: RoundTrace, *, verified: bool = True
 ) -> list[ShownToken]:
     """Return a round's tokens: accepted drafts, rejected drafts, the target's own token.
 
-    With `judged=False` only what the drafter knows: the drafts and its probabilities.
+    With `verified=False` only what the drafter knows: the drafts and its probabilities.
     """
     tokens = []
     for index, draft in enumerate(record.draft_ids):
@@ -87,11 +89,9 @@ def shown_tokens(
         role: Role = "accepted" if index < record.n_accepted else "rejected"
         text = visible(trace.token_text(draft))
         tokens.append(
-            ShownToken(text, role, own, target) if judged else ShownToken(text, "draft", own)
+            ShownToken(text, role, own, target) if verified else ShownToken(text, "draft", own)
         )
-    if not judged:
-        return tokens
-    if record.next_id is not None and record.next_kind != "none":
+    if verified and record.next_id is not None and record.next_kind != "none":
         tokens.append(ShownToken(visible(trace.token_text(record.next_id)), record.next_kind))
     return tokens
 
@@ -141,27 +141,30 @@ def text_view(trace: GenerationTrace, *, ascii_only: bool = False, max_rounds: i
     """
     if ascii_only:
         with speaking("en"):
-            text = "\n".join(_text_lines(trace, max_rounds, ascii_only=True))
+            text = "\n".join(_text_lines(trace, max_rounds, ascii_only))
         return text.encode("ascii", "backslashreplace").decode()
-    return "\n".join(_text_lines(trace, max_rounds))
+    return "\n".join(_text_lines(trace, max_rounds, ascii_only))
 
 
-def _text_lines(
-    trace: GenerationTrace, max_rounds: int, *, ascii_only: bool = False
-) -> Iterator[str]:
-    roles = _roles(trace)
-    for role, mark in MARKS.items():
-        if role in roles:
-            yield f"  {_symbol(role, ascii_only)} {tr(ROLE_WORDS[role])}: {tr(mark.meaning)}"
+def _text_lines(trace: GenerationTrace, max_rounds: int, ascii_only: bool) -> Iterator[str]:
+    def sign(mark: Mark) -> str:
+        return mark.ascii_symbol if ascii_only else mark.symbol
+
+    for mark in _legend(trace):
+        yield f"  {sign(mark)} {tr(mark.word)}: {tr(mark.meaning)}"
     for index, record in enumerate(trace.rounds[:max_rounds]):
-        tokens = " ".join(
-            f"[{_symbol(t.role, ascii_only)} {t.text}]" for t in shown_tokens(trace, record)
-        )
+        tokens = " ".join(f"[{sign(t.mark)} {t.text}]" for t in shown_tokens(trace, record))
         counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
         yield f"{tr('round')} {index:>3}  {counts:>5}  {tokens}"
     if more := more_rounds(len(trace.rounds) - max_rounds):
         yield more
     yield summary(trace)
+
+
+def _legend(trace: GenerationTrace) -> list[Mark]:
+    """Return the marks of the roles that occur."""
+    roles = {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
+    return [mark for role, mark in MARKS.items() if role in roles]
 
 
 def more_rounds(count: int) -> str:
@@ -171,114 +174,124 @@ def more_rounds(count: int) -> str:
     return tr("... and {count} more rounds", count=count) if count > 0 else ""
 
 
-def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
-    """Return the rounds as an HTML table that needs no script and no outside file.
-
-    Raises:
-        ValueError: It is no trace.
-    """
-    need_trace(trace)
-    rows = "".join(
-        f"<tr><th scope='row' style='{_CELL}'>{index}</th>"
-        f"<td style='{_CELL}'>{_of(record.n_accepted, len(record.draft_ids))}</td>"
-        f"<td style='{_CELL}text-align:left'>{html_tokens(trace, record)}</td></tr>"
-        for index, record in enumerate(trace.rounds[:max_rounds])
-    )
-    more = more_rounds(len(trace.rounds) - max_rounds)
-    return (
-        f"<div{html_lang()} class='mtp-rounds'><p>{escape(summary(trace))}</p>"
-        f"<p>{_html_legend(trace)}</p>"
-        "<table style='border-collapse:collapse'><thead><tr>"
-        f"<th scope='col' style='{_CELL}'>{tr('round')}</th>"
-        f"<th scope='col' style='{_CELL}'>{tr('accepted')}</th>"
-        f"<th scope='col' style='{_CELL}text-align:left'>{tr('tokens')}</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{f'<p>{more}</p>' if more else ''}</div>"
-    )
-
-
-def show_figure(figure: "Figure", alt: str) -> None:
-    """Display a figure in the notebook as an image with a text for those who cannot see it.
+def page(template: str, **values: Any) -> str:
+    """Return HTML of a jinja2 template: no script, no outside file, every value escaped.
 
     Args:
-        figure: A matplotlib figure; it is closed.
-        alt: What the picture shows, in a sentence or two.
-
-    Raises:
-        ValueError: The text is empty.
+        template: Elements around `{{ values }}`; `lang` and `cell` are attributes for it.
+        **values: What they stand for; only `Markup` goes in as it is.
     """
-    from IPython.display import HTML, display
-
-    display(HTML(figure_html(figure, alt)))
-
-
-def figure_html(figure: "Figure", alt: str) -> str:
-    """Return a figure as an `img` element that holds the picture; `show_figure` says more."""
-    import matplotlib.pyplot as plt
-
-    if not alt.strip():
-        raise ValueError(
-            tr("got an empty alt text, need a sentence that says what the figure shows")
-        )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
-    data = base64.b64encode(_with_few_colors(buffer)).decode("ascii")
-    words = f'{html_lang()} alt="{escape(alt)}"'
-    return f'<img{words} src="data:image/png;base64,{data}" style="max-width:100%">'
+    filled = _TEMPLATES.from_string(template)
+    return filled.render(values, lang=Markup(html_lang()), cell=_CELL)
 
 
-def _with_few_colors(png: io.BytesIO) -> bytes:
-    """Return a picture with a palette: a drawing needs no more, and notebooks stay small."""
-    from PIL import Image  # matplotlib brings it
-
-    small = io.BytesIO()
-    picture = Image.open(png).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    picture.save(small, format="png", optimize=True)
-    return small.getvalue()
-
-
+_TEMPLATES = Environment(autoescape=True)
 _CELL = "padding:2px 8px;vertical-align:top;"
 
 
-def _of(part: int, whole: int) -> str:
-    return tr("{part} of {whole}", part=part, whole=whole)
+def html_tokens(trace: GenerationTrace, record: RoundTrace, *, verified: bool = True) -> Markup:
+    """Return a round's tokens as HTML; `verified` as in `shown_tokens`."""
+    chips = page(
+        "{% for token in tokens %}{{ '' if loop.first else ' ' }}"
+        "<span role='img' aria-label='{{ token.label }}' title='{{ token.label }}' "
+        "style='display:inline-block;margin:1px;padding:0 4px;border:2px {{ token.mark.border }} "
+        "{{ token.mark.color }};border-radius:4px;font-family:monospace;white-space:pre-wrap;"
+        "overflow-wrap:anywhere'>{{ token.mark.symbol }} {{ token.text }}</span>{% endfor %}",
+        tokens=shown_tokens(trace, record, verified=verified),
+    )
+    return Markup(chips)
 
 
-def _roles(trace: GenerationTrace) -> set[Role]:
-    """Return the roles that occur, for the legends."""
-    return {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
-
-
-def _symbol(role: Role, ascii_only: bool) -> str:
-    return MARKS[role].ascii_symbol if ascii_only else MARKS[role].symbol
-
-
-def html_tokens(trace: GenerationTrace, record: RoundTrace, *, judged: bool = True) -> str:
-    """Return a round's tokens as HTML; `judged` as in `shown_tokens`."""
-    return " ".join(map(_html_token, shown_tokens(trace, record, judged=judged)))
-
-
-def _html_token(token: ShownToken) -> str:
-    # Symbol and frame; role and probabilities stand in words for who points at it or hears it.
-    mark = MARKS[token.role]
-    label = f"{tr(ROLE_WORDS[token.role])}: {token.text}"
-    if token.draft_prob is not None:
-        label += tr(", drafter {prob:.0%}", prob=token.draft_prob)
-    if token.target_prob is not None:
-        label += tr(", target {prob:.0%}", prob=token.target_prob)
-    return (
-        f"<span role='img' aria-label='{escape(label)}' title='{escape(label)}' "
-        f"style='display:inline-block;margin:1px;padding:0 4px;border:2px {mark.border} "
-        f"{mark.color};border-radius:4px;font-family:monospace;white-space:pre-wrap;"
-        f"overflow-wrap:anywhere'>"
-        f"{mark.symbol} {escape(token.text)}</span>"
+def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
+    """Return the rounds as an HTML table, in the language of the moment."""
+    rows = [
+        (tr("{part} of {whole}", part=r.n_accepted, whole=len(r.draft_ids)), html_tokens(trace, r))
+        for r in trace.rounds[:max_rounds]
+    ]
+    return page(
+        "<div{{ lang }} class='mtp-rounds'><p>{{ summary }}</p><p>{% for sign, word, meaning in "
+        "legend %}{{ '' if loop.first else '; ' }}{{ sign }} <b>{{ word }}</b>: {{ meaning }}"
+        "{% endfor %}</p><table style='border-collapse:collapse'><thead><tr>{% for head in heads %}"
+        "<th scope='col' style='{{ cell }}{{ 'text-align:left' if loop.last }}'>{{ head }}</th>"
+        "{% endfor %}</tr></thead>"
+        "<tbody>{% for counts, tokens in rows %}<tr>"
+        "<th scope='row' style='{{ cell }}'>{{ loop.index0 }}</th>"
+        "<td style='{{ cell }}'>{{ counts }}</td>"
+        "<td style='{{ cell }}text-align:left'>{{ tokens }}</td></tr>{% endfor %}</tbody></table>"
+        "{% if more %}<p>{{ more }}</p>{% endif %}</div>",
+        summary=summary(trace),
+        legend=[(mark.symbol, tr(mark.word), tr(mark.meaning)) for mark in _legend(trace)],
+        heads=(tr("round"), tr("accepted"), tr("tokens")),
+        rows=rows,
+        more=more_rounds(len(trace.rounds) - max_rounds),
     )
 
 
-def _html_legend(trace: GenerationTrace) -> str:
-    roles = _roles(trace)
-    return "; ".join(
-        f"{mark.symbol} <b>{tr(ROLE_WORDS[role])}</b>: {tr(mark.meaning)}"
-        for role, mark in MARKS.items()
-        if role in roles
+def step_html(
+    trace: GenerationTrace, index: int, *, revealed: bool = True, lang: str | None = None
+) -> str:
+    """Return one round as HTML: first what the drafter says, then what the target says to it.
+
+    Args:
+        trace: A finished run.
+        index: The round, 0 for the prefill.
+        revealed: Whether the target's verdict is shown, or only the drafts.
+        lang: "en" or "ja"; by default the language that is chosen.
+    """
+    with speaking(lang):
+        record = trace.rounds[index]
+        written = "".join(trace.token_text(t) for r in trace.rounds[:index] for t in r.token_ids)
+        text, count = visible(written), len(record.draft_ids)
+        return page(
+            "<div{{ lang }} class='mtp-step'><p>{{ heading }}</p>"
+            "<p>{{ so_far }}: <code style='white-space:pre-wrap'>{{ text }}</code></p>"
+            "<p>{{ proposal }}</p><p>{{ tokens }}</p>"
+            "<p role='status' aria-live='polite'>{{ verdict }}</p></div>",
+            # Its template has an element, its values are numbers.
+            heading=Markup(
+                tr(
+                    "<b>Round {index} of {last}</b>, after {written} written tokens",
+                    index=index,
+                    last=len(trace.rounds) - 1,
+                    written=record.prefix_length - len(trace.prompt_ids),
+                )
+            ),
+            so_far=tr("text so far"),
+            text=text if len(text) <= TEXT_SHOWN else "..." + text[-TEXT_SHOWN:],
+            proposal=_proposal(record, count),
+            tokens=html_tokens(trace, record, verified=revealed),
+            verdict=_verdict(trace, record, count)
+            if revealed
+            else tr("What will the target say? Guess first."),
+        )
+
+
+def _proposal(record: RoundTrace, count: int) -> str:
+    if record.next_kind == "prefill":
+        return tr("The target reads the prompt and writes the first token; nothing is drafted.")
+    if count == 0:
+        return tr("Nothing is drafted in this round.")
+    if count == 1:
+        return tr("The drafter proposes 1 token:")
+    return tr("The drafter proposes {count} tokens:", count=count)
+
+
+_ENDINGS = {
+    "prefill": marked("The target writes {own!r}."),
+    "plain": marked("The target writes {own!r}."),
+    "none": marked("The text ends inside the drafts."),
+    "bonus": marked("All drafts hold, and the target adds {own!r} as a bonus."),
+    "correction": marked("The target corrects the first wrong draft to {own!r}."),
+}
+
+
+def _verdict(trace: GenerationTrace, record: RoundTrace, drafted: int) -> str:
+    own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
+    kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
+    written = len(record.token_ids)
+    passed = (
+        tr("1 token in one target pass.")
+        if written == 1
+        else tr("{written} tokens in one target pass.", written=written)
     )
+    return sentences(kept if drafted else "", tr(_ENDINGS[record.next_kind], own=own), passed)

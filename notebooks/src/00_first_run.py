@@ -157,15 +157,12 @@ assisted
 # follows drafts that were all accepted. **Predict**: can a draft be kept that stands behind a rejected one?
 
 # %%
-from gemma_mtp_edu import plot_rounds
-from gemma_mtp_edu.show.plots import describe_rounds
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 story = reference_generate(
     pair, "Write a short story about a fox who finds a drum.", max_new_tokens=64
 )
-ax = plot_rounds(story, count=5)
-show_figure(ax.figure, alt=describe_rounds(story, count=5))
+plots.show_figure(plots.plot_rounds(story, count=5))
 
 # %% [markdown]
 # No: all drafts behind a rejected one are thrown away, because they continue a text that is not written.

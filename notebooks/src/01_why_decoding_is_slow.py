@@ -118,12 +118,9 @@ print(f"five passes over 1 token take {5 / cost_of_five:.1f} times as long as on
 # Now compare the solid line with the dashed one: as many tokens in one pass, and one by one.
 
 # %% tags=["timing"]
-from gemma_mtp_edu import plot_pass_times
-from gemma_mtp_edu.show.plots import describe_pass_times
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
-ax = plot_pass_times(times)
-show_figure(ax.figure, alt=describe_pass_times(times))
+plots.show_figure(plots.plot_pass_times(times))
 
 # %% [markdown]
 # ## Why

@@ -139,12 +139,9 @@ assert kv_projections(pair.drafter) == 0
 # earlier layer, further left.
 
 # %%
-from gemma_mtp_edu import plot_layers
-from gemma_mtp_edu.show.plots import describe_layers
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
-ax = plot_layers(pair)
-show_figure(ax.figure, alt=describe_layers(pair))
+plots.show_figure(plots.plot_layers(pair))
 
 # %% [markdown]
 # This is what a target pass over a prompt hands to the drafter, by shape:

@@ -68,9 +68,9 @@ assert trace.target_passes < len(trace.token_ids)
 # %%
 from IPython.display import HTML
 
-from gemma_mtp_edu.show.step_view import step_html
+from gemma_mtp_edu import plots
 
-HTML(step_html(trace, 0))
+HTML(plots.step_html(trace, 0))
 
 # %% [markdown]
 # ## Predict round 1
@@ -79,7 +79,7 @@ HTML(step_html(trace, 0))
 # below). Which of them will the target keep? Note a number from 0 to 4.
 
 # %%
-HTML(step_html(trace, 1, revealed=False))
+HTML(plots.step_html(trace, 1, revealed=False))
 
 # %%
 first = trace.rounds[1]
@@ -94,7 +94,7 @@ my_guess = None  # how many are accepted?
 # comes next. It keeps the drafts that are its own opinion, up to the first one that is not.
 
 # %%
-HTML(step_html(trace, 1))
+HTML(plots.step_html(trace, 1))
 
 # %% [markdown]
 # ## Step through
@@ -104,7 +104,7 @@ HTML(step_html(trace, 1))
 # same to everybody.
 
 # %%
-from gemma_mtp_edu.show.widgets import RoundViewer
+from gemma_mtp_edu import RoundViewer
 
 viewer = RoundViewer(trace)
 viewer
@@ -186,12 +186,9 @@ print("accepted per round, library:", [r.n_accepted for r in library.draft_round
 # that it replaces.
 
 # %%
-from gemma_mtp_edu import plot_rounds
-from gemma_mtp_edu.show.plots import describe_rounds
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
-ax = plot_rounds(trace, count=5)
-show_figure(ax.figure, alt=describe_rounds(trace, count=5))
+plots.show_figure(plots.plot_rounds(trace, count=5))
 
 # %% [markdown]
 # ## Change this

@@ -270,13 +270,10 @@ print(pair.decode(output[0, ids.shape[1] :]))
 # draft, so the target adds nothing. Exercise 1 needs that.
 
 # %%
-from gemma_mtp_edu import plot_rounds
-from gemma_mtp_edu.show.plots import describe_rounds
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
-ax = plot_rounds(trace, count=6)
-show_figure(ax.figure, alt=describe_rounds(trace, count=6))
+plots.show_figure(plots.plot_rounds(trace, count=6))
 
 # %% [markdown]
 # ## Change this

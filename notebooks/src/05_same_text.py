@@ -193,16 +193,13 @@ assert error < 1e-12
 # The target's law, and the two rules' laws beside it, for the tokens that matter.
 
 # %%
-from gemma_mtp_edu.show.plots import describe_laws, plot_laws
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 shown = p.topk(6).indices.tolist()
 names = [pair.decode([t]) for t in shown]
 laws = {"target alone": p, "right rule": emitted_distribution(p, q), "library": biased}
-ax = plot_laws(names, {name: law[shown].tolist() for name, law in laws.items()})
-show_figure(
-    ax.figure, alt=describe_laws(names, {n: law[shown].tolist() for n, law in laws.items()})
-)
+drawn = {name: law[shown].tolist() for name, law in laws.items()}
+plots.show_figure(plots.plot_distributions(names, drawn))
 
 # %% [markdown]
 # The right rule's bars equal the target's. The library's bar for d is far too high, and tokens of which q is

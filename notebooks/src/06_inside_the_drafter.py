@@ -52,12 +52,10 @@ pair = load_pair(PAIR)
 # lines make the next draft possible: the draft itself and a state are fed back.
 
 # %%
-from gemma_mtp_edu.show import plots_drafter as drafter_plots
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 configs = (pair.target.config, pair.drafter.config)
-ax = drafter_plots.plot_drafter(*configs)
-show_figure(ax.figure, alt=drafter_plots.describe_drafter(*configs))
+plots.show_figure(plots.plot_drafter(*configs))
 
 # %% [markdown]
 # A configuration is enough for that; no weights are read. Here are the published shapes of E2B and of its
@@ -92,8 +90,7 @@ e2b_drafter = Gemma4AssistantConfig(
 # The plan is the same. What grows are the numbers in the boxes, most of all the vocabulary: 262,144 tokens.
 
 # %%
-ax = drafter_plots.plot_drafter(e2b, e2b_drafter)
-show_figure(ax.figure, alt=drafter_plots.describe_drafter(e2b, e2b_drafter))
+plots.show_figure(plots.plot_drafter(e2b, e2b_drafter))
 
 # %% [markdown]
 # ## A text to look into
@@ -204,15 +201,13 @@ for index, layer in enumerate(first.layers):
 
 # %%
 names = [pair.decode([i], skip_special_tokens=False) for i in (*trace.prompt_ids, *trace.token_ids)]
-ax = drafter_plots.plot_attention(first, names)
-show_figure(ax.figure, alt=drafter_plots.describe_attention(first, names))
+plots.show_figure(plots.plot_attention(first, names))
 
 # %% [markdown]
 # And in the second, where the newest token is a draft: same keys, same position, same colours, other queries.
 
 # %%
-ax = drafter_plots.plot_attention(second, names)
-show_figure(ax.figure, alt=drafter_plots.describe_attention(second, names))
+plots.show_figure(plots.plot_attention(second, names))
 
 # %% [markdown]
 # In the last layer, the full one, some rows have nearly everything in `earlier`. Which token does each of its
@@ -250,8 +245,7 @@ from gemma_mtp_edu.analysis.inside import cluster_ranks
 has_clusters = pair.drafter.config.use_ordered_embeddings
 ranks = cluster_ranks(pair, trace) if has_clusters else []
 if has_clusters:
-    ax = drafter_plots.plot_clusters(ranks, pair.drafter.config)
-    show_figure(ax.figure, alt=drafter_plots.describe_clusters(ranks, pair.drafter.config))
+    plots.show_figure(plots.plot_clusters(ranks, pair.drafter.config))
 
 # %% [markdown]
 # What does it save? Count multiplications: the whole vocabulary, against clusters plus the tokens in the best
@@ -290,8 +284,7 @@ for result in results:
 # rounds after a rejection: compare it with its own black line, not with the first row.
 
 # %%
-ax = drafter_plots.plot_ablations(results)
-show_figure(ax.figure, alt=drafter_plots.describe_ablations(results))
+plots.show_figure(plots.plot_ablations(results))
 
 # %% [markdown]
 # ## What hurts, and where

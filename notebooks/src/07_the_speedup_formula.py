@@ -102,12 +102,10 @@ assert abs(expected_tokens(0.8, 4) - thrown) < 0.05
 # the lines below flatten.
 
 # %%
-from gemma_mtp_edu.show import plots_cost as cost_plots
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 alphas = (0.95, 0.8, 0.6, 0.35)
-ax = cost_plots.plot_expected_tokens(alphas)
-show_figure(ax.figure, alt=cost_plots.describe_expected_tokens(alphas))
+plots.show_figure(plots.plot_expected_tokens(alphas))
 
 # %% [markdown]
 # ## Does a real model keep to it?
@@ -171,8 +169,7 @@ for gamma in (1, 2, 4, 8):
 
 # %% tags=["timing"]
 gammas = (1, 2, 4, 6, 8)
-ax = cost_plots.plot_round_costs(cost, gammas)
-show_figure(ax.figure, alt=cost_plots.describe_round_costs(cost, gammas))
+plots.show_figure(plots.plot_round_costs(cost, gammas))
 
 # %% [markdown]
 # ## Predict your machine
@@ -241,8 +238,7 @@ speedups = {
 }
 
 # %% tags=["timing"]
-ax = cost_plots.plot_predictions(speedups)
-show_figure(ax.figure, alt=cost_plots.describe_predictions(speedups))
+plots.show_figure(plots.plot_predictions(speedups))
 
 # %% [markdown]
 # ## The score

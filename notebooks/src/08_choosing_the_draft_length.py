@@ -133,15 +133,13 @@ assert same or not same_text or pair.target.dtype.itemsize < 4
 # length on does the upper half hardly grow?
 
 # %%
-from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 gammas = (1, 2, 3, 4, 6, 8, 12, 15)
-ax = tradeoff_plots.plot_saved_and_wasted(profiles["story"], gammas)
-show_figure(ax.figure, alt=tradeoff_plots.describe_saved_and_wasted(profiles["story"], gammas))
+plots.show_figure(plots.plot_saved_and_wasted(profiles["story"], gammas))
 
 # %%
-rows = tradeoff_plots.saved_and_wasted(profiles["story"], gammas)
+rows = plots.saved_and_wasted(profiles["story"], gammas)
 wasted = [row[2] for row in rows]
 assert wasted[-1] > wasted[0]
 
@@ -153,8 +151,7 @@ assert wasted[-1] > wasted[0]
 # stands in the larger one. Which workload can stand long rounds?
 
 # %%
-ax = tradeoff_plots.plot_kept_by_place(profiles)
-show_figure(ax.figure, alt=tradeoff_plots.describe_kept_by_place(profiles))
+plots.show_figure(plots.plot_kept_by_place(profiles))
 
 # %% [markdown]
 # No line ever rises: behind a refused draft all others are lost.
@@ -177,8 +174,7 @@ print("no line rises:", never_rises)
 from gemma_mtp_edu.analysis.tradeoff import speedups_by_length
 
 by_text = {name: speedups_by_length(profile, 0.1) for name, profile in profiles.items()}
-ax = tradeoff_plots.plot_lengths(by_text)
-show_figure(ax.figure, alt=tradeoff_plots.describe_lengths(by_text))
+plots.show_figure(plots.plot_lengths(by_text))
 
 # %% [markdown]
 # Lines have steps, because a text has only so many rounds: one more draft often changes where later rounds
@@ -196,8 +192,7 @@ by_cost = {
     f"a draft costs {ratio:g}": speedups_by_length(profiles["story"], ratio)
     for ratio in (0.02, 0.1, 0.7)
 }
-ax = tradeoff_plots.plot_lengths(by_cost)
-show_figure(ax.figure, alt=tradeoff_plots.describe_lengths(by_cost))
+plots.show_figure(plots.plot_lengths(by_cost))
 
 # %% tags=["nbval-check-output"]
 best = [speeds.index(max(speeds)) + 1 for speeds in by_cost.values()]
@@ -219,9 +214,7 @@ from gemma_mtp_edu.analysis.cost import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 3, 5, 9, 13), contexts=(64,), repeats=3)
 alpha = metrics.alpha(replay(profiles["story"], Constant(4)))
-ax = tradeoff_plots.plot_speedup_surface(cost, alpha=alpha, gamma=4)
-alt = tradeoff_plots.describe_speedup_surface(cost, alpha=alpha, gamma=4)
-show_figure(ax.figure, alt=alt)
+plots.show_figure(plots.plot_speedup_surface(cost, alpha=alpha, gamma=4))
 
 # %% [markdown]
 # To the right of the thick line drafting pays, to its left it does not. The dashed line is the best length for
@@ -246,7 +239,7 @@ measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
 # notebook; the table below it shows one setting to everybody.
 
 # %%
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu import TradeoffExplorer
 
 explorer = TradeoffExplorer(profiles, cost, measured=measured)
 explorer
@@ -254,10 +247,12 @@ explorer
 # %% tags=["timing"]
 from IPython.display import HTML
 
-from gemma_mtp_edu.analysis.tradeoff import Setting, summary_html
+from gemma_mtp_edu.analysis.tradeoff import Setting
 
 chosen, known = Setting("constant", 4), measured["arithmetic"]
-HTML(summary_html(profiles["arithmetic"], chosen, cost, workload="arithmetic", measured=known))
+HTML(
+    plots.summary_html(profiles["arithmetic"], chosen, cost, workload="arithmetic", measured=known)
+)
 
 # %% [markdown]
 # ## Takeaways

@@ -198,11 +198,9 @@ for workload, profile in profiles.items():
     outcomes[workload] = {name: outcome(profile, choice, 0.1) for name, choice in choices.items()}
 
 # %%
-from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
-ax = tradeoff_plots.plot_schedules(outcomes)
-show_figure(ax.figure, alt=tradeoff_plots.describe_schedules(outcomes))
+plots.show_figure(plots.plot_schedules(outcomes))
 
 # %% tags=["nbval-check-output"]
 results = [result for by_name in outcomes.values() for result in by_name.values()]
@@ -255,7 +253,7 @@ for cost in (0.02, 0.1, 0.3, 0.6):
 # wins. It needs a running notebook; the table below it shows one setting to everybody.
 
 # %%
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu import TradeoffExplorer
 
 explorer = TradeoffExplorer(profiles, cost=0.1)
 explorer.schedule.value = "confidence"
@@ -264,9 +262,7 @@ explorer
 # %%
 from IPython.display import HTML
 
-from gemma_mtp_edu.analysis.tradeoff import summary_html
-
-HTML(summary_html(profiles["arithmetic"], explorer.setting, 0.1, workload="arithmetic"))
+HTML(plots.summary_html(profiles["arithmetic"], explorer.setting, 0.1, workload="arithmetic"))
 
 # %% [markdown]
 # ## Takeaways

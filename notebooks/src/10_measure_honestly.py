@@ -90,13 +90,11 @@ my_list = []  # such as "..."
 same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in range(10)]
 
 # %% tags=["timing"]
-from gemma_mtp_edu.show import plots_cost as cost_plots
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 print(f"the very first run took {plain_seconds / 16 * 8:.2f} s for as many tokens")
 runs = {"8 tokens, plain": [plain_seconds / 16 * 8, *same]}
-ax = cost_plots.plot_runs(runs)
-show_figure(ax.figure, alt=cost_plots.describe_runs(runs))
+plots.show_figure(plots.plot_runs(runs))
 
 # %% [markdown]
 # So drop the first run of everything that you time. With a GPU, or a model that is compiled, it can take a
@@ -182,8 +180,7 @@ for name, runs in both.items():
     middle = {method: statistics.median(seconds[1:]) for method, seconds in runs.items()}
     print(f"{name}: {middle['plain'] / middle['4 drafts']:.2f} times as fast with 4 drafts")
 shown = {f"{name}, {method}": s for name, runs in both.items() for method, s in runs.items()}
-ax = cost_plots.plot_runs(shown)
-show_figure(ax.figure, alt=cost_plots.describe_runs(shown))
+plots.show_figure(plots.plot_runs(shown))
 
 # %% [markdown]
 # Where the circles of two rows overlap, do not claim a difference. And look back at the number at the top: which
@@ -315,8 +312,7 @@ scenarios = {
     "usual, drafter five times as slow": slow_draft.predict(0.7, 4),
     "usual, 5 tokens cost 5 passes": no_gain.predict(0.7, 4),
 }
-ax = cost_plots.plot_scenarios(scenarios)
-show_figure(ax.figure, alt=cost_plots.describe_scenarios(scenarios))
+plots.show_figure(plots.plot_scenarios(scenarios))
 
 # %% [markdown]
 # Real pairs lose as well. Gemma 4 E2B in transformers on an M4 Pro: 1.25 times as fast on JSON, 0.90 on

@@ -191,12 +191,10 @@ print("rounds got longer:", after.tokens_per_round > before.tokens_per_round + 0
 assert after.acceptance > before.acceptance + 0.2
 
 # %%
-from gemma_mtp_edu.show import plots_training as training_plots
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 looks, own = {"this drafter": training.looks}, held_out_look(pair, held_out, plan.gamma).acceptance
-ax = training_plots.plot_training(looks, reference=own)
-show_figure(ax.figure, alt=training_plots.describe_training(looks, reference=own))
+plots.show_figure(plots.plot_training(looks, reference=own))
 
 # %% [markdown]
 # The dotted line is the drafter that came with the pair, which was trained on many prompts of these kinds. What is
@@ -272,8 +270,7 @@ looks = {
     "records and counts, judged by such": training.looks,
     "then code too, judged by code": repair.looks,
 }
-ax = training_plots.plot_training(looks)
-show_figure(ax.figure, alt=training_plots.describe_training(looks))
+plots.show_figure(plots.plot_training(looks))
 
 # %% [markdown]
 # Each line is judged by held-out texts of its own kind and counts its own steps. More, here: after as many steps

@@ -80,14 +80,12 @@ assert plan.target_bytes > plan.total_bytes / 2 > plan.cache_bytes
 # The dotted line is what a Colab T4 has left: 14.6 GB. Which pairs are to the left of it?
 
 # %%
-from gemma_mtp_edu.show import plots_results as results_plots
 from gemma_mtp_edu.models.registry import PAIRS
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 T4 = 14_600_000_000
 plans = [memory_plan(name, "float16") for name in PAIRS if name != "pocket"]
-ax = results_plots.plot_memory(plans, T4)
-show_figure(ax.figure, alt=results_plots.describe_memory(plans, T4))
+plots.show_figure(plots.plot_memory(plans, T4))
 
 # %% [markdown]
 # ## Which one to take
@@ -212,7 +210,6 @@ assert same or pair.target.dtype.itemsize < 4
 # the two marks of a row?
 
 # %% tags=["timing"]
-from gemma_mtp_edu.show import plots_cost as cost_plots
 from gemma_mtp_edu.measure.bench import Plan
 from gemma_mtp_edu.lessons.finale import results_card
 
@@ -224,8 +221,7 @@ marks = {
     }
     for m in measured if m.gamma
 }  # fmt: skip
-ax = cost_plots.plot_predictions(marks)
-show_figure(ax.figure, alt=cost_plots.describe_predictions(marks))
+plots.show_figure(plots.plot_predictions(marks))
 
 # %% [markdown]
 # ## After: the verdict on the verdict
@@ -273,10 +269,10 @@ print("so:", drafts(best))
 # %% tags=["timing"]
 from pathlib import Path
 
-figure = results_plots.plot_card(card)
-figure.savefig("results_card.png", dpi=150, bbox_inches="tight")
+ax = plots.plot_card(card)
+ax.figure.savefig("results_card.png", dpi=150, bbox_inches="tight")
 Path("results_card.json").write_text(card.to_json(), encoding="utf-8")
-show_figure(figure, alt=results_plots.describe_card(card))
+plots.show_figure(ax)
 
 # %% [markdown]
 # In the JSON stand prompts, every median, the predictions, hardware and releases: what somebody needs to

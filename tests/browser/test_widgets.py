@@ -29,10 +29,9 @@ CELLS = (
     """\
 import json
 from pathlib import Path
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu import RoundViewer, TradeoffExplorer
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.show.widgets import RoundViewer
 
 stored = json.loads(Path("example.json").read_text(encoding="utf-8"))
 profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored["profiles"].items()}

@@ -168,7 +168,7 @@ class Viewer(Controls):
     def shows(self, index: int, *, revealed: bool) -> bool:
         """Return whether a round is shown, with the target's verdict or without."""
         record = self.trace.rounds[index]
-        wanted = tokens_of(self.trace, record, judged=revealed)
+        wanted = tokens_of(self.trace, record, verified=revealed)
         text = self.cell.locator(".mtp-step").inner_text()
         hidden = "Guess first" in text
         return (
@@ -184,7 +184,7 @@ class Viewer(Controls):
         )
 
 
-def tokens_of(trace: GenerationTrace, record: RoundTrace, *, judged: bool = True) -> list[str]:
+def tokens_of(trace: GenerationTrace, record: RoundTrace, *, verified: bool = True) -> list[str]:
     """Return a round's tokens as they should be drawn: sign and text."""
-    shown = shown_tokens(trace, record, judged=judged)
+    shown = shown_tokens(trace, record, verified=verified)
     return [f"{MARKS[token.role].symbol} {token.text}" for token in shown]

@@ -31,12 +31,12 @@ raise AssertionError("the setup cell is not run")
 
 # %%
 import matplotlib.pyplot as plt
-from gemma_mtp_edu.show.views import show_figure
+from gemma_mtp_edu import plots
 
 for height in (1, 2):
     figure, ax = plt.subplots()
     ax.bar([0], [height])
-    show_figure(figure, alt=f"A bar of height {height} [cm].")
+    plots.show_figure(figure, alt=f"A bar of height {height} [cm].")
 """
 
 

@@ -22,13 +22,9 @@ from gemma_mtp_edu.analysis.timing import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.measure import scale_report
 from gemma_mtp_edu.show import plots
-from gemma_mtp_edu.show import plots_cost as cost_plots
-from gemma_mtp_edu.show import plots_drafter as drafter_plots
-from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
-from gemma_mtp_edu.show import plots_training as training_plots
-from gemma_mtp_edu.show.explorer_figure import Chart
 from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
+from gemma_mtp_edu.show.widgets import Chart
 from tests.unit.test_tradeoff import EASY, HARD, MACHINE
 from tests.unit.test_views import trace_of
 
@@ -67,22 +63,22 @@ def drawings() -> dict[str, Callable[[], Axes]]:
     return {
         "rounds": lambda: plots.plot_rounds(trace_of("a", "b")),
         "pass_times": lambda: plots.plot_pass_times(PassTimes((1, 5), (1.0, 1.4), 32)),
-        "laws": lambda: plots.plot_laws(("a", "b"), laws),
-        "saved_and_wasted": lambda: tradeoff_plots.plot_saved_and_wasted(EASY, (1, 2)),
-        "kept_by_place": lambda: tradeoff_plots.plot_kept_by_place(
+        "laws": lambda: plots.plot_distributions(("a", "b"), laws),
+        "saved_and_wasted": lambda: plots.plot_saved_and_wasted(EASY, (1, 2)),
+        "kept_by_place": lambda: plots.plot_kept_by_place(
             {f"{i}": EASY for i in range(len(LINES))}
         ),
-        "lengths": lambda: tradeoff_plots.plot_lengths(dict.fromkeys("abcdef", (1.5, 2.0, 2.2))),
-        "schedules": lambda: tradeoff_plots.plot_schedules(outcomes),
-        "speedup_surface": lambda: tradeoff_plots.plot_speedup_surface(0.1, alpha=0.5, gamma=4),
-        "expected_tokens": lambda: cost_plots.plot_expected_tokens((0.2, 0.4, 0.6, 0.8)),
-        "round_costs": lambda: cost_plots.plot_round_costs(MACHINE, (1, 2)),
-        "predictions": lambda: cost_plots.plot_predictions({"a": named, "b": named}),
-        "runs": lambda: cost_plots.plot_runs({"plain": (0.3, 0.2, 0.2), "ours": (0.2, 0.1, 0.1)}),
-        "scenarios": lambda: cost_plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
-        "clusters": lambda: drafter_plots.plot_clusters((0, 1, 5), HEAD),
-        "training": lambda: training_plots.plot_training({}, reference=0.5),
-        "explorer": lambda: Chart(8, measured=True).ax,
+        "lengths": lambda: plots.plot_lengths(dict.fromkeys("abcdef", (1.5, 2.0, 2.2))),
+        "schedules": lambda: plots.plot_schedules(outcomes),
+        "speedup_surface": lambda: plots.plot_speedup_surface(0.1, alpha=0.5, gamma=4),
+        "expected_tokens": lambda: plots.plot_expected_tokens((0.2, 0.4, 0.6, 0.8)),
+        "round_costs": lambda: plots.plot_round_costs(MACHINE, (1, 2)),
+        "predictions": lambda: plots.plot_predictions({"a": named, "b": named}),
+        "runs": lambda: plots.plot_runs({"plain": (0.3, 0.2, 0.2), "ours": (0.2, 0.1, 0.1)}),
+        "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
+        "clusters": lambda: plots.plot_clusters((0, 1, 5), HEAD),
+        "training": lambda: plots.plot_training({}, reference=0.5),
+        "explorer": lambda: Chart(8, with_measured=True).ax,
     }
 
 

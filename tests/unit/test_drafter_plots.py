@@ -13,7 +13,7 @@ from gemma_mtp_edu.analysis.ablation import AblationResult
 from gemma_mtp_edu.analysis.inside import DraftStep, LayerView, head_work
 from gemma_mtp_edu.lessons import checks_anatomy as anatomy_checks
 from gemma_mtp_edu.lessons.checks_anatomy import NOT_TRIED, RIGHT
-from gemma_mtp_edu.show import plots_drafter as drafter_plots
+from gemma_mtp_edu.show import plots
 
 ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
 
@@ -54,7 +54,7 @@ def words(ax: Any) -> str:
 
 
 def test_the_diagram_of_e2b_needs_its_configuration_only() -> None:
-    drawn = words(drafter_plots.plot_drafter(*e2b()))
+    drawn = words(plots.plot_drafter(*e2b()))
     for fact in (
         "target: 35 layers, hidden size 1,536",
         "drafter: 4 layers, hidden size 256",
@@ -71,13 +71,13 @@ def test_the_diagram_of_e2b_needs_its_configuration_only() -> None:
 
 
 def test_the_diagram_in_words() -> None:
-    text = drafter_plots.describe_drafter(*e2b())
+    text = plots.plot_drafter(*e2b()).get_label()
     assert "target has 35 layers and hidden size 1,536" in text
     assert "projected from 3,072 to 256" in text
     assert "(3 sliding, 1 full) read keys and values of the target's layer 14 (full)" in text
     assert "best 32 of 2,048 clusters: 4,096 of 262,144 tokens scored" in text
     assert "begins with that state and with the draft as its newest token" in text
-    dense = drafter_plots.describe_drafter(*e2b(clusters=False))
+    dense = plots.plot_drafter(*e2b(clusters=False)).get_label()
     assert "dense head: all 262,144 tokens scored" in dense and "clusters" not in dense
 
 
@@ -88,7 +88,7 @@ def arrows(ax: Any) -> list[tuple[tuple[float, float], tuple[float, float]]]:
 
 def test_the_diagram_leads_from_each_box_to_the_next() -> None:
     """Upwards: projection in, sliding layers, full layer, head and projection out, draft."""
-    ax = drafter_plots.plot_drafter(*e2b())
+    ax = plots.plot_drafter(*e2b())
     boxes = [p.get_bbox() for p in ax.patches if isinstance(p, FancyBboxPatch)]
 
     def box_at(x: float, y: float) -> Any:
@@ -102,7 +102,7 @@ def test_the_diagram_leads_from_each_box_to_the_next() -> None:
 
 
 def test_draft_and_state_lead_back_to_the_input() -> None:
-    ax = drafter_plots.plot_drafter(*e2b())
+    ax = plots.plot_drafter(*e2b())
     dashed = [line.get_xydata() for line in ax.lines]
     ends = [tuple(line[-1]) for line in dashed]
     assert len(ends) == 2 and set(ends) <= {start for start, _ in arrows(ax)}
@@ -114,7 +114,7 @@ def test_draft_and_state_lead_back_to_the_input() -> None:
 
 
 def test_no_word_of_the_diagram_leaves_its_box() -> None:
-    ax = drafter_plots.plot_drafter(*e2b())
+    ax = plots.plot_drafter(*e2b())
     ax.figure.draw_without_rendering()
     boxes = [p.get_window_extent() for p in ax.patches]
     shown = [text for text in ax.texts if text.get_text() and text.get_weight() != "bold"]
@@ -161,7 +161,7 @@ NAMES = ["<s>", " a", "b", "\n"]
 
 
 def test_attention_is_drawn_at_the_tokens_it_belongs_to() -> None:
-    ax = drafter_plots.plot_attention(make_step(), NAMES)
+    ax = plots.plot_attention(make_step(), NAMES)
     rows = ax.images[0].get_array()
     wanted = [[0, 0.25, 0.75], [0, 0.5, 0.5], [0.7, 0.1, 0.2], [0.9, 0.1, 0]]
     assert rows.tolist() == [pytest.approx(row) for row in wanted]
@@ -173,7 +173,7 @@ def test_attention_is_drawn_at_the_tokens_it_belongs_to() -> None:
 
 
 def test_what_lies_before_the_tokens_drawn_is_summed() -> None:
-    ax = drafter_plots.plot_attention(make_step(), NAMES, count=1)
+    ax = plots.plot_attention(make_step(), NAMES, count=1)
     rows = ax.images[0].get_array()
     wanted = [[0.25, 0.75], [0.5, 0.5], [0.8, 0.2], [1.0, 0.0]]
     assert rows.tolist() == [pytest.approx(row) for row in wanted]
@@ -183,14 +183,14 @@ def test_what_lies_before_the_tokens_drawn_is_summed() -> None:
 
 def test_one_colour_is_one_share_in_every_map() -> None:
     ranges = [
-        drafter_plots.plot_attention(make_step(), NAMES, count=count).images[0].get_clim()
+        plots.plot_attention(make_step(), NAMES, count=count).images[0].get_clim()
         for count in (1, 2, 3)
     ]
     assert ranges == [(0, 1)] * 3
 
 
 def test_attention_in_words() -> None:
-    text = drafter_plots.describe_attention(make_step(), NAMES)
+    text = plots.plot_attention(make_step(), NAMES).get_label()
     assert "over the last 3 tokens before '↵'" in text
     assert "layer 0 (sliding) 62% to 'b', 1 back;" in text
     assert "layer 1 (full) 80% to '<s>', 3 back." in text
@@ -198,7 +198,7 @@ def test_attention_in_words() -> None:
 
 
 def test_attention_in_words_names_only_tokens_that_are_drawn() -> None:
-    text = drafter_plots.describe_attention(make_step(), NAMES, count=2)
+    text = plots.plot_attention(make_step(), NAMES, count=2).get_label()
     assert "over the last 2 tokens before '↵'" in text and "'earlier'" in text
     assert "layer 0 (sliding) 62% to 'b', 1 back, 0% earlier" in text
     assert "layer 1 (full) 10% to '·a', 2 back, 80% earlier" in text
@@ -218,7 +218,7 @@ RESULTS = (WHOLE, OLD, MOVED, BLIND)
 
 
 def test_bars_are_as_long_as_the_drafts_kept() -> None:
-    ax = drafter_plots.plot_ablations(RESULTS)
+    ax = plots.plot_ablations(RESULTS)
     ends: dict[float, float] = {}
     for bar in ax.patches:
         row = bar.get_y() + bar.get_height() / 2
@@ -231,7 +231,7 @@ def test_bars_are_as_long_as_the_drafts_kept() -> None:
 
 
 def test_ablations_in_words() -> None:
-    text = drafter_plots.describe_ablations(RESULTS)
+    text = plots.plot_ablations(RESULTS).get_label()
     assert "as is: 1.40 (80%, 60%), whole drafter 1.40" in text
     assert "hidden state not fed back: 1.05 (80%, 25%), whole drafter 1.40" in text
 
@@ -239,11 +239,11 @@ def test_ablations_in_words() -> None:
 def test_clusters_drawn_and_in_words() -> None:
     config = e2b()[1]
     ranks = [0, 0, 1, 40]
-    ax = drafter_plots.plot_clusters(ranks, config)
+    ax = plots.plot_clusters(ranks, config)
     found, share = ax.lines[0].get_ydata(), ax.lines[1].get_ydata()
     assert (found[0], found[1], found[39], found[40]) == (0.5, 0.75, 0.75, 1.0)
     assert share[31] == 32 / 2048
-    text = drafter_plots.describe_clusters(ranks, config)
+    text = ax.get_label()
     assert "1 clusters 50%, 2 clusters 75%, 4 clusters 75%, 32 clusters 75%" in text
     assert "1.6% for this head's 32 clusters" in text
 

@@ -13,15 +13,14 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.tradeoff import Setting, summary_html
+from gemma_mtp_edu.analysis.tradeoff import Setting
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.findings import Finding, Report
 from gemma_mtp_edu.measure.scale_report import report_page
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
 from gemma_mtp_edu.show.rounds import describe_rounds, plot_rounds
-from gemma_mtp_edu.show.step_view import step_html
-from gemma_mtp_edu.show.views import figure_html, html_view, text_view, visible
-from gemma_mtp_edu.show.widgets import RoundViewer
+from gemma_mtp_edu.show.style import figure_html
+from gemma_mtp_edu.show.views import html_view, step_html, text_view, visible
+from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
 from tests.unit.test_profile import make_profile
 
 HOSTILE = (

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from gemma_mtp_edu.analysis.timing import PassTimes
-from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, summary_html
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.core.sampling import check_sampling
 from gemma_mtp_edu.core.schedules import Confidence, Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -17,12 +17,8 @@ from gemma_mtp_edu.lessons import checks, language
 from gemma_mtp_edu.models.encoding import check_ids
 from gemma_mtp_edu.models.releases import check_transformers
 from gemma_mtp_edu.show import plots
-from gemma_mtp_edu.show import plots_cost as cost_plots
-from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
-from gemma_mtp_edu.show.step_view import step_html
-from gemma_mtp_edu.show.views import html_view, text_view
-from gemma_mtp_edu.show.widgets import RoundViewer
+from gemma_mtp_edu.show.views import html_view, step_html, text_view
+from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
 from tests.unit.test_cost import make_cost
 from tests.unit.test_replay import HAND
 from tests.unit.test_step_view import trace
@@ -150,64 +146,29 @@ def test_errors_say_it_in_japanese(slip: Callable[[], object], said: str) -> Non
 TIMES = PassTimes(lengths=(1, 2, 4), seconds=(1.0, 1.1, 1.3), context_length=64)
 COST = make_cost()
 OUTCOMES = {"a": {"b": outcome(HAND, Setting(), 0.1)}}
-FIGURES: list[tuple[Callable[[], Axes], Callable[[], str]]] = [
-    (lambda: plots.plot_rounds(trace()), lambda: plots.describe_rounds(trace())),
-    (lambda: plots.plot_pass_times(TIMES), lambda: plots.describe_pass_times(TIMES)),
-    (
-        lambda: plots.plot_laws(["x"], {"p": [1.0]}),
-        lambda: plots.describe_laws(["x"], {"p": [1.0]}),
-    ),
-    (
-        lambda: tradeoff_plots.plot_saved_and_wasted(HAND, (1, 2)),
-        lambda: tradeoff_plots.describe_saved_and_wasted(HAND, (1, 2)),
-    ),
-    (
-        lambda: tradeoff_plots.plot_kept_by_place({"a": HAND}),
-        lambda: tradeoff_plots.describe_kept_by_place({"a": HAND}),
-    ),
-    (
-        lambda: tradeoff_plots.plot_lengths({"a": (1.0, 2.0)}),
-        lambda: tradeoff_plots.describe_lengths({"a": (1.0, 2.0)}),
-    ),
-    (
-        lambda: tradeoff_plots.plot_schedules(OUTCOMES),
-        lambda: tradeoff_plots.describe_schedules(OUTCOMES),
-    ),
-    (
-        lambda: tradeoff_plots.plot_speedup_surface(0.1, alpha=0.5, gamma=2),
-        lambda: tradeoff_plots.describe_speedup_surface(0.1, alpha=0.5, gamma=2),
-    ),
-    (
-        lambda: cost_plots.plot_expected_tokens((0.5,)),
-        lambda: cost_plots.describe_expected_tokens((0.5,)),
-    ),
-    (
-        lambda: cost_plots.plot_round_costs(COST, (1, 2)),
-        lambda: cost_plots.describe_round_costs(COST, (1, 2)),
-    ),
-    (
-        lambda: cost_plots.plot_predictions({"a": {"b": 1.5}}),
-        lambda: cost_plots.describe_predictions({"a": {"b": 1.5}}),
-    ),
-    (
-        lambda: cost_plots.plot_runs({"a": (3.0, 1.0, 2.0)}),
-        lambda: cost_plots.describe_runs({"a": (3.0, 1.0, 2.0)}),
-    ),
-    (
-        lambda: cost_plots.plot_scenarios({"a": 2.0, "b": 0.5, "c": 1.0}),
-        lambda: cost_plots.describe_scenarios({"a": 2.0, "b": 0.5, "c": 1.0}),
-    ),
-]
+FIGURES: dict[str, Callable[[], Axes]] = {
+    "rounds": lambda: plots.plot_rounds(trace()),
+    "pass_times": lambda: plots.plot_pass_times(TIMES),
+    "distributions": lambda: plots.plot_distributions(["x"], {"p": [1.0]}),
+    "saved_and_wasted": lambda: plots.plot_saved_and_wasted(HAND, (1, 2)),
+    "kept_by_place": lambda: plots.plot_kept_by_place({"a": HAND}),
+    "lengths": lambda: plots.plot_lengths({"a": (1.0, 2.0)}),
+    "schedules": lambda: plots.plot_schedules(OUTCOMES),
+    "speedup_surface": lambda: plots.plot_speedup_surface(0.1, alpha=0.5, gamma=2),
+    "expected_tokens": lambda: plots.plot_expected_tokens((0.5,)),
+    "round_costs": lambda: plots.plot_round_costs(COST, (1, 2)),
+    "predictions": lambda: plots.plot_predictions({"a": {"b": 1.5}}),
+    "runs": lambda: plots.plot_runs({"a": (3.0, 1.0, 2.0)}),
+    "scenarios": lambda: plots.plot_scenarios({"a": 2.0, "b": 0.5, "c": 1.0}),
+}
 
 
-@pytest.mark.parametrize(("plot", "describe"), FIGURES)
-def test_figures_stay_english_and_their_descriptions_do_not(
-    plot: Callable[[], Axes], describe: Callable[[], str]
-) -> None:
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_stay_english_and_their_alt_texts_do_not(name: str) -> None:
     with language.speaking("ja"):
-        texts = [text.get_text() for text in plot().figure.findobj(Text)]
-        caption = describe()
+        ax = FIGURES[name]()
+    texts, alt = [text.get_text() for text in ax.figure.findobj(Text)], ax.get_label()
     assert any(texts)
     assert [text for text in texts if JAPANESE.search(text)] == []
-    assert JAPANESE.search(caption)
-    assert english_words(caption) == set()
+    assert JAPANESE.search(alt)
+    assert english_words(alt) == set()

@@ -137,15 +137,16 @@ def test_every_reply_of_a_check_is_translated() -> None:
                 assert not is_text(node.value), (module, node.lineno)
 
 
-def test_every_description_of_a_figure_is_translated() -> None:
-    described = [
+def test_every_alt_text_of_a_figure_is_translated() -> None:
+    drawing = [
         (module, node)
-        for module, tree in module_trees("*.py")
+        for module, tree in module_trees("show/*.py")
         for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("describe_")
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("plot_")
     ]
-    assert len(described) > 15
-    for module, function in described:
-        assert "tr" in names(function), (module, function.name)
-        returned = [node.value for node in ast.walk(function) if isinstance(node, ast.Return)]
-        assert not any(map(is_text, returned)), (module, function.name)
+    assert len(drawing) > 15
+    for module, function in drawing:
+        assert names(function) & {"tr", "describe_rounds"}, (module, function.name)
+        told = [n for n in ast.walk(function) if isinstance(n, ast.Call)
+                and names(n.func) & {"tidy", "told"}]  # fmt: skip
+        assert told and not any(is_text(n.args[1]) for n in told), (module, function.name)

@@ -16,7 +16,7 @@ from gemma_mtp_edu.lessons.checks import NOT_TRIED, RIGHT
 from gemma_mtp_edu.measure.results import CardFormatError, Measurement, ResultsCard
 from gemma_mtp_edu.measure.sweep_score import length_for_all, overall_speedups, score
 from gemma_mtp_edu.models.memory_plan import memory_plan
-from gemma_mtp_edu.show import plots_results as results_plots
+from gemma_mtp_edu.show import plots
 
 # Seconds by workload and draft length, and what was predicted; 11 tokens each.
 SECONDS = {
@@ -90,7 +90,7 @@ def test_no_length_where_drafting_does_not_pay() -> None:
     slow = {"json": {0: 10.0, 2: 9.8, 4: 12.0}, "story": {0: 10.0, 2: 9.9, 4: 14.0}}
     card = make_card(seconds=slow)
     assert length_for_all(card) == 0
-    assert "does not pay" in results_plots.describe_card(card)
+    assert "does not pay" in plots.plot_card(card).get_label()
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,12 @@ def test_unknown_case_says_what_there_is() -> None:
 
 def test_picture_and_its_text_say_the_same() -> None:
     card = make_card()
-    figure = results_plots.plot_card(card)
-    (ax,) = figure.axes
+    ax = plots.plot_card(card)
     assert "1.54 times as fast with 2 drafts per round" in ax.get_title(loc="left")
     assert list(ax.lines[0].get_ydata()) == pytest.approx([2.0, 2.5])
-    words = results_plots.describe_card(card)
+    words = ax.get_label()
     assert "json: 2.00 with 2 drafts, 2.50 with 4 drafts" in words
-    small = "\n".join(text.get_text() for text in figure.texts)
+    small = "\n".join(text.get_text() for text in ax.figure.texts)
     assert "gpu Tesla T4" in small
     assert "13.0 GB" in small
     assert getpass.getuser() not in re.findall(r"\w+", small)
@@ -162,13 +161,13 @@ def test_picture_and_its_text_say_the_same() -> None:
 
 def test_memory_figure_says_what_fits() -> None:
     plans = [memory_plan(name, "float16") for name in ("E2B", "E4B")]
-    ax = results_plots.plot_memory(plans, 14_600_000_000)
+    ax = plots.plot_memory(plans, 14_600_000_000)
     labels = [text.get_text() for text in ax.texts]
     assert labels == ["13.0 GB, fits", "17.5 GB, does not fit"]
     assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(
         sum(plan.total_bytes for plan in plans) / 1e9
     )
-    words = results_plots.describe_memory(plans, 14_600_000_000)
+    words = ax.get_label()
     assert "E2B in float16 13.0 GB (fits); E4B in float16 17.5 GB (does not fit)" in words
 
 

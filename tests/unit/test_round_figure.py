@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
+from gemma_mtp_edu.show.rounds import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.views import MARKS
 from tools import figures
 
@@ -69,13 +69,9 @@ def test_texts_fit_and_unknown_signs_are_escaped(ax: Axes) -> None:
     assert "↵" in words
 
 
-def test_there_must_be_such_a_round() -> None:
-    with pytest.raises(ValueError, match="the trace has 6"):
-        plot_rounds(TRACE, first=6)
-
-
 def test_the_description_tells_every_round() -> None:
-    told = describe_rounds(TRACE)
+    told = plot_rounds(TRACE).get_label()
+    assert told == describe_rounds(TRACE)
     assert "Round 0: the target reads the prompt and adds 'Once' (prefill)." in told
     assert "proposes ' a', '<b>', '\"', '\\n'; 1 accepted, 3 rejected; the target adds '日'" in told
     assert "in place of the first rejected one (correction)." in told

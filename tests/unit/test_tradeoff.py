@@ -19,12 +19,11 @@ from gemma_mtp_edu.analysis.tradeoff import (
     round_price,
     schedule_of,
     speedups_by_length,
-    summary_html,
 )
 from gemma_mtp_edu.core.schedules import Confidence, Constant, Heuristic, LastRound
 from gemma_mtp_edu.lessons import checks
-from gemma_mtp_edu.show import plots_tradeoff as tradeoff_plots
-from gemma_mtp_edu.show.explorer import TradeoffExplorer
+from gemma_mtp_edu.show import plots
+from gemma_mtp_edu.show.widgets import TradeoffExplorer, summary_html
 from tests.unit.test_profile import make_profile, profiles
 
 HAND = make_profile((5, 6, 7, 8), ((6, 7, 9), (1, 8, 9), (8, 8, 8)))
@@ -141,7 +140,8 @@ def test_controls_say_what_they_are() -> None:
 def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     measured = {"easy": {2: 1.77}}
     explorer = TradeoffExplorer({"easy": EASY, "hard": HARD}, measured=measured)
-    row = "measured speed, plain decoding = 1</th><td style='padding:2px 8px'>{}</td>"
+    row = "measured speed, plain decoding = 1</th><td style='padding:2px 8px;vertical-align:top;'>"
+    row += "{}</td>"
     explorer.draft_length.value = 2
     assert row.format("1.77") in explorer.view.value
     pictures = {explorer.figure.value}
@@ -183,46 +183,46 @@ def test_figures_and_their_words() -> None:
     outcomes = {
         name: {kind: outcome(p, Setting(kind), 0.1) for kind in KINDS} for name, p in texts.items()
     }
-    ax = tradeoff_plots.plot_saved_and_wasted(EASY, (1, 2, 4))
+    ax = plots.plot_saved_and_wasted(EASY, (1, 2, 4))
     assert [bar.get_height() for bar in ax.patches[:3]] == [
-        row[1] for row in tradeoff_plots.saved_and_wasted(EASY, (1, 2, 4))
+        row[1] for row in plots.saved_and_wasted(EASY, (1, 2, 4))
     ]
-    assert "1 draft: 5 saved" in tradeoff_plots.describe_saved_and_wasted(EASY, (1, 2))
-    assert len(tradeoff_plots.plot_kept_by_place(texts).lines) == 2
-    assert "hard: 0%" in tradeoff_plots.describe_kept_by_place(texts)
-    assert tradeoff_plots.plot_lengths(speeds).get_xlabel()
-    assert "with 4" in tradeoff_plots.describe_lengths(speeds)
-    assert len(tradeoff_plots.plot_schedules(outcomes).patches) == 2
-    told = tradeoff_plots.describe_schedules(outcomes)
+    assert "1 draft: 5 saved" in plots.plot_saved_and_wasted(EASY, (1, 2)).get_label()
+    assert len(plots.plot_kept_by_place(texts).lines) == 2
+    assert "hard: 0%" in plots.plot_kept_by_place(texts).get_label()
+    assert plots.plot_lengths(speeds).get_xlabel()
+    assert "with 4" in plots.plot_lengths(speeds).get_label()
+    assert len(plots.plot_schedules(outcomes).patches) == 2
+    told = plots.plot_schedules(outcomes).get_label()
     best = outcomes["easy"]["constant"].best_speedup
     assert f"easy, best possible {best:.2f}: constant {best:.2f} (100%), heuristic" in told
     for cost in (0.1, MACHINE):
-        star = tradeoff_plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).lines[-1]
+        star = plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).lines[-1]
         assert (list(star.get_xdata()), list(star.get_ydata())) == ([0.8], [4])
-        assert "0.80 and 4" in tradeoff_plots.describe_speedup_surface(cost, alpha=0.8, gamma=4)
+        assert "0.80 and 4" in plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).get_label()
 
 
 def test_markers_of_equal_speeds_do_not_hide_each_other() -> None:
     """Every one of four schedules has a height of its own, within its bar."""
     same = outcome(EASY, Setting(), 0.1)
-    ax = tradeoff_plots.plot_schedules({"a": dict.fromkeys("wxyz", same)})
+    ax = plots.plot_schedules({"a": dict.fromkeys("wxyz", same)})
     heights = sorted(float(line.get_ydata()[0]) for line in ax.lines[:4])
     assert heights == pytest.approx([-0.24, -0.08, 0.08, 0.24])
     assert max(heights) < ax.patches[0].get_height() / 2
-    kept = tradeoff_plots.plot_kept_by_place({"a": EASY, "b": EASY}).lines
+    kept = plots.plot_kept_by_place({"a": EASY, "b": EASY}).lines
     assert [line.get_markerfacecolor() for line in kept] == ["none", "none"]
     assert kept[0].get_markersize() > kept[1].get_markersize()
 
 
 def test_the_map_says_where_drafting_pays() -> None:
     """One draft costs 1.4 plain passes and pays from alpha 0.4; four cost 2.6 and pay from 0.67."""
-    told = tradeoff_plots.describe_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4)
+    told = plots.plot_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4).get_label()
     assert "by alpha: 0.40 with 1 draft, 0.67 with 4 drafts." in told
     assert "0.2: 0, 0.4: 0, 0.6: 1" in told
-    line = tradeoff_plots.plot_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4).lines[0]
+    line = plots.plot_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4).lines[0]
     shown = [x for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True) if y == y]
     assert min(shown) == pytest.approx(0.425)  # the first of a grid of fortieths above 0.4
-    dear = tradeoff_plots.describe_speedup_surface(2.0, alpha=0.8, gamma=2, max_gamma=4)
+    dear = plots.plot_speedup_surface(2.0, alpha=0.8, gamma=2, max_gamma=4).get_label()
     assert "by alpha: none with 1 draft, none with 4 drafts." in dear
 
 

@@ -5,7 +5,7 @@ import torch
 from transformers import Gemma4AssistantForCausalLM
 
 from gemma_mtp_edu.lessons import checks
-from gemma_mtp_edu.show.plots_training import describe_training, plot_training
+from gemma_mtp_edu.show.plots import plot_training
 from gemma_mtp_edu.training.training import shuffled
 from gemma_mtp_edu.training.training_memory import training_memory
 from gemma_mtp_edu.training.training_plan import Look, Plan, learning_rate_factor
@@ -43,7 +43,7 @@ def test_the_figure_holds_every_look_and_its_text_says_the_same() -> None:
     assert lines["first"] == [0.0, 0.25]
     assert lines["second"] == [0.5]
     assert lines["bundled drafter"][0] == 0.9
-    text = describe_training(LOOKS, reference=0.9)
+    text = ax.get_label()
     assert "first: 0% at step 0, 25% at step 10; second: 50% at step 0." in text
     assert "90%" in text
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.show.views import MARKS, html_view, show_figure, text_view, visible
+from gemma_mtp_edu.show.style import show_figure
+from gemma_mtp_edu.show.views import MARKS, html_view, text_view, visible
 
 ALLOWED_TAGS = {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "span"}
 
@@ -83,6 +84,6 @@ def test_hostile_tokens_show_as_text(text: str) -> None:
 
 def test_a_figure_needs_an_alt_text() -> None:
     figure = plt.figure()
-    with pytest.raises(ValueError, match="empty alt text"):
+    with pytest.raises(ValueError, match="no alt text"):
         show_figure(figure, " ")
     plt.close(figure)

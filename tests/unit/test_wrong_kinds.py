@@ -3,92 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu import TradeoffExplorer, plot_layers, plot_pass_times, plot_rounds
-from gemma_mtp_edu.analysis import metrics
-from gemma_mtp_edu.analysis.prices import draft_cost, round_price
-from gemma_mtp_edu.analysis.timing import PassTimes
-from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.core.arguments import whole
 from gemma_mtp_edu.core.stored import need_kind
 from gemma_mtp_edu.lessons.language import speaking, tr
 from gemma_mtp_edu.models.memory_plan import dtype_on, memory_plan, pick_pair
-from gemma_mtp_edu.show.rounds import describe_rounds
-from gemma_mtp_edu.show.views import html_view
 from gemma_mtp_edu.training.new_drafter import DrafterShape
 from gemma_mtp_edu.training.training import shuffled
 from gemma_mtp_edu.training.training_plan import Look, Plan, differences, read_stored, stored
-from tests.unit.test_bad_records import PROFILE, TRACE
 
 NAN, INF = float("nan"), float("inf")
 HUGE = 10**5000  # more digits than Python writes out
-
-
-def explored(cost: Any = 0.1, **arguments: Any) -> TradeoffExplorer:
-    return TradeoffExplorer({"a": PROFILE}, cost, **arguments)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: TradeoffExplorer(None), "got a NoneType as profiles, need one for each workload"),
-        (lambda: TradeoffExplorer([PROFILE]), "got a list as profiles"),
-        (lambda: TradeoffExplorer({}), "got no profiles"),
-        (lambda: TradeoffExplorer({"a": TRACE}), "got a GenerationTrace as profile, need what acc"),
-        (lambda: TradeoffExplorer({3: PROFILE}), "got a int as workload"),
-        (lambda: explored("fast"), "got cost 'fast', need the plain passes.*or a CostModel"),
-        (lambda: explored(NAN), "got cost nan"),
-        (lambda: explored(-0.1), "got cost -0.1"),
-        (lambda: explored(measured=2.0), "got a float as measured, need what measured_speedups"),
-        (lambda: explored(measured={"a": 2.0}), "got a float as measured"),
-        (lambda: explored(measured={"a": {4: "2"}}), "got speedup '2'"),
-        (lambda: explored(measured={"a": {4: INF}}), "got speedup inf"),
-        (lambda: draft_cost(None), "got cost None"),
-        (lambda: round_price(0.1, True), "got cost_ratio True, need .* such as 0.1$"),
-        (lambda: outcome(TRACE, Setting(), 0.1), "got a GenerationTrace as profile"),
-        (lambda: outcome(PROFILE, "constant", 0.1), r"got a str as setting, need tradeoff.Setting"),
-        (lambda: outcome(PROFILE, Setting("constant", 0), 0.1), "got gamma 0"),
-    ],
-)
-def test_trade_offs(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: plot_rounds(PROFILE), "got a AcceptanceProfile as trace, need what speculative"),
-        (lambda: plot_rounds(TRACE, first=-1), "got first -1, need a whole number, at least 0"),
-        (lambda: plot_rounds(TRACE, first=2), "got first=2 and count=8, the trace has 2"),
-        (lambda: plot_rounds(TRACE, count=0), "got count 0"),
-        (lambda: describe_rounds(TRACE, first="a"), "got first 'a'"),
-        (lambda: plot_layers(None), "got a NoneType as pair"),
-        (lambda: plot_pass_times((1, 5)), "got a tuple as times, need what time_target_passes"),
-        (lambda: html_view("trace"), "got a str as trace"),
-        (lambda: metrics.alpha(5), "got a int as trace"),
-        (lambda: metrics.alpha([TRACE, None]), "got a NoneType as trace"),
-        (lambda: metrics.accepted_by_position(PROFILE.n_accepted), "got a int as trace"),
-        (lambda: metrics.saved_passes(None), "got a NoneType as trace"),
-        (lambda: metrics.wasted_drafts([TRACE]), "got a list as trace"),
-    ],
-)
-def test_views_and_figures(make: Callable[[], Any], message: str) -> None:
-    before = plt.get_fignums()
-    with pytest.raises(ValueError, match=message):
-        make()
-    assert plt.get_fignums() == before, "no figure is left"
-
-
-def test_a_figure_of_times_is_drawn() -> None:
-    ax = plot_pass_times(PassTimes((1, 5), (0.5, 1.0), 9))
-    assert ax.lines[0].get_ydata().tolist() == [1.0, 2.0]
-    plt.close("all")
 
 
 @pytest.mark.parametrize(
