@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tqdm import tqdm
 
-from gemma_mtp_edu.analysis.reference import OnTokens, reference_generate
+from gemma_mtp_edu.analysis.reference import reference_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.findings import can_print
 from gemma_mtp_edu.lessons.language import speaking, tr
@@ -83,7 +84,7 @@ def report(plain: GenerationTrace, assisted: GenerationTrace) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[OnTokens]:
+def progress(label: str, total: int) -> Iterator[Any]:
     """Show a progress bar of tokens on stderr once a run takes more than two seconds."""
     with tqdm(total=total, desc=label, unit="token", delay=2, leave=False) as bar:
         yield lambda tokens: bar.update(len(tokens))

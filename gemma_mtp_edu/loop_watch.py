@@ -112,11 +112,11 @@ def watch_ours(
     Raises:
         UnsupportedReleaseError: The installed transformers release is refused.
     """
-    from gemma_mtp_edu.core.decoding import pair_drafter, speculative_generate
+    from gemma_mtp_edu.core.decoding import speculative_generate
     from gemma_mtp_edu.models.pairs import ModelPair
 
     pair = ModelPair(models.target, models.drafter, name="cycle")
-    looker = _Looker(pair_drafter(pair))
+    looker: Any = _Looker(pair.new_drafter())
     trace = speculative_generate(
         pair, ids, drafter=looker, schedule=schedule, max_new_tokens=max_new_tokens
     )
@@ -127,24 +127,18 @@ def watch_ours(
 class _Looker:
     """A drafter that writes down what it gets, and lets another one draft."""
 
-    hands_over = True
+    needs_state = True
 
     def __init__(self, drafter: Any) -> None:
         self.drafter = drafter
         self.rounds: list[SeenRound] = []
 
-    def draft(self, context: Any, gamma: int, sampler: Any, schedule: Any) -> Any:
+    def draft(self, ids: Any, state: Any, gamma: int, sampler: Any, schedule: Any) -> Any:
         """Draft as the other drafter does."""
-        draft = self.drafter.draft(context, gamma, sampler, schedule)
+        draft = self.drafter.draft(ids, state, gamma, sampler, schedule)
         if draft.ids.shape[1]:
-            handed = context.hand_over
             self.rounds.append(
-                SeenRound(
-                    context.ids.shape[1],
-                    draft.ids.shape[1],
-                    handed.hidden[0, 0],
-                    handed.shared_kv_states,
-                )
+                SeenRound(ids.shape[1], draft.ids.shape[1], state.hidden[0, 0], state.shared_kv)
             )
         return draft
 

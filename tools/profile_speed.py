@@ -16,11 +16,9 @@ from gemma_mtp_edu import ModelPair, load_pair
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.profiling import acceptance_profile, draft_chains
 from gemma_mtp_edu.analysis.replay import replay
-from gemma_mtp_edu.core.decoding import pair_drafter
-from gemma_mtp_edu.core.drafters import DraftContext
-from gemma_mtp_edu.core.sampling import Sampler, logits_processors
+from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.target import CachedModel
 
 PROMPT = "Tell me a short story about a heron."
 
@@ -30,15 +28,14 @@ def draft_in_turn(
     pair: ModelPair, text: Tensor, newest: Tensor, max_gamma: int
 ) -> list[tuple[int, ...]]:
     """Draft from each position with the drafter of the real loop, one step after the other."""
-    target = Target(pair.target, hands_over=True)
+    target = CachedModel(pair.target, shares_state=True)
     output = target.verify(text)
-    drafter, sampler = pair_drafter(pair), Sampler(logits_processors())
+    drafter, sampler = pair.new_drafter(), Sampler()
     chains = []
     for at in newest.tolist():
         # Row at - 1 predicted the newest token; what stands from there on is not yet written.
-        handed = target.hand_over(output, at - 1, text.shape[1] - at)
-        context = DraftContext(text[:, : at + 1], handed)
-        draft = drafter.draft(context, max_gamma, sampler, Constant(max_gamma))
+        state = target.state_after(output, at - 1, text.shape[1] - at)
+        draft = drafter.draft(text[:, : at + 1], state, max_gamma, sampler, Constant(max_gamma))
         chains.append(tuple(draft.ids[0].tolist()))
     return chains
 

@@ -10,34 +10,24 @@ from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
-import torch
-
 from gemma_mtp_edu import load_pair, speculative_generate
-from gemma_mtp_edu.core.recording import Recorder
-from gemma_mtp_edu.core.run import Run
+from gemma_mtp_edu.core.decoding import Run
 from gemma_mtp_edu.lessons.prompts import PROMPTS
 from gemma_mtp_edu.models.pairs import ModelPair
 
 
-def nothing(*args: Any, **kwargs: Any) -> float:
-    """Stand in for whatever records."""
-    return 0.0
-
-
 def unrecorded() -> Any:
-    """Return patches of all that the trace needs beyond the text."""
-    stand_ins = {"add": nothing, "lap": nothing, "end_round": nothing}
+    """Return patches of what the trace needs beyond the text, as far as it can be taken out."""
     return (
-        patch.multiple(Recorder, **stand_ins),
-        patch("gemma_mtp_edu.core.run.draft_probabilities", lambda *_: torch.empty(0)),
-        patch.object(Run, "trace", nothing),
+        patch.multiple(Run, lap=lambda *_: None, end_round=lambda *_: None),
+        patch.object(Run, "trace", lambda *_: None),
     )
 
 
 def seconds(pair: ModelPair, recorded: bool) -> float:
     """Return the seconds of one run over a prompt of every workload."""
-    patches = (nullcontext(), nullcontext(), nullcontext()) if recorded else unrecorded()
-    with patches[0], patches[1], patches[2]:
+    patches = (nullcontext(), nullcontext()) if recorded else unrecorded()
+    with patches[0], patches[1]:
         start = time.perf_counter()
         for prompts in PROMPTS.values():
             speculative_generate(pair, prompts[0], gamma=4, max_new_tokens=48)

@@ -1,43 +1,43 @@
-"""Take one thing away from the drafter, and count which drafts are still kept.
+"""Take one thing away from the drafter, and count which drafts are still accepted.
 
-The target stays whole, so the text stays the same.
+The target stays whole, so the text stays the same. Hooks on the drafter change what it gets, so
+whatever runs it sees the change: a profile, our loop, the library's `generate()`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gemma_mtp_edu.analysis.ablation_parts import PARTS
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.profiling import profile_of
-from gemma_mtp_edu.core.decoding import autoregressive_generate, pair_drafter, speculate
-from gemma_mtp_edu.core.options import Options
-from gemma_mtp_edu.core.run import new_run
+from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, speculate
+from gemma_mtp_edu.core.sampling import Settings
 from gemma_mtp_edu.core.schedules import Constant, check_gamma
-from gemma_mtp_edu.core.sharing import changing, running
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models.pairs import ModelPair
 
+AS_IS = "as is"
 STALE = "the library's stale KV"
 Prompt = str | Int[Tensor, "1 seq"]
+Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class AblationResult:
-    """How many drafts are kept with one thing changed.
+    """How many drafts are accepted with one thing changed.
 
     Attributes:
         part: What was changed.
         kept: For the first, second, ... draft: in which share of the chains it and all before it
             are what the target writes.
-        as_is: The same for the whole drafter, from the same places of the same texts.
+        as_is: The same for the whole drafter, from the same positions of the same texts.
         n_chains: Number of chains.
     """
 
@@ -48,7 +48,7 @@ class AblationResult:
 
     @property
     def mean_kept(self) -> float:
-        """Mean number of drafts kept per chain."""
+        """Mean number of drafts accepted per chain."""
         return sum(self.kept)
 
 
@@ -60,7 +60,7 @@ def ablate(
     gamma: int = 4,
     max_new_tokens: int = 64,
 ) -> tuple[AblationResult, ...]:
-    """Write texts greedily, and draft from every place of them with each thing changed in turn.
+    """Write texts greedily, and draft from every position of them with each thing changed in turn.
 
     Stale KV needs drafts that were rejected before, so for it rounds are run one after the other,
     and only those count that follow a rejection: the others have no stale KV.
@@ -73,12 +73,12 @@ def ablate(
         max_new_tokens: Tokens to write for each prompt at most.
 
     Raises:
-        ValueError: A part is unknown, a number is out of range, or the texts are too short.
+        ValueError: A part is unknown, or the texts are too short.
     """
-    chosen = (*PARTS, STALE) if parts is None else parts
+    gamma, chosen = check_gamma(gamma), (*PARTS, STALE) if parts is None else parts
     for part in chosen:
-        _check_part(part, (*PARTS, STALE))
-    gamma = check_gamma(gamma)
+        if part not in (*PARTS, STALE):
+            raise ValueError(f"got part {part!r}, need one of {[*PARTS, STALE]}")
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
     whole = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
     clean = _chains(whole, gamma)
@@ -95,22 +95,12 @@ def ablate(
 
 @contextmanager
 def without(pair: ModelPair, part: str) -> Iterator[None]:
-    """Change one thing in the pair's drafter, and put it back at the end.
-
-    Args:
-        pair: Its drafter is changed in place, for whoever runs it.
-        part: One of `PARTS`.
-
-    Raises:
-        ValueError: The part is unknown.
-    """
-    _check_part(part, tuple(PARTS))
-    with changing(pair.drafter), ExitStack() as stack:
+    """Change one of `PARTS` in the pair's drafter, for whoever runs it; put it back at the end."""
+    with ExitStack() as stack:
         PARTS[part](pair.drafter, stack)
         yield
 
 
-@torch.inference_mode()
 def stale_run(
     pair: ModelPair, prompt: Prompt, *, gamma: int = 4, max_new_tokens: int = 64
 ) -> GenerationTrace:
@@ -118,22 +108,20 @@ def stale_run(
 
     Source: transformers 5.22.2, `SinglePositionMultiTokenCandidateGenerator.get_candidates`.
     """
-    greedy = Options(max_new_tokens, 0.0, None, None, None, None, None, None, None, None)
-    run = new_run(pair, prompt, greedy, hands_over=True)
-    run.target = _StaleTarget(pair.target, hands_over=True)
-    with running(pair.target, pair.drafter):
-        speculate(run, pair_drafter(pair), Constant(gamma))
-    return run.trace(pair, f"speculative, {STALE}")
+    run = Run(pair, pair.encode(prompt), Settings(max_new_tokens=max_new_tokens))
+    run.target = _StaleTarget(pair.target, shares_state=True)
+    speculate(run, pair.new_drafter(), Constant(gamma))
+    return run.trace(f"speculative, {STALE}")
 
 
-class _StaleTarget(Target):
+class _StaleTarget(CachedModel):
     """Cuts the shared KV at the length of the text, as the library does."""
 
     def _visible(self, kind: str, states: Tensor, n_rejected: int) -> Tensor:
-        # The newest token has no KV yet: an entry at its place is a rejected draft's. In a sliding
-        # layer that has dropped old entries, the cut comes later still, or takes nothing away.
+        # The newest token has no KV yet: what stands at its position is a rejected draft's. In a
+        # sliding layer that has dropped old tokens, the cut comes later still, or takes nothing.
         states = states[:, :, : self.length + 1]
-        # The library's mask counts the distance from the last entry, and includes the window.
+        # The library's mask counts the distance from the last one, and includes the window.
         is_sliding = kind == "sliding_attention" and self.window
         return states[:, :, -(self.window + 1) :] if is_sliding and self.window else states
 
@@ -141,7 +129,7 @@ class _StaleTarget(Target):
 def _stale_result(
     pair: ModelPair, prompts: Sequence[Prompt], whole: Sequence[AcceptanceProfile], gamma: int
 ) -> AblationResult:
-    """Compare the rounds after a rejection with clean chains from the same places."""
+    """Compare the rounds after a rejection with clean chains from the same positions."""
     stale, clean = [], []
     for prompt, profile in zip(prompts, whole, strict=True):
         trace = stale_run(pair, prompt, gamma=gamma, max_new_tokens=len(profile))
@@ -157,19 +145,15 @@ def _stale_result(
 
 
 def _chains(profiles: Sequence[AcceptanceProfile], gamma: int) -> list[int]:
-    """Return how many drafts are kept, from every place with room for a whole chain."""
+    """Return how many drafts are accepted, from every position with room for a whole chain."""
     return [n for p in profiles for n in p.n_accepted[1 : max(1, len(p) - gamma + 1)]]
 
 
 def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> AblationResult:
     if not changed:
         raise ValueError(
-            tr(
-                "got no chain of {gamma} drafts for {part!r}: give longer texts "
-                "(max_new_tokens) or harder ones, in which drafts are rejected",
-                gamma=gamma,
-                part=part,
-            )
+            f"got no chain of {gamma} drafts for {part!r}: give longer texts (max_new_tokens) or "
+            "harder ones, in which drafts are rejected"
         )
     kept, as_is = (
         tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
@@ -178,12 +162,117 @@ def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> Abla
     return AblationResult(part, kept, as_is, len(changed))
 
 
-def _check_part(part: str, known: Sequence[str]) -> None:
-    if part not in known:
-        raise ValueError(
-            tr(
-                "got part {part!r}, need one of {parts}",
-                part=part,
-                parts=", ".join(map(repr, known)),
-            )
-        )
+class _Chain:
+    """Tells the first step of a chain from later ones: those get the drafter's own last state."""
+
+    def __init__(self, drafter: Any, stack: ExitStack) -> None:
+        self.width, self.step = drafter.config.backbone_hidden_size, 0
+        self.first: Tensor | None = None
+        self.last: Tensor | None = None
+        stack.callback(drafter.pre_projection.register_forward_pre_hook(self._starts).remove)
+        stack.callback(drafter.post_projection.register_forward_hook(self._ends).remove)
+
+    def _starts(self, module: Any, args: tuple[Tensor]) -> None:
+        hidden = args[0][..., self.width :]
+        if self.last is not None and torch.equal(hidden, self.last):
+            self.step += 1
+        else:
+            self.step, self.first = 0, hidden
+
+    def _ends(self, module: Any, args: Any, output: Tensor) -> None:
+        self.last = output
+
+
+def _hidden(drafter: Any, stack: ExitStack, *, zeros: bool) -> None:
+    """Put zeros in the hidden state's stead, or the first step's state into all steps."""
+    chain = _Chain(drafter, stack)
+
+    def starts(module: Any, args: tuple[Tensor]) -> tuple[Tensor]:
+        embedding, first = args[0][..., : chain.width], chain.first
+        hidden = torch.zeros_like(embedding) if zeros or first is None else first
+        return (torch.cat([embedding, hidden], dim=-1),)
+
+    stack.callback(drafter.pre_projection.register_forward_pre_hook(starts).remove)
+
+
+def _advancing(drafter: Any, stack: ExitStack) -> None:
+    chain = _Chain(drafter, stack)
+    _change(drafter, stack, lambda kw: {"position_ids": kw["position_ids"] + chain.step})
+
+
+def _alone(drafter: Any, stack: ExitStack, kind: str) -> None:
+    # Where all values are zero, attention adds nothing, whatever its weights are.
+    def changed(kwargs: dict[str, Any]) -> dict[str, Any]:
+        states = kwargs["shared_kv_states"].items()
+        kept = {k: (keys, v if k == kind else torch.zeros_like(v)) for k, (keys, v) in states}
+        return {"shared_kv_states": kept}
+
+    _change(drafter, stack, changed)
+
+
+def _shuffled(drafter: Any, stack: ExitStack, *, together: bool) -> None:
+    """Put the values that a position sees into another order; with the keys, or apart from them."""
+    generator = torch.Generator().manual_seed(0)
+
+    def order(mask: Tensor | None, n_rows: int, n_keys: int) -> Int[Tensor, "rows keys"]:
+        """Return per position a random order of what it sees; what is hidden stays hidden."""
+        hidden = torch.zeros(n_rows, n_keys, dtype=torch.long)
+        if mask is not None:
+            hidden = (~mask if mask.dtype == torch.bool else mask < 0)[0, 0].long().cpu()
+        draws = torch.rand(n_rows, n_keys, generator=generator)
+        seen_first = hidden.argsort(dim=1, stable=True)
+        return torch.empty_like(hidden).scatter(1, seen_first, (draws + hidden).argsort(dim=1))
+
+    def changed(kwargs: dict[str, Any]) -> dict[str, Any]:
+        # Each position sees others: it becomes a row of the batch, with an order of its own.
+        embeds, masks, states = kwargs["inputs_embeds"].transpose(0, 1), {}, {}
+        for kind, (keys, values) in kwargs["shared_kv_states"].items():
+            mask = kwargs["attention_mask"][kind]
+            masks[kind] = mask if mask is None else mask[0, 0, :, None, None]
+            by_row = order(mask, len(embeds), keys.shape[2]).to(keys.device)
+            given = keys[0][:, by_row].transpose(0, 1) if together else keys
+            values = values[0][:, by_row].transpose(0, 1)
+            states[kind] = (given.expand(len(embeds), -1, -1, -1), values)
+        return {
+            "inputs_embeds": embeds,
+            "attention_mask": masks,
+            "position_ids": kwargs["position_ids"].transpose(0, 1),
+            "shared_kv_states": states,
+        }
+
+    def ends(module: Any, args: Any, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state.transpose(0, 1)
+        return output
+
+    _change(drafter, stack, changed)
+    stack.callback(drafter.model.register_forward_hook(ends).remove)
+
+
+def _change(drafter: Any, stack: ExitStack, changed: Change) -> None:
+    def starts(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, kwargs | changed(kwargs)
+
+    stack.callback(drafter.model.register_forward_pre_hook(starts, with_kwargs=True).remove)
+
+
+def _dense_head(drafter: Any, stack: ExitStack) -> None:
+    head, is_used = drafter.masked_embedding, drafter.config.use_ordered_embeddings
+
+    def put_back() -> None:
+        drafter.masked_embedding, drafter.config.use_ordered_embeddings = head, is_used
+
+    stack.callback(put_back)
+    drafter.masked_embedding, drafter.config.use_ordered_embeddings = None, False
+
+
+PARTS: dict[str, Callable[[Any, ExitStack], None]] = {
+    AS_IS: lambda drafter, stack: None,
+    "no hidden state": lambda d, stack: _hidden(d, stack, zeros=True),
+    "hidden state not fed back": lambda d, stack: _hidden(d, stack, zeros=False),
+    "keys and values shuffled together": lambda d, stack: _shuffled(d, stack, together=True),
+    "values shuffled alone": lambda d, stack: _shuffled(d, stack, together=False),
+    "full KV alone": lambda d, stack: _alone(d, stack, "full_attention"),
+    "sliding KV alone": lambda d, stack: _alone(d, stack, "sliding_attention"),
+    "advancing positions": _advancing,
+    "dense head": _dense_head,
+}

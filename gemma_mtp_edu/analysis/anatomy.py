@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from gemma_mtp_edu.models.compatibility import kv_layers
-from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair
+from gemma_mtp_edu.models.pairs import ModelPair
 
 # Parts of a model, told apart by what their parameters' names hold; the first match counts.
 _PARTS = (
@@ -40,12 +40,7 @@ class LayerInfo:
 
 
 def layers(pair: ModelPair) -> tuple[list[LayerInfo], list[LayerInfo]]:
-    """Return the decoder layers of target and drafter.
-
-    Raises:
-        ValueError: It is no pair.
-    """
-    check_is_pair(pair)
+    """Return the decoder layers of target and drafter."""
     target = pair.target.config.get_text_config()
     drafter = pair.drafter.config.get_text_config()
     producers = set(kv_layers(target).values())
@@ -83,8 +78,8 @@ def size_in_megabytes(model: torch.nn.Module) -> float:
 
 
 @torch.no_grad()
-def hand_over(pair: ModelPair, prompt: str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of what one target pass over a prompt hands to the drafter.
+def state_shapes(pair: ModelPair, prompt: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what the drafter gets of one target pass over a prompt.
 
     Returns:
         Name to shape: the last hidden state `[batch, seq, hidden]`, and keys and values `[batch,
@@ -109,3 +104,30 @@ def scored_share(drafter: Any) -> float:
     if not config.use_ordered_embeddings:
         return 1.0
     return float(config.centroid_intermediate_top_k / config.num_centroids)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadWork:
+    """Multiplications to score one draft, with the centroid head and without it."""
+
+    centroids: int
+    clusters: int
+    dense: int
+
+    @property
+    def times_less(self) -> float:
+        """How many times less work the centroid head does."""
+        return self.dense / (self.centroids + self.clusters)
+
+
+def head_work(drafter_config: Any) -> HeadWork | None:
+    """Return the work of a drafter's head, from its configuration alone; None for a dense one."""
+    if not drafter_config.use_ordered_embeddings:
+        return None
+    text = drafter_config.get_text_config()
+    size = text.vocab_size // drafter_config.num_centroids
+    return HeadWork(
+        drafter_config.num_centroids * text.hidden_size,
+        drafter_config.centroid_intermediate_top_k * size * text.hidden_size,
+        text.vocab_size * text.hidden_size,
+    )

@@ -14,20 +14,15 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import LogitsProcessorList
 
 from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.grid import check_grid
 from gemma_mtp_edu.core.arguments import whole
-from gemma_mtp_edu.core.decoding import pair_drafter
-from gemma_mtp_edu.core.drafters import DraftContext, Drafter
-from gemma_mtp_edu.core.recording import Recorder, provenance
-from gemma_mtp_edu.core.run import Run
-from gemma_mtp_edu.core.sampling import Sampler
+from gemma_mtp_edu.core.decoding import Run
+from gemma_mtp_edu.core.drafters import Drafter
+from gemma_mtp_edu.core.sampling import Settings
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.core.sharing import running
-from gemma_mtp_edu.core.stopping import Text
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.target import TargetState
 from gemma_mtp_edu.core.trace import RoundTrace
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair
@@ -85,8 +80,7 @@ def calibrate(
                 positions=pair.positions,
             )
         )
-    with running(pair.target, pair.drafter):
-        times = [_at_context(pair, context, lengths, repeats) for context in contexts]
+    times = [_at_context(pair, context, lengths, repeats) for context in contexts]
     return CostModel(
         contexts=contexts,
         lengths=lengths,
@@ -95,7 +89,7 @@ def calibrate(
         drafter_seconds=tuple(t.drafter for t in times),
         other_seconds=tuple(t.other for t in times),
         provenance={
-            **provenance(pair, f"calibrated, median of {repeats}"),
+            **pair.provenance(f"calibrated, median of {repeats}"),
             "hardware": _hardware(pair.device),
         },
     )
@@ -108,20 +102,20 @@ def _at_context(
     # The prefill writes the last token of the context.
     ids = _context_ids(pair, context - 1)
     room = 1 + (repeats + 1) * sum(lengths)
-    drafter = pair_drafter(pair)
-    drafted = _run(pair, ids, room, hands_over=drafter.hands_over)
-    plain = _run(pair, ids, room, hands_over=False)
-    handed = drafted.prefill()
+    drafter = pair.new_drafter()
+    drafted = _run(pair, ids, room, shares_state=drafter.needs_state)
+    plain = _run(pair, ids, room, shares_state=False)
+    state = drafted.prefill()
     plain.prefill()
-    given = DraftContext(drafted.text.ids.clone(), handed)
+    given = drafted.ids.clone()
     for repeat in range(repeats + 1):
         # Each time another length comes first, so that none of them gains by its place.
         start = repeat % len(lengths)
         for length in lengths[start:] + lengths[:start]:
-            _round(drafted, drafter, given, length - 1)
-            _plain_step(plain, given.ids[:, -1:])
+            _round(drafted, drafter, given, state, length - 1)
+            _plain_step(plain, given[:, -1:])
     skipped = 1 + len(lengths)  # the prefill and the warm-up
-    rounds, steps = drafted.recorder.records()[skipped:], plain.recorder.records()[skipped:]
+    rounds, steps = drafted.rounds[skipped:], plain.rounds[skipped:]
     return medians(rounds, steps)
 
 
@@ -147,39 +141,35 @@ def medians(rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]) -> Contex
     )
 
 
-def _round(run: Run, drafter: Drafter, given: DraftContext, gamma: int) -> None:
+def _round(
+    run: Run, drafter: Drafter, ids: Int[Tensor, "1 seq"], state: TargetState | None, gamma: int
+) -> None:
     """Run one round as `decoding.speculate` does, and forget what it passed."""
-    run.recorder.lap()
-    draft = drafter.draft(given, gamma, run.sampler, Constant(max(1, gamma)))
-    draft_seconds = run.recorder.lap()
-    output = run.target.verify(torch.cat([given.ids[:, -1:], draft.ids], dim=1))
-    verdict, target_probs = run.judge(output, draft)
-    verify_seconds = run.recorder.lap()
-    run.commit(draft, verdict, target_probs)
+    run.lap("between")
+    draft = drafter.draft(ids, state, gamma, run.sampler, Constant(max(1, gamma)))
+    run.lap("draft")
+    output = run.target.verify(torch.cat([ids[:, -1:], draft.ids], dim=1))
+    verification = run.accept(output, draft)
+    run.commit(draft, verification)
     n_drafted = draft.ids.shape[1]
     run.target.crop(n_drafted + 1)
-    run.target.hand_over(output, verdict.n_accepted, n_drafted - verdict.n_accepted)
-    run.recorder.end_round(draft_seconds, verify_seconds)
+    run.target.state_after(output, verification.n_accepted, n_drafted - verification.n_accepted)
+    run.end_round()
 
 
 def _plain_step(run: Run, newest: Int[Tensor, "1 1"]) -> None:
     """Run one step as `decoding.decode_plainly` does, and forget it."""
-    run.recorder.lap()
-    verdict, _ = run.judge(run.target.verify(newest), None)
-    verify_seconds = run.recorder.lap()
-    run.commit(None, verdict, None)
+    run.lap("between")
+    run.commit(None, run.accept(run.target.verify(newest), None))
     run.target.crop(1)
-    run.recorder.end_round(0.0, verify_seconds)
+    run.end_round()
 
 
-def _run(pair: ModelPair, ids: Int[Tensor, "1 seq"], room: int, *, hands_over: bool) -> Run:
+def _run(pair: ModelPair, ids: Int[Tensor, "1 seq"], room: int, *, shares_state: bool) -> Run:
     """Return a greedy run that no end mark ends."""
-    return Run(
-        Target(pair.target, hands_over=hands_over),
-        Text(ids, room, eos_ids=()),
-        Sampler(LogitsProcessorList()),
-        Recorder(pair.device),
-    )
+    run = Run(pair, ids, Settings(max_new_tokens=room), shares_state=shares_state)
+    run.eos_ids = ()
+    return run
 
 
 def _context_ids(pair: ModelPair, length: int) -> Int[Tensor, "1 length"]:

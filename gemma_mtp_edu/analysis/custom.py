@@ -2,11 +2,12 @@
 
     target.generate(**inputs, custom_generate=draft_and_verify, drafter=assistant)
 
-Names are ours where `generate()` drops its own for a custom function: it hands over neither
-`assistant_model` nor `streamer`, and refuses `stop_strings` (pass a `StopStringCriteria` among
+Names are ours where `generate()` drops its own for a custom function: it passes on neither
+`assistant_model` nor `streamer`, and raises for `stop_strings` (pass a `StopStringCriteria` among
 `stopping_criteria`).
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,34 +15,26 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
+from transformers import (
+    DynamicCache,
+    EosTokenCriteria,
+    GenerationConfig,
+    LogitsProcessorList,
+    MaxLengthCriteria,
+    StoppingCriteriaList,
+)
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
-from gemma_mtp_edu.core.decoding import choose_schedule, pair_drafter, speculate
-from gemma_mtp_edu.core.options import Streamer, check_listeners
-from gemma_mtp_edu.core.recording import Recorder
-from gemma_mtp_edu.core.run import Run
-from gemma_mtp_edu.core.sampling import Sampler, seeded_generator
+from gemma_mtp_edu.core.decoding import Run, choose_schedule, speculate
+from gemma_mtp_edu.core.sampling import Sampler, Settings
 from gemma_mtp_edu.core.schedules import Schedule
-from gemma_mtp_edu.core.sharing import running
-from gemma_mtp_edu.core.stopping import LONGEST, Text, check_max_new_tokens, ends_of
-from gemma_mtp_edu.core.target import Target
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models.compatibility import check_models
 from gemma_mtp_edu.models.pairs import ModelPair, configured_eos_ids
 
 # What `generate()` prepares for every text. Anything else is content that would be left unread.
 _OF_A_TEXT = (
-    "attention_mask",
-    "cache_position",
-    "logits_to_keep",
-    "mm_token_type_ids",
-    "past_key_values",
-    "position_ids",
-    "return_dict",
-    "token_type_ids",
-    "use_cache",
-)
+    "attention_mask", "cache_position", "logits_to_keep", "mm_token_type_ids", "past_key_values",
+    "position_ids", "return_dict", "token_type_ids", "use_cache",
+)  # fmt: skip
 _NOT_KEPT = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
 
 
@@ -55,7 +48,7 @@ def draft_and_verify(
     schedule: Schedule | None = None,
     gamma: int | None = None,
     seed: int | None = None,
-    token_streamer: Streamer | None = None,
+    token_streamer: Any = None,
     **model_kwargs: Any,
 ) -> Int[Tensor, "1 seq"] | GenerateDecoderOnlyOutput:
     """Decode as `speculative_generate` does; called by `generate()`, not by you.
@@ -72,7 +65,7 @@ def draft_and_verify(
         seed: Seed of the sampling; by default drawn from torch's global generator.
         token_streamer: A streamer of transformers.
         **model_kwargs: What else `generate()` prepared: its cache is used; a mask must be without
-            padding. (`generate()` hands these over twice if they are named.)
+            padding. (`generate()` passes these twice if they are named.)
 
     Returns:
         Prompt and text, as `generate()` returns them.
@@ -80,67 +73,66 @@ def draft_and_verify(
     Raises:
         ValueError: The drafter is missing, there is more than one prompt, or padding, or
             something is asked for that this loop cannot do.
-        BusyModelError: Another thread is changing one of the models.
 
-    Source:
-        transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
+    Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
-    _check(input_ids, drafter, model_kwargs.get("attention_mask"))
-    _check_text_only(model_kwargs, generation_config)
-    check_listeners(None, token_streamer)
-    check_models(model, drafter)
-    with running(model, drafter), _modes_kept(model, drafter):
-        run = _decoded(
-            ModelPair(model, drafter),
-            input_ids,
-            logits_processor,
-            stopping_criteria,
-            generation_config,
-            schedule,
-            gamma,
-            seed,
-            token_streamer,
-            model_kwargs.get("past_key_values"),
+    _check(input_ids, drafter, generation_config, model_kwargs)
+    cache = model_kwargs.get("past_key_values")
+    with _modes_kept(model, drafter):
+        pair = ModelPair(model, drafter)
+        prompt = pair.encode(input_ids)
+        if cache is not None:
+            _leave_one_unread(cache, prompt.shape[1])
+        eos, longest = _ends(stopping_criteria, generation_config)
+        room = min(longest, pair.positions or sys.maxsize) - prompt.shape[1]
+        settings = Settings(max_new_tokens=room, streamer=token_streamer)
+        run = Run(pair, prompt, settings, shares_state=pair.new_drafter().needs_state, cache=cache)
+        run.sampler, run.eos_ids = Sampler(logits_processor), eos
+        run.criteria = StoppingCriteriaList(
+            c for c in stopping_criteria if type(c) not in (EosTokenCriteria, MaxLengthCriteria)
         )
+        if generation_config.do_sample:
+            start = int(torch.randint(2**62, ())) if seed is None else seed
+            generator = torch.Generator(prompt.device).manual_seed(start)
+            run.sampler = Sampler(logits_processor, generator)
+        speculate(run, pair.new_drafter(), choose_schedule(pair, schedule, gamma))
     if generation_config.return_dict_in_generate:
-        return GenerateDecoderOnlyOutput(sequences=run.text.ids, past_key_values=run.target.cache)
-    return run.text.ids
+        return GenerateDecoderOnlyOutput(sequences=run.ids, past_key_values=run.target.cache)
+    return run.ids
 
 
-def _decoded(
-    pair: ModelPair,
-    input_ids: Tensor,
-    logits_processor: LogitsProcessorList,
-    stopping_criteria: StoppingCriteriaList,
-    generation_config: GenerationConfig,
-    schedule: Schedule | None,
-    gamma: int | None,
-    seed: int | None,
-    token_streamer: Streamer | None,
-    cache: Any,
-) -> Run:
-    prompt, config = pair.encode(input_ids), generation_config
-    ends = ends_of(stopping_criteria, configured_eos_ids(config), config.max_length)
-    room = min(ends.max_length, pair.positions or LONGEST) - prompt.shape[1]
-    proposer = pair_drafter(pair)
-    generator = None
-    if generation_config.do_sample:
-        start = int(torch.randint(2**62, ())) if seed is None else seed
-        generator = seeded_generator(input_ids.device, start)
-    run = Run(
-        Target(pair.target, hands_over=proposer.hands_over, cache=cache),
-        Text(
-            prompt,
-            check_max_new_tokens(room, prompt.shape[1], pair.positions),
-            ends.eos_ids,
-            ends.others,
-        ),
-        Sampler(logits_processor, generator),
-        Recorder(input_ids.device),
-        streamer=token_streamer,
-    )
-    speculate(run, proposer, choose_schedule(pair, schedule, gamma))
-    return run
+def _ends(criteria: StoppingCriteriaList, config: GenerationConfig) -> tuple[set[int], int]:
+    """Return the end tokens and the length: the library's own, or a caller's in their stead.
+
+    Source: transformers 5.22.2, `GenerationMixin._merge_criteria_processor_list`.
+    """
+    eos = [c.eos_token_id.reshape(-1).tolist() for c in criteria if type(c) is EosTokenCriteria]
+    lengths = [c.max_length for c in criteria if type(c) is MaxLengthCriteria]
+    ends = set().union(*eos) if eos else configured_eos_ids(config)
+    return ends, min(lengths, default=config.max_length)
+
+
+def _leave_one_unread(cache: Any, prompt_length: int) -> None:
+    """Cut a caller's cache of the whole prompt back by one token, which gives the first logits."""
+    if not isinstance(cache, DynamicCache):
+        raise ValueError(
+            f"got a {type(cache).__name__}, need a DynamicCache: only that can be cut back after a "
+            "rejection; leave cache_implementation unset"
+        )
+    surplus = cache.get_seq_length() - (prompt_length - 1)
+    # A longer cache is one of another text. And past its window a sliding layer has forgotten what
+    # it would need again.
+    if surplus > 1 or (surplus == 1 and any(map(_is_past_its_window, cache.layers))):
+        raise ValueError(
+            f"the cache holds {cache.get_seq_length()} tokens and the prompt has {prompt_length}, "
+            "need a cache of fewer: pass the whole conversation, its new turn too, or no cache"
+        )
+    if surplus == 1:
+        cache.crop(-1)
+
+
+def _is_past_its_window(layer: Any) -> bool:
+    return bool(layer.is_sliding) and layer.get_seq_length() >= layer.sliding_window
 
 
 @contextmanager
@@ -154,61 +146,32 @@ def _modes_kept(*models: Any) -> Iterator[None]:
             part.training = True
 
 
-def _check_text_only(model_kwargs: dict[str, Any], config: GenerationConfig) -> None:
-    # Where there is no picture, the library hands over an empty `mm_encoder_outputs`.
-    unread = [
-        name
-        for name, value in model_kwargs.items()
-        if name not in _OF_A_TEXT and value is not None and not _is_empty(value)
-    ]
-    if unread:
-        raise ValueError(
-            tr(
-                "got {names} for draft_and_verify, which reads text alone and would leave them "
-                "out: pass input_ids and attention_mask only, or use generate() with "
-                "assistant_model=...",
-                names=", ".join(unread),
-            )
-        )
-    if model_kwargs.get("use_cache") is False:
-        raise ValueError(
-            tr(
-                "got use_cache=False, need True: draft_and_verify cuts rejected drafts out of a "
-                "cache; leave use_cache out, and True in the target's generation_config"
-            )
-        )
-    if missing := [name for name in _NOT_KEPT if getattr(config, name, None)]:
-        raise ValueError(
-            tr(
-                "got {names}=True, but draft_and_verify keeps none of them: leave them out, or "
-                "look at the trace of speculative_generate",
-                names=", ".join(missing),
-            )
-        )
-
-
-def _is_empty(value: Any) -> bool:
-    return isinstance(value, dict) and not value
-
-
-def _check(input_ids: Tensor, drafter: Any, attention_mask: Tensor | None) -> None:
+def _check(ids: Tensor, drafter: Any, config: GenerationConfig, given: dict[str, Any]) -> None:
     if drafter is None:
         raise ValueError(
-            tr(
-                "draft_and_verify needs drafter=...: pass what you passed as "
-                "assistant_model, under this name, because generate() keeps assistant_model "
-                "from custom functions"
-            )
+            "draft_and_verify needs drafter=...: pass what you passed as assistant_model under "
+            "this name, because generate() keeps assistant_model from custom functions"
         )
-    if input_ids.shape[0] != 1:
+    if ids.shape[0] != 1:
         raise ValueError(
-            tr(
-                "got {count} sequences, need 1: assisted decoding takes one prompt at a "
-                "time; call generate() once for each, with num_return_sequences=1",
-                count=input_ids.shape[0],
-            )
+            f"got {ids.shape[0]} sequences, need 1: assisted decoding takes one prompt at a time; "
+            "call generate() once for each, with num_return_sequences=1"
         )
-    if attention_mask is not None and not bool(attention_mask.all()):
+    mask = given.get("attention_mask")
+    if mask is not None and not bool(mask.all()):
+        raise ValueError("got an attention mask with padding, need none: one prompt has no padding")
+    # Where there is no picture, the library passes an empty `mm_encoder_outputs`.
+    there = {k: v for k, v in given.items() if v is not None and not (type(v) is dict and not v)}
+    unread = [name for name in there if name not in _OF_A_TEXT]
+    if unread:
         raise ValueError(
-            tr("got an attention mask with padding, need none: one prompt has no padding")
+            f"got {', '.join(unread)} for draft_and_verify, which reads text alone: pass input_ids "
+            "and attention_mask only, or use generate() with assistant_model=..."
+        )
+    if given.get("use_cache") is False:
+        raise ValueError("got use_cache=False, need True: rejected drafts are cut out of a cache")
+    if missing := [name for name in _NOT_KEPT if getattr(config, name, None)]:
+        raise ValueError(
+            f"got {', '.join(missing)}=True, but draft_and_verify keeps none of them: leave them "
+            "out, or look at the trace of speculative_generate"
         )

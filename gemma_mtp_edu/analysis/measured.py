@@ -62,7 +62,7 @@ def timed_runs(
         ValueError: A number is below 1.
     """
     check_kind(prompts, Mapping, "prompts", tr("a prompt for each name"))
-    check_gamma(repeats, "repeats")
+    check_gamma(repeats)
     gammas = tuple(map(check_gamma, listed(gammas, "gammas")))
 
     def run(name: str, gamma: int) -> GenerationTrace:

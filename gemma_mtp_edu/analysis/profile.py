@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gemma_mtp_edu.core.stored import as_tuples, need_kinds, read_record, write_record
-from gemma_mtp_edu.core.trace import StopReason, check_stop_reason
+from gemma_mtp_edu.core.trace import StopReason
 from gemma_mtp_edu.lessons.language import tr
 
 SCHEMA = "gemma_mtp_edu.profile/1"
@@ -182,6 +182,5 @@ def accepted_counts(
 def _fields(record: dict[str, Any]) -> dict[str, Any]:
     """Turn JSON's lists and string keys back into tuples and integer keys."""
     need_kinds(record, _KINDS)
-    check_stop_reason(record["stop_reason"])
     vocabulary = {int(key): value for key, value in record["vocabulary"].items()}
     return {key: as_tuples(value) for key, value in record.items()} | {"vocabulary": vocabulary}

@@ -5,20 +5,16 @@ exist yet. Here one target pass has made those of the whole text, and a mask hid
 position what it would not see there.
 """
 
-from typing import Any
-
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.core.arguments import whole
 from gemma_mtp_edu.core.decoding import autoregressive_generate
-from gemma_mtp_edu.core.mtp_drafter import additive_mask, check_takes_masks
-from gemma_mtp_edu.core.recording import provenance, token_texts
-from gemma_mtp_edu.core.sampling import check_scores
+from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.sampling import check_finite
 from gemma_mtp_edu.core.schedules import check_gamma
-from gemma_mtp_edu.core.sharing import running
 from gemma_mtp_edu.core.target import SharedKV
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import tr
@@ -84,8 +80,7 @@ def profile_of(
     # Nothing is drafted after the last token, so no pass needs it.
     text = torch.tensor([[*plain.prompt_ids, *plain.token_ids[:-1]]], device=pair.device)
     newest = torch.arange(len(plain.prompt_ids), text.shape[1], device=pair.device)
-    with running(pair.target, pair.drafter):
-        ids, probs = draft_chains(pair, text, newest, max_gamma)
+    ids, probs = draft_chains(pair, text, newest, max_gamma)
     # Position 0 has no chain: the first token comes from the prefill.
     draft_ids = ((), *map(tuple, ids.tolist()))
     return AcceptanceProfile(
@@ -98,8 +93,8 @@ def profile_of(
         max_gamma=max_gamma,
         max_new_tokens=max_new_tokens,
         stop_reason=plain.stop_reason,
-        vocabulary=token_texts(pair, {*plain.token_ids, *ids.unique().tolist()}),
-        provenance=provenance(pair, "acceptance profile"),
+        vocabulary=pair.token_texts({*plain.token_ids, *ids.unique().tolist()}),
+        provenance=pair.provenance("acceptance profile"),
     )
 
 
@@ -142,7 +137,7 @@ def draft_chains(
     if not chunks:
         return text.new_zeros(0, max_gamma), torch.zeros(0, max_gamma)
     ids, probs = (torch.cat(parts) for parts in zip(*chunks, strict=True))
-    check_scores(probs.amin(1), "drafter", tr("in an acceptance profile"))
+    check_finite(probs.amin(1), "drafter")
     return ids, probs
 
 
@@ -155,24 +150,19 @@ def _chunk(
     max_gamma: int,
 ) -> tuple[Int[Tensor, "positions gamma"], Float[Tensor, "positions gamma"]]:
     """Draft from some positions: each step is one drafter pass over all of them."""
-    drafter, embedding = pair.drafter, pair.target.get_input_embeddings()
-    device = drafter.pre_projection.weight.device
-    visible, masks = _visible(pair, newest, shared_kv_states, device, hidden.dtype)
-    newest, hidden = newest.to(device), hidden.to(device)
+    drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
+    visible, masks = _visible(pair, newest, shared_kv_states, drafter.device, hidden.dtype)
+    newest, hidden = newest.to(drafter.device), hidden.to(drafter.device)
     chains: list[tuple[Tensor, Tensor]] = []
     for _ in range(max_gamma):
-        embeds = embedding(tokens).to(hidden)
-        states = drafter.model(
-            inputs_embeds=drafter.pre_projection(torch.cat([embeds, hidden], dim=-1)),
-            attention_mask=masks,
-            position_ids=newest[None],  # constant for all steps, as in a run
-            shared_kv_states=visible,
-            use_cache=False,
-        ).last_hidden_state
-        hidden = drafter.post_projection(states)
-        ids, probs = _best(drafter, states[0])
+        # The position is constant for all steps, as in a run.
+        states, hidden = drafter.step(tokens, hidden, newest[None], visible, masks)
+        scores, candidates = drafter.score(states[0])
+        best = scores.float().softmax(-1).max(-1)
+        index = best.indices[:, None]
+        ids = (index if candidates is None else candidates.gather(1, index))[:, 0]
         tokens = ids.to(tokens.device)[None]
-        chains.append((ids, probs))
+        chains.append((ids, best.values))
     ids, probs = (torch.stack(values, dim=1).cpu() for values in zip(*chains, strict=True))
     return ids, probs
 
@@ -198,24 +188,15 @@ def _visible(
     return states, masks
 
 
-def _best(
-    drafter: Any, states: Float[Tensor, "positions hidden"]
-) -> tuple[Int[Tensor, " positions"], Float[Tensor, " positions"]]:
-    """Return each position's best token among those that the head searches, as a run does."""
-    head, weight = drafter.masked_embedding, drafter.lm_head.weight
-    if head is None:
-        best = drafter.lm_head(states).float().softmax(-1).max(-1)
-        return best.indices, best.values
-    clusters = head.centroids(states).topk(head.centroid_intermediate_top_k).indices
-    ids = head.token_ordering.view(head.num_centroids, -1)[clusters].flatten(1).long()
-    scores = (weight[ids] @ states[:, :, None])[:, :, 0]
-    best = scores.float().softmax(-1).max(-1)
-    return ids.gather(1, best.indices[:, None])[:, 0], best.values
+def additive_mask(visible: Bool[Tensor, "..."], dtype: torch.dtype) -> Float[Tensor, "..."]:
+    """Return a mask to add to attention scores, which sdpa and eager attention both understand."""
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)
 
 
 def _checked(pair: ModelPair, max_gamma: int) -> int:
     """Return the drafts of a chain, once the drafter is known to fit."""
-    most, gamma = pair.positions, check_gamma(max_gamma, "max_gamma")
+    most, gamma = pair.positions, check_gamma(max_gamma)
     if most is not None and gamma > most:
         raise ValueError(
             tr(
@@ -233,5 +214,10 @@ def _checked(pair: ModelPair, max_gamma: int) -> int:
                 model_type=config.model_type,
             )
         )
-    check_takes_masks(config)
+    attention = config.get_text_config()._attn_implementation
+    if attention not in ("sdpa", "eager"):
+        raise ValueError(
+            f"the drafter's attention is {attention!r}, which takes no mask: call "
+            "pair.drafter.set_attn_implementation('sdpa')"
+        )
     return gamma

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 from gemma_mtp_edu.analysis.needed_records import need_profile
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.core.arguments import real, whole
-from gemma_mtp_edu.core.schedules import FromProfile, LastRound, Schedule, asked, check_schedule
+from gemma_mtp_edu.core.schedules import FromProfile, LastRound, Schedule
 from gemma_mtp_edu.core.trace import GenerationTrace, NextKind, RoundTrace, kind_after
 from gemma_mtp_edu.lessons.language import tr
 
@@ -46,11 +46,10 @@ def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
         ValueError: A round needs more drafts than the profile holds.
     """
     need_profile(profile)
-    check_schedule(schedule)
     rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
     position, last = 1, None
     while position < len(profile.token_ids):
-        gamma = asked(schedule, position, last)
+        gamma = schedule.gamma(position, last)
         n_drafted = _n_drafted(profile, schedule, position, gamma)
         record = replayed_round(profile, position, n_drafted)
         rounds.append(record)

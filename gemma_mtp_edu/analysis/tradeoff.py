@@ -47,8 +47,8 @@ Measured = Mapping[int, float]
 ROUNDS_SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
+@dataclass(frozen=True)
+class Bounded(Schedule):
     """Another schedule, with an upper bound for its draft lengths.
 
     >>> Bounded(Heuristic(4), 5).gamma(6, LastRound(4, 4, 4))  # 6 without the bound
@@ -66,10 +66,8 @@ class Bounded:
         """Ask the other schedule."""
         return self.schedule.keeps_drafting(draft_prob)
 
-    @property
-    def watches_probs(self) -> bool:
-        """As the other schedule does."""
-        return self.schedule.watches_probs
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "watches_probs", self.schedule.watches_probs)
 
 
 @dataclass(frozen=True, slots=True)

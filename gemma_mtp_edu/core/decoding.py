@@ -1,151 +1,79 @@
 """The two loops: one token per target pass, and draft, verify, commit, crop."""
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
-from transformers import LogitsProcessorList
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
 
-from gemma_mtp_edu.core.checked_drafter import CheckedDrafter
-from gemma_mtp_edu.core.drafters import CausalLMDrafter, DraftContext, Drafter, check_drafter
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.core.options import OnTokens, Options, Streamer
-from gemma_mtp_edu.core.run import Run, new_run
-from gemma_mtp_edu.core.schedules import (
-    Constant,
-    LastRound,
-    Schedule,
-    asked,
-    check_gamma,
-    check_schedule,
-    from_generation_config,
-)
-from gemma_mtp_edu.core.sharing import running
-from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models.compatibility import is_mtp_drafter
-from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair
-from gemma_mtp_edu.models.registry import recommended
+import torch
+from torch import Tensor
+from transformers import StoppingCriteriaList, StopStringCriteria
+
+from gemma_mtp_edu.core.drafters import Draft, Drafter
+from gemma_mtp_edu.core.sampling import Sampler, Settings, check_finite
+from gemma_mtp_edu.core.schedules import Constant, LastRound, Schedule
+from gemma_mtp_edu.core.target import CachedModel, TargetOutput, TargetState
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason, kind_after
+from gemma_mtp_edu.core.verification import Verification, verify_greedy, verify_sampling
 
 
 @torch.inference_mode()
-def decode_plainly(run: Run) -> None:
+def decode_plainly(run: "Run") -> None:
     """Write the text with one target pass per token."""
     run.prefill()
-    while run.text.stop_reason is None:
-        output = run.target.verify(run.text.newest)
-        verdict, _ = run.judge(output, None)
-        verify_seconds = run.recorder.lap()
-        run.commit(None, verdict, None)
+    while run.stop_reason is None:
+        run.commit(None, run.accept(run.target.verify(run.ids[:, -1:]), None))
         run.target.crop(0)
-        run.recorder.end_round(0.0, verify_seconds)
+        run.end_round()
 
 
 @torch.inference_mode()
-def speculate(run: Run, drafter: Drafter, schedule: Schedule) -> None:
+def speculate(run: "Run", drafter: Drafter, schedule: Schedule) -> None:
     """Write the text round by round: draft, verify, commit, crop.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, Algorithm 1.
     """
-    handed, last = run.prefill(), None
-    while run.text.stop_reason is None:
+    state, last = run.prefill(), None
+    while run.stop_reason is None:
         # Draft. The verify pass gives a token of its own, so at the end one fewer is drafted.
-        gamma = asked(schedule, run.text.n_new, last)
-        context = DraftContext(run.text.ids, handed, run.recorder.round)
-        draft = drafter.draft(context, min(gamma, run.text.remaining - 1), run.sampler, schedule)
-        draft_seconds = run.recorder.lap()
+        gamma = schedule.gamma(run.n_new, last)
+        draft = drafter.draft(run.ids, state, min(gamma, run.remaining - 1), run.sampler, schedule)
+        run.lap("draft")
 
         # Verify: one pass over the newest token and all drafts.
-        output = run.target.verify(torch.cat([run.text.newest, draft.ids], dim=1))
-        verdict, target_probs = run.judge(output, draft)
-        verify_seconds = run.recorder.lap()
+        output = run.target.verify(torch.cat([run.ids[:, -1:], draft.ids], dim=1))
+        verification = run.accept(output, draft)
 
         # Commit the accepted drafts and the target's own token.
-        n_written = run.commit(draft, verdict, target_probs)
+        n_written = run.commit(draft, verification)
 
-        # Crop: neither the target nor the drafter may see a rejected token again, nor one behind
+        # Crop: neither the target nor the drafter may see a rejected token again, nor one after
         # the end of the text. The last token written is in no cache yet.
-        n_rejected = draft.ids.shape[1] + 1 - n_written
+        n_drafted, n_accepted = draft.ids.shape[1], verification.n_accepted
+        n_rejected = n_drafted + 1 - n_written
         run.target.crop(n_rejected)
-        handed = run.target.hand_over(output, verdict.n_accepted, n_rejected)
+        # Row n_accepted is the one that predicted the newest token.
+        state = run.target.state_after(output, n_accepted, n_rejected)
+        last = LastRound(gamma, n_drafted, n_accepted)
+        run.end_round()
 
-        last = LastRound(gamma, draft.ids.shape[1], verdict.n_accepted)
-        run.recorder.end_round(draft_seconds, verify_seconds)
 
-
-def autoregressive_generate(
-    pair: ModelPair,
-    prompt: str | Int[Tensor, "1 seq"],
-    *,
-    max_new_tokens: int = 128,
-    temperature: float = 0.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    repetition_penalty: float | None = None,
-    logits_processor: LogitsProcessorList | None = None,
-    stop_strings: list[str] | None = None,
-    seed: int | None = None,
-    on_tokens: OnTokens | None = None,
-    streamer: Streamer | None = None,
-) -> GenerationTrace:
-    """Write a text with the target alone, one token per pass.
-
-    Args:
-        pair: The models; only the target runs.
-        prompt: A user's message, or token ids `[1, seq]`.
-        max_new_tokens: Tokens to write at most; at least 1.
-        temperature: 0 for greedy decoding, else sampling.
-        top_k: When sampling, keep that many most probable tokens.
-        top_p: When sampling, keep the most probable tokens up to that mass.
-        repetition_penalty: Divide the scores of tokens that occur already; 1 is off.
-        logits_processor: More of transformers' processors; they come before the warpers.
-        stop_strings: Strings that end the text.
-        seed: Seed of the sampling; the global random state is neither read nor changed.
-        on_tokens: Called with the new token ids of each pass, as they come.
-        streamer: A streamer of transformers, such as `TextStreamer(pair.tokenizer)`.
-
-    Returns:
-        The trace. Round 0 is the prefill.
-
-    Raises:
-        ValueError: The prompt or a number is out of range.
-        NonFiniteLogitsError: The target gave NaN or infinity.
-    """
-    check_is_pair(pair)
-    options = Options(
-        max_new_tokens,
-        temperature,
-        top_k,
-        top_p,
-        repetition_penalty,
-        logits_processor,
-        stop_strings,
-        seed,
-        on_tokens,
-        streamer,
-    )
-    run = new_run(pair, prompt, options, hands_over=False)
-    with running(pair.target):
-        decode_plainly(run)
-    return run.trace(pair, "plain")
+def autoregressive_generate(pair: Any, prompt: str | Tensor, **settings: Any) -> GenerationTrace:
+    """Write a text with the target alone, one token per pass; see `speculative_generate`."""
+    chosen = Settings(**settings)
+    run = Run(pair, pair.encode(prompt, chosen.max_new_tokens), chosen)
+    decode_plainly(run)
+    return run.trace("plain")
 
 
 def speculative_generate(
-    pair: ModelPair,
-    prompt: str | Int[Tensor, "1 seq"],
+    pair: Any,
+    prompt: str | Tensor,
     *,
     schedule: Schedule | None = None,
     gamma: int | None = None,
     drafter: Drafter | None = None,
-    max_new_tokens: int = 128,
-    temperature: float = 0.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    repetition_penalty: float | None = None,
-    logits_processor: LogitsProcessorList | None = None,
-    stop_strings: list[str] | None = None,
-    seed: int | None = None,
-    on_tokens: OnTokens | None = None,
-    streamer: Streamer | None = None,
+    **settings: Any,
 ) -> GenerationTrace:
     """Write what the target alone would write, with a drafter that proposes tokens.
 
@@ -153,80 +81,198 @@ def speculative_generate(
         pair: The models.
         prompt: A user's message, or token ids `[1, seq]`.
         schedule: How many tokens to draft in each round.
-        gamma: The same number of drafts in every round; instead of a schedule. With neither, the
-            drafter's `generation_config` decides, and where it sets no number, the registry.
+        gamma: Short for `schedule=Constant(gamma)`. With neither, the drafter's
+            `generation_config` decides, else what the pair's registry entry recommends.
         drafter: Proposes instead of the pair's drafter, such as `PromptLookupDrafter()`.
-        max_new_tokens: Tokens to write at most; at least 1.
-        temperature: 0 for greedy decoding, else sampling, with exactly the target's law.
-        top_k: When sampling, keep that many most probable tokens; in both models.
-        top_p: When sampling, keep the most probable tokens up to that mass; in both models.
-        repetition_penalty: Divide the scores of tokens that occur already; 1 is off.
-        logits_processor: More of transformers' processors; they come before the warpers.
-        stop_strings: Strings that end the text, also inside accepted drafts.
-        seed: Seed of the sampling; the global random state is neither read nor changed.
-        on_tokens: Called with the new token ids of each round, as they come.
-        streamer: A streamer of transformers, such as `TextStreamer(pair.tokenizer)`.
-
-    Returns:
-        The trace. Round 0 is the prefill.
-
-    Raises:
-        ValueError: The prompt or a number is out of range, both schedule and gamma are given, or
-            `drafter` gave no draft that can be judged.
-        NonFiniteLogitsError: One of the pair's models gave NaN or infinity.
-
-    Source: Leviathan et al. 2023, arXiv:2211.17192, Algorithm 1.
+        **settings: See `Settings`.
     """
-    options = Options(
-        max_new_tokens,
-        temperature,
-        top_k,
-        top_p,
-        repetition_penalty,
-        logits_processor,
-        stop_strings,
-        seed,
-        on_tokens,
-        streamer,
-    )
-    check_is_pair(pair)
-    chosen_schedule = choose_schedule(pair, schedule, gamma)
-    chosen_drafter = pair_drafter(pair) if drafter is None else check_drafter(drafter)
-    if drafter is not None:
-        vocabulary = pair.target.config.get_text_config().vocab_size
-        chosen_drafter = CheckedDrafter(chosen_drafter, vocabulary)
-    run = new_run(pair, prompt, options, hands_over=chosen_drafter.hands_over)
-    with running(pair.target, pair.drafter):
-        speculate(run, chosen_drafter, chosen_schedule)
-    return run.trace(pair, f"speculative, {chosen_schedule}")
-
-
-def pair_drafter(pair: ModelPair) -> Drafter:
-    """Return a drafter of the right kind for the pair's drafter model, fresh for one generation."""
-    if is_mtp_drafter(pair.drafter.config):
-        return MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
-    return CausalLMDrafter(pair.drafter)
+    drafter, schedule = drafter or pair.new_drafter(), choose_schedule(pair, schedule, gamma)
+    chosen = Settings(**settings)
+    ids = pair.encode(prompt, chosen.max_new_tokens)
+    run = Run(pair, ids, chosen, shares_state=drafter.needs_state)
+    speculate(run, drafter, schedule)
+    return run.trace(f"speculative, {schedule}")
 
 
 def choose_schedule(
-    pair: ModelPair, schedule: Schedule | None = None, gamma: int | None = None
+    pair: Any, schedule: Schedule | None = None, gamma: int | None = None
 ) -> Schedule:
-    """Return the schedule that was asked for, or the one of the drafter's configuration.
-
-    Raises:
-        ValueError: Both are given, a number is out of range, or nothing sets a number of drafts.
-    """
+    """Return the schedule that was asked for, or the pair's own."""
     if schedule is not None and gamma is not None:
-        raise ValueError(
-            tr(
-                "got schedule {schedule} and gamma {gamma}, need one of them: gamma=4 is short for "
-                "schedule=Constant(4)",
-                schedule=schedule,
-                gamma=gamma,
+        raise ValueError("got schedule and gamma, need one: gamma=4 is short for Constant(4)")
+    if gamma is not None:
+        return Constant(gamma)
+    return schedule or pair.default_schedule()
+
+
+class Run:
+    """One generation: the target, the text so far, and the rounds that made it.
+
+    Attributes:
+        stop_reason: Why the text is over; None while it is not.
+    """
+
+    def __init__(
+        self,
+        pair: Any,
+        ids: Tensor,
+        settings: Settings,
+        *,
+        shares_state: bool = False,
+        cache: Any = None,
+    ) -> None:
+        self.pair, self.settings, self.prompt_length = pair, settings, ids.shape[1]
+        self.target = CachedModel(pair.target, shares_state=shares_state, cache=cache)
+        self.sampler: Sampler = settings.sampler(ids.device)
+        self.eos_ids: Collection[int] = pair.eos_ids
+        self.criteria = StoppingCriteriaList()
+        if settings.stop_strings:
+            self.criteria.append(StopStringCriteria(pair.tokenizer, settings.stop_strings))
+        # One buffer for the whole run: appending would copy the prompt in every round.
+        self._buffer = torch.cat([ids, ids.new_zeros(1, settings.max_new_tokens)], dim=1)
+        self._length = self.prompt_length
+        self.stop_reason: StopReason | None = None
+        self.rounds: list[RoundTrace] = []
+        self._seconds = {"draft": 0.0, "verify": 0.0}
+        self._last_lap = clock(self._buffer.device)
+
+    @property
+    def ids(self) -> Tensor:
+        """Prompt and text `[1, seq]`."""
+        return self._buffer[:, : self._length]
+
+    @property
+    def n_new(self) -> int:
+        """Tokens written so far."""
+        return self._length - self.prompt_length
+
+    @property
+    def remaining(self) -> int:
+        """Tokens that may still be written."""
+        return self._buffer.shape[1] - self._length
+
+    def prefill(self) -> TargetState | None:
+        """Read the prompt, write the first token, and return what a drafter needs."""
+        if self.settings.streamer is not None:
+            self.settings.streamer.put(self.ids.cpu().clone())
+        output = self.target.prefill(self.ids)
+        self.commit(None, self.accept(output, None))
+        state = self.target.state_after(output, 0, 0)
+        self.end_round()
+        return state
+
+    def accept(self, output: TargetOutput, draft: Draft | None) -> Verification:
+        """Apply the accept rule, greedy or sampling, to a pass."""
+        drafts = self.ids[:, :0] if draft is None else draft.ids
+        scores = self.sampler.processed(output.logits, self.ids, drafts)
+        best = scores.max(-1)
+        check_finite(best.values, "target")
+        if draft is not None:
+            check_finite(draft.own_probs, "drafter")
+        if self.sampler.generator is None:
+            verification = verify_greedy(best.indices, drafts[0])
+        else:
+            drawn = None if draft is None else draft.probs
+            probs = scores.softmax(-1)
+            verification = verify_sampling(probs, drawn, drafts[0], self.sampler.generator)
+        rows = scores[: drafts.shape[1]]
+        self._target_probs = (rows.gather(1, drafts.T)[:, 0] - rows.logsumexp(-1)).exp()
+        self.lap("verify")
+        return verification
+
+    def commit(self, draft: Draft | None, verification: Verification) -> int:
+        """Write the accepted drafts and the target's own token; return how many were written."""
+        drafts: list[int] = [] if draft is None else draft.ids[0].tolist()
+        n_accepted, next_id = verification.n_accepted, verification.next_id
+        kind = kind_after(len(drafts), n_accepted, first=not self.rounds)
+        prefix_length = self._length
+        written = self._append([*drafts[:n_accepted], next_id])
+        ended_inside = len(written) <= n_accepted
+        self.rounds.append(
+            RoundTrace(
+                prefix_length=prefix_length,
+                draft_ids=tuple(drafts),
+                n_accepted=min(n_accepted, len(written)),
+                next_id=None if ended_inside else next_id,
+                next_kind="none" if ended_inside else kind,
+                draft_probs=() if draft is None else tuple(draft.own_probs.tolist()),
+                target_probs=tuple(self._target_probs.tolist()),
+                overlaps=verification.overlaps,
+                uniforms=verification.uniforms,
             )
         )
-    if schedule is not None:
-        return check_schedule(schedule)
-    if gamma is not None:
-        return Constant(check_gamma(gamma))
-    return from_generation_config(pair.drafter.generation_config, recommended(pair.name))
+        if self.settings.on_tokens is not None:
+            self.settings.on_tokens(tuple(written))
+        if (streamer := self.settings.streamer) is not None:
+            streamer.put(torch.tensor(written))
+            if self.stop_reason is not None:
+                streamer.end()
+        return len(written)
+
+    def lap(self, name: str) -> None:
+        """Note the seconds since the last lap under a name."""
+        now = clock(self._buffer.device)
+        self._seconds[name], self._last_lap = now - self._last_lap, now
+
+    def end_round(self) -> None:
+        """Give the last round its times; what was not drafting or verifying is the rest of it."""
+        self.lap("other")
+        self.rounds[-1] = replace(
+            self.rounds[-1],
+            draft_seconds=self._seconds["draft"],
+            verify_seconds=self._seconds["verify"],
+            other_seconds=self._seconds["other"],
+        )
+
+    def trace(self, method: str) -> GenerationTrace:
+        """Return the trace of the finished run."""
+        assert self.stop_reason is not None
+        ids, length = self.ids[0].tolist(), self.prompt_length
+        rounds, reason = self.rounds, self.stop_reason
+        return make_trace(self.pair, ids[:length], ids[length:], rounds, reason, method)
+
+    def _append(self, tokens: list[int]) -> list[int]:
+        """Write tokens up to the first one that ends the text, and return them."""
+        start = self._length
+        new = torch.tensor(tokens[: self.remaining], device=self._buffer.device)
+        self._buffer[0, start : start + len(new)] = new
+        for token in tokens[: len(new)]:
+            self._length += 1
+            # Asked after every token: the library asks once per round, and misses a stop inside.
+            if token in self.eos_ids:
+                self.stop_reason = "eos"
+            elif self.criteria and bool(self.criteria(self.ids, None).all()):
+                self.stop_reason = "stop"
+            elif not self.remaining:
+                self.stop_reason = "length"
+            if self.stop_reason is not None:
+                break
+        return tokens[: self._length - start]
+
+
+def clock(device: torch.device) -> float:
+    """Return the time in seconds, once a GPU has done its work: it runs ahead of Python."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def make_trace(
+    pair: Any,
+    prompt_ids: Sequence[int],
+    token_ids: Sequence[int],
+    rounds: Sequence[RoundTrace],
+    stop_reason: StopReason,
+    method: str,
+) -> GenerationTrace:
+    """Return the trace of a finished run, with its texts and what made it."""
+    used = {*token_ids, *(draft for r in rounds for draft in r.draft_ids)}
+    return GenerationTrace(
+        tuple(prompt_ids),
+        tuple(token_ids),
+        pair.decode(token_ids) if pair.processor is not None else "",
+        tuple(rounds),
+        stop_reason,
+        pair.token_texts(used),
+        pair.provenance(method),
+    )

@@ -1,36 +1,31 @@
-"""Who proposes tokens: one protocol, and the drafters that need no Gemma 4 drafter model.
+"""Who proposes tokens. To add a drafter, subclass `Drafter` and write `next_logits` or `draft`.
 
-The Gemma 4 MTP drafter stands in `mtp_drafter`.
+`MTPDrafter` is the Gemma 4 drafter: it has no cache of its own. Each step sees the embedding of the
+newest token beside ONE hidden state, and attends to the target's keys and values; its own output
+state is fed back for the next step.
+
+Source: transformers 5.22.2, `Gemma4AssistantForCausalLM` and
+`SinglePositionMultiTokenCandidateGenerator`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gemma_mtp_edu.core.arguments import got, whole
-from gemma_mtp_edu.core.sampling import Choice, Sampler
+from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Schedule
-from gemma_mtp_edu.core.target import HandOver, Target
-from gemma_mtp_edu.lessons.language import tr
+from gemma_mtp_edu.core.target import CachedModel, SharedKV, TargetState
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DraftContext:
-    """What a drafter gets for one round.
-
-    Attributes:
-        ids: The text so far; the last token is the newest one, which no model has passed yet.
-        hand_over: The target's states; None for a drafter that does not ask for them.
-        round: Which round of the run it is, the prefill being round 0; for messages.
-    """
-
-    ids: Int[Tensor, "1 seq"]
-    hand_over: HandOver | None = None
-    round: int = 1
+# A state's KV holds exactly what a step sees, one window before the newest token of a sliding
+# layer, so there is nothing to mask. By the library's masks a step sees one token more there.
+_NO_MASKS = {"full_attention": None, "sliding_attention": None}
+# The score of a token that is no candidate of the centroid head. Not minus infinity: where
+# processors forbid all candidates, something must be left to draft.
+_NO_CANDIDATE = -1e30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +35,8 @@ class Draft:
     Attributes:
         ids: The drafts, `gamma` of them or fewer.
         own_probs: The drafter's probability of each.
-        probs: The law that each was drawn from; None for drafts that were not drawn.
+        probs: What each was drawn from: the accept rule is exact for no other distribution. None
+            for drafts that were not drawn.
     """
 
     ids: Int[Tensor, "1 gamma"]
@@ -48,141 +44,158 @@ class Draft:
     probs: Float[Tensor, "gamma vocab"] | None = None
 
 
-@runtime_checkable
-class Drafter(Protocol):
+class Drafter:
     """Proposes tokens, round by round. One object serves one generation."""
 
-    hands_over: bool
-    """Whether the target's states are needed in `DraftContext.hand_over`."""
+    needs_state = False
+    """Whether `start` reads the target's state."""
 
     def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+        self,
+        ids: Int[Tensor, "1 seq"],
+        state: TargetState | None,
+        gamma: int,
+        sampler: Sampler,
+        schedule: Schedule,
     ) -> Draft:
-        """Return at most `gamma` drafts, at least 0.
+        """Choose up to `gamma` tokens after `ids`; the schedule may end the round before."""
+        text, own, drawn = ids, [], []
+        self.start(ids, state)
+        for _ in range(gamma):
+            token, prob, probs = sampler.choose(self.next_logits(text), text)
+            text = torch.cat([text, token], dim=1)
+            own.append(prob)
+            if probs is not None:
+                drawn.append(probs)
+            if schedule.watches_probs and not schedule.keeps_drafting(float(prob)):
+                break
+        own_probs = torch.stack(own) if own else torch.zeros(0, device=ids.device)
+        return Draft(text[:, ids.shape[1] :], own_probs, torch.stack(drawn) if drawn else None)
 
-        Args:
-            context: The text, and what the target hands over.
-            gamma: Drafts at most.
-            sampler: Chooses a token from logits.
-            schedule: Asked after each draft whether to go on, where it watches probabilities.
-        """
-        ...
+    def start(self, ids: Int[Tensor, "1 seq"], state: TargetState | None) -> None:
+        """Get ready for a round."""
 
-
-class DraftWriter:
-    """Collects the choices of one round, for drafters that choose token by token."""
-
-    def __init__(self, context: DraftContext, sampler: Sampler, schedule: Schedule) -> None:
-        self.context, self.sampler, self.schedule = context, sampler, schedule
-        self.choices: list[Choice] = []
-
-    @property
-    def ids(self) -> Int[Tensor, "1 gamma"]:
-        """The drafts so far."""
-        if not self.choices:
-            return self.context.ids[:, :0]
-        return torch.cat([choice.token_id for choice in self.choices], dim=1)
-
-    def choose(self, logits: Float[Tensor, "1 vocab"]) -> Choice:
-        """Choose a token that follows the text and the drafts so far."""
-        where = tr(
-            "in round {round} at draft {draft}",
-            round=self.context.round,
-            draft=len(self.choices) + 1,
-        )
-        return self.sampler.choose(logits, self.context.ids, self.ids, where)
-
-    def add(self, choice: Choice) -> Int[Tensor, "1 1"]:
-        """Take a choice as the next draft, and return its token."""
-        self.choices.append(choice)
-        return choice.token_id
-
-    def goes_on(self) -> bool:
-        """Return whether the schedule wants another draft after the last one."""
-        # The question makes a GPU wait, so it is asked only where the answer matters.
-        if not self.schedule.watches_probs:
-            return True
-        return self.schedule.keeps_drafting(float(self.choices[-1].prob))
-
-    def draft(self) -> Draft:
-        """Return the round's drafts."""
-        laws = [choice.probs for choice in self.choices if choice.probs is not None]
-        own = [choice.prob for choice in self.choices]
-        own_probs = torch.stack(own) if own else torch.zeros(0, device=self.context.ids.device)
-        return Draft(self.ids, own_probs, torch.stack(laws) if laws else None)
+    def next_logits(self, text: Int[Tensor, "1 seq"]) -> Float[Tensor, "1 vocab"]:
+        """Return the scores of the token after the text and the drafts so far."""
+        raise NotImplementedError
 
 
-class CausalLMDrafter:
-    """An ordinary, smaller causal language model with a cache of its own.
+class MTPDrafter(Drafter):
+    """Drafts with a `Gemma4AssistantForCausalLM`.
 
     Args:
-        model: Any causal language model with the target's tokenizer.
+        model: The drafter model.
+        embedding: The TARGET's input embedding, which scales as the target does.
+    """
+
+    needs_state = True
+
+    def __init__(self, model: Any, embedding: torch.nn.Module) -> None:
+        self.model, self.embedding = model, embedding
+        self.device: torch.device = model.pre_projection.weight.device
+
+    def start(self, ids: Int[Tensor, "1 seq"], state: TargetState | None) -> None:
+        """Take over the target's newest state."""
+        assert state is not None
+        self.hidden = state.hidden.to(self.device)
+        self.shared_kv = {
+            kind: (keys.to(self.device), values.to(self.device))
+            for kind, (keys, values) in state.shared_kv.items()
+        }
+        # The newest token's position, for all steps: no key or value of a draft exists.
+        self.position = torch.tensor([[ids.shape[1] - 1]], device=self.device)
+
+    def next_logits(self, text: Int[Tensor, "1 seq"]) -> Float[Tensor, "1 vocab"]:
+        """Run one step."""
+        states, self.hidden = self.step(text[:, -1:], self.hidden, self.position, self.shared_kv)
+        scores, candidates = self.score(states[0])
+        if candidates is not None:
+            spread = scores.new_full((1, len(self.model.lm_head.weight)), _NO_CANDIDATE).float()
+            scores = spread.scatter(1, candidates, scores.float())
+        return scores.to(text.device)
+
+    def step(
+        self,
+        newest: Int[Tensor, "1 n"],
+        hidden: Float[Tensor, "1 n backbone_hidden"],
+        position: Int[Tensor, "1 n"],
+        shared_kv: SharedKV,
+        masks: dict[str, Any] = _NO_MASKS,
+    ) -> tuple[Float[Tensor, "1 n hidden"], Float[Tensor, "1 n backbone_hidden"]]:
+        """Run one draft step, from one position of a text or from many at once.
+
+        Returns:
+            The state that the head scores tokens with, and the one that the next step gets.
+        """
+        embeds = self.embedding(newest).to(hidden)
+        states = self.model.model(
+            inputs_embeds=self.model.pre_projection(torch.cat([embeds, hidden], dim=-1)),
+            attention_mask=masks,
+            position_ids=position,
+            shared_kv_states=shared_kv,
+            use_cache=False,
+        ).last_hidden_state
+        return states, self.model.post_projection(states)
+
+    def score(
+        self, states: Float[Tensor, "n hidden"]
+    ) -> tuple[Float[Tensor, "n candidates"], Int[Tensor, "n candidates"] | None]:
+        """Return the scores of the candidate tokens, and their ids (None: all tokens).
+
+        With a centroid head only the tokens of the most probable clusters are candidates.
+        """
+        head, weight = self.model.masked_embedding, self.model.lm_head.weight
+        if head is None:
+            return self.model.lm_head(states), None
+        clusters = head.centroids(states).topk(head.centroid_intermediate_top_k).indices
+        ids = head.token_ordering.view(head.num_centroids, -1)[clusters].flatten(1).long()
+        return (weight[ids] @ states[:, :, None])[:, :, 0], ids
+
+
+class CausalLMDrafter(Drafter):
+    """An ordinary, smaller causal language model with a cache of its own.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192.
     """
 
-    hands_over = False
-
     def __init__(self, model: Any) -> None:
-        self.reader = Target(model, hands_over=False)
+        self.reader = CachedModel(model)
         self.passed: list[int] = []
 
-    def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
-    ) -> Draft:
-        """Read what is new in the text, then draft one token after the other."""
-        writer = DraftWriter(context, sampler, schedule)
-        unread = self._unread(context.ids)
-        for _ in range(gamma):
-            unread = writer.add(writer.choose(self._read(unread)))
-            if not writer.goes_on():
-                break
-        return writer.draft()
-
-    def _unread(self, ids: Int[Tensor, "1 seq"]) -> Int[Tensor, "1 new"]:
-        """Forget drafts that did not enter the text, and return the tokens that were not passed."""
-        text: list[int] = ids[0].tolist()
-        pairs = enumerate(zip(self.passed, text, strict=False))
+    def start(self, ids: Int[Tensor, "1 seq"], state: TargetState | None) -> None:
+        """Forget drafts that did not enter the text."""
+        text = ids[0].tolist()
         shorter = min(len(self.passed), len(text) - 1)
-        same = min(next((i for i, (a, b) in pairs if a != b), shorter), shorter)
+        same = next((i for i in range(shorter) if self.passed[i] != text[i]), shorter)
         if self.passed:
             self.reader.crop(len(self.passed) - same)
         self.passed = self.passed[:same]
-        return ids[:, same:]
 
-    def _read(self, ids: Int[Tensor, "1 new"]) -> Float[Tensor, "1 vocab"]:
+    def next_logits(self, text: Int[Tensor, "1 seq"]) -> Float[Tensor, "1 vocab"]:
+        """Read what is new in the text."""
+        unread = text[:, len(self.passed) :]
         read = self.reader.verify if self.passed else self.reader.prefill
-        self.passed += ids[0].tolist()
-        return read(ids).logits[-1:]
+        self.passed += unread[0].tolist()
+        return read(unread).logits[-1:]
 
 
-class PromptLookupDrafter:
+class PromptLookupDrafter(Drafter):
     """Drafts what followed the last few tokens where they stood before in the text; no model.
 
-    Args:
-        max_ngram: Longest piece of text to look for, in tokens.
-
-    Raises:
-        ValueError: `max_ngram` is below 1.
-
     Source: Saxena 2023, prompt lookup decoding; transformers' `PromptLookupCandidateGenerator`,
-        which takes the first place where this one takes the latest.
+        which takes the first match where this one takes the latest.
     """
 
-    hands_over = False
-
     def __init__(self, max_ngram: int = 3) -> None:
-        self.max_ngram = whole(max_ngram, "max_ngram", 1, " of tokens")
+        self.max_ngram = max_ngram
 
-    def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
-    ) -> Draft:
+    def draft(self, ids: Any, state: Any, gamma: int, sampler: Any, schedule: Any) -> Draft:
         """Copy from the text; nothing is drafted where nothing is found."""
-        return fixed_draft(lookup(context.ids[0].tolist(), self.max_ngram, gamma), context)
+        return fixed_draft(lookup(ids[0].tolist(), self.max_ngram, gamma), ids.device)
 
 
 def lookup(ids: Sequence[int], max_ngram: int, gamma: int) -> list[int]:
-    """Return the up to `gamma` tokens that followed the latest earlier place of the text's end.
+    """Return the up to `gamma` tokens that followed the latest earlier match of the text's end.
 
     >>> lookup([1, 2, 3, 9, 1, 2], max_ngram=3, gamma=2)
     [3, 9]
@@ -190,56 +203,24 @@ def lookup(ids: Sequence[int], max_ngram: int, gamma: int) -> list[int]:
     for size in range(min(max_ngram, len(ids) - 1), 0, -1):
         end = list(ids[-size:])
         for start in range(len(ids) - size - 1, -1, -1):
-            # The last token first: comparing pieces at every place would take long in long texts.
+            # The last token first: comparing pieces at every position takes long in long texts.
             if ids[start + size - 1] == end[-1] and list(ids[start : start + size]) == end:
                 return list(ids[start + size : start + size + gamma])
     return []
 
 
-class ScriptedDrafter:
-    """Drafts what a script says, round by round; for tests and lessons.
-
-    Args:
-        rounds: Token ids for each round. Rounds past the script have no drafts.
-
-    Raises:
-        ValueError: They are none.
-    """
-
-    hands_over = False
+class ScriptedDrafter(Drafter):
+    """Drafts what a script says, round by round; for tests and lessons."""
 
     def __init__(self, rounds: Sequence[Sequence[int]]) -> None:
-        try:
-            self.left = [[whole(token, "token", 0) for token in tokens] for tokens in rounds]
-        except TypeError as error:
-            raise ValueError(got(rounds, "rounds", tr("token ids for each round"))) from error
+        self.left = [list(tokens) for tokens in rounds]
 
-    def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
-    ) -> Draft:
+    def draft(self, ids: Any, state: Any, gamma: int, sampler: Any, schedule: Any) -> Draft:
         """Return the next entry of the script, cut to `gamma`."""
-        return fixed_draft(self.left.pop(0)[:gamma] if self.left else [], context)
+        return fixed_draft(self.left.pop(0)[:gamma] if self.left else [], ids.device)
 
 
-def fixed_draft(tokens: Sequence[int], context: DraftContext) -> Draft:
-    """Return drafts that were not drawn: their law has all its mass on them."""
-    device = context.ids.device
-    ids = torch.tensor([list(tokens)], dtype=torch.long, device=device).reshape(1, -1)
+def fixed_draft(tokens: Sequence[int], device: torch.device) -> Draft:
+    """Return drafts that were not drawn: their distribution has all its mass on them."""
+    ids = torch.tensor([list(tokens)], dtype=torch.long, device=device)
     return Draft(ids, torch.ones(len(tokens), device=device))
-
-
-def check_drafter(drafter: Any) -> Drafter:
-    """Return a drafter as it is.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if isinstance(drafter, type) or not isinstance(drafter, Drafter):
-        raise ValueError(
-            tr(
-                "got a {kind} as drafter, need one with hands_over and draft(), such as "
-                "PromptLookupDrafter(); a model goes into ModelPair(target, drafter)",
-                kind=type(drafter).__name__,
-            )
-        )
-    return drafter

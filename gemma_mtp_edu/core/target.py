@@ -1,15 +1,13 @@
 """A model with its KV cache: read the prompt, verify drafts, cut rejected tokens off again."""
 
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
-
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models.releases import drop_newest, keep_past
 
 # Per attention type the keys and values `[1, kv_heads, kv_seq, head_dim]` that a drafter reads.
 SharedKV = dict[str, tuple[Tensor, Tensor]]
@@ -20,153 +18,110 @@ class TargetOutput:
     """What one pass gives.
 
     Attributes:
-        logits: Scores of the next token after each passed token; after a prefill of the last one
-            only.
-        hidden: The hidden state that each row of `logits` was made from; None unless it is handed
-            over.
-        shared_kv_states: Keys and values of the whole text, the passed tokens included; empty
-            unless they are handed over.
+        logits: Scores of the next token after each passed token; after a prefill of the last only.
+        hidden: The state that each row of `logits` was made from; None unless it is shared.
+        shared_kv: Keys and values of the whole text, the passed tokens included.
     """
 
     logits: Float[Tensor, "positions vocab"]
-    hidden: Float[Tensor, "1 positions hidden"] | None
-    shared_kv_states: SharedKV
+    hidden: Float[Tensor, "1 positions hidden"] | None = None
+    shared_kv: SharedKV | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HandOver:
+class TargetState:
     """What an MTP drafter gets of the target for one round.
 
     Attributes:
         hidden: The state that predicted the newest token.
-        shared_kv_states: Keys and values of the tokens before the newest one, and of no other.
+        shared_kv: Keys and values of the tokens before the newest one, and of no other.
     """
 
     hidden: Float[Tensor, "1 1 hidden"]
-    shared_kv_states: SharedKV
+    shared_kv: SharedKV
 
 
-class Target:
+class CachedModel:
     """A causal language model and the cache of one generation.
 
     Args:
         model: The model.
-        hands_over: Whether to collect what an MTP drafter reads; needs a Gemma 4 target.
-        cache: An empty cache to use instead of a new one.
-
-    Raises:
-        ValueError: The cache cannot be cut back.
+        shares_state: Whether to collect what an MTP drafter reads; needs a Gemma 4 target.
+        cache: A `DynamicCache` to go on from, instead of an empty one.
     """
 
-    def __init__(self, model: Any, *, hands_over: bool, cache: Any = None) -> None:
-        self.model = model
-        self.hands_over = hands_over
-        text_config = model.config.get_text_config()
-        self.window: int | None = getattr(text_config, "sliding_window", None)
-        self.softcap: float | None = getattr(text_config, "final_logit_softcapping", None)
-        self.cache = DynamicCache(config=text_config) if cache is None else cache
-        if not isinstance(self.cache, DynamicCache):
-            raise ValueError(
-                tr(
-                    "got a {kind}, need a DynamicCache: only that can be cut back after a "
-                    "rejection; leave cache_implementation unset",
-                    kind=type(self.cache).__name__,
-                )
-            )
+    def __init__(self, model: Any, *, shares_state: bool = False, cache: Any = None) -> None:
+        config = model.config.get_text_config()
+        self.model, self.shares_state = model, shares_state
+        self.window: int | None = getattr(config, "sliding_window", None)
+        self.cache = DynamicCache(config=config) if cache is None else cache
 
     @property
     def length(self) -> int:
         """Tokens in the cache."""
-        length: int = self.cache.get_seq_length()
-        return length
+        return int(self.cache.get_seq_length())
 
     def prefill(self, ids: Int[Tensor, "1 seq"]) -> TargetOutput:
-        """Read the prompt; the logits are those after its last token.
-
-        Tokens that a given cache holds already are not read again, but the last one always is.
-
-        Raises:
-            ValueError: The cache holds the whole prompt, and more of it than can be cut off.
-        """
-        self._leave_one_unread(ids)
-        output = self._forward(ids[:, self.length :], last_only=True)
+        """Read what the cache does not hold of the prompt; logits after its last token only."""
+        output = self._forward(ids[:, self.length :], logits_to_keep=1)
         # From here on sliding layers must keep what falls out of the window until `crop` says how
         # many tokens stay. During the prefill that would only hold the whole prompt in memory.
-        keep_past(self.cache)
+        self.cache.activate_past_recording()
         return output
-
-    def _leave_one_unread(self, ids: Int[Tensor, "1 seq"]) -> None:
-        surplus = self.length - (ids.shape[1] - 1)
-        if surplus <= 0:
-            return
-        # A longer cache is one of another text. And past its window a sliding layer has forgotten
-        # what it would need again.
-        if surplus > 1 or any(map(_is_past_its_window, self.cache.layers)):
-            raise ValueError(
-                tr(
-                    "the cache holds {cached} tokens and the prompt has {prompt}, need a cache of "
-                    "fewer: pass the whole conversation, its new turn too, or no past_key_values",
-                    cached=self.length,
-                    prompt=ids.shape[1],
-                )
-            )
-        drop_newest(self.cache, surplus)
 
     def verify(self, ids: Int[Tensor, "1 positions"]) -> TargetOutput:
         """Pass the newest token and the drafts after it; one row of logits for each."""
-        return self._forward(ids, last_only=False)
+        return self._forward(ids, logits_to_keep=0)
 
     def crop(self, n_rejected: int) -> None:
         """Forget the last `n_rejected` tokens. Call it after every pass: it also trims windows."""
-        drop_newest(self.cache, n_rejected)
+        self.cache.crop(-n_rejected)
 
-    def hand_over(self, output: TargetOutput, n_accepted: int, n_rejected: int) -> HandOver | None:
-        """Return what an MTP drafter may see after a pass; None for drafters that see nothing.
+    def state_after(self, output: TargetOutput, row: int, n_rejected: int) -> TargetState | None:
+        """Return what an MTP drafter may see after a pass; None where nothing is shared.
 
         Args:
             output: The pass.
-            n_accepted: Accepted drafts: row `n_accepted` predicted the newest token.
+            row: The row of logits that predicted the newest token: `n_accepted` of a verify pass.
             n_rejected: Rejected drafts, whose keys and values stand at the end.
         """
-        if output.hidden is None:
+        if output.hidden is None or output.shared_kv is None:
             return None
-        return HandOver(
-            output.hidden[:, n_accepted, None],
-            {
-                kind: (self._visible(kind, keys, n_rejected), self._visible(kind, vals, n_rejected))
-                for kind, (keys, vals) in output.shared_kv_states.items()
-            },
-        )
+        kept = {
+            kind: (self._visible(kind, keys, n_rejected), self._visible(kind, values, n_rejected))
+            for kind, (keys, values) in output.shared_kv.items()
+        }
+        return TargetState(output.hidden[:, row, None], kept)
 
     def _visible(self, kind: str, states: Tensor, n_rejected: int) -> Tensor:
         # Cut from the END: past the window a sliding layer's length is not the text's length. The
-        # library (transformers 5.22.2) cuts at an absolute position, which leaves rejected tokens
-        # there: up to `n_rejected` of them, and one in full attention.
+        # library (transformers 5.22.2) cuts at an absolute position, which leaves rejected tokens.
         end = states.shape[2] - n_rejected
         start = max(0, end - self.window) if kind == "sliding_attention" and self.window else 0
         return states[:, :, start:end]
 
-    def _forward(self, ids: Tensor, *, last_only: bool) -> TargetOutput:
-        start = self.length
-        arguments = {
+    def _forward(self, ids: Tensor, logits_to_keep: int) -> TargetOutput:
+        positions = torch.arange(self.length, self.length + ids.shape[1], device=ids.device)
+        inputs = {
             "input_ids": ids,
-            "position_ids": torch.arange(start, start + ids.shape[1], device=ids.device)[None],
+            "position_ids": positions[None],
             "past_key_values": self.cache,
             "use_cache": True,
+            "logits_to_keep": logits_to_keep,
         }
-        if not self.hands_over:
-            logits = self.model(**arguments, logits_to_keep=1 if last_only else 0).logits
-            return TargetOutput(logits[0], None, {})
-        # The body alone gives the last hidden state; asking the whole model for it would keep the
-        # states of all layers, for a long prompt gigabytes.
-        body = self.model.base_model(**arguments, return_shared_kv_states=True)
-        hidden = body.last_hidden_state[:, -1:] if last_only else body.last_hidden_state
-        return TargetOutput(self._head(hidden)[0], hidden, dict(body.shared_kv_states))
+        if not self.shares_state:
+            return TargetOutput(self.model(**inputs).logits[0])
+        # The model itself is called, so that hooks and adapters count. Asking it for hidden states
+        # would keep those of all layers, for a long prompt gigabytes.
+        thread, hidden = get_ident(), list[Tensor]()
 
-    def _head(self, hidden: Float[Tensor, "1 positions hidden"]) -> Tensor:
-        logits: Tensor = self.model.get_output_embeddings()(hidden)
-        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+        def keep(head: torch.nn.Module, args: tuple[Tensor, ...]) -> None:
+            if get_ident() == thread:  # others may run the same model meanwhile
+                hidden.append(args[0])
 
-
-def _is_past_its_window(layer: Any) -> bool:
-    return bool(layer.is_sliding) and layer.get_seq_length() >= layer.sliding_window
+        handle = self.model.get_output_embeddings().register_forward_pre_hook(keep)
+        try:
+            output = self.model(**inputs, return_shared_kv_states=True)
+        finally:
+            handle.remove()
+        return TargetOutput(output.logits[0], hidden[-1], dict(output.shared_kv_states))

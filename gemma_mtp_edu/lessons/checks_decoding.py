@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gemma_mtp_edu.analysis.lossless import emitted_distribution
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.core.verification import emitted_distribution, residual_distribution
+from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
 from gemma_mtp_edu.models.pairs import ModelPair
 

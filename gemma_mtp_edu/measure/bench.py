@@ -25,7 +25,6 @@ from gemma_mtp_edu.analysis.reference import drafter_with, reference_generate
 from gemma_mtp_edu.analysis.timing import clock
 from gemma_mtp_edu.core.arguments import check_kind, listed, whole
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.recording import provenance
 from gemma_mtp_edu.core.schedules import check_gamma
 from gemma_mtp_edu.lessons.language import called, marked, tr
 from gemma_mtp_edu.lessons.prompts import PROMPTS
@@ -61,9 +60,7 @@ class Plan:
             raise ValueError(
                 tr("got no gammas, need one draft length or more, such as (1, 2, 4, 8)")
             )
-        object.__setattr__(
-            self, "gammas", tuple(check_gamma(n, tr("gammas:")) for n in self.gammas)
-        )
+        object.__setattr__(self, "gammas", tuple(map(check_gamma, self.gammas)))
         for name in ("repeats", "max_new_tokens", "prompts_per_workload"):
             object.__setattr__(self, name, whole(getattr(self, name), name))
 
@@ -250,7 +247,7 @@ def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
     """Return what a number means nothing without."""
     gpu = torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else ""
     return {
-        **provenance(pair, "bench"),
+        **pair.provenance("bench"),
         "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "gpu": gpu or "none",
         "python": platform.python_version(),

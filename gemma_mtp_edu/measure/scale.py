@@ -24,7 +24,6 @@ from tqdm import tqdm
 from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.grid import check_grid
 from gemma_mtp_edu.analysis.profiling import acceptance_profile
-from gemma_mtp_edu.core.stopping import check_max_new_tokens
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.measure.bench import Plan, conditions, measure
 from gemma_mtp_edu.measure.prompt_file import NumberedPrompt
@@ -109,8 +108,7 @@ def _check(pair: ModelPair, prompts: Sequence[NumberedPrompt], sweep: Sweep) -> 
             )
     for given in prompts:
         try:
-            length = pair.encode(given.prompt).shape[1]
-            check_max_new_tokens(sweep.plan.max_new_tokens, length, pair.positions)
+            pair.encode(given.prompt, sweep.plan.max_new_tokens)
         except ValueError as error:
             line = given.key.split("-")[0]
             raise ValueError(

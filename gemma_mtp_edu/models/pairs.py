@@ -1,20 +1,28 @@
 """Load a target with its drafter, and check that they fit before anything runs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import transformers
 from jaxtyping import Int
 from torch import Tensor
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu.core.arguments import whole
+from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
+from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models import bundled, registry
-from gemma_mtp_edu.models.compatibility import check_models, check_pair, check_token_ordering
+from gemma_mtp_edu.models.compatibility import (
+    check_models,
+    check_pair,
+    check_token_ordering,
+    is_mtp_drafter,
+)
 from gemma_mtp_edu.models.devices import choose_device, choose_dtype, one_device
 from gemma_mtp_edu.models.encoding import check_ids, message_ids, placeholders
 from gemma_mtp_edu.models.releases import check_transformers
@@ -85,11 +93,71 @@ class ModelPair:
         """How many tokens of prompt and text the target was made for; None if it does not say."""
         return getattr(self.target.config.get_text_config(), "max_position_embeddings", None)
 
-    def encode(self, prompt: str | Int[Tensor, "1 seq"]) -> Int[Tensor, "1 seq"]:
+    @property
+    def eos_ids(self) -> set[int]:
+        """The token ids that end a text, as the target's generation configuration says."""
+        return configured_eos_ids(self.target.generation_config)
+
+    def default_schedule(self) -> Schedule:
+        """Return the schedule of the drafter's `generation_config`.
+
+        Where that sets no number of drafts, the registry's recommendation counts.
+
+        Raises:
+            ValueError: No number is set anywhere, or the schedule has no such name.
+        """
+        config = self.drafter.generation_config
+        kind = config.num_assistant_tokens_schedule or "constant"
+        rules = {"constant": Constant, "heuristic": Heuristic, "heuristic_transient": Heuristic}
+        if kind not in rules:
+            raise ValueError(
+                f"got num_assistant_tokens_schedule {kind!r}, need one of {list(rules)}; "
+                "or pass a schedule such as Constant(4)"
+            )
+        return rules[kind](self.default_gamma())
+
+    def default_gamma(self) -> int:
+        """Return the number of drafts that `default_schedule` begins with."""
+        drafts = self.drafter.generation_config.num_assistant_tokens
+        drafts = registry.recommended(self.name) if drafts is None else drafts
+        if drafts is None:
+            raise ValueError(
+                "the drafter's generation_config has no num_assistant_tokens and the pair is not "
+                "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
+            )
+        return check_gamma(drafts)
+
+    def new_drafter(self) -> Drafter:
+        """Return what drafts with the pair's drafter model, fresh for one generation."""
+        if is_mtp_drafter(self.drafter.config):
+            return MTPDrafter(self.drafter, self.target.get_input_embeddings())
+        return CausalLMDrafter(self.drafter)
+
+    def token_texts(self, token_ids: Collection[int]) -> dict[int, str]:
+        """Return the text of each token id; empty where the pair has no processor."""
+        known = sorted(set(token_ids)) if self.processor is not None else ()
+        return {i: self.decode([i], skip_special_tokens=False) for i in known}
+
+    def provenance(self, method: str) -> dict[str, str]:
+        """Return what makes a trace: pair, method, dtype, device, versions."""
+        return {
+            "pair": self.name,
+            "method": method,
+            "dtype": str(self.target.dtype).removeprefix("torch."),
+            "device": self.device.type,
+            "threads": str(torch.get_num_threads()),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+
+    def encode(
+        self, prompt: str | Int[Tensor, "1 seq"], max_new_tokens: int = 0
+    ) -> Int[Tensor, "1 seq"]:
         """Return token ids `[1, seq]` on the target's device.
 
         Args:
             prompt: A user's message, which goes through the chat template, or ids as they are.
+            max_new_tokens: Tokens that are to follow: the target must have positions for them.
 
         Raises:
             ValueError: The prompt is empty, too long, of a wrong shape or kind, holds ids that are
@@ -98,7 +166,14 @@ class ModelPair:
         ids = self._encode_text(prompt) if isinstance(prompt, str) else prompt
         config = self.target.config
         vocabulary, unread = config.get_text_config().vocab_size, placeholders(config)
-        return check_ids(ids, vocabulary, self.positions, unread).to(self.device, torch.long)
+        ids = check_ids(ids, vocabulary, self.positions, unread).to(self.device, torch.long)
+        if self.positions is not None and ids.shape[1] + max_new_tokens > self.positions:
+            raise ValueError(
+                f"got max_new_tokens {max_new_tokens} after a prompt of {ids.shape[1]} tokens, "
+                f"need at most {self.positions - ids.shape[1]}: the target has {self.positions} "
+                "positions (max_position_embeddings); a text that ends by itself ends long before"
+            )
+        return ids
 
     def encode_messages(self, messages: list[dict[str, str]]) -> Int[Tensor, "1 seq"]:
         """Return the ids `[1, seq]` of a conversation that the model is to answer.

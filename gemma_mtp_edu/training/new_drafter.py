@@ -16,8 +16,8 @@ from transformers import (
     GenerationConfig,
 )
 
+from gemma_mtp_edu.analysis.reference import drawing
 from gemma_mtp_edu.core.arguments import check_kind, whole
-from gemma_mtp_edu.core.sampling import drawing
 from gemma_mtp_edu.core.schedules import check_gamma
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models.compatibility import is_mtp_drafter, kv_layers
@@ -79,7 +79,7 @@ def new_drafter(
     Raises:
         ValueError: The shape does not fit the target; the message says what does.
     """
-    num_assistant_tokens = check_gamma(num_assistant_tokens, "num_assistant_tokens")
+    num_assistant_tokens = check_gamma(num_assistant_tokens)
     config = drafter_config(target, shape)
     with drawing(torch.device("cpu"), seed), torch.no_grad():
         drafter = Gemma4AssistantForCausalLM(config)

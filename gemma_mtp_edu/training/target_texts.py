@@ -9,12 +9,10 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from gemma_mtp_edu.analysis.reference import OnlyNumbers, plain_view
+from gemma_mtp_edu.analysis.reference import OnlyNumbers, drawing, plain_view
 from gemma_mtp_edu.core.arguments import whole
 from gemma_mtp_edu.core.decoding import autoregressive_generate
-from gemma_mtp_edu.core.sampling import check_sampling, drawing
-from gemma_mtp_edu.core.sharing import running
-from gemma_mtp_edu.core.stopping import check_max_new_tokens
+from gemma_mtp_edu.core.sampling import Settings
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair, eos_ids
@@ -49,14 +47,13 @@ def own_texts(
     check_is_pair(pair)
     _check_prompts(prompts)
     batch_size = whole(batch_size, "batch_size", 1, " of prompts")
-    check_sampling(temperature)
-    encoded = sorted((pair.encode(prompt)[0] for prompt in prompts), key=len)
-    limit = check_max_new_tokens(max_new_tokens, len(encoded[-1]), pair.positions)
+    limit = Settings(max_new_tokens=max_new_tokens, temperature=temperature).max_new_tokens
+    encoded = sorted((pair.encode(prompt, limit)[0] for prompt in prompts), key=len)
     chunks = [encoded[i : i + batch_size] for i in range(0, len(encoded), batch_size)]
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature:
         sampling = {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": 1.0}
-    with running(pair.target), drawing(pair.device, seed):
+    with drawing(pair.device, seed):
         return [
             _answers(pair, chunk, limit, sampling)
             for chunk in tqdm(chunks, unit="batch", delay=2, leave=False)

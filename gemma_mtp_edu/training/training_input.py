@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from gemma_mtp_edu.core.arguments import check_kind, got
-from gemma_mtp_edu.core.mtp_drafter import check_takes_masks
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models.compatibility import check_pair, check_token_ordering, is_mtp_drafter
@@ -31,7 +30,6 @@ def check_trainable(pair: ModelPair) -> None:
                 model_type=pair.drafter.config.model_type,
             )
         )
-    check_takes_masks(pair.drafter.config)
 
 
 def check_texts(held_out: Any) -> None:

@@ -147,9 +147,9 @@ plots.show_figure(plots.plot_layers(pair))
 # This is what a target pass over a prompt hands to the drafter, by shape:
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.anatomy import hand_over
+from gemma_mtp_edu.analysis.anatomy import state_shapes
 
-for name, shape in hand_over(pair, "Name 3 colors.").items():
+for name, shape in state_shapes(pair, "Name 3 colors.").items():
     print(f"{name:26}{shape}")
 
 # %% [markdown]

@@ -43,8 +43,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 import torch
 
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.target import CachedModel
 
 pair = load_pair(PAIR)
 prompt = "Count from 7 to 12."
@@ -53,8 +53,8 @@ ids = pair.encode(prompt)
 # %% [markdown]
 # ## The parts
 #
-# Two small objects do the bookkeeping. `Target` holds the large model and its KV cache (keys and values of the
-# text so far): `prefill`, `verify`, `crop`, and `hand_over`, which gives the drafter a hidden state (one row of
+# Two small objects do the bookkeeping. `CachedModel` holds the large model and its KV cache (keys and values of the
+# text so far): `prefill`, `verify`, `crop`, and `state_after`, which gives the drafter a hidden state (one row of
 # the last pass) and the keys and values. `MTPDrafter` makes one draft `step`. Everything else is yours.
 
 # %% [markdown]
@@ -64,7 +64,7 @@ ids = pair.encode(prompt)
 # the first token. `prefill` returns that row only.
 
 # %%
-target = Target(pair.target, hands_over=True)
+target = CachedModel(pair.target, shares_state=True)
 with torch.no_grad():
     output = target.prefill(ids)
 newest = output.logits[-1:].argmax(-1, keepdim=True)
@@ -83,28 +83,28 @@ drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
 
 
 @torch.no_grad()
-def draft(newest, handed, length, gamma):
+def draft(newest, state, length, gamma):
     position = torch.tensor([[length]], device=newest.device)  # the same for all drafts
-    hidden, drafts = handed.hidden, []
+    hidden, drafts = state.hidden, []
     for _ in range(gamma):
-        states, hidden = drafter.step(newest, hidden, position, handed.shared_kv_states)
-        scores, searched = drafter.searched(states)
+        states, hidden = drafter.step(newest, hidden, position, state.shared_kv)
+        scores, candidates = drafter.score(states[0])
         best = scores.argmax()
-        newest = (best if searched is None else searched[best]).view(1, 1)
+        newest = (best if candidates is None else candidates[0, best]).view(1, 1)
         drafts.append(newest)
     return torch.cat(drafts, dim=1)
 
 
 # %% [markdown]
 # `position` stays that of the newest token: drafts leave no keys and values, so what the drafter attends to
-# does not grow. `searched` is lesson 02's centroid head: the scores of the tokens in the best clusters, and
+# does not grow. `candidates` is lesson 02's centroid head: the scores of the tokens in the best clusters, and
 # their ids (None where the whole vocabulary was scored). `prefill` returned one row, so the state to hand over
 # is that of row 0.
 
 
 # %%
-handed = target.hand_over(output, n_accepted=0, n_rejected=0)
-drafts = draft(newest, handed, target.length, gamma=4)
+state = target.state_after(output, row=0, n_rejected=0)
+drafts = draft(newest, state, target.length, gamma=4)
 print([pair.decode([t]) for t in drafts[0].tolist()])
 
 # %% [markdown]
@@ -172,12 +172,12 @@ print("accepted:", n_accepted, "- the target adds", repr(pair.decode([next_id]))
 n_rejected = drafts.shape[1] - n_accepted
 before = target.length
 target.crop(n_rejected)
-handed = target.hand_over(output, n_accepted, n_rejected)
+state = target.state_after(output, n_accepted, n_rejected)
 print(before, "entries, without rejected ones", target.length)
 assert target.length == ids.shape[1] + 1 + n_accepted
 
 # %% [markdown]
-# Why `n_accepted` in `hand_over`? Row `n_accepted` of the pass predicted the token that is now the newest
+# Why `n_accepted` in `state_after`? Row `n_accepted` of the pass predicted the token that is now the newest
 # one, and the drafter wants exactly that hidden state.
 
 # %% [markdown]
@@ -189,14 +189,14 @@ assert target.length == ids.shape[1] + 1 + n_accepted
 
 # %%
 @torch.no_grad()
-def one_round(target, newest, handed, gamma, row=None):
-    drafts = draft(newest, handed, target.length, gamma)
+def one_round(target, newest, state, gamma, row=None):
+    drafts = draft(newest, state, target.length, gamma)
     output = target.verify(torch.cat([newest, drafts], dim=1))
     n_accepted, next_id = rule(drafts[0].tolist(), output.logits.argmax(-1).tolist())
     target.crop(gamma - n_accepted)
-    handed = target.hand_over(output, n_accepted if row is None else row, gamma - n_accepted)
+    state = target.state_after(output, n_accepted if row is None else row, gamma - n_accepted)
     written = [*drafts[0, :n_accepted].tolist(), next_id]
-    return written, torch.tensor([[next_id]], device=newest.device), handed
+    return written, torch.tensor([[next_id]], device=newest.device), state
 
 
 # %% [markdown]
@@ -206,12 +206,12 @@ def one_round(target, newest, handed, gamma, row=None):
 # %%
 @torch.no_grad()
 def some_rounds(prompt, n_rounds, gamma=4, row=None):
-    target = Target(pair.target, hands_over=True)
+    target = CachedModel(pair.target, shares_state=True)
     output = target.prefill(pair.encode(prompt))
     newest = output.logits[-1:].argmax(-1, keepdim=True)
-    handed, chunks = target.hand_over(output, 0, 0), [newest[0].tolist()]
+    state, chunks = target.state_after(output, 0, 0), [newest[0].tolist()]
     for _ in range(n_rounds):
-        written, newest, handed = one_round(target, newest, handed, gamma, row)
+        written, newest, state = one_round(target, newest, state, gamma, row)
         chunks.append(written)
     return chunks
 
@@ -311,7 +311,7 @@ assert texts[0][:length] == texts[1][:length] or PAIR != "pocket"
 #
 # **1.** Write the whole loop: prefill, rounds, and the right end. It must stop after `max_new_tokens` and
 # right after a token that ends texts, also where that is an accepted draft in the middle of a round.
-# Those tokens are `eos_ids(pair.target)`, from `gemma_mtp_edu.models.pairs`.
+# Those tokens are `pair.eos_ids`.
 #
 # <details><summary>Hint</summary>Collect tokens one by one from each round's <code>written</code>, and
 # return as soon as one ends the text. What a round writes beyond the limit is simply not

@@ -104,7 +104,7 @@ print("same in bf16:", [one == other for one, other in runs])
 # before they become probabilities). A small gap is a **near tie**.
 
 # %%
-from gemma_mtp_edu.analysis.one_position import first_difference, logit_gap
+from gemma_mtp_edu.analysis.lossless import first_difference, top2_margin
 
 for text, (one, other) in zip(prompts, runs, strict=True):
     place = first_difference(one, other)
@@ -112,7 +112,7 @@ for text, (one, other) in zip(prompts, runs, strict=True):
         print(f"same: {text}")
         continue
     prefix = torch.cat([pair.encode(text), start.new_tensor([one[:place]])], dim=1)
-    print(f"differs at token {place}, gap {logit_gap(pair, prefix):.3f}: {text}")
+    print(f"differs at token {place}, gap {top2_margin(pair, prefix):.3f}: {text}")
 
 # %% [markdown]
 # How large is a usual gap? If differences occur at small gaps only, they are rounding, not an error of the
@@ -121,7 +121,7 @@ for text, (one, other) in zip(prompts, runs, strict=True):
 # %%
 story = autoregressive_generate(pair, prompts[0], max_new_tokens=48)
 gaps = {
-    i: logit_gap(pair, torch.cat([start, start.new_tensor([story.token_ids[:i]])], dim=1))
+    i: top2_margin(pair, torch.cat([start, start.new_tensor([story.token_ids[:i]])], dim=1))
     for i in range(3, len(story.token_ids), 4)  # the first token is the prefill's, never drafted
 }
 print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
@@ -139,11 +139,11 @@ print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
 # probability that the target gives to token d.
 
 # %%
-from gemma_mtp_edu.analysis.one_position import laws_after
+from gemma_mtp_edu.analysis.lossless import distributions_after
 
 place = min(gaps, key=gaps.get)
 ids = torch.cat([start, start.new_tensor([story.token_ids[:place]])], dim=1)
-p, q = laws_after(pair, ids)
+p, q = distributions_after(pair, ids)
 print("after:", repr(pair.decode(ids[0, start.shape[1] :])[-40:]))
 for token in p.topk(5).indices.tolist():
     print(f"{pair.decode([token])!r:12} target {p[token]:.2f}, drafter {q[token]:.2f}")
@@ -156,9 +156,9 @@ for token in p.topk(5).indices.tolist():
 # drawn: it comes every time. **Predict**: does d now come too often or too rarely?
 
 # %%
-from gemma_mtp_edu.analysis.one_position import library_law, total_variation
+from gemma_mtp_edu.analysis.lossless import library_distribution, total_variation
 
-biased = library_law(p, q)
+biased = library_distribution(p, q)
 d = int(q.argmax())
 print(f"d is {pair.decode([d])!r}: target p(d) {p[d]:.3f}, drafter q(d) {q[d]:.3f}")
 print(f"accepted with min(1, p(d)/q(d)) = {min(1, p[d] / q[d]):.2f}")
@@ -181,7 +181,7 @@ assert total_variation(biased, p) > 0
 # **residual**. Both parts together are p.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.core.verification import emitted_distribution
+from gemma_mtp_edu.analysis.lossless import emitted_distribution
 
 error = total_variation(emitted_distribution(p, q), p)
 print("total variation of the right rule is below 1e-12:", error < 1e-12)
@@ -230,8 +230,8 @@ assert abs(times / n - p[d]) < 5 * (p[d] * (1 - p[d]) / n) ** 0.5
 
 # %%
 for temperature in (0.5, 1.0, 1.5, 2.5):
-    p_t, q_t = laws_after(pair, ids, temperature)
-    wrong = total_variation(library_law(p_t, q_t), p_t)
+    p_t, q_t = distributions_after(pair, ids, temperature)
+    wrong = total_variation(library_distribution(p_t, q_t), p_t)
     right = total_variation(emitted_distribution(p_t, q_t), p_t)
     print(f"temperature {temperature}: library {wrong:.3f}, right rule {right:.3f}")
 

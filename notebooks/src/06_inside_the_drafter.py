@@ -120,11 +120,11 @@ for number, step in enumerate(steps, start=1):
 #
 # **Predict** three sizes, without a look back at the picture: one embedding of the target, both vectors side
 # by side, and what is left of them after the projection in. Of the other names below, `state` is what the
-# head scores tokens with, and `handed_on` is the same at the target's width, for the next step.
+# head scores tokens with, and `fed_back` is the same at the target's width, for the next step.
 
 # %% tags=["nbval-check-output"]
 first = steps[0]
-for name in ("embedding", "hidden", "joined", "projected", "state", "handed_on"):
+for name in ("embedding", "hidden", "joined", "projected", "state", "fed_back"):
     print(f"{name:10}", tuple(getattr(first, name).shape))
 assert len(first.joined) == 2 * pair.target.config.get_text_config().hidden_size
 
@@ -152,8 +152,8 @@ assert torch.equal(first.joined[: len(embedding)], embedding)
 # %% tags=["nbval-check-output"]
 second = steps[1]
 print("token is the first draft:", second.newest_id == first.draft_id)
-print("state is the drafter's own:", torch.equal(second.hidden, first.handed_on))
-assert second.newest_id == first.draft_id and torch.equal(second.hidden, first.handed_on)
+print("state is the drafter's own:", torch.equal(second.hidden, first.fed_back))
+assert second.newest_id == first.draft_id and torch.equal(second.hidden, first.fed_back)
 
 # %% [markdown]
 # From the second draft on, the drafter lives on its own word: its draft and its own state, projected to the
@@ -252,7 +252,7 @@ if has_clusters:
 # of them.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.inside import head_work
+from gemma_mtp_edu.analysis.anatomy import head_work
 
 for name, config in ((pair.name, pair.drafter.config), ("E2B", e2b_drafter)):
     if work := head_work(config):

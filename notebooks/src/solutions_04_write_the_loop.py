@@ -37,9 +37,8 @@ lesson.setup(install=new)
 import torch
 
 from gemma_mtp_edu import checks, load_pair
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.models.pairs import eos_ids
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.target import CachedModel
 
 pair = load_pair()
 
@@ -68,14 +67,14 @@ checks.greedy_round(my_rule)
 drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
 
 
-def draft(newest, handed, length, gamma):
+def draft(newest, state, length, gamma):
     position = torch.tensor([[length]], device=newest.device)
-    hidden, drafts = handed.hidden, []
+    hidden, drafts = state.hidden, []
     for _ in range(gamma):
-        states, hidden = drafter.step(newest, hidden, position, handed.shared_kv_states)
-        scores, searched = drafter.searched(states)
+        states, hidden = drafter.step(newest, hidden, position, state.shared_kv)
+        scores, candidates = drafter.score(states[0])
         best = scores.argmax()
-        newest = (best if searched is None else searched[best]).view(1, 1)
+        newest = (best if candidates is None else candidates[0, best]).view(1, 1)
         drafts.append(newest)
     return torch.cat(drafts, dim=1)
 
@@ -83,7 +82,7 @@ def draft(newest, handed, length, gamma):
 # %% tags=["nbval-check-output"]
 @torch.no_grad()
 def my_loop(pair, ids, gamma, max_new_tokens):
-    target, ends = Target(pair.target, hands_over=True), eos_ids(pair.target)
+    target, ends = CachedModel(pair.target, shares_state=True), pair.eos_ids
     output = target.prefill(ids)
     written, n_accepted, n_rejected, text = [int(output.logits[-1].argmax())], 0, 0, []
     while True:
@@ -91,9 +90,9 @@ def my_loop(pair, ids, gamma, max_new_tokens):
             text.append(token)
             if token in ends or len(text) == max_new_tokens:
                 return text
-        handed = target.hand_over(output, n_accepted, n_rejected)
+        state = target.state_after(output, n_accepted, n_rejected)
         newest = torch.tensor([text[-1:]], device=ids.device)
-        drafts = draft(newest, handed, target.length, gamma)
+        drafts = draft(newest, state, target.length, gamma)
         output = target.verify(torch.cat([newest, drafts], dim=1))
         n_accepted, own = my_rule(drafts[0].tolist(), output.logits.argmax(-1).tolist())
         n_rejected = gamma - n_accepted

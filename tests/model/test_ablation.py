@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu.analysis.ablation import STALE, ablate, stale_run, without
-from gemma_mtp_edu.analysis.ablation_parts import AS_IS, PARTS
-from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps, head_work
+from gemma_mtp_edu.analysis.ablation import AS_IS, PARTS, STALE, ablate, stale_run, without
+from gemma_mtp_edu.analysis.anatomy import head_work
+from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps
 from gemma_mtp_edu.analysis.profiling import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -242,7 +242,7 @@ def test_steps_hold_what_the_library_computes(pair: ModelPair) -> None:
     assert [step.target_id for step in steps] == [*wanted, None]
     for step, following in pairwise(steps):
         assert following.newest_id == step.draft_id and following.position == step.position
-        assert torch.equal(following.hidden, step.handed_on)
+        assert torch.equal(following.hidden, step.fed_back)
     assert torch.equal(steps[0].joined, torch.cat([steps[0].embedding, steps[0].hidden]))
 
 

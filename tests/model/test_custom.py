@@ -1,6 +1,5 @@
 """The tutorial's own call with one argument changed."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from transformers import (
 from gemma_mtp_edu import ModelPair, model_ids
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.core.schedules import Heuristic
-from gemma_mtp_edu.core.sharing import BusyModelError, changing
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 MESSAGES = [{"role": "user", "content": "Write a JSON record for a person named Ida who is 44."}]
@@ -143,28 +141,18 @@ def test_outputs_that_are_not_kept_are_refused(pair: ModelPair) -> None:
         )
 
 
-def test_training_mode_is_put_back_and_left_alone_where_models_are_busy() -> None:
+def test_training_mode_is_put_back() -> None:
     pair = tiny_pair(Shape(seed=41))
-
-    def generate() -> Any:
-        return pair.target.generate(
+    try:
+        pair.target.train()
+        pair.target.model.norm.eval()
+        pair.target.generate(
             prompt_ids(5),
             custom_generate=draft_and_verify,
             drafter=pair.drafter,
             max_new_tokens=3,
         )
-
-    try:
-        pair.target.train()
-        pair.target.model.norm.eval()
-        generate()
         assert pair.target.training
         assert not pair.target.model.norm.training
-        with changing(pair.drafter), ThreadPoolExecutor(1) as pool:
-            pair.drafter.train()
-            with pytest.raises(BusyModelError):
-                pool.submit(generate).result()
-            assert pair.drafter.training
     finally:
         pair.target.eval()
-        pair.drafter.eval()

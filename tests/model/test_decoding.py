@@ -1,5 +1,7 @@
 """Both loops against the library and each other: the same text, whatever is drafted."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,14 +13,12 @@ from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_gen
 from gemma_mtp_edu.core.drafters import (
     CausalLMDrafter,
     Draft,
-    DraftContext,
     PromptLookupDrafter,
     ScriptedDrafter,
 )
-from gemma_mtp_edu.core.options import OnTokens
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError, Sampler
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
 from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair, wrapped_pair
 
@@ -121,24 +121,22 @@ def test_a_round_worked_by_hand() -> None:
 class Spy:
     """Drafts like another drafter, and compares what is handed over with a clean pass."""
 
-    hands_over = True
+    needs_state = True
 
     def __init__(self, pair: ModelPair, inner: KnowingDrafter) -> None:
         self.pair, self.inner = pair, inner
         self.rounds = 0
 
     def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+        self, ids: Any, state: Any, gamma: int, sampler: Sampler, schedule: Schedule
     ) -> Draft:
-        assert context.hand_over is not None
-        before = context.ids[:, :-1]
+        assert state is not None
+        before = ids[:, :-1]
         clean = self.pair.target.model(
             input_ids=before, use_cache=False, return_shared_kv_states=True
         )
-        torch.testing.assert_close(
-            context.hand_over.hidden, clean.last_hidden_state[:, -1:], atol=1e-9, rtol=0
-        )
-        for kind, states in context.hand_over.shared_kv_states.items():
+        torch.testing.assert_close(state.hidden, clean.last_hidden_state[:, -1:], atol=1e-9, rtol=0)
+        for kind, states in state.shared_kv.items():
             kept = WINDOW if kind == "sliding_attention" else before.shape[1]
             for given_states, clean_states in zip(
                 states, clean.shared_kv_states[kind], strict=True
@@ -147,7 +145,7 @@ class Spy:
                 assert given_states.shape == wanted.shape
                 torch.testing.assert_close(given_states, wanted, atol=1e-9, rtol=0)
         self.rounds += 1
-        return self.inner.draft(context, gamma, sampler, schedule)
+        return self.inner.draft(ids, state, gamma, sampler, schedule)
 
 
 @pytest.mark.parametrize("shared_layers", [0, 2])
@@ -169,7 +167,7 @@ def test_the_drafter_sees_the_kv_of_a_clean_pass_in_every_round(
 def test_cached_equals_uncached() -> None:
     """A target pass after rejections gives the logits that a fresh pass over the text gives."""
     pair, ids = tiny_pair(Shape(softcap=5.0), torch.float64), prompt_ids(3 * WINDOW)
-    target = Target(pair.target, hands_over=True)
+    target = CachedModel(pair.target, shares_state=True)
     target.prefill(ids)
     text = ids
     for n_drafted, n_rejected in ((5, 5), (4, 1), (6, 0), (9, 8), (1, 1)):
@@ -186,10 +184,10 @@ def test_cached_equals_uncached() -> None:
 def test_what_is_in_the_cache_is_not_read_again() -> None:
     """generate() may hand over a cache that holds the beginning of the prompt."""
     pair, ids = tiny_pair(dtype=torch.float64), prompt_ids(2 * WINDOW)
-    fresh = Target(pair.target, hands_over=False).prefill(ids)
+    fresh = CachedModel(pair.target, shares_state=False).prefill(ids)
     cache = DynamicCache(config=pair.target.config)
     pair.target(input_ids=ids[:, :5], past_key_values=cache, use_cache=True)
-    target = Target(pair.target, hands_over=False, cache=cache)
+    target = CachedModel(pair.target, shares_state=False, cache=cache)
     torch.testing.assert_close(target.prefill(ids).logits, fresh.logits, atol=1e-9, rtol=0)
     assert target.length == 2 * WINDOW
 
@@ -209,8 +207,8 @@ def test_an_ordinary_smaller_model_drafts() -> None:
 class Catching(CausalLMDrafter):
     """Compares the drafter's cached logits with a clean pass at every step."""
 
-    def _read(self, ids: torch.Tensor) -> torch.Tensor:
-        logits = super()._read(ids)
+    def next_logits(self, text: torch.Tensor) -> torch.Tensor:
+        logits = super().next_logits(text)
         clean = self.reader.model(input_ids=torch.tensor([self.passed]), use_cache=False).logits
         torch.testing.assert_close(logits, clean[0, -1:], atol=1e-9, rtol=0)
         return logits
@@ -286,8 +284,9 @@ def test_tokens_and_streamers_arrive_round_by_round(pair: ModelPair) -> None:
             self.ended += 1
 
     streamer, chunks = Listener(), []
-    on_tokens: OnTokens = chunks.append
-    trace = speculative_generate(pair, "Count from 3 to 9.", streamer=streamer, on_tokens=on_tokens)
+    trace = speculative_generate(
+        pair, "Count from 3 to 9.", streamer=streamer, on_tokens=chunks.append
+    )
     assert chunks == [r.token_ids for r in trace.rounds]
     assert streamer.values == [list(trace.prompt_ids), *map(list, chunks)]
     assert streamer.ended == 1
@@ -392,9 +391,9 @@ def test_a_cache_that_cannot_be_cut_is_refused() -> None:
         pass
 
     pair = tiny_pair()
-    Target(pair.target, hands_over=False, cache=Other(config=pair.target.config))
+    CachedModel(pair.target, shares_state=False, cache=Other(config=pair.target.config))
     with pytest.raises(ValueError, match="need a DynamicCache"):
-        Target(pair.target, hands_over=False, cache=object())  # type: ignore[arg-type]
+        CachedModel(pair.target, shares_state=False, cache=object())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("softcap", [None, 5.0])

@@ -13,9 +13,9 @@ import torch
 from transformers.utils import logging
 
 from gemma_mtp_edu import doctor
-from gemma_mtp_edu.core import run as run_module
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core import decoding as run_module
+from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.verification import Verification
 from gemma_mtp_edu.cycle_pair import WINDOW, cycle_pair
 from gemma_mtp_edu.findings import LIBRARY, OURS, Report
@@ -155,16 +155,16 @@ def test_the_pair_in_memory_has_all_kinds_of_rounds() -> None:
 
 
 def wrong_row(patch: pytest.MonkeyPatch) -> None:
-    real = Target.hand_over
+    real = CachedModel.state_after
     patch.setattr(
-        Target, "hand_over", lambda self, output, n, r: real(self, output, max(0, n - 1), r)
+        CachedModel, "state_after", lambda self, output, n, r: real(self, output, max(0, n - 1), r)
     )
 
 
 def rejected_tokens_seen(patch: pytest.MonkeyPatch) -> None:
-    real = Target.hand_over
+    real = CachedModel.state_after
     patch.setattr(
-        Target, "hand_over", lambda self, output, n, r: real(self, output, n, max(0, r - 1))
+        CachedModel, "state_after", lambda self, output, n, r: real(self, output, n, max(0, r - 1))
     )
 
 
@@ -179,15 +179,9 @@ def argmax_judged_as_if_drawn(patch: pytest.MonkeyPatch) -> None:
 
 
 def stop_asked_once_per_round(patch: pytest.MonkeyPatch) -> None:
-    from gemma_mtp_edu.core.stopping import Text
+    from tests.model.test_fuzz import stops_at_the_end_of_a_round
 
-    real = Text._reason
-
-    def late(self: Text, token: int) -> str | None:
-        reason = real(self, token)
-        return None if reason == "stop" and self._length % 5 else reason
-
-    patch.setattr(Text, "_reason", late)
+    stops_at_the_end_of_a_round(patch)
 
 
 def one_accepted_too_many(patch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from gemma_mtp_edu.core import run as run_module
-from gemma_mtp_edu.core import stopping
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.core.sampling import Choice
+from gemma_mtp_edu.core import decoding as run_module
+from gemma_mtp_edu.core.decoding import Run
+from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Constant, Heuristic
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.verification import Verification
 from tests.model.tiny import Shape
 from tools.fuzz.cases import Case, Setting, draw_case, features
@@ -69,25 +68,27 @@ def outcomes(cases: Sequence[Case]) -> list[Outcome]:
 
 
 def crops_one_too_few(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Target, "crop", lambda self, n: self.cache.crop(-max(0, n - 1)))
+    patch.setattr(CachedModel, "crop", lambda self, n: self.cache.crop(-max(0, n - 1)))
 
 
-def hands_over_the_row_before(patch: pytest.MonkeyPatch) -> None:
-    real = Target.hand_over
-    patch.setattr(Target, "hand_over", lambda s, o, a, r: real(s, o, max(0, a - 1), r))
+def gives_the_state_of_the_row_before(patch: pytest.MonkeyPatch) -> None:
+    real = CachedModel.state_after
+    patch.setattr(CachedModel, "state_after", lambda s, o, a, r: real(s, o, max(0, a - 1), r))
 
 
 def stops_at_the_end_of_a_round(patch: pytest.MonkeyPatch) -> None:
     """Ask for the stop once per round, as the library does."""
 
-    def append(self: stopping.Text, tokens: Sequence[int]) -> int:
-        new = torch.tensor(tokens[: self.remaining])
-        start, self._length = self._length, self._length + len(new)
-        self._buffer[0, start : self._length] = new
-        self.stop_reason = self._reason(int(new[-1]))
-        return len(new)
+    def append(self: Run, tokens: list[int]) -> list[int]:
+        whole = tokens[: self.remaining]
+        for token in whole[:-1]:
+            ends, self.eos_ids = self.eos_ids, ()
+            real(self, [token])
+            self.eos_ids, self.stop_reason = ends, None
+        return whole[:-1] + real(self, whole[-1:])
 
-    patch.setattr(stopping.Text, "append", append)
+    real = Run._append
+    patch.setattr(Run, "_append", append)
 
 
 def never_grows(patch: pytest.MonkeyPatch) -> None:
@@ -116,7 +117,7 @@ def accepts_by_chance(patch: pytest.MonkeyPatch) -> None:
     [
         (crops_one_too_few, lambda c: c.setting.is_greedy and c.drafts == "scripted"),
         (
-            hands_over_the_row_before,
+            gives_the_state_of_the_row_before,
             lambda c: c.drafts == "mixed" and c.setting.is_greedy and c.setting.double
             and not c.setting.is_processed and c.setting.stop == "length"
             and c.setting.max_new_tokens > 8,
@@ -169,15 +170,15 @@ def test_a_biased_law_is_found_in_the_places_of_the_tokens(
 ) -> None:
     """Argmax drafts accepted as if drawn (transformers#47932): only the pooled places show it."""
 
-    def argmax(self: MTPDrafter, states: torch.Tensor, writer: object) -> Choice:
-        drawn = real(self, states, writer)  # type: ignore[arg-type]
-        best = drawn.probs.argmax()  # type: ignore[union-attr]
-        return Choice(best[None, None], drawn.probs[best], drawn.probs)  # type: ignore[index]
+    def argmax(self: Sampler, logits: torch.Tensor, text: torch.Tensor) -> object:
+        _, _, probs = real(self, logits, text)
+        best = probs.argmax()
+        return best[None, None], probs[best], probs
 
-    real = MTPDrafter._choose
+    real = Sampler.choose
     cases = [sampled_case(seed) for seed in range(12)]
     sound = [place for outcome in outcomes(cases) for place in outcome.places]
-    monkeypatch.setattr(MTPDrafter, "_choose", argmax)
+    monkeypatch.setattr(Sampler, "choose", argmax)
     biased = [place for outcome in outcomes(cases) for place in outcome.places]
     assert (uniform_p_value(sound) or 0) > SUSPICIOUS
     assert (uniform_p_value(biased) or 1) < SUSPICIOUS

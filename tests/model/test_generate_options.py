@@ -22,8 +22,7 @@ from transformers import (
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
 from gemma_mtp_edu.analysis.custom import draft_and_verify
-from gemma_mtp_edu.core.drafters import PromptLookupDrafter, ScriptedDrafter
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.drafters import MTPDrafter, PromptLookupDrafter, ScriptedDrafter
 from tests.model.tiny import WINDOW, prompt_ids, tiny_pair
 
 COUNT = "Count from 3 to 12."
@@ -141,10 +140,10 @@ def only(allowed: list[int], vocabulary: int) -> SuppressTokensLogitsProcessor:
 class Blind(MTPDrafter):
     """Never searches the first eight tokens."""
 
-    def searched(self, states: Tensor) -> Any:
-        scores, ids = super().searched(states)
+    def score(self, states: Tensor) -> Any:
+        scores, ids = super().score(states)
         assert ids is not None
-        return scores[ids >= 8], ids[ids >= 8]
+        return scores[:, ids[0] >= 8], ids[:, ids[0] >= 8]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

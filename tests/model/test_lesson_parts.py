@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
-from gemma_mtp_edu.analysis.one_position import (
+from gemma_mtp_edu.analysis.lossless import (
+    distributions_after,
+    emitted_distribution,
     first_difference,
-    laws_after,
-    library_law,
-    logit_gap,
+    library_distribution,
+    top2_margin,
     total_variation,
 )
 from gemma_mtp_edu.core.drafters import ScriptedDrafter
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import (
-    emitted_distribution,
     residual_distribution,
     verify_greedy,
 )
@@ -141,32 +141,30 @@ def test_residual_and_emitted(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_laws_are_those_of_the_loop(pair: ModelPair, story: GenerationTrace) -> None:
     record = story.rounds[1]
     ids = torch.tensor([[*story.prompt_ids, *story.token_ids[:1]]])
-    target_probs, draft_probs = laws_after(pair, ids)
+    target_probs, draft_probs = distributions_after(pair, ids)
     assert target_probs.sum() == pytest.approx(1.0) and draft_probs.sum() == pytest.approx(1.0)
     assert int(draft_probs.argmax()) == record.draft_ids[0]
     assert float(draft_probs.max()) == pytest.approx(record.draft_probs[0], abs=1e-4)
     assert float(target_probs[record.draft_ids[0]]) == pytest.approx(
         record.target_probs[0], abs=1e-4
     )
-    with pytest.raises(ValueError, match="at least 2"):
-        laws_after(pair, ids[:, :1])
 
 
 def test_the_library_s_law_worked_by_hand() -> None:
     p = torch.tensor([0.30, 0.30, 0.25, 0.15], dtype=torch.float64)
     q = torch.tensor([0.60, 0.20, 0.10, 0.10], dtype=torch.float64)
-    law = library_law(p, q)
+    law = library_distribution(p, q)
     torch.testing.assert_close(law, torch.tensor([1 / 2, 1 / 6, 1 / 4, 1 / 12]).double())
     assert total_variation(law, p) == pytest.approx(0.2)
     sure = torch.tensor([0.7, 0.1, 0.1, 0.1], dtype=torch.float64)
-    assert library_law(sure, q).tolist() == [1, 0, 0, 0], "accepted every time: nothing else comes"
+    assert library_distribution(sure, q).tolist() == [1, 0, 0, 0], "always accepted"
 
 
 def test_first_difference_and_gap(pair: ModelPair, story: GenerationTrace) -> None:
     assert first_difference([1, 2], [1, 2, 3]) == 2
     ids = torch.tensor([story.prompt_ids])
     logits = pair.target(input_ids=ids).logits[0, -1].sort(descending=True).values
-    assert logit_gap(pair, ids) == pytest.approx(float(logits[0] - logits[1]), abs=1e-3)
+    assert top2_margin(pair, ids) == pytest.approx(float(logits[0] - logits[1]), abs=1e-3)
 
 
 def test_random_drafts_change_nothing(pair: ModelPair, story: GenerationTrace) -> None:

@@ -13,10 +13,11 @@ import torch
 from scipy import stats
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu.core import run as run_module
+from gemma_mtp_edu.core import decoding as run_module
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.sampling import Sampler
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import Verification
 from tests.model.test_decoding import Spy
@@ -82,18 +83,13 @@ def test_the_library_s_assisted_sampling_does_not(few_words: ModelPair) -> None:
 
 
 @pytest.mark.slow
-def test_argmax_drafts_with_a_one_hot_law_follow_it_too(
+def test_argmax_drafts_with_a_one_hot_distribution_follow_it_too(
     few_words: ModelPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def argmax(self: MTPDrafter, states: torch.Tensor, writer: object) -> object:
-        scores, ids = self.searched(states)
-        best = scores.argmax()
-        token = best if ids is None else ids[best]
-        return Choice(token[None, None], torch.ones(()))
+    def argmax(self: Sampler, logits: torch.Tensor, text: torch.Tensor) -> object:
+        return logits[0].argmax()[None, None], torch.ones(()), None
 
-    from gemma_mtp_edu.core.sampling import Choice
-
-    monkeypatch.setattr(MTPDrafter, "_choose", argmax)
+    monkeypatch.setattr(Sampler, "choose", argmax)
     assert p_value(few_words, ours, 300) > 1e-3
 
 
@@ -119,23 +115,23 @@ def corrects_with_the_wrong_row(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_crops(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Target, "crop", lambda self, n_rejected: self.cache.crop(0))
+    patch.setattr(CachedModel, "crop", lambda self, n_rejected: self.cache.crop(0))
 
 
 def crops_one_too_many(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Target, "crop", lambda self, n_rejected: self.cache.crop(-n_rejected - 1))
+    patch.setattr(CachedModel, "crop", lambda self, n_rejected: self.cache.crop(-n_rejected - 1))
 
 
 def verifies_at_the_wrong_positions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Target, "length", property(lambda self: self.cache.get_seq_length() + 1))
+    patch.setattr(CachedModel, "length", property(lambda self: self.cache.get_seq_length() + 1))
 
 
 def forgets_the_newest_token(patch: pytest.MonkeyPatch) -> None:
-    def verify(self: Target, ids: torch.Tensor) -> object:
+    def verify(self: CachedModel, ids: torch.Tensor) -> object:
         return real(self, torch.cat([ids[:, 1:2], ids[:, 1:]], dim=1) if ids.shape[1] > 1 else ids)
 
-    real = Target.verify
-    patch.setattr(Target, "verify", verify)
+    real = CachedModel.verify
+    patch.setattr(CachedModel, "verify", verify)
 
 
 BROKEN = (
@@ -191,20 +187,20 @@ def test_broken_loops_are_caught(
     assert caught
 
 
-def hand_over_of_the_wrong_row(patch: pytest.MonkeyPatch) -> None:
-    def hand_over(self: Target, output: object, n_accepted: int, n_rejected: int) -> object:
+def state_of_the_wrong_row(patch: pytest.MonkeyPatch) -> None:
+    def state_after(self: CachedModel, output: object, n_accepted: int, n_rejected: int) -> object:
         return real(self, output, max(0, n_accepted - 1), n_rejected)
 
-    real = Target.hand_over
-    patch.setattr(Target, "hand_over", hand_over)
+    real = CachedModel.state_after
+    patch.setattr(CachedModel, "state_after", state_after)
 
 
-def hand_over_with_rejected_tokens(patch: pytest.MonkeyPatch) -> None:
-    def hand_over(self: Target, output: object, n_accepted: int, n_rejected: int) -> object:
+def state_with_rejected_tokens(patch: pytest.MonkeyPatch) -> None:
+    def state_after(self: CachedModel, output: object, n_accepted: int, n_rejected: int) -> object:
         return real(self, output, n_accepted, max(0, n_rejected - 1))
 
-    real = Target.hand_over
-    patch.setattr(Target, "hand_over", hand_over)
+    real = CachedModel.state_after
+    patch.setattr(CachedModel, "state_after", state_after)
 
 
 def moving_position(patch: pytest.MonkeyPatch) -> None:
@@ -225,7 +221,7 @@ def clean_states(length: int = 3 * WINDOW) -> None:
     speculative_generate(pair, ids, drafter=spy, gamma=5, max_new_tokens=30)
 
 
-@pytest.mark.parametrize("broken", [hand_over_of_the_wrong_row, hand_over_with_rejected_tokens])
+@pytest.mark.parametrize("broken", [state_of_the_wrong_row, state_with_rejected_tokens])
 def test_wrong_states_are_caught(
     broken: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,9 +15,9 @@ from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.profiling import acceptance_profile, positions_per_chunk
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.mtp_drafter import MTPDrafter
+from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.core.target import Target
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
 
@@ -246,13 +246,13 @@ class FakeClock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         self.passes: list[tuple[bool, int, int]] = []
-        verify, step, crop = Target.verify, MTPDrafter.step, Target.crop
+        verify, step, crop = CachedModel.verify, MTPDrafter.step, CachedModel.crop
 
-        def slow_verify(target: Target, ids: torch.Tensor) -> Any:
-            self.passes.append((target.hands_over, ids.shape[1], target.length))
+        def slow_verify(target: CachedModel, ids: torch.Tensor) -> Any:
+            self.passes.append((target.shares_state, ids.shape[1], target.length))
             # The warm-up is slow, and so is every ninth pass.
             slow = 50 if len(self.passes) <= 6 or len(self.passes) % 9 == 0 else 1
-            self.now += slow * (7 + 0.5 * ids.shape[1] if target.hands_over else 7)
+            self.now += slow * (7 + 0.5 * ids.shape[1] if target.shares_state else 7)
             return verify(target, ids)
 
         def slow_step(*args: Any) -> Any:
@@ -263,9 +263,9 @@ class FakeClock:
             self.now += 0.25
             crop(*args)
 
-        monkeypatch.setattr(Target, "verify", slow_verify)
+        monkeypatch.setattr(CachedModel, "verify", slow_verify)
         monkeypatch.setattr(MTPDrafter, "step", slow_step)
-        monkeypatch.setattr(Target, "crop", slow_crop)
+        monkeypatch.setattr(CachedModel, "crop", slow_crop)
         monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: self.now))
 
 

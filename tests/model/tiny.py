@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.core.drafters import Draft, DraftContext, fixed_draft
+from gemma_mtp_edu.core.drafters import Draft, fixed_draft
 from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Schedule
 
@@ -126,21 +126,21 @@ def prompt_ids(length: int, vocab: int = 64, seed: int = 0) -> torch.Tensor:
 class KnowingDrafter:
     """Drafts the known continuation, wrong with a given probability; so all outcomes occur."""
 
-    hands_over = False
+    needs_state = False
 
     def __init__(self, prompt_length: int, text: tuple[int, ...], right: float, vocab: int) -> None:
         self.prompt_length, self.text, self.right, self.vocab = prompt_length, text, right, vocab
         self.generator = torch.Generator().manual_seed(7)
 
     def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+        self, ids: Any, state: Any, gamma: int, sampler: Sampler, schedule: Schedule
     ) -> Draft:
-        position = context.ids.shape[1] - self.prompt_length
+        position = ids.shape[1] - self.prompt_length
         known = list(self.text[position : position + gamma])
         for index, token in enumerate(known):
             if torch.rand((), generator=self.generator) > self.right:
                 known[index] = (token + 1) % self.vocab
-        return fixed_draft(known, context)
+        return fixed_draft(known, ids.device)
 
 
 def wrapped_pair(shape: Shape = Shape(per_layer_inputs=4)) -> ModelPair:

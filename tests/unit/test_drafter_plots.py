@@ -10,7 +10,8 @@ from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
 from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.inside import DraftStep, LayerView, head_work
+from gemma_mtp_edu.analysis.anatomy import head_work
+from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
 from gemma_mtp_edu.lessons import checks_anatomy as anatomy_checks
 from gemma_mtp_edu.lessons.checks_anatomy import NOT_TRIED, RIGHT
 from gemma_mtp_edu.show import plots

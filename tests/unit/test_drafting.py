@@ -1,5 +1,7 @@
 """Prompt lookup, scripted drafts, the sampler and the end of a text; no model."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -13,10 +15,17 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from gemma_mtp_edu.core.drafters import DraftContext, PromptLookupDrafter, ScriptedDrafter, lookup
-from gemma_mtp_edu.core.sampling import Sampler, logits_processors, seeded_generator
+from gemma_mtp_edu.core.decoding import Run
+from gemma_mtp_edu.core.drafters import (
+    PromptLookupDrafter,
+    ScriptedDrafter,
+    fixed_draft,
+    lookup,
+)
+from gemma_mtp_edu.core.sampling import Sampler, Settings
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.core.stopping import Text
+from gemma_mtp_edu.core.verification import Verification
+from tests.model.tiny import tiny_pair
 
 GREEDY = Sampler(LogitsProcessorList())
 
@@ -46,16 +55,18 @@ def test_lookup_copies_what_followed(ids: list[int], max_ngram: int, gamma: int)
 
 
 def test_drafters_without_a_model_say_one_for_every_draft() -> None:
-    context = DraftContext(torch.tensor([[1, 2, 3, 1, 2]]))
-    draft = PromptLookupDrafter().draft(context, 2, GREEDY, Constant(2))
+    ids = torch.tensor([[1, 2, 3, 1, 2]])
+    draft = PromptLookupDrafter().draft(ids, None, 2, GREEDY, Constant(2))
     assert draft.ids.tolist() == [[3, 1]]
     assert draft.own_probs.tolist() == [1.0, 1.0]
     assert draft.probs is None
     scripted = ScriptedDrafter([[7, 8, 9], [4]])
-    drafts = [scripted.draft(context, 2, GREEDY, Constant(2)).ids.tolist() for _ in range(3)]
+    drafts = [scripted.draft(ids, None, 2, GREEDY, Constant(2)).ids.tolist() for _ in range(3)]
     assert drafts == [[[7, 8]], [[4]], [[]]]
-    with pytest.raises(ValueError, match="max_ngram 0"):
-        PromptLookupDrafter(0)
+
+
+def processors(**settings: Any) -> list[Any]:
+    return list(Settings(**settings).sampler(torch.device("cpu")).processors)
 
 
 def test_each_position_is_processed_with_the_drafts_before_it() -> None:
@@ -68,42 +79,72 @@ def test_each_position_is_processed_with_the_drafts_before_it() -> None:
 def test_rows_at_once_are_rows_one_by_one() -> None:
     logits = torch.randn(5, 30, generator=torch.Generator().manual_seed(0))
     ids, drafts = torch.tensor([[1, 2]]), torch.tensor([[3, 4, 5, 6]])
-    sampler = Sampler(logits_processors(0.7, 8, 0.9))
+    sampler = Sampler(LogitsProcessorList(processors(temperature=0.7, top_k=8, top_p=0.9)))
     rows = [sampler.processed(row[None], ids, drafts[:, :0]) for row in logits]
     assert torch.equal(sampler.processed(logits, ids, drafts), torch.cat(rows))
 
 
-def test_the_processors_are_transformers_own_in_its_order() -> None:
-    kinds = [type(p) for p in logits_processors(0.7, 8, None, 1.2)]
-    assert kinds == [RepetitionPenaltyLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper]
-    assert list(logits_processors(0.0, 8, 0.9)) == [], "greedy decoding needs no warper"
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        (
+            {"temperature": 0.7, "top_k": 8, "repetition_penalty": 1.2},
+            [RepetitionPenaltyLogitsProcessor, TemperatureLogitsWarper, TopKLogitsWarper],
+        ),
+        ({"temperature": 1.0, "top_p": 0.9}, [TopPLogitsWarper]),
+        ({"temperature": 0.7}, [TemperatureLogitsWarper]),
+        ({"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}, []),
+        ({}, []),
+    ],
+)
+def test_the_processors_are_transformers_own_in_its_order(
+    settings: dict[str, Any], kinds: list[type]
+) -> None:
+    assert [type(p) for p in processors(**settings)] == kinds
 
 
-def test_numbers_that_are_off_need_no_processor() -> None:
-    assert [type(p) for p in logits_processors(1.0, None, 0.9)] == [TopPLogitsWarper]
-    assert [type(p) for p in logits_processors(0.7)] == [TemperatureLogitsWarper]
-    assert list(logits_processors(1.0, None, 1.0, 1.0)) == []
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens 0, need at least 1"),
+        ({"temperature": -0.1}, r"temperature -0\.1, need 0 \(greedy\)"),
+        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": 1e300}, r"temperature 1e\+300"),
+        ({"temperature": 1.0, "top_p": 0.0}, r"top_p 0\.0, need a mass above 0"),
+        ({"temperature": 1.0, "top_p": 1.5}, r"top_p 1\.5"),
+        ({"temperature": 1.0, "top_p": float("nan")}, "top_p nan"),
+        ({"top_k": 5}, "temperature 0 is greedy"),
+    ],
+)
+def test_settings_out_of_range_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings(**settings)
 
 
 def test_a_draft_is_chosen_with_the_drafts_before_it_in_the_text() -> None:
     """Token 3 is the best but has been drafted; the penalty makes 1 the better one."""
     logits = torch.tensor([[0.0, 3.0, 1.0, 4.0]])
     sampler = Sampler(LogitsProcessorList([RepetitionPenaltyLogitsProcessor(2.0)]))
-    ids = torch.tensor([[0]])
-    assert sampler.choose(logits, ids, ids[:, :0]).token_id.item() == 3
-    assert sampler.choose(logits, ids, torch.tensor([[3]])).token_id.item() == 1
+    assert sampler.choose(logits, torch.tensor([[0]]))[0].item() == 3
+    assert sampler.choose(logits, torch.tensor([[0, 3]]))[0].item() == 1
 
 
-def test_a_greedy_choice_is_the_argmax_and_a_drawn_one_knows_its_law() -> None:
+def test_a_greedy_choice_is_the_argmax_and_a_drawn_one_knows_its_distribution() -> None:
     logits, ids = torch.tensor([[0.0, 3.0, 1.0]]), torch.tensor([[0]])
-    choice = GREEDY.choose(logits, ids, ids[:, :0])
-    assert choice.token_id.tolist() == [[1]]
-    assert choice.probs is None
-    drawing = Sampler(LogitsProcessorList(), seeded_generator(torch.device("cpu"), 1))
-    drawn = drawing.choose(logits, ids, ids[:, :0])
-    assert drawn.probs is not None
-    torch.testing.assert_close(drawn.probs, logits[0].softmax(-1))
-    assert drawn.prob == drawn.probs[drawn.token_id[0, 0]]
+    token, _, probs = GREEDY.choose(logits, ids)
+    assert token.tolist() == [[1]]
+    assert probs is None
+    token, prob, probs = Settings(temperature=1.0, seed=1).sampler(ids.device).choose(logits, ids)
+    assert probs is not None
+    torch.testing.assert_close(probs, logits[0].softmax(-1))
+    assert prob == probs[token[0, 0]]
+
+
+class Plain:
+    """What a run needs of a pair before any model runs."""
+
+    eos_ids = frozenset({1})
+    target = tiny_pair().target
 
 
 class OnEven(StoppingCriteria):
@@ -124,8 +165,11 @@ class OnEven(StoppingCriteria):
 def test_a_text_ends_at_the_first_token_that_ends_it(
     criteria: list[StoppingCriteria], tokens: list[int], written: list[int], reason: str | None
 ) -> None:
-    text = Text(torch.tensor([[2, 4]]), 5, {1}, criteria)
-    assert text.append(tokens) == len(written)
-    assert text.ids[0, 2:].tolist() == written
-    assert text.stop_reason == reason
-    assert text.n_new == len(written) and text.remaining == 5 - len(written)
+    run = Run(Plain(), torch.tensor([[2, 4]]), Settings(max_new_tokens=5))
+    run.criteria.extend(criteria)
+    run._target_probs = torch.zeros(len(tokens) - 1)
+    draft = fixed_draft(tokens[:-1], torch.device("cpu"))
+    assert run.commit(draft, Verification(len(tokens) - 1, tokens[-1])) == len(written)
+    assert run.ids[0, 2:].tolist() == written
+    assert run.stop_reason == reason
+    assert run.n_new == len(written) and run.remaining == 5 - len(written)

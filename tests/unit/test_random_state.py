@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gemma_mtp_edu.core.sampling import drawing
+from gemma_mtp_edu.analysis.reference import drawing
 
 
 class Interrupted(BaseException):

@@ -1,10 +1,13 @@
 """Draft lengths: each rule by hand, and what a configuration asks for."""
 
+import copy
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GenerationConfig
 
+from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.core.schedules import (
     Confidence,
     Constant,
@@ -12,8 +15,8 @@ from gemma_mtp_edu.core.schedules import (
     Heuristic,
     LastRound,
     Schedule,
-    from_generation_config,
 )
+from tests.model.tiny import tiny_pair
 
 
 def test_heuristic_worked_by_hand() -> None:
@@ -77,20 +80,27 @@ def test_numbers_out_of_range_are_named(make: object) -> None:
         (5, "constant", Constant(5)),
         (5, "heuristic", Heuristic(5)),
         (3, "heuristic_transient", Heuristic(3)),
-        (None, "constant", Constant(2)),
+        (None, "constant", Constant(4)),  # the registry's
     ],
 )
 def test_the_configuration_is_honoured(drafts: int | None, kind: str, expected: Schedule) -> None:
     config = GenerationConfig(num_assistant_tokens=drafts, num_assistant_tokens_schedule=kind)
     before = config.to_dict()
-    assert from_generation_config(config, 2) == expected
+    assert pair_with(config, "pocket").default_schedule() == expected
     assert config.to_dict() == before
 
 
 def test_a_configuration_that_says_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="pass gamma=4"):
-        from_generation_config(GenerationConfig(num_assistant_tokens=None), None)
+        pair_with(GenerationConfig(num_assistant_tokens=None), "mine").default_schedule()
     config = GenerationConfig(num_assistant_tokens=2)
     config.num_assistant_tokens_schedule = "sometimes"
     with pytest.raises(ValueError, match="'sometimes'"):
-        from_generation_config(config, None)
+        pair_with(config, "pocket").default_schedule()
+
+
+def pair_with(config: GenerationConfig, name: str) -> ModelPair:
+    made = copy.copy(tiny_pair())
+    made.name, made.drafter = name, copy.copy(made.drafter)
+    made.drafter.generation_config = config
+    return made

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, TraceFormatError
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
 PREFILL = RoundTrace(3, (), 0, 10, "prefill")
 BONUS = RoundTrace(4, (11, 12), 2, 13, "bonus", (0.9, 0.8), (0.7, 0.6), 0.1, 0.2, 0.05)
@@ -46,11 +46,6 @@ def test_a_text_without_drafts_has_no_rates() -> None:
     assert trace.tokens_per_round is None
 
 
-def test_more_accepted_than_drafted_is_refused() -> None:
-    with pytest.raises(ValueError, match="n_accepted is 3, but 2 tokens"):
-        RoundTrace(0, (1, 2), 3, 4, "bonus")
-
-
 def test_frame_has_one_row_per_round() -> None:
     frame = make_trace(PREFILL, BONUS).to_frame()
     assert list(frame["accepted"]) == [0, 2]
@@ -82,19 +77,32 @@ def test_json_round_trip(records: list[RoundTrace], vocabulary: dict[int, str]) 
 
 def test_a_cut_file_is_named_as_such() -> None:
     text = make_trace(BONUS).to_json()
-    with pytest.raises(TraceFormatError, match="cut off"):
+    with pytest.raises(ValueError, match="cut off"):
         GenerationTrace.from_json(text[: len(text) // 2])
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "gemma_mtp_edu.trace/999"}'])
 def test_another_schema_is_refused(text: str) -> None:
-    with pytest.raises(TraceFormatError, match=r"reads 'gemma_mtp_edu\.trace/1'"):
+    with pytest.raises(ValueError, match=r"reads 'gemma_mtp_edu\.trace/1'"):
         GenerationTrace.from_json(text)
 
 
-@pytest.mark.parametrize("field", ["rounds", "token_ids", "vocabulary"])
+@pytest.mark.parametrize("field", ["rounds", "token_ids"])
 def test_a_missing_field_is_refused(field: str) -> None:
     record = json.loads(make_trace(PREFILL, BONUS).to_json())
     del record[field]
-    with pytest.raises(TraceFormatError, match=field):
+    with pytest.raises(ValueError, match=field):
         GenerationTrace.from_json(json.dumps(record))
+
+
+def test_rounds_that_do_not_add_up_are_refused() -> None:
+    record = json.loads(make_trace(PREFILL, BONUS).to_json())
+    record["token_ids"].append(3)
+    with pytest.raises(ValueError, match="do not add up to token_ids"):
+        GenerationTrace.from_json(json.dumps(record))
+
+
+def test_a_trace_prints_as_a_table_of_rounds() -> None:
+    lines = str(make_trace(PREFILL, BONUS)).splitlines()
+    assert len(lines) == 4
+    assert "bonus" in lines[3] and " a<12><13>" in lines[3]

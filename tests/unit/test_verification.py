@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from gemma_mtp_edu.analysis.lossless import emitted_distribution
 from gemma_mtp_edu.core.verification import (
-    emitted_distribution,
     residual_distribution,
     verify_greedy,
     verify_sampling,

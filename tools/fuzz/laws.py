@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from gemma_mtp_edu.core.sampling import logits_processors
+from gemma_mtp_edu.core.sampling import Settings
 from tools.fuzz.cases import Setting
 from tools.fuzz.models import processors_of
 
@@ -18,12 +18,16 @@ def clean_laws(model: Any, setting: Setting, prompt: Sequence[int], text: Sequen
     """Return the law of each token of a text, and of the one after it: `[tokens + 1, vocab]`."""
     ids = torch.tensor([[*prompt, *text]])
     logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
-    chain = logits_processors(
-        setting.temperature,
-        setting.top_k,
-        setting.top_p,
-        setting.repetition_penalty,
-        processors_of(setting) or (),
+    chain = (
+        Settings(
+            temperature=setting.temperature,
+            top_k=setting.top_k,
+            top_p=setting.top_p,
+            repetition_penalty=setting.repetition_penalty,
+            logits_processor=processors_of(setting),
+        )
+        .sampler(ids.device)
+        .processors
     )
     rows = [chain(ids[:, : len(prompt) + i], row[None]) for i, row in enumerate(logits)]
     return torch.cat(rows).double().softmax(-1)

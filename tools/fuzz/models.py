@@ -18,8 +18,7 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.core.decoding import pair_drafter
-from gemma_mtp_edu.core.drafters import Draft, DraftContext, Drafter, PromptLookupDrafter
+from gemma_mtp_edu.core.drafters import Draft, Drafter, PromptLookupDrafter
 from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Schedule
 from tests.model.tiny import KnowingDrafter, Shape, tiny_pair, wrapped_pair
@@ -143,29 +142,29 @@ class Mixed:
     """Takes turns between a script, whose drafts are often right, and the pair's own drafter."""
 
     def __init__(self, script: Drafter, own: Drafter) -> None:
-        self.turns, self.hands_over = (script, own), own.hands_over
+        self.turns, self.needs_state = (script, own), own.needs_state
         self.round = 0
 
     def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+        self, ids: Any, state: Any, gamma: int, sampler: Sampler, schedule: Schedule
     ) -> Draft:
         """Let the one draft whose turn it is."""
         self.round += 1
-        return self.turns[1 - self.round % 2].draft(context, gamma, sampler, schedule)
+        return self.turns[1 - self.round % 2].draft(ids, state, gamma, sampler, schedule)
 
 
 class Heard:
     """Another drafter, and the law of each of its drafts, round by round."""
 
     def __init__(self, drafter: Drafter, vocab: int) -> None:
-        self.drafter, self.hands_over, self.vocab = drafter, drafter.hands_over, vocab
+        self.drafter, self.needs_state, self.vocab = drafter, drafter.needs_state, vocab
         self.laws: list[torch.Tensor] = []
 
     def draft(
-        self, context: DraftContext, gamma: int, sampler: Sampler, schedule: Schedule
+        self, ids: Any, state: Any, gamma: int, sampler: Sampler, schedule: Schedule
     ) -> Draft:
         """Let the other one draft."""
-        draft = self.drafter.draft(context, gamma, sampler, schedule)
+        draft = self.drafter.draft(ids, state, gamma, sampler, schedule)
         hot = torch.nn.functional.one_hot(draft.ids[0], self.vocab).double()
         self.laws.append(hot if draft.probs is None else draft.probs.double())
         return draft
@@ -176,8 +175,8 @@ def drafter_of(case: Case, pair: ModelPair, known: list[int]) -> Drafter:
     if case.drafts == "lookup":
         return PromptLookupDrafter(1 + case.seed % 3)
     if case.drafts in ("mtp", "smaller"):
-        return pair_drafter(pair)
+        return pair.new_drafter()
     setting = case.setting
     script = KnowingDrafter(setting.prompt_length, tuple(known), case.right, setting.shape.vocab)
     script.generator.manual_seed(case.seed)
-    return script if case.drafts == "scripted" else Mixed(script, pair_drafter(pair))
+    return script if case.drafts == "scripted" else Mixed(script, pair.new_drafter())

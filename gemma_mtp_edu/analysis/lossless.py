@@ -1,0 +1,94 @@
+"""Is the text the target's own? Two texts compared; the distributions at one position, exactly."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gemma_mtp_edu.analysis.inside import read
+from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.verification import residual_distribution
+from gemma_mtp_edu.models.pairs import ModelPair
+
+Probs = Float[Tensor, " vocab"]
+
+
+def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
+    """Return the first index at which two texts differ, or None where they are equal.
+
+    >>> first_difference([1, 2, 3], [1, 5, 3]), first_difference([1], [1])
+    (1, None)
+    """
+    pairs = enumerate(zip(one, other, strict=False))
+    shorter = min(len(one), len(other))
+    first = next((i for i, (a, b) in pairs if a != b), shorter)
+    return None if first == len(one) == len(other) else first
+
+
+def emitted_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
+    """Return the exact distribution of the token that one draft-and-verify position gives.
+
+    min(p, q) from accepted drafts, the rest of the mass from the residual. The sum is p: lossless.
+
+    Source: Leviathan et al. 2023, arXiv:2211.17192, appendix A.1.
+    """
+    kept = torch.minimum(target_probs, draft_probs)
+    if not (target_probs > draft_probs).any():
+        return kept  # equal distributions: nothing is ever rejected
+    return kept + (1 - kept.sum()) * residual_distribution(target_probs, draft_probs)
+
+
+def library_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
+    """Return the exact distribution of the token that transformers' assisted sampling emits.
+
+    It drafts the argmax of q, but accepts it as if it had been drawn from q.
+
+    Source: transformers 5.22.2, `_speculative_sampling`; transformers#47932.
+    """
+    draft = int(draft_probs.argmax())
+    accepted = min(1.0, float(target_probs[draft] / draft_probs[draft]))
+    emitted = torch.zeros_like(target_probs)
+    if accepted < 1:
+        emitted = (1 - accepted) * residual_distribution(target_probs, draft_probs)
+    emitted[draft] += accepted
+    return emitted
+
+
+def total_variation(one: Probs, other: Probs) -> float:
+    """Return half the summed difference: the largest error in any event's probability.
+
+    >>> round(total_variation(torch.tensor([0.5, 0.5]), torch.tensor([0.8, 0.2])), 3)
+    0.3
+    """
+    return float((one - other).abs().sum() / 2)
+
+
+@torch.no_grad()
+def distributions_after(
+    pair: ModelPair, ids: Int[Tensor, "1 seq"], temperature: float = 1.0
+) -> tuple[Float[Tensor, " vocab"], Float[Tensor, " vocab"]]:
+    """Return the target's distribution p and the MTP drafter's q of the token after a text.
+
+    Args:
+        pair: A target with its MTP drafter.
+        ids: The text, at least two tokens.
+        temperature: Divides both models' logits; above 0.
+
+    Returns:
+        p and q in float64, on the CPU, because some devices know no float64. q is 0 for tokens that
+        are no candidates of the centroid head.
+    """
+    target, state = read(pair, ids)
+    target_probs = (target.verify(ids[:, -1:]).logits[0].cpu().double() / temperature).softmax(-1)
+    drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
+    drafter.start(ids, state)
+    logits = drafter.next_logits(ids)[0].cpu().double()
+    return target_probs, (logits / temperature).softmax(-1)
+
+
+@torch.no_grad()
+def top2_margin(pair: ModelPair, ids: Int[Tensor, "1 seq"]) -> float:
+    """Return by how much the target's best next token beats the second best, in logits."""
+    best = pair.target(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].topk(2)
+    return float(best.values[0] - best.values[1])
