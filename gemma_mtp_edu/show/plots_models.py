@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 
-from gemma_mtp_edu.analysis.anatomy import layers
-from gemma_mtp_edu.analysis.inside import head_work
+from gemma_mtp_edu.analysis.anatomy import head_work, layers
 from gemma_mtp_edu.lessons.language import marked, tr
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.show.style import BLACK, BLUE, GREEN, GREY, PINK, RED, axes, tidy, told

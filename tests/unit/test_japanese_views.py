@@ -9,8 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from gemma_mtp_edu.analysis.timing import PassTimes
+<<<<<<< HEAD
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.core.sampling import check_sampling
+=======
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, summary_html
+>>>>>>> e70797f (Tests follow the core)
 from gemma_mtp_edu.core.schedules import Confidence, Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks, language
@@ -132,7 +136,6 @@ def test_a_verdict_is_told_in_japanese() -> None:
     [
         (lambda: Constant(0), "Constant(drafts) に 0 が渡されましたが、必要なのは 1 以上の整数"),
         (lambda: Confidence(2.0), "threshold に 2.0 が渡されましたが、必要なのは 0 から 1 の確率"),
-        (lambda: check_sampling(-1.0), "0(貪欲デコード)か"),
         (lambda: check_ids([1, 2], 10, None), "リストの ID は torch.tensor"),
         (lambda: check_transformers("5.12.1"), "5.20.2 以上 5.23 未満が必要です"),
     ],
