@@ -197,7 +197,7 @@ def test_what_is_no_record(kind: Any, text: Any) -> None:
 def test_every_cut_of_a_trace_is_refused() -> None:
     text = TRACE.to_json()
     for end in range(len(text)):
-        with pytest.raises(ValueError, match="JSON|schema"):
+        with pytest.raises(ValueError, match=r"JSON|schema"):
             GenerationTrace.from_json(text[:end])
 
 

@@ -9,12 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from gemma_mtp_edu.analysis.timing import PassTimes
-<<<<<<< HEAD
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
-from gemma_mtp_edu.core.sampling import check_sampling
-=======
-from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, summary_html
->>>>>>> e70797f (Tests follow the core)
 from gemma_mtp_edu.core.schedules import Confidence, Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks, language
