@@ -3,6 +3,7 @@
 Start with `load_pair()` and `reference_generate(pair, "your prompt")`.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -71,3 +72,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+def _register_views() -> None:
+    """Let a notebook show a trace as HTML: by name, so that `core` need not know of `show`."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is not None:
+        shell.display_formatter.formatters["text/html"].for_type_by_name(
+            f"{__name__}.core.trace",
+            "GenerationTrace",
+            lambda trace: import_module(f"{__name__}.show.views").html_view(trace),
+        )
+
+
+_register_views()

@@ -16,6 +16,7 @@ from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.models.bundled import bundled_folder
 from gemma_mtp_edu.models.pairs import ModelPair, PairNotFoundError
 from gemma_mtp_edu.models.safety import UnsafeModelError
+from gemma_mtp_edu.show.views import html_view
 from gemma_mtp_edu.training.checkpoints import load_checkpoint, save_checkpoint
 
 TOKEN = "hf_" + "NotARealTokenButLooksLikeOne1234"
@@ -217,7 +218,7 @@ def test_a_token_of_the_hub_is_in_no_trace(
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     trace = speculative_generate(pair, "Count from 3 to 5.", max_new_tokens=12)
-    assert TOKEN not in trace.to_json() + str(trace) + trace._repr_html_() + repr(trace)
+    assert TOKEN not in trace.to_json() + str(trace) + html_view(trace) + repr(trace)
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -131,7 +131,6 @@ def alt_of(text: str) -> str:
 # What makes a page of a text, and whether the page must say the text as it is shown.
 PAGES: dict[str, Callable[[str], str]] = {
     "trace": lambda text: html_view(trace_of(text)),
-    "trace in Jupyter": lambda text: trace_of(text)._repr_html_(),
     "step": lambda text: step_html(trace_of(text), 2),
     "step, in Japanese": lambda text: step_html(trace_of(text), 1, lang="ja"),
     "step, not revealed": lambda text: step_html(trace_of(text), 1, revealed=False),

@@ -1,5 +1,7 @@
 """Views: every role by symbol and word, and nothing from a model reaches the page unescaped."""
 
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import matplotlib.pyplot as plt
@@ -87,3 +89,18 @@ def test_a_figure_needs_an_alt_text() -> None:
     with pytest.raises(ValueError, match="no alt text"):
         show_figure(figure, " ")
     plt.close(figure)
+
+
+def test_a_notebook_shows_a_trace_as_html() -> None:
+    """By its own code: IPython knows the view by the name of the record's class."""
+    code = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "import gemma_mtp_edu\n"
+        "from tests.unit.test_views import trace_of\n"
+        "from gemma_mtp_edu.show.views import html_view\n"
+        "shown = shell.display_formatter.format(trace_of(' a', ' b'))[0]\n"
+        "print(shown['text/html'] == html_view(trace_of(' a', ' b')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
