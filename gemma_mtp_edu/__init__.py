@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.analysis.profiling import acceptance_profile as acceptance_profile
     from gemma_mtp_edu.analysis.reference import reference_generate as reference_generate
     from gemma_mtp_edu.analysis.replay import best_schedule as best_schedule
+    from gemma_mtp_edu.checkup import doctor as doctor
     from gemma_mtp_edu.core.decoding import autoregressive_generate as autoregressive_generate
     from gemma_mtp_edu.core.decoding import speculative_generate as speculative_generate
     from gemma_mtp_edu.core.schedules import Confidence as Confidence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.core.schedules import Heuristic as Heuristic
     from gemma_mtp_edu.core.trace import GenerationTrace as GenerationTrace
     from gemma_mtp_edu.core.trace import RoundTrace as RoundTrace
-    from gemma_mtp_edu.examination import doctor as doctor
     from gemma_mtp_edu.models.pairs import ModelPair as ModelPair
     from gemma_mtp_edu.models.pairs import load_pair as load_pair
     from gemma_mtp_edu.models.pairs import model_ids as model_ids
@@ -37,7 +37,7 @@ _HOMES = {
     "TradeoffExplorer": "show.widgets",
     "acceptance_profile": "analysis.profiling",
     "best_schedule": "analysis.replay",
-    "doctor": "examination",
+    "doctor": "checkup",
     "Confidence": "core.schedules",
     "Constant": "core.schedules",
     "FromProfile": "core.schedules",

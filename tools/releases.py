@@ -30,8 +30,7 @@ QUICK_TESTS = (
     "tests/model/test_generate_options.py",
     "tests/model/test_reference.py::test_assisted_equals_plain_and_the_untraced_call",
     "tests/model/test_decoding.py::test_a_round_worked_by_hand",
-    "tests/model/test_doctor.py::test_known_defects_of_the_library_are_notes_that_point_to_our_loop",
-    "tests/model/test_doctor.py::test_our_loop_does_all_of_it",
+    "tests/library/test_library.py",
     "tests/unit/test_releases.py",
 )
 REFUSED = ("5.23.0", "5.19.0", "5.12.1")

@@ -179,7 +179,7 @@ def test_no_file_of_the_user_is_overwritten(
     for name in ("p.txt", "notes.txt"):
         (tmp_path / name).write_text("Hello!\n", encoding="utf-8")
     assert main(["bench", "--prompts", "p.txt", "--quick", "--max-new-tokens", "2",
-                 "--contexts", *options]) == 2  # fmt: skip
+                 "--contexts", "", *options]) == 2  # fmt: skip
     assert capsys.readouterr().err.startswith("error: ")
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept == {"p.txt": "Hello!\n", "notes.txt": "Hello!\n"}

@@ -14,8 +14,8 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.tradeoff import Setting
+from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.findings import Finding, Report
 from gemma_mtp_edu.measure.scale_report import report_page
 from gemma_mtp_edu.show.rounds import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.style import figure_html

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.findings import Finding, Report
+from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.models.safety import TOKEN_VARIABLES, tellable, without_tokens
 
 ROOT = Path(__file__).resolve().parents[2]

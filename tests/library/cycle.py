@@ -44,6 +44,12 @@ class CyclePair:
             ids.append(before[ids[-1]])
         return torch.tensor([ids[::-1]])
 
+    def pair(self, tokenizer: Any = None) -> Any:
+        """Return the `ModelPair` that our own loop takes."""
+        from gemma_mtp_edu import ModelPair
+
+        return ModelPair(self.target, self.drafter, tokenizer, name="cycle")
+
 
 @torch.no_grad()
 def cycle_pair(vocab: int = 64, sharpness: float = 2.0) -> CyclePair:

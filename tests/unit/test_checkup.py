@@ -1,0 +1,287 @@
+"""The doctor's report, its questions without a model, and broken installations."""
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gemma_mtp_edu import checkup
+from gemma_mtp_edu.checkup import SIGNS, Finding, Report, Status
+from gemma_mtp_edu.lessons import installing, language
+from gemma_mtp_edu.lessons.language import called, speaking
+from gemma_mtp_edu.models.registry import PAIRS
+
+ROOT = Path(__file__).resolve().parents[2]
+STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
+JAPANESE = re.compile("[ぁ-んァ-ヶ一-龠]")
+# Names, numbers, calls and others' errors stand for themselves.
+PLAIN = re.compile(r"[\w.+-]*|load_pair\(.*\)|CUDA: .*|\w+Error: .*|[\w.+-]+, CPU.*|[\w.]+, local")
+
+
+def report(*statuses: Status) -> Report:
+    return Report(tuple(Finding("area", s, s, f"found {s}", f"mend {s}") for s in statuses), 1.5)
+
+
+def untranslated(made: Report) -> list[str]:
+    """Return what a Japanese report says in English."""
+    with speaking("ja"):
+        names = {called(name) for f in made.findings for name in (f.area, f.name)}
+    told = [text for f in made.findings for text in (f.found, f.fix)] + sorted(names)
+    return [text for text in told if not JAPANESE.search(text) and not PLAIN.fullmatch(text)]
+
+
+# The report.
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code"), [((), 0), (STATUSES[:3], 0), (("ok", "fail"), 1), (("fail",), 1)]
+)
+def test_only_a_failure_is_an_exit_code(statuses: tuple[Status, ...], code: int) -> None:
+    made = report(*statuses)
+    assert made.exit_code == json.loads(made.to_json())["exit_code"] == code
+    assert ("CANNOT" in str(made)) == bool(code)
+
+
+@pytest.mark.parametrize(("lang", "start"), [("en", "not checked: "), ("ja", "未確認: ")])
+def test_what_was_not_checked_is_an_exit_code_too(lang: str, start: str) -> None:
+    made = Report((Finding("pairs", "loads", "note", f"{start}x"),), 1.0, lang)
+    assert (made.runs, made.exit_code) == (True, 1)
+    assert "not all was checked" in made.verdict or JAPANESE.search(made.verdict)
+
+
+def test_text_says_each_status_by_symbol_and_word_with_its_fix() -> None:
+    text = str(report(*STATUSES))
+    for status in STATUSES:
+        assert f"{SIGNS[status]} {status}" in text
+        assert f"-> mend {status}" in text
+    long = str(Report((Finding("area", "name", "ok", "長い文です。" * 30 + "[b]"),), 1.5, "ja"))
+    assert max(map(len, long.splitlines())) <= 100
+    assert "[b]" in long and "…" not in long
+
+
+def test_json_holds_everything() -> None:
+    content = json.loads(report(*STATUSES).to_json())
+    assert (content["schema"], content["runs"], content["language"]) == (1, False, "en")
+    fail = {"area": "area", "name": "fail", "status": "fail"}
+    assert content["findings"][3] == {**fail, "found": "found fail", "fix": "mend fail"}
+
+
+class Page(HTMLParser):
+    """Collects the tags and the text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@given(st.lists(st.text(st.characters(blacklist_characters="\r"), min_size=1), min_size=3))
+def test_html_escapes_whatever_was_found(texts: list[str]) -> None:
+    finding = Finding("area", texts[0], "warning", texts[1], texts[2])
+    page = Page(Report((finding,), 0.0)._repr_html_())
+    assert page.tags == {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
+    assert {finding.name, finding.found, finding.fix, "! warning"} <= set(page.words)
+
+
+def test_no_token_home_or_command_of_a_terminal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret-token")
+    told = f"{Path.home()}/x secret-token hf_AbCdEfGhIjKlMnOpQrSt \x1b[2J\u202e"
+    assert Finding("a", "b", "note", told).found == r"~/x hf_*** hf_*** \x1b[2J\u202e"
+
+
+# Questions.
+
+
+def asked(question: Any) -> list[Finding]:
+    return [Finding("machine", *answer) for answer in question()]
+
+
+def test_one_command_brings_all_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    have = installing.installed()
+    for name in ("torch", "tqdm"):
+        have.pop(name, None)
+    have["numpy"], have["packaging"] = "1.26.4", "1.0"
+    lines = ["torch>=2.8,<2.15", "tqdm>=4.66,<5", "numpy>=2,<3", "packaging>=24,<28"]
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: lines)
+    monkeypatch.setattr(installing, "installed", lambda: have)
+    (finding,) = asked(checkup._packages)
+    assert (finding.status, finding.found) == ("fail", "not installed: torch, tqdm, packaging")
+    assert finding.fix.startswith("pip install ") and finding.fix.count("pip") == 1
+    assert "numpy" not in finding.fix, "never replaced"
+    have.update(torch="2.10.0", tqdm="4.67", packaging="25.0")
+    assert [f.status for f in asked(checkup._packages)] == ["warning", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("free", "device", "status", "words"),
+    [
+        (2e9, "cpu", {"pocket": "ok", "E2B": "note"}, "fits in float32"),
+        (1e7, "cpu", {"pocket": "fail"}, "needs 0.30 GB in float32"),
+        (16e9, "cpu", {"E2B": "ok", "31B": "note"}, "fits in bfloat16 (13.0 GB)"),
+        (40e9, "cpu", {"E2B": "ok"}, "fits in float32"),
+        (14.6e9, "cuda", {"E2B": "ok", "E4B": "note"}, "fits in float16 (13.0 GB)"),
+        (79e9, "cuda", {"31B": "ok"}, "fits in float16"),
+    ],
+)
+def test_which_pairs_fit_in_which_dtype(
+    free: float, device: str, status: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gemma_mtp_edu.models import devices, memory
+
+    monkeypatch.setattr(devices, "choose_device", lambda: torch.device(device))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    monkeypatch.setattr(memory, "free_memory", lambda _: int(free))
+    found = {f.name: f for f in asked(checkup._pairs)}
+    assert list(found) == list(PAIRS)
+    assert {name: found[name].status for name in status} == status
+    assert any(words in found[name].found for name in status)
+    if (free, device) == (16e9, "cpu"):
+        assert found["E2B"].fix == 'load_pair("E2B", dtype="bfloat16")'
+
+
+@pytest.mark.parametrize("release", ["5.22.2", "5.23.0", "4.0"])
+def test_the_installed_release_has_its_table(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: release)
+    found = {f.name: f for f in asked(checkup._release)}
+    if release == "4.0":
+        assert found["release"].found == "4.0 is untested"
+    else:
+        works = release == "5.22.2"
+        assert found["builds a drafter"].status == ("ok" if works else "note")
+        assert not works or found["samples without bias"].fix == "lesson 05 shows it"
+
+
+@pytest.mark.parametrize("absent", ["ipywidgets", "jupyterlab_widgets"])
+def test_a_lesson_shows_without_widgets(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [f.status for f in asked(checkup._widgets)] == ["ok", "ok"]
+
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError
+
+    if absent == "ipywidgets":
+        monkeypatch.setitem(sys.modules, absent, None)
+        (found,) = asked(checkup._widgets)
+        assert (found.status, "pip install" in found.fix) == ("warning", True)
+    else:
+        monkeypatch.setattr(importlib.metadata, "version", version)
+        assert [f.status for f in asked(checkup._widgets)] == ["ok", "note"]
+        monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
+        assert [f.status for f in asked(checkup._widgets)] == ["ok", "ok"]
+
+
+def test_texts_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    import gemma_mtp_edu
+
+    def wrote(*ids: int) -> Any:
+        return lambda *_, **__: SimpleNamespace(token_ids=ids)
+
+    monkeypatch.setattr(gemma_mtp_edu, "load_pair", lambda: SimpleNamespace(device="cpu"))
+    for name, ids in {"reference": (1, 2), "autoregressive": (1, 2), "speculative": (1, 3)}.items():
+        monkeypatch.setattr(gemma_mtp_edu, f"{name}_generate", wrote(*ids))
+    assert [f.status for f in asked(checkup._both_loops)] == ["ok", "fail"]
+
+
+def test_whatever_a_question_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leaving() -> Any:
+        raise SystemExit("goodbye\nsecond line")
+
+    def absent() -> Any:
+        raise ModuleNotFoundError("No module named 'x.y'", name="x.y")
+
+    names = ("_python", "_packages", "_torch", "_transformers", "_pairs", "_widgets", "_release")
+    for name in names:
+        monkeypatch.setattr(checkup, name, leaving)
+    monkeypatch.setattr(checkup, "_torch", absent)
+    made = {f.name: f for f in checkup.doctor().findings}
+    assert (made["Python"].status, made["Python"].found) == ("fail", "SystemExit: goodbye")
+    assert made["torch"].fix.startswith('pip install "x"')
+    assert made["same text with a drafter"].found == "not checked: needs packages"
+    monkeypatch.setattr(checkup, "_python", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        checkup.doctor()
+
+
+# Broken installations, each in a Python of its own.
+
+BLOCK_ALL = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in {"gemma_mtp_edu", *sys.stdlib_module_names}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Block())
+"""
+ABSENT = {
+    "torch": "import sys; sys.modules['torch'] = None",
+    "transformers": "import sys; sys.modules['transformers'] = None",
+    "packages": BLOCK_ALL,
+}
+CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
+BROKEN = {
+    "torch leaves": ("torch", "raise SystemExit('no torch for you')", "torch"),
+    "torch crashes Python": ("torch", CRASH, "torch"),
+    "transformers raises": ("transformers", "raise AttributeError('<b>numpy</b>')", "transformers"),
+    "numpy raises": ("numpy", "raise RuntimeError('another numpy')", "transformers"),
+}
+
+
+def examine(code: str, folder: Path | None = None, lang: str = "en") -> tuple[int, Report]:
+    """Run the doctor after some code, and return exit code and report."""
+    ask = "import runpy; sys.argv = ['x', 'doctor', '--json']; runpy.run_module('gemma_mtp_edu', "
+    paths = [str(path) for path in (folder, ROOT) if path is not None]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\n{ask}run_name='__main__')"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), language.VARIABLE: lang},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    content = json.loads(done.stdout)
+    findings = tuple(Finding(**finding) for finding in content["findings"])
+    return done.returncode, Report(findings, content["seconds"], content["language"])
+
+
+@pytest.mark.parametrize("absent", ABSENT)
+def test_it_reports_what_is_absent(absent: str) -> None:
+    """In Japanese, and where even the command line's own packages are not there."""
+    code, made = examine(ABSENT[absent], lang="ja")
+    found = {finding.name: finding for finding in made.findings}
+    assert (code, made.language, found[absent].status) == (1, "ja", "fail")
+    assert "pip install" in found[absent].fix
+    assert found["Python"].status == "ok"
+    assert found["same text with a drafter"].found.startswith("未確認: 先に「")
+    assert all(finding.fix for finding in made.findings if finding.status == "fail")
+    assert untranslated(made) == []
+    for told in (str(made), repr(made), made._repr_html_()):
+        assert "このコースはまだここでは動きません" in told
+    assert ">対処</th>" in made._repr_html_()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_it_reports_what_is_broken(name: str, tmp_path: Path) -> None:
+    package, text, failing = BROKEN[name]
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(text)
+    code, made = examine("", tmp_path)
+    (found,) = [finding for finding in made.findings if finding.name == failing]
+    assert (code, found.status, bool(found.fix)) == (1, "fail", True)
