@@ -25,7 +25,6 @@ except ImportError:  # then the doctor alone runs, and says what is absent
 
 if TYPE_CHECKING:
     from gemma_mtp_edu import GenerationTrace, ModelPair
-    from gemma_mtp_edu.analysis.reference import OnTokens
 
 # What a user can mend, and gets in one line; also errors of torch and jinja2, which take seconds to
 # import. Anything else is a fault of ours and keeps its traceback.
@@ -140,7 +139,7 @@ def compare(
 
 
 @contextmanager
-def progress(label: str, total: int) -> "Iterator[OnTokens]":
+def progress(label: str, total: int) -> Iterator[Any]:
     """Show a bar of tokens in a terminal once a run takes more than two seconds."""
     from tqdm import tqdm
 

@@ -119,10 +119,10 @@ def watch_library(models: CyclePair, ids: Tensor, **arguments: Any) -> Watched:
 
 def watch_ours(models: CyclePair, ids: Tensor, schedule: Schedule, max_new_tokens: int) -> Watched:
     """Run our loop."""
-    from gemma_mtp_edu.core.decoding import pair_drafter, speculative_generate
+    from gemma_mtp_edu import speculative_generate
 
     pair = models.pair()
-    looker = _Looker(pair_drafter(pair))
+    looker = _Looker(pair.new_drafter())
     trace = speculative_generate(
         pair, ids, drafter=looker, schedule=schedule, max_new_tokens=max_new_tokens
     )

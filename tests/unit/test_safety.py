@@ -160,6 +160,6 @@ def test_an_error_with_a_token_in_its_causes_is_not_chained() -> None:
 def test_the_doctor_tells_no_token() -> None:
     found = Finding("hub", "reached", "warning", f"401 for {TOKEN}", f"unset {TOKEN}")
     report = Report((found,), 1.0)
-    for told in (report.to_json(), report.to_text(), report._repr_html_(), repr(report)):
+    for told in (report.to_json(), str(report), report._repr_html_(), repr(report)):
         assert TOKEN not in told
         assert "401 for hf_***" in told
