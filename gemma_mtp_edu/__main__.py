@@ -165,20 +165,32 @@ def bench(
     What follows --prompts goes with it. Such a file is measured prompt by prompt, alone or under
     torchrun, and the same command goes on after a kill.
     """
+    import json
+
     from gemma_mtp_edu import load_pair
-    from gemma_mtp_edu.measure import bench, prompt_file, result_lines, scale, scale_report
+    from gemma_mtp_edu.lessons.prompts import PROMPTS
+    from gemma_mtp_edu.measure import bench, results
+    from gemma_mtp_edu.show import report as reports
 
     lengths = _numbers(gammas) or ((4,) if quick else (1, 2, 4, 8, 12))
     page = report or (out and out.with_suffix(".html"))
-    files = [path for path in (out, page) if path is not None]
-    for path in files:
-        result_lines.check_writable(path)
+    if out:
+        results.check_writable(out, "" if prompts else bench.SCHEMA)
+    if page:
+        results.check_writable(page)
     if prompts is None:
         if any(
             option is not None for option in (drafter, report, repeats, max_new_tokens, contexts)
         ):
             raise typer.BadParameter("an option that needs --prompts FILE is there without it")
-        bench.run(load_pair(pair), bench.Plan(lengths, 1 if quick else 3), out)
+        firsts = {workload: texts[0] for workload, texts in PROMPTS.items()}
+        questions = [text for texts in PROMPTS.values() for text in texts]
+        plan = bench.Plan(lengths, 1 if quick else 3)
+        models = load_pair(pair, device=bench.process_device())
+        if record := bench.bench(models, firsts, plan, questions=questions):
+            print(reports.bench_text(record))
+            if out:
+                results.write_text(out, json.dumps(record, indent=1))
         return
     if out is None or page is None:
         raise typer.BadParameter("--prompts needs --out, the file to write, as --out r.jsonl")
@@ -187,14 +199,14 @@ def bench(
             "--prompts, --out and --report (by default --out with .html) "
             "need a file each: one would overwrite the other"
         )
-    read = prompt_file.read_prompts(prompts)
+    read = bench.read_prompts(prompts)
     plan = bench.Plan(lengths, repeats or (1 if quick else 3), max_new_tokens or 48)
-    sweep = scale.Sweep(plan, _numbers("64,256,1024" if contexts is None else contexts))
-    models = load_pair(pair, drafter, device=scale.process_device())
-    results = scale.run(models, read, sweep, out)
-    if results is not None:  # else another process writes them
-        result_lines.write_text(page, scale_report.report_page(results))
-        print(f"{len(results)} results in {out}, report in {page}")
+    places = _numbers("64,256,1024" if contexts is None else contexts)
+    models = load_pair(pair, drafter, device=bench.process_device())
+    found = bench.run(models, read, plan, contexts=places, out=out)
+    if found is not None:  # else another process writes them
+        results.write_text(page, reports.report_page(found))
+        print(f"{len(found)} results in {out}, report in {page}")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

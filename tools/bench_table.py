@@ -38,9 +38,32 @@ def bench_part(record: dict[str, Any]) -> str:
         ]
         for (context, workload), row in speedups.iterrows()
     ]
-    numbers = [f"- {name}: {value:.2f}" for name, value in record["conclusions"].items()]
+    numbers = [f"- {name}: {value:.2f}" for name, value in conclusions(record).items()]
     facts = "; ".join(f"{name} {value}" for name, value in record["conditions"].items())
     return "\n".join([table(header, rows), "", *numbers, "", f"Conditions: {facts}."])
+
+
+def conclusions(record: dict[str, Any]) -> dict[str, float]:
+    """Return the few numbers that hold the project to its goals."""
+    rows = pd.DataFrame(record["rows"])
+    speedups = summary(rows)
+    ours = speedups[[c for c in speedups.columns if c.startswith("assisted, ours")]]
+    theirs = speedups[[c for c in speedups.columns if c.startswith("assisted, library")]]
+    result: dict[str, float] = {}
+    for context in speedups.index.unique("context"):
+        mine, library = ours.loc[context], theirs.loc[context]
+        best = mine.max(axis=1)
+        ratio = mine.to_numpy() / library.to_numpy()
+        result[f"{context}: ours over library's assisted run, mean"] = float(ratio.mean())
+        result[f"{context}: ours over plain, best length per workload, mean"] = float(best.mean())
+        for workload in ("json", "code"):
+            result[f"{context}: ours over plain, {workload}"] = float(best[workload])
+    passes = rows.groupby("method")["target_passes"].sum()
+    result["library's target passes over ours"] = float(
+        passes["assisted, library"] / passes["assisted, ours"]
+    )
+    result["share of texts equal to the library's plain one"] = float(rows["same_text"].mean())
+    return result
 
 
 def best(row: pd.Series, method: str) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 
 from gemma_mtp_edu.lessons.checks_decoding import NOT_TRIED, RIGHT, agrees
 from gemma_mtp_edu.lessons.language import sentences, tr
-from gemma_mtp_edu.measure.sweep_score import fastest
+from gemma_mtp_edu.measure.results import fastest
 
 # Layers with full and with sliding attention, window, context.
 _CACHES = ((3, 12, 512, 100), (3, 12, 512, 2048), (10, 50, 1024, 1024), (2, 0, 512, 9000))

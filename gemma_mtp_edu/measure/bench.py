@@ -1,192 +1,311 @@
 """Measure plain and assisted decoding, ours and the library's, in one interleaved run.
 
 Times of a machine drift. So all methods take turns on every prompt, medians are compared, and what
-counts are the ratios of one run. Everything that a reader needs to judge a number stands in the
-result: hardware, dtype, threads, versions, prompts, draft lengths.
+counts are the ratios of one run. A file of prompts may take hours: each result is on disk before
+the next begins, so a run that was killed goes on, and several processes share the prompts.
 """
 
-import json
+import hashlib
 import os
 import platform
 import re
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from torch import Tensor
 from tqdm import tqdm
 
+from gemma_mtp_edu import __version__
+from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.profiling import acceptance_profile
 from gemma_mtp_edu.analysis.reference import drafter_with, reference_generate
 from gemma_mtp_edu.analysis.timing import clock
-from gemma_mtp_edu.core.arguments import check_kind, listed, whole
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.schedules import check_gamma
-from gemma_mtp_edu.lessons.language import called, marked, tr
-from gemma_mtp_edu.lessons.prompts import PROMPTS
-from gemma_mtp_edu.measure.result_lines import write_text
-from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair
+from gemma_mtp_edu.measure.results import Result, append, part_of, read_results, write_results
+from gemma_mtp_edu.models.compatibility import is_mtp_drafter
+from gemma_mtp_edu.models.memory import peak_memory, reset_peak_memory
+from gemma_mtp_edu.models.pairs import ModelPair
 
 SCHEMA = "gemma_mtp_edu.bench/1"
+Prompts = Mapping[str, tuple[str, str]]  # by a key: workload and prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure.
-
-    Attributes:
-        gammas: Draft lengths.
-        repeats: Timed turns of each method.
-        max_new_tokens: Tokens to write at most.
-        prompts_per_workload: How many of each workload's prompts.
-        long_contexts: Also run after a conversation of at least four sliding windows.
-
-    Raises:
-        ValueError: A number is out of range.
-    """
+    """Draft lengths, timed turns of each method (one more warms up), tokens to write at most."""
 
     gammas: tuple[int, ...] = (1, 2, 4, 8, 12)
     repeats: int = 3
     max_new_tokens: int = 48
-    prompts_per_workload: int = 1
-    long_contexts: bool = True
 
     def __post_init__(self) -> None:
-        if not listed(self.gammas, "gammas"):
-            raise ValueError(
-                tr("got no gammas, need one draft length or more, such as (1, 2, 4, 8)")
-            )
-        object.__setattr__(self, "gammas", tuple(map(check_gamma, self.gammas)))
-        for name in ("repeats", "max_new_tokens", "prompts_per_workload"):
-            object.__setattr__(self, name, whole(getattr(self, name), name))
+        if not self.gammas or min(*self.gammas, self.repeats, self.max_new_tokens) < 1:
+            raise ValueError(f"got {self}, need a draft length or more, and no number below 1")
 
 
 QUICK = Plan(gammas=(4,), repeats=1)
-# How methods and conclusions are called; stored ones are English.
-NAMES = (
-    marked("plain, library"), marked("plain, ours"), marked("lookup, library"),
-    marked("assisted, library"), marked("assisted, ours"), marked("short"), marked("long"),
-    marked("ours over library's assisted run, mean"),
-    marked("ours over plain, best length per workload, mean"),
-    marked("ours over plain, json"), marked("ours over plain, code"),
-    marked("library's target passes over ours"),
-    marked("share of texts equal to the library's plain one"),
-)  # fmt: skip
 
 
-def bench(pair: ModelPair, plan: Plan = Plan()) -> pd.DataFrame:
-    """Return one row per context, workload, prompt, draft length and method.
+def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
+    """Return workload and prompt of each line of a file, by a key that changes with them.
 
-    Columns: `seconds` (median), `tokens`, `target_passes`, `same_text` (as in the library's plain
-    run).
-
-    Args:
-        pair: The models.
-        plan: What to measure.
+    A line that begins with `{` is JSON with `prompt` and, if you like, `workload`; any other is the
+    prompt itself.
 
     Raises:
-        ValueError: An argument is of another kind.
+        ValueError: The file holds no prompt, or a line is neither.
     """
-    check_is_pair(pair)
-    check_kind(plan, Plan, "plan", "bench.Plan(...)")
-    cases = [
-        (context, workload, prompt)
-        for context in ("short", "long")[: 1 + plan.long_contexts]
-        for workload, prompts in PROMPTS.items()
-        for prompt in prompts[: plan.prompts_per_workload]
+    from pydantic import TypeAdapter
+
+    texts = TypeAdapter(dict[str, str])
+    found = {}
+    # Notepad begins a file with a mark; JSON may hold what `splitlines` takes for an end.
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
+        line = line.strip()
+        try:
+            # A JSON array is no line of JSON lines, although a prompt may begin with a bracket.
+            is_json = re.match(r'\{|\[\s*(["{\]]|$)', line)
+            given = texts.validate_json(line) if is_json else {"prompt": line}
+            workload, prompt = given.get("workload", "all"), given["prompt"]
+        except (KeyError, ValueError) as error:
+            needed = '{"prompt": "Hello!", "workload": "chat"}'
+            raise ValueError(
+                f"line {number} is {line[:60]!r}, need JSON such as {needed}"
+            ) from error
+        if line:
+            digest = hashlib.sha256(f"{workload}\n{prompt}".encode()).hexdigest()
+            found[f"{number}-{digest[:12]}"] = workload, prompt
+    if not found:
+        raise ValueError(f"{path.name} holds no prompt, need one to a line")
+    return found
+
+
+def bench(
+    pair: ModelPair, prompts: Mapping[str, str], plan: Plan, *, questions: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """Measure a prompt of each workload; return a record to store as JSON.
+
+    Its rows are of a workload, draft length and method each, with `seconds` (median), `tokens`,
+    `target_passes` and `same_text` (as in the library's plain run). Where there are questions, all
+    is measured once more after long conversations. Of several processes only the main one returns
+    the record.
+    """
+    cases = {prompt: (workload, prompt) for workload, prompt in prompts.items()}
+    contexts = {"short": run(pair, cases, plan)}
+    if questions:
+        contexts["long"] = run(pair, cases, plan, questions=questions)
+    rows = [
+        {"context": name, **row} for name, found in contexts.items() for row in rows_of(found or [])
     ]
-    rows: list[dict[str, Any]] = []
-    for context, workload, prompt in tqdm(cases, unit="prompt", delay=2, leave=False):
-        ids = long_context(pair, prompt) if context == "long" else pair.encode(prompt)
-        for row in measure(pair, ids, plan):
-            rows.append({"context": context, "workload": workload, "prompt": prompt, **row})
-    return pd.DataFrame(rows)
+    if not rows:
+        return None
+    return {"schema": SCHEMA, "conditions": conditions(pair, plan), "rows": rows}
 
 
-def long_context(pair: ModelPair, prompt: str) -> Tensor:
+def run(
+    pair: ModelPair,
+    prompts: Prompts,
+    plan: Plan,
+    *,
+    contexts: Sequence[int] = (),
+    questions: Sequence[str] = (),
+    out: Path | None = None,
+) -> list[Result] | None:
+    """Measure prompts and costs, but what is in `out` already, and write the whole.
+
+    Args:
+        pair: The models, in each process on its own device.
+        prompts: The same in each process.
+        plan: Draft lengths, repeats, tokens.
+        contexts: Context lengths at which costs and memory are measured.
+        questions: Put the prompts at the end of long conversations that begin with these.
+        out: JSON lines; parts of it lie beside it until all is done.
+
+    Returns:
+        All results in the main process; None in the others.
+
+    Raises:
+        ValueError: `out` holds something else, or a prompt or a context cannot be measured; nothing
+            was.
+    """
+    state = _process()
+    facts = _facts(pair, plan)
+    tasks = _tasks(pair, prompts, plan, contexts, questions)
+    done = read_results(out, facts) if out else {}
+    # Nobody may write before everybody has read, or they would not agree on what is left.
+    state.wait_for_everyone()
+    made: list[Result] = []
+    with state.split_between_processes([key for key in tasks if key not in done]) as mine:
+        for key in tqdm(mine, unit="task", delay=2, disable=not state.is_main_process):
+            common = {"key": key, "process": state.process_index, "run": facts}
+            result = {**common, "conditions": conditions(pair, plan), **tasks[key]()}
+            if out:
+                append(part_of(out, state.process_index), result)
+            made.append(result)
+    gathered = gather_object(made) if state.num_processes > 1 else made
+    if not state.is_main_process:
+        return None
+    done |= {result["key"]: result for result in gathered}
+    results = [done[key] for key in tasks]
+    if out:
+        write_results(out, results)
+    return results
+
+
+def process_device() -> str:
+    """Return the device of this process, as `load_pair` takes it."""
+    state = _process()
+    several = state.num_processes > 1 and torch.cuda.is_available()
+    return f"cuda:{state.local_process_index}" if several else "auto"
+
+
+def _process() -> PartialState:
+    """Return which process this is; without `cpu` accelerate counts processes on GPUs only."""
+    return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available())
+
+
+def _tasks(
+    pair: ModelPair, prompts: Prompts, plan: Plan, contexts: Sequence[int], questions: Sequence[str]
+) -> dict[str, Callable[[], Result]]:
+    """Return what there is to do by key; raise for what would stop the run hours later."""
+    room = float("inf") if pair.positions is None else pair.positions
+    tasks: dict[str, Callable[[], Result]] = {}
+    for key, (workload, prompt) in prompts.items():
+        try:
+            given = long_context(pair, prompt, questions) if questions else prompt
+            ids = pair.encode(given, plan.max_new_tokens)
+        except ValueError as error:
+            raise ValueError(f"the prompt {key} cannot be measured: {error}") from error
+        tasks[key] = partial(_measure_prompt, pair, workload, prompt, ids, plan)
+    longest = max(plan.gammas) + 1
+    for context in contexts:
+        if not 2 <= context <= room - longest:
+            raise ValueError(
+                f"got context {context} and a verify pass of {longest} tokens, need 2 or more and "
+                f"at most {room} together: leave that context out of --contexts"
+            )
+        tasks[f"context-{context}"] = partial(_measure_context, pair, context, plan)
+    return tasks
+
+
+def _facts(pair: ModelPair, plan: Plan) -> dict[str, Any]:
+    """Return what all results of a file must share; as JSON reads it back, so with lists."""
+    return {
+        "pair": pair.name,
+        "target_weights": _fingerprint(pair.target),
+        "drafter_weights": _fingerprint(pair.drafter),
+        "dtype": str(pair.target.dtype),
+        "device": pair.device.type,
+        **asdict(plan),
+        "gammas": list(plan.gammas),
+    }
+
+
+def _fingerprint(model: torch.nn.Module) -> str:
+    """Return what tells weights from others, whose names and folder may be the same."""
+    digest = hashlib.sha256()
+    for name, weight in model.named_parameters():
+        # The beginning will do, and takes no time where the weights are many.
+        first = weight.detach().flatten()[:1024].cpu().contiguous().view(torch.uint8)
+        digest.update(f"{name} {tuple(weight.shape)}".encode() + first.numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _measure_prompt(pair: ModelPair, workload: str, prompt: str, ids: Tensor, plan: Plan) -> Result:
+    reset_peak_memory(pair.device)
+    result: Result = {"kind": "prompt", "prompt": prompt, "workload": workload}
+    result |= {"prompt_tokens": ids.shape[1], "rows": measure(pair, ids, plan)}
+    result["peak_memory_bytes"] = peak_memory(pair.device)
+    if is_mtp_drafter(pair.drafter.config):
+        gamma, limit = max(plan.gammas), plan.max_new_tokens
+        profile = acceptance_profile(pair, ids, max_gamma=gamma, max_new_tokens=limit)
+        result["profile"] = profile.to_json()
+    return result
+
+
+def _measure_context(pair: ModelPair, context: int, plan: Plan) -> Result:
+    reset_peak_memory(pair.device)
+    longest = max(plan.gammas) + 1
+    lengths = tuple(n for n in sorted({1, 2, 3, 5, 9, longest}) if n <= longest)
+    cost = CostModel.calibrate(pair, lengths=lengths, contexts=(context,), repeats=plan.repeats)
+    result: Result = {"kind": "context", "context": context, "cost": cost.to_json()}
+    return {**result, "peak_memory_bytes": peak_memory(pair.device)}
+
+
+def long_context(pair: ModelPair, prompt: str, questions: Sequence[str]) -> Tensor:
     """Return ids of a conversation of at least four sliding windows that ends with `prompt`."""
     window = pair.target.config.get_text_config().sliding_window
-    messages: list[dict[str, str]] = [{"role": "user", "content": prompt}]
-    earlier = [text for prompts in PROMPTS.values() for text in prompts]
-    while True:
-        ids = pair.encode_messages(messages)
-        if ids.shape[1] >= 4 * window:
-            return ids
-        question = earlier[len(messages) // 2 % len(earlier)]
+    messages = [{"role": "user", "content": prompt}]
+    while (ids := pair.encode_messages(messages)).shape[1] < 4 * window:
+        question = questions[len(messages) // 2 % len(questions)]
         answer = autoregressive_generate(pair, question, max_new_tokens=64).text
         turn = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
         messages = [*turn, *messages]
+    return ids
 
 
 def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     """Time all methods on one prompt `[1, seq]`, in turns; the first turn only warms up."""
-    runs: list[tuple[str, int, Callable[[], Sequence[int]]]] = [
-        ("plain, library", 0, lambda: _library(pair, ids, plan)),
-        ("plain, ours", 0, lambda: _plain(pair, ids, plan)),
-        ("lookup, library", 4, lambda: _library(pair, ids, plan, prompt_lookup_num_tokens=4)),
-    ]
+    limit = plan.max_new_tokens
+
+    def library(**more: Any) -> Any:
+        mask = torch.ones_like(ids)
+        more |= {"attention_mask": mask, "max_new_tokens": limit, "do_sample": False}
+        return pair.target.generate(ids, **more)[0, ids.shape[1] :].tolist()
+
+    def assisted(gamma: int) -> Any:
+        return library(assistant_model=drafter_with(pair, gamma))
+
+    def plain() -> Any:
+        return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
+
+    def ours(gamma: int) -> Any:
+        return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).token_ids
+
+    runs: dict[tuple[str, int], Callable[[], Any]] = {
+        ("plain, library", 0): library,
+        ("plain, ours", 0): plain,
+        ("lookup, library", 4): partial(library, prompt_lookup_num_tokens=4),
+    }
     for gamma in plan.gammas:
-        runs += [
-            ("assisted, library", gamma, partial(_assisted, pair, ids, plan, gamma)),
-            ("assisted, ours", gamma, partial(_ours, pair, ids, plan, gamma)),
-        ]
-    seconds: list[list[float]] = [[] for _ in runs]
-    texts: list[tuple[int, ...]] = [()] * len(runs)
+        runs["assisted, library", gamma] = partial(assisted, gamma)
+        runs["assisted, ours", gamma] = partial(ours, gamma)
+    seconds: dict[tuple[str, int], list[float]] = {case: [] for case in runs}
+    texts: dict[tuple[str, int], list[int]] = {}
     for _ in range(plan.repeats + 1):
-        for index, (_, _, run) in enumerate(runs):
+        for case, call in runs.items():
             start = clock(pair.device)
-            texts[index] = tuple(run())
-            seconds[index].append(clock(pair.device) - start)
+            texts[case] = list(call())
+            seconds[case].append(clock(pair.device) - start)
+    # Passes are counted in runs of their own: counting would cost the timed ones time.
+    counted: dict[str, Callable[..., Any]] = {
+        "assisted, library": reference_generate,
+        "assisted, ours": speculative_generate,
+    }
+    rows = []
+    for (method, gamma), text in texts.items():
+        row = {"method": method, "gamma": gamma, "tokens": len(text), "target_passes": None}
+        if count := counted.get(method):
+            row["target_passes"] = count(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
+        row["seconds"] = statistics.median(seconds[method, gamma][1:])
+        rows.append({**row, "same_text": text == texts["plain, library", 0]})
+    return rows
+
+
+def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Return one row per prompt, method and draft length."""
+    prompts = (result for result in results if result["kind"] == "prompt")
     return [
-        {
-            "method": method,
-            "gamma": gamma,
-            "seconds": statistics.median(seconds[index][1:]),
-            "tokens": len(texts[index]),
-            "target_passes": _passes(pair, ids, plan, method, gamma),
-            "same_text": texts[index] == texts[0],
-        }
-        for index, (method, gamma, _) in enumerate(runs)
+        {"workload": r["workload"], "prompt": r["key"], **row} for r in prompts for row in r["rows"]
     ]
-
-
-def _library(pair: ModelPair, ids: Tensor, plan: Plan, **arguments: Any) -> list[int]:
-    output = pair.target.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=plan.max_new_tokens,
-        do_sample=False,
-        **arguments,
-    )
-    written: list[int] = output[0, ids.shape[1] :].tolist()
-    return written
-
-
-def _assisted(pair: ModelPair, ids: Tensor, plan: Plan, gamma: int) -> list[int]:
-    return _library(pair, ids, plan, assistant_model=drafter_with(pair, gamma))
-
-
-def _plain(pair: ModelPair, ids: Tensor, plan: Plan) -> tuple[int, ...]:
-    return autoregressive_generate(pair, ids, max_new_tokens=plan.max_new_tokens).token_ids
-
-
-def _ours(pair: ModelPair, ids: Tensor, plan: Plan, gamma: int) -> tuple[int, ...]:
-    limit = plan.max_new_tokens
-    return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).token_ids
-
-
-def _passes(pair: ModelPair, ids: Tensor, plan: Plan, method: str, gamma: int) -> int | None:
-    """Count the target's passes in a run of its own: counting would cost the timed ones time."""
-    limit = plan.max_new_tokens
-    if method == "assisted, library":
-        return reference_generate(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
-    if method == "assisted, ours":
-        return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
-    return None
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
@@ -198,49 +317,10 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     plain = rows[rows["method"] == "plain, library"].set_index(keys)["seconds"]
     ratios = rows.join(plain.rename("plain_seconds"), on=keys)
     ratios["speedup"] = ratios["plain_seconds"] / ratios["seconds"]
-    ratios["label"] = [
-        f"{method}, {gamma} drafts" if gamma else method
-        for method, gamma in zip(ratios["method"], ratios["gamma"], strict=True)
-    ]
-    order = list(dict.fromkeys(ratios["label"]))
+    drafts = ratios["gamma"].map(lambda gamma: f", {gamma} drafts" if gamma else "")
+    ratios["label"] = ratios["method"] + drafts
     table = ratios.pivot_table(index=["context", "workload"], columns="label", values="speedup")
-    return table[order]
-
-
-def shown(label: str) -> str:
-    """Return a label of `summary` in the current language.
-
-    >>> shown("assisted, ours, 4 drafts")
-    'assisted, ours, 4 drafts'
-    """
-    found = re.fullmatch(r"(.*), (\d+) drafts", label)
-    if found is None:
-        return called(label)
-    drafts = tr("{n} drafts", n=found[2])
-    return tr("{method}, {drafts}", method=called(found[1]), drafts=drafts)
-
-
-def conclusions(rows: pd.DataFrame) -> dict[str, float]:
-    """Return the few numbers that hold the project to its goals."""
-    table = summary(rows)
-    ours = table[[c for c in table.columns if c.startswith("assisted, ours")]]
-    theirs = table[[c for c in table.columns if c.startswith("assisted, library")]]
-    result: dict[str, float] = {}
-    for context in table.index.unique("context"):
-        mine, library = ours.loc[context], theirs.loc[context]
-        ratio = mine.to_numpy() / library.to_numpy()
-        best = mine.max(axis=1)
-        result[f"{context}: ours over library's assisted run, mean"] = float(ratio.mean())
-        result[f"{context}: ours over plain, best length per workload, mean"] = float(best.mean())
-        for workload in ("json", "code"):
-            result[f"{context}: ours over plain, {workload}"] = float(best[workload])
-    counted = rows.dropna(subset=["target_passes"])
-    passes = counted.groupby("method")["target_passes"].sum()
-    result["library's target passes over ours"] = float(
-        passes["assisted, library"] / passes["assisted, ours"]
-    )
-    result["share of texts equal to the library's plain one"] = float(rows["same_text"].mean())
-    return result
+    return table[list(dict.fromkeys(ratios["label"]))]
 
 
 def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
@@ -251,25 +331,6 @@ def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
         "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "gpu": gpu or "none",
         "python": platform.python_version(),
+        "gemma_mtp_edu": __version__,
         "plan": str(plan),
     }
-
-
-def run(pair: ModelPair, plan: Plan, out: Path | None) -> None:
-    """Measure, print the tables, and write all of it to a JSON file where one is named."""
-    rows = bench(pair, plan)
-    facts = conditions(pair, plan)
-    print("\n".join(f"{key}: {value}" for key, value in facts.items()))
-    with pd.option_context("display.unicode.east_asian_width", True):
-        print(summary(rows).round(2).T.rename(index=shown).to_string())
-    numbers = conclusions(rows)
-    for key, value in numbers.items():
-        print(f"{': '.join(map(called, key.split(': ')))}: {value:.2f}")
-    if out is not None:
-        record = {
-            "schema": SCHEMA,
-            "conditions": facts,
-            "conclusions": numbers,
-            "rows": rows.to_dict(orient="records"),
-        }
-        write_text(out, json.dumps(record, indent=1))

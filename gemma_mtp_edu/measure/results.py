@@ -1,41 +1,131 @@
-"""The record of one sweep, to keep and to share: what ran, what was predicted, what was measured.
+"""Records of measurements: JSON lines that outlive a kill; the card of a sweep, with its score.
 
-It is read without any model library. It names hardware and releases, no folder and no person, and
-nothing here sends it anywhere.
+Every process of a run appends its results to a part of its own. When all are done, one of them
+writes the whole, in the order of the prompts, and removes the parts. A card is to keep and to
+share: it is read without any model library, it names hardware and releases but no folder and no
+person, and nothing here sends it anywhere.
 """
 
+import json
+import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import shutil
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
 
-from gemma_mtp_edu.core.stored import as_tuples, need_kinds, read_record, write_record
-from gemma_mtp_edu.lessons.language import tr
+from annotated_types import Ge, Gt, Lt
 
-SCHEMA = "gemma_mtp_edu.results_card/1"
-_KINDS = {
-    "pair": "text",
-    "prompts": "texts",
-    "verdict": "texts",
-    "peak_memory_bytes": "count",
-    "provenance": "texts",
-}
-_MEASUREMENT_KINDS = {
-    "workload": "text",
-    "gamma": "count",
-    "seconds": "a number above 0",
-    "prefill_seconds": "a time in seconds",
-    "tokens": "count",
-    "tokens_per_round": "a number above 0",
-    "predicted_speedup": "a number above 0",
-    "same_text": "true or false",
-}
+from gemma_mtp_edu.analysis.verdict import answer_of
+from gemma_mtp_edu.core.trace import GenerationTrace
+
+LINES_SCHEMA = "gemma_mtp_edu.results/1"
+CARD_SCHEMA = "gemma_mtp_edu.results_card/1"
 # A folder of somebody's machine, in any text of the card.
 _FOLDER = re.compile(r"(?:^|[\s\"'=(])(?:~?/[\w.-]+/|[A-Za-z]:\\)")
+# What pydantic reads from a file; NaN is less than nothing.
+_Positive = Annotated[float, Gt(0), Lt(float("inf"))]
+_Count = Annotated[int, Ge(0)]
+Result = dict[str, Any]
 
 
-class CardFormatError(ValueError):
-    """A stored card cannot be read."""
+def part_of(out: Path, process: int) -> Path:
+    """Return the file to which a process appends."""
+    return out.with_name(f"{out.name}.part-{process}")
+
+
+def append(path: Path, result: Result) -> None:
+    """Append a result; it is on disk then."""
+    with path.open("a", encoding="utf-8") as file:
+        # A line that a kill cut off before must not spoil this one.
+        file.write(f"\n{_line(result)}")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
+    """Return the results so far of the whole and of all parts, by key.
+
+    Args:
+        out: The file of results.
+        run: What must be the same for all results of a file, such as pair and plan.
+
+    Raises:
+        ValueError: A result is of another run, or `out` is something else, which `write_results`
+            would overwrite.
+    """
+    check_writable(out)
+    found: dict[str, Result] = {}
+    for path in (out, *_parts(out)):
+        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else (), 1):
+            if not line:
+                continue
+            try:
+                result = json.loads(line)
+            except (ValueError, RecursionError):
+                if path != out:  # a kill cut it off; the whole is written at once
+                    continue
+                result = None
+            if not isinstance(result, dict) or result.get("schema") != LINES_SCHEMA:
+                raise ValueError(
+                    f"line {number} of {path.name} is {line.decode(errors='replace')!r:.60}, need "
+                    "results of this release: that file may be something else, so name another "
+                    "one with --out, or remove it"
+                )
+            if result["run"] != run:
+                raise ValueError(
+                    f"{path.name} holds results of another run ({result['run']}), this one is "
+                    f"{run}: name another file with --out, or remove this one"
+                )
+            found[result["key"]] = result
+    return found
+
+
+def write_results(out: Path, results: Iterable[Result]) -> None:
+    """Replace the whole by these results, then remove the parts."""
+    write_text(out, "".join(map(_line, results)))
+    for part in _parts(out):
+        part.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file, or leave the one before it as it was."""
+    place = path.resolve()  # a link stays one
+    partial = place.with_name(f"{place.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if place.exists():
+            shutil.copymode(place, partial)
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_writable(path: Path, schema: str = "") -> None:
+    """Raise an OSError where a file cannot be written, or holds something else than this schema."""
+    if path.exists() and not path.is_file():
+        raise IsADirectoryError(f"{path} is no file that can be replaced: name one to write")
+    found = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    if found and schema not in found:
+        raise FileExistsError(f"{path} is something else than {schema}: name another file")
+    trial = path.resolve().with_name(f"{path.resolve().name}.partial-{os.getpid()}")
+    trial.touch()
+    trial.unlink()
+
+
+def _parts(out: Path) -> list[Path]:
+    """Return the files that processes appended to, and no other that is only called like them."""
+    name = re.compile(rf"{re.escape(out.name)}\.part-\d+")
+    return sorted(path for path in out.parent.iterdir() if name.fullmatch(path.name))
+
+
+def _line(result: Result) -> str:
+    return json.dumps({**result, "schema": LINES_SCHEMA}, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +144,49 @@ class Measurement:
     """
 
     workload: str
-    gamma: int
-    seconds: float
-    prefill_seconds: float
+    gamma: _Count
+    seconds: _Positive
+    prefill_seconds: _Positive
     tokens: int
-    tokens_per_round: float
-    predicted_speedup: float
+    tokens_per_round: _Positive
+    predicted_speedup: _Positive
     same_text: bool
 
     def __post_init__(self) -> None:
-        for name in ("seconds", "prefill_seconds", "gamma"):
-            value = getattr(self, name)
-            if not 0 <= value < float("inf"):
-                raise ValueError(
-                    tr("got {name} {value!r}, need a number of 0 or more", name=name, value=value)
-                )
         if self.tokens < 2:
             raise ValueError(
-                tr(
-                    "got {tokens} token of {workload!r}, need 2 or more: the first one comes "
-                    "from the prefill, so nothing was drafted; take a prompt with a longer "
-                    "answer",
-                    tokens=self.tokens,
-                    workload=self.workload,
-                )
+                f"got {self.tokens} token of {self.workload!r}, need 2 or more: the first one "
+                "comes from the prefill, so nothing was drafted; take a prompt with a longer answer"
             )
 
     @property
     def seconds_per_token(self) -> float:
         """Seconds of a token after the first one, which the prefill gives."""
         return self.seconds / (self.tokens - 1)
+
+
+def measurements(
+    runs: Mapping[tuple[str, int], Sequence[GenerationTrace]],
+    predicted: Mapping[tuple[str, int], float],
+) -> tuple[Measurement, ...]:
+    """Return what timed runs say.
+
+    Args:
+        runs: By workload and draft length, 0 being plain decoding, as `timed_runs` returns them.
+        predicted: Speedups of the same.
+    """
+    return tuple(
+        Measurement(
+            *case,
+            seconds=statistics.median(sum(r.seconds for r in t.draft_rounds) for t in traces),
+            prefill_seconds=statistics.median(t.rounds[0].seconds for t in traces),
+            tokens=len(traces[-1].token_ids),
+            tokens_per_round=traces[-1].tokens_per_round or 1.0,
+            predicted_speedup=predicted.get(case, 1.0),
+            same_text=traces[-1].token_ids == runs[case[0], 0][-1].token_ids,
+        )
+        for case, traces in runs.items()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +209,7 @@ class ResultsCard:
     measurements: tuple[Measurement, ...]
     prompts: Mapping[str, str]
     verdict: Mapping[str, str]
-    peak_memory_bytes: int
+    peak_memory_bytes: _Count
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,29 +217,15 @@ class ResultsCard:
         wanted = [(name, gamma) for name in self.workloads for gamma in (0, *self.gammas)]
         if not self.gammas or sorted(found) != sorted(wanted):
             raise ValueError(
-                tr(
-                    "got the workloads and draft lengths {found}, need each workload once "
-                    "without drafts (0) and once with each length",
-                    found=sorted(found),
-                )
+                f"got the workloads and draft lengths {sorted(found)}, need each workload once "
+                "without drafts (0) and once with each length"
             )
-        if set(self.prompts) != set(self.workloads):
-            raise ValueError(
-                tr(
-                    "got prompts of {got}, need those of {needed}",
-                    got=sorted(self.prompts),
-                    needed=sorted(self.workloads),
+        for text in (self.pair, *self.provenance.values(), *self.verdict.values()):
+            if _FOLDER.search(text):
+                raise ValueError(
+                    f"got {text!r}, which names a folder of this machine: a card to share names "
+                    "none"
                 )
-            )
-        texts = [self.pair, *self.provenance.values(), *self.verdict.values()]
-        if named := next((text for text in texts if _FOLDER.search(text)), None):
-            raise ValueError(
-                tr(
-                    "got {named!r}, which names a folder of this machine: a card to share "
-                    "names none",
-                    named=named,
-                )
-            )
 
     @property
     def workloads(self) -> tuple[str, ...]:
@@ -149,23 +238,8 @@ class ResultsCard:
         return tuple(sorted({m.gamma for m in self.measurements} - {0}))
 
     def of(self, workload: str, gamma: int) -> Measurement:
-        """Return one measurement.
-
-        Raises:
-            KeyError: The card has no such workload or length.
-        """
-        for measurement in self.measurements:
-            if (measurement.workload, measurement.gamma) == (workload, gamma):
-                return measurement
-        raise KeyError(
-            tr(
-                "no {workload!r} with {gamma} drafts: there are {workloads}, with {gammas} drafts",
-                workload=workload,
-                gamma=gamma,
-                workloads=self.workloads,
-                gammas=(0, *self.gammas),
-            )
-        )
+        """Return one measurement."""
+        return {(m.workload, m.gamma): m for m in self.measurements}[workload, gamma]
 
     def speedup(self, workload: str, gamma: int) -> float:
         """Return how many times as fast as plain decoding, the prefill left out."""
@@ -174,28 +248,100 @@ class ResultsCard:
 
     def to_json(self, indent: int | None = 1) -> str:
         """Return the card as JSON text that `from_json` reads back as an equal card."""
-        return write_record(self, SCHEMA, indent)
+        record = {"schema": CARD_SCHEMA, **asdict(self)}
+        return json.dumps(record, indent=indent, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "ResultsCard":
         """Read a card that `to_json` wrote.
 
         Raises:
-            CardFormatError: The text is not JSON, of another schema, lacks a field, or contradicts
+            ValueError: The text is not JSON, of another schema, lacks a field, or contradicts
                 itself.
         """
-        record = read_record(text, SCHEMA, "ResultsCard.to_json()", CardFormatError)
-        try:
-            return cls(**_fields(record))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise CardFormatError(
-                tr("a field is missing or of a wrong kind: {error}", error=error)
-            ) from error
+        from pydantic import TypeAdapter
+
+        card = TypeAdapter(cls).validate_json(text, strict=True)
+        if (found := json.loads(text).get("schema")) != CARD_SCHEMA:
+            raise ValueError(f"got schema {found!r}, this release reads {CARD_SCHEMA!r}")
+        return card
 
 
-def _fields(record: dict[str, Any]) -> dict[str, Any]:
-    need_kinds(record, _KINDS)
-    for entry in record["measurements"]:
-        need_kinds(entry, _MEASUREMENT_KINDS)
-    measurements = tuple(Measurement(**entry) for entry in record["measurements"])
-    return {key: as_tuples(value) for key, value in record.items()} | {"measurements": measurements}
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Predictions against measurements; a best length of 0 is no drafts.
+
+    Attributes:
+        errors: Per workload and draft length, predicted over measured speedup, less 1.
+        predicted_best: Per workload the length that was predicted to be fastest.
+        measured_best: Per workload the length that was fastest.
+        kept: Per workload the share of the best measured speed that the predicted length gives.
+        right_answers: In how many cases it was predicted right whether drafting pays.
+    """
+
+    errors: Mapping[tuple[str, int], float]
+    predicted_best: Mapping[str, int]
+    measured_best: Mapping[str, int]
+    kept: Mapping[str, float]
+    right_answers: int
+
+    @property
+    def median_error(self) -> float:
+        """The middle one of the errors, without their signs."""
+        return statistics.median(map(abs, self.errors.values()))
+
+    @property
+    def worst_error(self) -> float:
+        """The largest error, without its sign."""
+        return max(map(abs, self.errors.values()))
+
+
+def score(card: ResultsCard) -> Score:
+    """Return how good the predictions on a card were."""
+    lengths = (0, *card.gammas)
+    measured = {w: {n: card.speedup(w, n) for n in lengths} for w in card.workloads}
+    predicted = {w: {n: card.of(w, n).predicted_speedup for n in lengths} for w in card.workloads}
+    cases = [(w, n) for w in card.workloads for n in card.gammas]
+    best = {w: fastest(speeds) for w, speeds in measured.items()}
+    guess = {w: fastest(speeds) for w, speeds in predicted.items()}
+    return Score(
+        errors={(w, n): predicted[w][n] / measured[w][n] - 1 for w, n in cases},
+        predicted_best=guess,
+        measured_best=best,
+        kept={w: speeds[guess[w]] / speeds[best[w]] for w, speeds in measured.items()},
+        right_answers=sum(
+            answer_of(predicted[w][n]) == answer_of(measured[w][n]) for w, n in cases
+        ),
+    )
+
+
+def overall_speedups(card: ResultsCard) -> dict[int, float]:
+    """Return by draft length the speed over all workloads together, plain decoding being 1.
+
+    Seconds are added, speedups are not: it is the speed of somebody who asks for as many tokens of
+    each workload.
+    """
+    totals = {
+        gamma: sum(card.of(name, gamma).seconds_per_token for name in card.workloads)
+        for gamma in (0, *card.gammas)
+    }
+    return {gamma: totals[0] / total for gamma, total in totals.items()}
+
+
+def length_for_all(card: ResultsCard) -> int:
+    """Return the one draft length that is fastest over all workloads; 0 where none pays.
+
+    A gain of 5% or less is none: then the target alone is simpler.
+    """
+    speeds = overall_speedups(card)
+    best = fastest(speeds)
+    return best if answer_of(speeds[best]) == "pays" else 0
+
+
+def fastest(speeds: Mapping[int, float]) -> int:
+    """Return the draft length of the highest speed; the shorter one where two are equal.
+
+    >>> fastest({0: 1.0, 4: 1.8, 2: 1.8})
+    2
+    """
+    return max(sorted(speeds), key=lambda gamma: speeds[gamma])

@@ -6,47 +6,37 @@ each project's own documentation, which `SOURCES` names; the project has not run
 
 import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from gemma_mtp_edu.core.arguments import whole
-from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.models.registry import PAIRS, POCKET, PairInfo, find
 
 CONTEXT = 8192
-SOURCES: Mapping[str, str] = MappingProxyType(
-    {
-        "vLLM": "https://docs.vllm.ai/en/stable/features/speculative_decoding/mtp/",
-        "SGLang": "https://github.com/sgl-project/sglang/blob/main/docs/cookbook/autoregressive/"
-        "Google/Gemma4.mdx",
-        "llama.cpp": "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-    }
-)
+SOURCES = {
+    "vLLM": "https://docs.vllm.ai/en/stable/features/speculative_decoding/mtp/",
+    "SGLang": "https://github.com/sgl-project/sglang/blob/main/docs/cookbook/autoregressive/"
+    "Google/Gemma4.mdx",
+    "llama.cpp": "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+}
 # vLLM's recipe for Gemma 4 and SGLang's cookbook give these two GPUs.
-_GPUS = {"26B-A4B": 2, "31B": 2}
+_GPUS = {"26B-A4B": "2", "31B": "2"}
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How one project serves a pair.
-
-    Attributes:
-        project: "vLLM", "SGLang" or "llama.cpp".
-        steps: Commands in their order; each is a program and its arguments.
-        note: What its documentation says that the command does not.
-        source: The page of the flags.
-    """
+    """How one project serves a pair: commands in their order, each a program and its arguments."""
 
     project: str
     steps: tuple[tuple[str, ...], ...]
-    note: str
-    source: str
+
+    @property
+    def source(self) -> str:
+        """The page of the flags."""
+        return SOURCES[self.project]
 
     @property
     def shell(self) -> str:
         """The commands as lines for a POSIX shell, quoted where they must be."""
-        return "\n".join(shlex.join(step) for step in self.steps)
+        return "\n".join(map(shlex.join, self.steps))
 
 
 def serving_commands(
@@ -60,47 +50,33 @@ def serving_commands(
         context_length: Tokens of prompt and answer that a request may have.
 
     Raises:
-        ValueError: The pair is the bundled one or unknown, or a number is out of range.
+        ValueError: The pair is the bundled one or unknown.
     """
-    info = find(pair) if isinstance(pair, str) else None
+    info = find(pair)
     if info is None or info.name == POCKET:
         names = ", ".join(name for name in PAIRS if name != POCKET)
         raise ValueError(
-            tr(
-                "got the pair {pair!r}, need a published one that servers know: {names}; the "
-                "bundled pair lives in this package alone",
-                pair=pair,
-                names=names,
-            )
+            f"got the pair {pair!r}, need a published one that servers know: {names}; the bundled "
+            "pair lives in this package alone"
         )
-    draft_length = whole(draft_length, "draft_length", 0, " of drafts")
-    context_length = whole(context_length, "context_length", 1, " of tokens")
     return (
-        _vllm(info, draft_length, context_length),
-        _sglang(info, draft_length, context_length),
-        _llama_cpp(info, draft_length, context_length),
+        Serving("vLLM", (_vllm(info, draft_length, context_length),)),
+        Serving("SGLang", (_sglang(info, draft_length, context_length),)),
+        Serving("llama.cpp", _llama_cpp(info, draft_length, context_length)),
     )
 
 
-def _vllm(info: PairInfo, draft_length: int, context_length: int) -> Serving:
+def _vllm(info: PairInfo, draft_length: int, context_length: int) -> tuple[str, ...]:
     step = ["vllm", "serve", info.target_id, "--max-model-len", str(context_length)]
     if draft_length:
-        config = {
-            "method": "mtp",
-            "model": info.drafter_id,
-            "num_speculative_tokens": draft_length,
-        }
-        step += ["--speculative-config", json.dumps(config)]
+        drafts = {"model": info.drafter_id, "num_speculative_tokens": draft_length}
+        step += ["--speculative-config", json.dumps({"method": "mtp", **drafts})]
         if gpus := _GPUS.get(info.name):
-            step += ["--tensor-parallel-size", str(gpus)]
-    note = tr(
-        "Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. A release "
-        "from before May 2026 takes the drafter for an ordinary small model and may fail."
-    )
-    return Serving("vLLM", (tuple(step),), note, SOURCES["vLLM"])
+            step += ["--tensor-parallel-size", gpus]
+    return tuple(step)
 
 
-def _sglang(info: PairInfo, draft_length: int, context_length: int) -> Serving:
+def _sglang(info: PairInfo, draft_length: int, context_length: int) -> tuple[str, ...]:
     step = ["sglang", "serve", "--model-path", info.target_id]
     step += ["--context-length", str(context_length)]
     if draft_length:
@@ -111,35 +87,23 @@ def _sglang(info: PairInfo, draft_length: int, context_length: int) -> Serving:
         step += ["--speculative-num-draft-tokens", str(draft_length + 1)]
         step += ["--speculative-eagle-topk", "1"]
         if gpus := _GPUS.get(info.name):
-            step += ["--tp-size", str(gpus)]
-    note = tr(
-        "It sees that the drafter is a Gemma 4 assistant and turns NEXTN into its FROZEN_KV_MTP. "
-        "Its cookbook takes 5 steps for every size; its table of hardware names data-centre GPUs."
-    )
-    return Serving("SGLang", (tuple(step),), note, SOURCES["SGLang"])
+            step += ["--tp-size", gpus]
+    return tuple(step)
 
 
-def _llama_cpp(info: PairInfo, draft_length: int, context_length: int) -> Serving:
-    ids = [info.target_id, info.drafter_id] if draft_length else [info.target_id]
-    steps: list[tuple[str, ...]] = []
-    for hub_id in ids:
-        folder = hub_id.rpartition("/")[2]
-        steps.append(("hf", "download", hub_id, "--local-dir", folder))
-        steps.append(
-            ("python", "convert_hf_to_gguf.py", folder, "--outfile", _gguf(hub_id), "--outtype",
-             "bf16")
-        )  # fmt: skip
+def _llama_cpp(
+    info: PairInfo, draft_length: int, context_length: int
+) -> tuple[tuple[str, ...], ...]:
     serve = ["llama-server", "--model", _gguf(info.target_id), "--ctx-size", str(context_length)]
     if draft_length:
         serve += ["--model-draft", _gguf(info.drafter_id), "--spec-type", "draft-mtp"]
         serve += ["--spec-draft-n-max", str(draft_length)]
-    note = tr(
-        "It needs GGUF files, made here with the script in its repository; --outtype q8_0 halves "
-        "them. Gemma 4 drafters since June 2026 (pull requests 23398 and, for E2B and E4B, 24282). "
-        "Older pages say --draft-max: that argument has been removed. It leaves out the centroid "
-        "head, so a draft of E2B or E4B costs more there, and fewer may be best."
-    )
-    return Serving("llama.cpp", (*steps, tuple(serve)), note, SOURCES["llama.cpp"])
+    steps: list[tuple[str, ...]] = []
+    for hub_id in [info.target_id, info.drafter_id] if draft_length else [info.target_id]:
+        folder, script = hub_id.rpartition("/")[2], "convert_hf_to_gguf.py"
+        steps.append(("hf", "download", hub_id, "--local-dir", folder))
+        steps.append(("python", script, folder, "--outfile", _gguf(hub_id), "--outtype", "bf16"))
+    return (*steps, tuple(serve))
 
 
 def _gguf(hub_id: str) -> str:

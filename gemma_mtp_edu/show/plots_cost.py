@@ -11,8 +11,7 @@ from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.analysis.verdict import MARGIN
 from gemma_mtp_edu.lessons.language import marked, tr
-from gemma_mtp_edu.measure.results import ResultsCard
-from gemma_mtp_edu.measure.sweep_score import drafts, length_for_all, overall_speedups, score
+from gemma_mtp_edu.measure.results import ResultsCard, length_for_all, overall_speedups, score
 from gemma_mtp_edu.models.memory_plan import gigabytes
 from gemma_mtp_edu.show.style import (
     BLUE,
@@ -23,6 +22,7 @@ from gemma_mtp_edu.show.style import (
     PINK,
     RED,
     axes,
+    drafts,
     hollow,
     in_rows,
     note,

@@ -13,8 +13,19 @@ from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place, round_price
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.measure.sweep_score import drafts
-from gemma_mtp_edu.show.style import BLUE, GREY, LINES, RED, axes, hollow, in_rows, note, tidy, told
+from gemma_mtp_edu.show.style import (
+    BLUE,
+    GREY,
+    LINES,
+    RED,
+    axes,
+    drafts,
+    hollow,
+    in_rows,
+    note,
+    tidy,
+    told,
+)
 
 _ALPHAS = tuple(i / 40 for i in range(41))
 

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gemma_mtp_edu.lessons.language import html_lang
+from gemma_mtp_edu.lessons.language import html_lang, tr
 
 BLUE, RED, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#3A8FC4"
 BLACK, GREY, DIVIDER = "#000000", "#666666", "#BBBBBB"
@@ -26,6 +26,17 @@ LINES = (
     (SKY, "-", "v"),
     (BLACK, "--", "x"),
 )
+
+
+def drafts(length: int) -> str:
+    """Return a draft length in words.
+
+    >>> drafts(0), drafts(1), drafts(4)
+    ('no drafts', '1 draft', '4 drafts')
+    """
+    if length == 0:
+        return tr("no drafts")
+    return tr("1 draft") if length == 1 else tr("{n} drafts", n=length)
 
 
 def axes(height: float = 3.5, width: float = 7.5) -> Axes:

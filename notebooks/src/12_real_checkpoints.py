@@ -107,22 +107,28 @@ assert pick_pair(T4, (7, 5)) == ("E2B", "float16")
 # E4B fits an L4 as well: name it in `PAIR` and it is taken. A pair that does not fit is never loaded.
 
 # %%
-from gemma_mtp_edu.lessons.finale import choose, load_chosen
+from gemma_mtp_edu import load_pair
+from gemma_mtp_edu.models.pairs import choose_dtype
 
-choice = choose(PAIR, free, capability, context_length=CONTEXT)
-pair, why = load_chosen(choice)
+name = pick_pair(free, capability, context_length=CONTEXT)[0] if PAIR == "auto" else PAIR
+if name != "pocket" and not memory_plan(name, choose_dtype(device), CONTEXT).fits(free):
+    name = "pocket"
+try:
+    pair = load_pair(name)
+except (OSError, MemoryError) as error:  # no network and nothing cached, or no room
+    print(error)
+    pair = load_pair("pocket")
 bundled = pair.name == "pocket"
-print(why)
+print(pair.name, pair.target.dtype)
 
 # %% [markdown]
 # Was the plan right? Add up the weights as they lie in memory now.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.lessons.finale import loaded_bytes
-
 plan = memory_plan(pair.name, pair.target.dtype, CONTEXT)
 planned = plan.target_bytes + plan.drafter_bytes
-print("weights within 5% of the plan:", abs(loaded_bytes(pair) / planned - 1) < 0.05)
+loaded = sum(m.get_memory_footprint(return_buffers=False) for m in (pair.target, pair.drafter))
+print("weights within 5% of the plan:", abs(loaded / planned - 1) < 0.05)
 
 # %% [markdown]
 # ## Read before you time
@@ -176,10 +182,13 @@ for name, words in verdict.items():
 # four of them, so "best" below means best of 1, 2, 4 and 8.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.lessons.finale import predicted_speedups
+from gemma_mtp_edu import Constant
 
 GAMMAS = (1, 2, 4, 8)
-predicted = predicted_speedups(cost, profiles, GAMMAS)
+predicted = {
+    (name, gamma): cost.predict_schedule(profile, Constant(gamma)).speedup
+    for name, profile in profiles.items() for gamma in GAMMAS
+}  # fmt: skip
 print("drafts", *(f"{gamma:4}" for gamma in GAMMAS))
 for name in profiles:
     print(f"{name:6}", *(f"{predicted[name, gamma]:.2f}" for gamma in GAMMAS))
@@ -192,9 +201,15 @@ for name in profiles:
 # is given back.
 
 # %%
-from gemma_mtp_edu.lessons.finale import measure
+from gemma_mtp_edu.analysis.measured import timed_runs
+from gemma_mtp_edu.measure.results import measurements
 
-measured = measure(pair, prompts, predicted, max_new_tokens=TOKENS, repeats=2)
+runs = {}
+for name, prompt in prompts.items():
+    runs |= timed_runs(pair, {name: prompt}, GAMMAS, max_new_tokens=TOKENS, repeats=2)
+    memory.release_memory(device)
+    print(name, "✓")
+measured = measurements(runs, predicted)
 
 # %% [markdown]
 # The same texts? In float32 they must be. In 16 bit a near tie may fall the other way (lesson 05); then the
@@ -210,11 +225,11 @@ assert same or pair.target.dtype.itemsize < 4
 # the two marks of a row?
 
 # %% tags=["timing"]
-from gemma_mtp_edu.measure.bench import Plan
-from gemma_mtp_edu.lessons.finale import results_card
+from gemma_mtp_edu.measure.bench import Plan, conditions
+from gemma_mtp_edu.measure.results import ResultsCard
 
-plan = Plan(GAMMAS, 2, TOKENS, long_contexts=False)
-card = results_card(pair, prompts, measured, verdict, plan)
+facts = conditions(pair, Plan(GAMMAS, 2, TOKENS))
+card = ResultsCard(pair.name, measured, prompts, verdict, memory.peak_memory(device), facts)
 marks = {
     f"{m.workload}, gamma {m.gamma}": {
         "measured": card.speedup(m.workload, m.gamma), "predicted": m.predicted_speedup,
@@ -230,9 +245,10 @@ plots.show_figure(plots.plot_predictions(marks))
 # the best speed would you have? A speed within 5% of plain decoding counts as about even.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.measure.sweep_score import score
+from gemma_mtp_edu.measure.results import score
+from gemma_mtp_edu.show.report import score_text
 
-print(score(card))
+print(score_text(score(card)))
 
 # %% [markdown]
 # The share of the best speed is the useful number. A prediction may be 10% off everywhere and still name the right
@@ -248,7 +264,8 @@ print(score(card))
 # %% tags=["timing"]
 import statistics
 
-from gemma_mtp_edu.measure.sweep_score import drafts, length_for_all, overall_speedups
+from gemma_mtp_edu.measure.results import length_for_all, overall_speedups
+from gemma_mtp_edu.show.style import drafts
 
 for gamma, speed in overall_speedups(card).items():
     mean = statistics.mean(card.speedup(name, gamma) for name in prompts)
@@ -279,8 +296,6 @@ plots.show_figure(ax)
 # believe the number or to try it. It holds no folder and no name of yours.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.measure.results import ResultsCard
-
 again = ResultsCard.from_json(Path("results_card.json").read_text(encoding="utf-8"))
 print("reads back as the same card:", again == card)
 print(*(key for key in sorted(again.provenance)))
@@ -299,21 +314,32 @@ from gemma_mtp_edu.measure.serving import serving_commands
 
 name, length = ("E2B", recommended("E2B")) if bundled else (pair.name, best)
 vllm, sglang, llama_cpp = serving_commands(name, length, context_length=CONTEXT)
-print(vllm.shell, vllm.note, sep="\n\n")
+print(vllm.shell)
 
 # %% [markdown]
+# Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. A release from before May 2026
+# takes the drafter for an ordinary small model and may fail.
+#
 # A round verifies one more token than was drafted, and the next server wants both numbers. It can also draft
 # several continuations at once; a top-k of 1 makes a single chain, as in this course.
 
 # %%
-print(sglang.shell, sglang.note, sep="\n\n")
+print(sglang.shell)
 
 # %% [markdown]
+# It sees that the drafter is a Gemma 4 assistant and turns NEXTN into its FROZEN_KV_MTP. Its cookbook takes 5
+# steps for every size; its table of hardware names data-centre GPUs.
+#
 # The last one runs on laptops too. It can run quantised weights; these commands make bf16, and
 # `--outtype q8_0` halves it. First it needs a file of each model.
 
 # %%
-print(llama_cpp.shell, llama_cpp.note, sep="\n\n")
+print(llama_cpp.shell)
+
+# %% [markdown]
+# It needs GGUF files, made here with the script in its repository. Gemma 4 drafters since June 2026 (pull
+# requests 23398 and, for E2B and E4B, 24282). Older pages say `--draft-max`: that argument has been removed. It
+# leaves out the centroid head, so a draft of E2B or E4B costs more there, and fewer may be best.
 
 # %% [markdown]
 # Do not expect your speedup there. A server fuses its kernels, so drafts and passes cost something else, and it

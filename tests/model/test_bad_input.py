@@ -22,7 +22,6 @@ from gemma_mtp_edu import (
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.analysis.measured import measured_speedups
 from gemma_mtp_edu.analysis.timing import time_target_passes
-from gemma_mtp_edu.measure import bench
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError
 from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
 from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
@@ -359,13 +358,6 @@ def test_measured_speedups_are_refused(arguments: dict[str, Any], message: str) 
     with pytest.raises(ValueError, match=message):
         measured_speedups(**{"pair": tiny_pair(), "prompts": {"a": IDS}, "gammas": (2,),
                              **arguments})  # fmt: skip
-
-
-def test_benches_are_refused() -> None:
-    with pytest.raises(ValueError, match="got a str as pair"):
-        bench.bench("pocket")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"got a int as plan, need bench.Plan"):
-        bench.bench(tiny_pair(), 3)  # type: ignore[arg-type]
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -1,43 +1,104 @@
-"""The benchmark's rows and ratios; its times are not judged."""
+"""The benchmark: its rows and ratios, kills, two processes, the report, lesson 12's card."""
 
+import copy
 import json
+import os
+import platform
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.lessons import prompts
+from gemma_mtp_edu.__main__ import main
+from gemma_mtp_edu.analysis.measured import timed_runs
 from gemma_mtp_edu.measure import bench
+from gemma_mtp_edu.measure.bench import Plan, Prompts, read_prompts
+from gemma_mtp_edu.measure.results import ResultsCard, measurements, part_of, score
+from gemma_mtp_edu.show.report import bench_text, report_page
+from tools.bench_table import conclusions
+
+PLAN = Plan(gammas=(2,), repeats=1, max_new_tokens=4)
+LINES = ("Count from 3 to 9.", "Hello!", '{"prompt": "<script>x</script>", "workload": "<i>"}')
 
 
-def test_a_quick_run_is_complete(
-    pair: ModelPair,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    chosen = {name: prompts.PROMPTS[name] for name in ("json", "code")}
-    monkeypatch.setattr(bench, "PROMPTS", chosen)
-    plan = bench.Plan(gammas=(2,), repeats=1, prompts_per_workload=1, max_new_tokens=12)
-    bench.run(pair, plan, tmp_path / "bench.json")
-    record = json.loads((tmp_path / "bench.json").read_text())
-    assert record["schema"] == bench.SCHEMA
-    assert {"dtype", "threads", "torch", "transformers", "cpu", "plan"} <= set(record["conditions"])
+@pytest.fixture
+def prompts(tmp_path: Path) -> Prompts:
+    file = tmp_path / "prompts.txt"
+    file.write_text("\n".join(LINES), encoding="utf-8")
+    return read_prompts(file)
+
+
+def test_plain_and_json_lines_are_prompts_whose_keys_change_with_them(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(
+        b'\xef\xbb\xbfHello!\r\n\r\n{"prompt": "<b>", "workload": "count"}\n[1, 2 is\n'
+    )
+    assert list(read_prompts(file).values()) == [
+        ("all", "Hello!"), ("count", "<b>"), ("all", "[1, 2 is"),
+    ]  # fmt: skip
+    assert [key[:2] for key in read_prompts(file)] == ["1-", "3-", "4-"]
+    file.write_text("a\na\n", encoding="utf-8")
+    first, second = read_prompts(file)
+    file.write_text("b\na\n", encoding="utf-8")
+    changed, same = read_prompts(file)
+    assert changed != first != second == same
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n \n", "holds no prompt, need one to a line"),
+        (b'{"prompt": "cut', "line 1 is .*need JSON such as"),
+        (b'{"text": "a"}', "line 1 is .*need JSON such as"),
+        (b'[{"prompt": "Count", "workload": "a"}]', "line 1 is .*need JSON such as"),
+        (b'[\n{"prompt": "Count"}\n]', "line 1 is .*need JSON such as"),
+        (b'["a", "b"]', "line 1 is .*need JSON such as"),
+        (b'{"prompt": 3}', "line 1 is .*need JSON such as"),
+        (b'{"prompt": "a\\ud800"}', "line 1 is .*need JSON such as"),
+        (b'{"prompt": ' + b"[" * 100_000, "line 1 is .*need JSON such as"),
+        (b"\xff\xfe", "decode"),
+    ],
+)
+def test_files_that_hold_no_prompts_say_why(content: bytes, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_prompts(file)
+
+
+@pytest.mark.parametrize("wrong", [{"gammas": ()}, {"gammas": (4, 0)}, {"repeats": 0}])
+def test_plans_that_cannot_be_followed(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="need a draft length or more"):
+        Plan(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_quick_run_is_complete(pair: ModelPair) -> None:
+    texts = {"json": "Create a JSON object for a book.", "code": "Write a Python function."}
+    plan = Plan(gammas=(2,), repeats=1, max_new_tokens=12)
+    record = bench.bench(pair, texts, plan, questions=("Hello!", "List five fruits."))
+    assert record is not None
+    assert json.loads(json.dumps(record)) == record
+    assert {"dtype", "threads", "torch", "cpu", "plan"} <= set(record["conditions"])
     rows = pd.DataFrame(record["rows"])
     assert len(rows) == 2 * 2 * 5, "contexts, workloads, methods"
     assert rows["same_text"].all()
     assert (rows["seconds"] > 0).all()
     assisted = rows[rows["method"].str.startswith("assisted")]
     assert (assisted["target_passes"] < assisted["tokens"]).all()
-    assert "ours over library's assisted run" in capsys.readouterr().out
+    assert "assisted, ours, 2 drafts" in bench_text(record)
+    assert conclusions(record)["library's target passes over ours"] > 0.9
 
 
 def test_long_contexts_are_four_windows_and_end_with_the_prompt(pair: ModelPair) -> None:
-    prompt = "List five fruits."
-    ids = bench.long_context(pair, prompt)
+    ids = bench.long_context(pair, "List five fruits.", ("Hello!", "Why is decoding slow?"))
     assert ids.shape[1] >= 4 * pair.target.config.sliding_window
-    short = pair.encode(prompt)[0, 1:]  # without the mark that begins every text
+    short = pair.encode("List five fruits.")[0, 1:]  # without the mark that begins every text
     assert ids[0, -len(short) :].tolist() == short.tolist()
 
 
@@ -58,7 +119,157 @@ def test_ratios_are_taken_prompt_by_prompt() -> None:
     )  # fmt: skip
     table = bench.summary(rows)
     assert table.loc[("short", "json"), "assisted, ours, 4 drafts"] == pytest.approx(4.0)
-    numbers = bench.conclusions(rows)
+    numbers = conclusions({"rows": rows.to_dict(orient="records")})
     assert numbers["short: ours over library's assisted run, mean"] == pytest.approx(1.5)
     assert numbers["short: ours over plain, best length per workload, mean"] == pytest.approx(3.0)
     assert numbers["library's target passes over ours"] == pytest.approx(1.2)
+
+
+class Killed(BaseException):
+    """What no handler may swallow."""
+
+
+def test_a_killed_run_goes_on_with_nothing_lost_or_done_twice(
+    pair: ModelPair, prompts: Prompts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, measured = tmp_path / "out.jsonl", Counter[int]()
+    original = bench.measure
+
+    def counting(pair, ids, plan):  # type: ignore[no-untyped-def]
+        if measured.total() == 2:
+            measured.clear()
+            raise Killed
+        measured[ids.shape[1]] += 1
+        return original(pair, ids, plan)
+
+    monkeypatch.setattr(bench, "measure", counting)
+    with pytest.raises(Killed):
+        bench.run(pair, prompts, PLAN, contexts=(32,), out=out)
+    first = part_of(out, 0).read_text().split()
+    results = bench.run(pair, prompts, PLAN, contexts=(32,), out=out)
+    assert results is not None
+    assert measured.total() == 1, "only the prompt that was left"
+    assert [r["key"] for r in results] == [*prompts, "context-32"]
+    assert out.read_text().split()[: len(first)] == first
+    assert not part_of(out, 0).exists()
+    assert bench.run(pair, prompts, PLAN, contexts=(32,), out=out) == results
+    assert measured.total() == 1
+    drafter = copy.deepcopy(pair.drafter)
+    with torch.no_grad():
+        drafter.pre_projection.weight[0, 0] += 1.0
+    other = ModelPair(pair.target, drafter, pair.processor, pair.name)
+    for models, plan in ((pair, Plan((3,), 1)), (other, PLAN)):
+        with pytest.raises(ValueError, match="another run"):
+            bench.run(models, prompts, plan, out=out)
+
+
+class Tags(HTMLParser):
+    """Counts elements and collects what pictures say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.alts = Counter[str](), list[str]()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        if tag == "img":
+            self.alts.append(dict(attrs).get("alt") or "")
+
+
+def test_two_processes_share_the_prompts_and_the_report_holds_all(
+    prompts: Prompts, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    launch += ["--standalone", "-m", "gemma_mtp_edu", "bench"]
+    options = ["--prompts", str(tmp_path / "prompts.txt"), "--out", str(out), "--gammas", "2"]
+    options += ["--repeats", "1", "--max-new-tokens", "4", "--contexts", "32"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        launch + options, capture_output=True, text=True, timeout=540, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [r["key"] for r in results] == [*prompts, "context-32"]
+    assert {r["process"] for r in results} == {0, 1}, "both of them did a share"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.html", "out.jsonl", "prompts.txt"]
+    assert all(result["peak_memory_bytes"] > 50e6 for result in results)
+    rows = pd.DataFrame(bench.rows_of(results))
+    assert set(rows["prompt"]) == set(prompts)
+    assert rows["same_text"].all()
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert page == report_page(results)
+    seen = Tags()
+    seen.feed(page)
+    assert seen.tags["script"] == seen.tags["i"] == 0
+    assert "&lt;script&gt;" in page
+    assert len(seen.alts) >= 6
+    assert all(len(alt) > 40 for alt in seen.alts)
+
+
+def test_a_page_needs_a_prompt() -> None:
+    with pytest.raises(ValueError, match="run the bench first"):
+        report_page([])
+
+
+@pytest.mark.parametrize(
+    ("contexts", "max_new_tokens", "message"),
+    [
+        ((32, 1), 4, "got context 1 "),
+        ((32, 10**9), 4, "got context 1000000000 .*leave that"),
+        ((), 10**9, "the prompt 1-.* cannot be measured: got .* tokens with its answer"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(
+    pair: ModelPair,
+    prompts: Prompts,
+    tmp_path: Path,
+    contexts: tuple[int, ...],
+    max_new_tokens: int,
+    message: str,
+) -> None:
+    plan = Plan((2,), 1, max_new_tokens)
+    with pytest.raises(ValueError, match=message):
+        bench.run(pair, prompts, plan, contexts=contexts, out=tmp_path / "out.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["prompts.txt"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--prompts", "p.txt", "--out", "p.txt"],
+        ["--prompts", "p.txt", "--out", "r.html"],
+        ["--prompts", "p.txt", "--out", "r.jsonl", "--report", "p.txt"],
+        ["--prompts", "p.txt", "--out", "notes.txt"],
+        ["--out", "notes.txt"],
+    ],
+)
+def test_no_file_of_the_user_is_overwritten(
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p.txt", "notes.txt"):
+        (tmp_path / name).write_text("Hello!\n", encoding="utf-8")
+    assert main(["bench", "--quick", *options]) == 2
+    assert "rror" in capsys.readouterr().err
+    kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert kept == {"p.txt": "Hello!\n", "notes.txt": "Hello!\n"}
+
+
+def test_timed_runs_fill_a_card(pair: ModelPair) -> None:
+    texts = {"count": "Count from 7 to 12.", "story": "Tell me a short story about a heron."}
+    runs = timed_runs(pair, texts, (1, 3), max_new_tokens=10, repeats=1)
+    measured = measurements(runs, {("story", 3): 1.7})
+    facts = bench.conditions(pair, Plan((1, 3), 1, 10))
+    card = ResultsCard(pair.name, measured, texts, dict.fromkeys(texts, "it pays"), 5, facts)
+    assert ResultsCard.from_json(card.to_json()) == card
+    assert (card.pair, card.workloads, card.gammas) == ("pocket", tuple(texts), (1, 3))
+    assert all(m.same_text and m.tokens == 10 for m in card.measurements)
+    assert card.of("story", 0).tokens_per_round == 1 < card.of("story", 3).tokens_per_round
+    assert card.of("story", 3).predicted_speedup == 1.7
+    assert {"dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu"} <= set(card.provenance)
+    assert platform.node() not in card.to_json()
+    assert len(score(card).errors) == 4

@@ -100,7 +100,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_quick_keeps_the_lengths_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     plans = []
-    monkeypatch.setattr(bench, "run", lambda pair, plan, out: plans.append(plan))
+    monkeypatch.setattr(bench, "bench", lambda pair, texts, plan, **_: plans.append(plan))
     assert main(["bench", "--quick", "--gammas", "2,3"]) == main(["bench", "--quick"]) == 0
     assert plans == [bench.Plan((2, 3), 1), bench.QUICK]
 

@@ -20,8 +20,7 @@ from matplotlib.text import Text
 
 from gemma_mtp_edu.analysis.timing import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
-from gemma_mtp_edu.measure import scale_report
-from gemma_mtp_edu.show import plots
+from gemma_mtp_edu.show import plots, report
 from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import Chart
@@ -112,7 +111,7 @@ def test_every_colour_of_the_package_stands_out_from_white() -> None:
 
 
 def test_text_of_the_report_is_readable() -> None:
-    ((text, page),) = re.findall(r"color: (#\w+); background: (#\w+)", scale_report.PAGE)
+    ((text, page),) = re.findall(r"color: (#\w+); background: (#\w+)", report.STYLE)
     assert contrast(text, page) >= TEXT
 
 

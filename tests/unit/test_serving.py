@@ -4,7 +4,6 @@ import json
 import shlex
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from gemma_mtp_edu.measure.serving import SOURCES, Serving, serving_commands
@@ -85,32 +84,9 @@ def test_hub_id_is_a_name_too_and_sources_are_pages() -> None:
     for serving in serving_commands("E2B", 2):
         assert serving.source == SOURCES[serving.project]
         assert serving.source.startswith("https://")
-        assert serving.note.endswith(".")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((POCKET, 4), "need a published one that servers know: E2B, E4B"),
-        (("nobody/model", 4), "need a published one"),
-        (("E2B; rm -rf ~", 4), "need a published one"),
-        (("E2B", -1), "draft_length -1, need a whole number of drafts, at least 0"),
-        ((None, 4), "got the pair None, need a published one"),
-        (("E2B", True), "draft_length True"),
-        (("E2B", 2.0), "draft_length 2.0"),
-    ],
-)
-def test_errors_say_what_is_needed(arguments: tuple[str, int], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        serving_commands(*arguments)
-
-
-def test_context_must_have_tokens() -> None:
-    with pytest.raises(
-        ValueError, match="context_length 0, need a whole number of tokens, at least 1"
-    ):
-        serving_commands("E2B", 2, context_length=0)
-
-
-def test_numpys_numbers_are_numbers() -> None:
-    assert serving_commands("E2B", np.int64(4)) == serving_commands("E2B", 4)  # type: ignore[arg-type]
+@pytest.mark.parametrize("pair", [POCKET, "nobody/model", "E2B; rm -rf ~"])
+def test_only_published_pairs_are_served(pair: str) -> None:
+    with pytest.raises(ValueError, match="need a published one that servers know: E2B, E4B"):
+        serving_commands(pair, 4)
