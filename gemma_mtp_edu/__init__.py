@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gemma_mtp_edu.analysis.cost import CostModel as CostModel
     from gemma_mtp_edu.analysis.profile import AcceptanceProfile as AcceptanceProfile
-    from gemma_mtp_edu.analysis.profiling import acceptance_profile as acceptance_profile
+    from gemma_mtp_edu.analysis.profile import acceptance_profile as acceptance_profile
     from gemma_mtp_edu.analysis.reference import reference_generate as reference_generate
     from gemma_mtp_edu.analysis.replay import best_schedule as best_schedule
+    from gemma_mtp_edu.analysis.replay import replay as replay
     from gemma_mtp_edu.checkup import doctor as doctor
     from gemma_mtp_edu.core.decoding import autoregressive_generate as autoregressive_generate
     from gemma_mtp_edu.core.decoding import speculative_generate as speculative_generate
@@ -35,7 +36,7 @@ _HOMES = {
     "AcceptanceProfile": "analysis.profile",
     "CostModel": "analysis.cost",
     "TradeoffExplorer": "show.widgets",
-    "acceptance_profile": "analysis.profiling",
+    "acceptance_profile": "analysis.profile",
     "best_schedule": "analysis.replay",
     "doctor": "checkup",
     "Confidence": "core.schedules",
@@ -51,6 +52,7 @@ _HOMES = {
     "load_pair": "models.pairs",
     "model_ids": "models.pairs",
     "reference_generate": "analysis.reference",
+    "replay": "analysis.replay",
 }
 # What a lesson calls, under the short names that its first cells use.
 _MODULES = {"lesson": "lessons.setup", "checks": "lessons.checks", "plots": "show.plots"}

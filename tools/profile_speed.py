@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu import ModelPair, load_pair
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.profiling import acceptance_profile, draft_chains
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile, acceptance_profile, draft_chains
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Constant

@@ -20,14 +20,14 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile, acceptance_profile
 from gemma_mtp_edu.analysis.replay import replay
-from gemma_mtp_edu.analysis.tradeoff import Setting, numbers, outcome
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import speaking
 from gemma_mtp_edu.lessons.prompts import PROMPTS
 from gemma_mtp_edu.show.rounds import describe_rounds
+from gemma_mtp_edu.show.widgets import numbers, setting_words
 from tests.browser import lab
 from tools import readme_ja
 from tools.document import write_parts
@@ -157,7 +157,7 @@ def texts(profiles: Mapping[str, AcceptanceProfile], edition: Edition) -> dict[s
         )
         told = describe_rounds(trace, first=shown_round(story), count=1)
         told = told.removeprefix(describe_rounds(trace, count=0)).lstrip()
-        values = {"setting": str(setting), "rows": rows, "told": told}
+        values = {"setting": setting_words(setting), "rows": rows, "told": told}
     return {name: text.format(**values) for name, text in edition.texts.items()}
 
 

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile, profile_of
 from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, speculate
 from gemma_mtp_edu.core.sampling import Settings
 from gemma_mtp_edu.core.schedules import Constant, check_gamma

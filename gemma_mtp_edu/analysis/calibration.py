@@ -1,13 +1,13 @@
-"""Measure what a cost model needs, by running rounds as the loops run them.
+"""The timing harness: target passes, rounds for a cost model, and whole runs.
 
-Every round starts from one context: what a round passes is forgotten after it. So rounds of all
-lengths, and plain steps, take turns under the same conditions.
+Whatever is compared takes turns, after a warm-up, so that a machine that slows down halfway cannot
+favour one over another; medians count.
 """
 
 import platform
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,112 +15,128 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.grid import check_grid
-from gemma_mtp_edu.core.arguments import whole
-from gemma_mtp_edu.core.decoding import Run
+from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, clock, speculative_generate
 from gemma_mtp_edu.core.drafters import Drafter
 from gemma_mtp_edu.core.sampling import Settings
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.core.target import TargetState
-from gemma_mtp_edu.core.trace import RoundTrace
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair
+from gemma_mtp_edu.core.target import CachedModel, TargetState
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
-MOST_REPEATS = 1000
 # Real words, because which experts a mixture-of-experts target reads depends on the text.
 _TEXT = "Tell me a story about a lighthouse keeper who counts ships, then list what she counted."
 
 
+def wait_for(device: torch.device) -> None:
+    """Wait for the GPU: its calls return before their work is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 @dataclass(frozen=True, slots=True)
-class ContextTimes:
-    """Median seconds after one context.
+class PassTimes:
+    """Times of one target pass over several tokens, after the same context.
 
     Attributes:
-        plain: A step of plain decoding.
-        verify: A verify pass, by length.
-        drafter: One more draft.
-        other: The rest of a round.
+        lengths: Tokens per pass.
+        seconds: Median seconds of a pass, in the order of `lengths`.
+        context_length: Tokens in the cache before each pass.
     """
 
-    plain: float
-    verify: tuple[float, ...]
-    drafter: float
-    other: float
+    lengths: tuple[int, ...]
+    seconds: tuple[float, ...]
+    context_length: int
+
+    @property
+    def relative(self) -> tuple[float, ...]:
+        """Each time over that of the shortest pass."""
+        return tuple(s / self.seconds[0] for s in self.seconds)
+
+
+@torch.inference_mode()
+def time_target_passes(
+    pair: Any,
+    prompt: str | Int[Tensor, "1 seq"],
+    lengths: Sequence[int] = (1, 5, 9, 17),
+    *,
+    repeats: int = 7,
+) -> PassTimes:
+    """Measure a target pass over each number of tokens, as decoding makes it: with a filled cache.
+
+    Args:
+        pair: The models; only the target runs.
+        prompt: The context, as text or ids.
+        lengths: Tokens per pass.
+        repeats: Timed passes per length; the median counts. One more of each warms up.
+    """
+    ids, target = pair.encode(prompt), CachedModel(pair.target)
+    target.prefill(ids)
+    samples: dict[int, list[float]] = {length: [] for length in lengths}
+    for _ in range(repeats + 1):
+        for length in lengths:
+            start = clock(pair.device)
+            target.verify(ids[:, -1:].expand(1, length))
+            samples[length].append(clock(pair.device) - start)
+            target.crop(length)  # every pass starts from the same context
+    seconds = tuple(statistics.median(samples[length][1:]) for length in lengths)
+    return PassTimes(tuple(lengths), seconds, ids.shape[1])
 
 
 def calibrate(
-    pair: ModelPair, lengths: tuple[Any, ...], contexts: tuple[Any, ...], repeats: Any
-) -> CostModel:
-    """Measure a pair; `CostModel.calibrate` says what the arguments mean.
-
-    Raises:
-        ValueError: A number is out of range.
-    """
-    check_is_pair(pair)
-    check_grid(lengths, contexts)
-    # numpy's numbers would not go into JSON.
-    lengths, contexts = tuple(map(int, lengths)), tuple(map(int, contexts))
-    repeats = whole(repeats, "repeats")
-    if repeats > MOST_REPEATS:
-        raise ValueError(
-            tr(
-                "got repeats {repeats}, need at most {most}: medians of more say nothing more",
-                repeats=repeats,
-                most=MOST_REPEATS,
-            )
-        )
-    if pair.positions is not None and contexts[-1] + lengths[-1] > pair.positions:
-        raise ValueError(
-            tr(
-                "got contexts up to {context} and lengths up to {length}, need at most "
-                "{positions} together: the target has no more positions",
-                context=contexts[-1],
-                length=lengths[-1],
-                positions=pair.positions,
-            )
-        )
-    times = [_at_context(pair, context, lengths, repeats) for context in contexts]
-    return CostModel(
-        contexts=contexts,
-        lengths=lengths,
-        plain_seconds=tuple(t.plain for t in times),
-        verify_seconds=tuple(t.verify for t in times),
-        drafter_seconds=tuple(t.drafter for t in times),
-        other_seconds=tuple(t.other for t in times),
-        provenance={
+    pair: Any, lengths: tuple[int, ...], contexts: tuple[int, ...], repeats: int
+) -> dict[str, Any]:
+    """Return the fields of a `CostModel`, by running rounds as the loops run them."""
+    rows = [_at_context(pair, context, lengths, repeats) for context in contexts]
+    plain, verify, drafter, other = zip(*rows, strict=True)
+    cuda = pair.device.type == "cuda"
+    hardware = torch.cuda.get_device_name(pair.device) if cuda else platform.processor()
+    return {
+        "contexts": contexts,
+        "lengths": lengths,
+        "plain_seconds": plain,
+        "verify_seconds": verify,
+        "drafter_seconds": drafter,
+        "other_seconds": other,
+        "provenance": {
             **pair.provenance(f"calibrated, median of {repeats}"),
-            "hardware": _hardware(pair.device),
+            "hardware": hardware or platform.machine(),
         },
-    )
+    }
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def _at_context(
-    pair: ModelPair, context: int, lengths: tuple[int, ...], repeats: int
-) -> ContextTimes:
-    # The prefill writes the last token of the context.
-    ids = _context_ids(pair, context - 1)
-    room = 1 + (repeats + 1) * sum(lengths)
+    pair: Any, context: int, lengths: tuple[int, ...], repeats: int
+) -> tuple[float, tuple[float, ...], float, float]:
+    """Return `medians` after one context.
+
+    Every round starts from it: what a round passes is forgotten after it. So rounds of all lengths,
+    and plain steps, take turns under the same conditions.
+    """
+    ids = _context_ids(pair, context - 1)  # the prefill writes the context's last token
+    settings = Settings(max_new_tokens=1 + (repeats + 1) * sum(lengths))
     drafter = pair.new_drafter()
-    drafted = _run(pair, ids, room, shares_state=drafter.needs_state)
-    plain = _run(pair, ids, room, shares_state=False)
+    drafted = Run(pair, ids, settings, shares_state=drafter.needs_state)
+    plain = Run(pair, ids, settings)
+    drafted.eos_ids = plain.eos_ids = ()  # nothing ends these runs
     state = drafted.prefill()
     plain.prefill()
-    given = drafted.ids.clone()
+    text = drafted.ids.clone()
     for repeat in range(repeats + 1):
         # Each time another length comes first, so that none of them gains by its place.
         start = repeat % len(lengths)
         for length in lengths[start:] + lengths[:start]:
-            _round(drafted, drafter, given, state, length - 1)
-            _plain_step(plain, given[:, -1:])
+            _round(drafted, drafter, text, state, length - 1)
+            _plain_step(plain, text[:, -1:])
     skipped = 1 + len(lengths)  # the prefill and the warm-up
-    rounds, steps = drafted.rounds[skipped:], plain.rounds[skipped:]
-    return medians(rounds, steps)
+    return medians(drafted.rounds[skipped:], plain.rounds[skipped:])
 
 
-def medians(rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]) -> ContextTimes:
-    """Return the median times of drafting rounds and of plain steps.
+def medians(
+    rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]
+) -> tuple[float, tuple[float, ...], float, float]:
+    """Return median seconds: a plain step, a verify pass by length, one more draft, the rest.
 
     The time in the drafter is a straight line over the number of drafts (least squares through
     the medians): its slope is one more draft, and what is left without any goes to the rest.
@@ -133,22 +149,22 @@ def medians(rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]) -> Contex
     counts = sorted(drafting)
     line = statistics.linear_regression(counts, [statistics.median(drafting[n]) for n in counts])
     rest = statistics.median(record.other_seconds for record in rounds)
-    return ContextTimes(
-        plain=statistics.median(step.seconds for step in steps),
-        verify=tuple(statistics.median(verify[length]) for length in sorted(verify)),
-        drafter=max(0.0, line.slope),
-        other=rest + max(0.0, line.intercept),
+    return (
+        statistics.median(step.seconds for step in steps),
+        tuple(statistics.median(verify[length]) for length in sorted(verify)),
+        max(0.0, line.slope),
+        rest + max(0.0, line.intercept),
     )
 
 
 def _round(
-    run: Run, drafter: Drafter, ids: Int[Tensor, "1 seq"], state: TargetState | None, gamma: int
+    run: Run, drafter: Drafter, text: Int[Tensor, "1 seq"], state: TargetState | None, gamma: int
 ) -> None:
     """Run one round as `decoding.speculate` does, and forget what it passed."""
     run.lap("between")
-    draft = drafter.draft(ids, state, gamma, run.sampler, Constant(max(1, gamma)))
+    draft = drafter.draft(text, state, gamma, run.sampler, Constant(max(1, gamma)))
     run.lap("draft")
-    output = run.target.verify(torch.cat([ids[:, -1:], draft.ids], dim=1))
+    output = run.target.verify(torch.cat([text[:, -1:], draft.ids], dim=1))
     verification = run.accept(output, draft)
     run.commit(draft, verification)
     n_drafted = draft.ids.shape[1]
@@ -165,14 +181,7 @@ def _plain_step(run: Run, newest: Int[Tensor, "1 1"]) -> None:
     run.end_round()
 
 
-def _run(pair: ModelPair, ids: Int[Tensor, "1 seq"], room: int, *, shares_state: bool) -> Run:
-    """Return a greedy run that no end mark ends."""
-    run = Run(pair, ids, Settings(max_new_tokens=room), shares_state=shares_state)
-    run.eos_ids = ()
-    return run
-
-
-def _context_ids(pair: ModelPair, length: int) -> Int[Tensor, "1 length"]:
+def _context_ids(pair: Any, length: int) -> Int[Tensor, "1 length"]:
     """Return a prompt of that many tokens: a text again and again, or without tokenizer noise."""
     if pair.processor is None:
         vocabulary = pair.target.config.get_text_config().vocab_size
@@ -182,7 +191,57 @@ def _context_ids(pair: ModelPair, length: int) -> Int[Tensor, "1 length"]:
     return once.repeat(1, -(-length // once.shape[1]))[:, :length]
 
 
-def _hardware(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
+def measured_speedups(
+    pair: Any,
+    prompts: Mapping[str, str | Int[Tensor, "1 seq"]],
+    gammas: Sequence[int],
+    *,
+    max_new_tokens: int = 64,
+    repeats: int = 3,
+) -> dict[str, dict[int, float]]:
+    """Return per text and draft length how many times as fast as plain decoding a run was.
+
+    The prefill, which no drafter changes, is left out, as it is in every prediction.
+
+    Args:
+        pair: The models; nothing else should run on their device meanwhile.
+        prompts: Name and prompt of each text.
+        gammas: Drafts in every round.
+        max_new_tokens: Tokens to write at most.
+        repeats: Timed turns; medians count. One more warms up.
+    """
+    runs = timed_runs(pair, prompts, gammas, max_new_tokens=max_new_tokens, repeats=repeats)
+    seconds = {case: decoding_seconds(traces) for case, traces in runs.items()}
+    # A text of one token has no round: nothing to win, nothing to lose.
+    return {
+        name: {g: seconds[name, 0] / seconds[name, g] if seconds[name, g] else 1.0 for g in gammas}
+        for name in prompts
+    }
+
+
+def timed_runs(
+    pair: Any,
+    prompts: Mapping[str, str | Int[Tensor, "1 seq"]],
+    gammas: Sequence[int],
+    *,
+    max_new_tokens: int = 64,
+    repeats: int = 3,
+) -> dict[tuple[str, int], list[GenerationTrace]]:
+    """Return the timed runs of each text and draft length, 0 being plain decoding.
+
+    The arguments are those of `measured_speedups`; the first turn, the warm-up, is left out.
+    """
+
+    def run(name: str, gamma: int) -> GenerationTrace:
+        if gamma == 0:
+            return autoregressive_generate(pair, prompts[name], max_new_tokens=max_new_tokens)
+        return speculative_generate(pair, prompts[name], gamma=gamma, max_new_tokens=max_new_tokens)
+
+    cases = [(name, gamma) for name in prompts for gamma in (0, *gammas)]
+    turns = [{case: run(*case) for case in cases} for _ in range(repeats + 1)]
+    return {case: [turn[case] for turn in turns[1:]] for case in cases}
+
+
+def decoding_seconds(traces: Sequence[GenerationTrace]) -> float:
+    """Return the median seconds of runs of one kind, the prefill left out."""
+    return statistics.median(sum(r.seconds for r in trace.draft_rounds) for trace in traces)

@@ -1,41 +1,28 @@
-"""What rounds cost on one machine, and what that makes of a text: seconds and speedups.
+"""What rounds cost on one machine, and what that makes of a text: seconds, speedups, a verdict.
 
 Predicting needs only the measured numbers; `calibration` measures them, with the models.
 """
 
-from collections.abc import Mapping, Sequence
+import statistics
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import Any, Literal
 
-from gemma_mtp_edu.analysis.grid import between, check_grid, check_table, check_times
-from gemma_mtp_edu.analysis.needed_records import need_trace
+from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.replay import replay
-from gemma_mtp_edu.analysis.theory import expected_tokens
-from gemma_mtp_edu.analysis.verdict import Verdict, judge
-from gemma_mtp_edu.core.arguments import listed, real, whole
-from gemma_mtp_edu.core.schedules import Schedule
-from gemma_mtp_edu.core.stored import as_tuples, need_kinds, read_record, write_record
-from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import tr
-
-if TYPE_CHECKING:
-    from gemma_mtp_edu.models.pairs import ModelPair
+from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
+from gemma_mtp_edu.core.schedules import Constant, Schedule
+from gemma_mtp_edu.core.trace import GenerationTrace, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.cost/1"
-LENGTHS = (1, 2, 3, 4, 5, 7, 9, 13, 17)
-CONTEXTS = (64, 512)
-_KINDS = {
-    **dict.fromkeys(("contexts", "lengths"), "ids"),
-    **dict.fromkeys(("plain_seconds", "drafter_seconds", "other_seconds"), "times in seconds"),
-    "verify_seconds": "rows of times in seconds",
-    "provenance": "texts",
-}
-
-
-class CostFormatError(ValueError):
-    """A stored cost model cannot be read."""
+# Measured times differ by a few percent from run to run: so near to 1 a speedup is about even.
+MARGIN = 0.05
+Answer = Literal["pays", "about even", "does not pay"]
+# What a round of that many drafts costs, in plain passes.
+RoundCost = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +39,47 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether drafting pays on a machine, with which draft length, and what would change that.
+
+    Attributes:
+        answer: "pays", "about even" or "does not pay".
+        draft_length: The best constant number of drafts per round; at least 1.
+        speedup: Predicted speed with it, plain decoding being 1.
+        alpha: Share of the verified drafts that were right.
+        step_seconds: The time of a draft, and `verify_seconds` of such a round's verify pass.
+        break_even_alpha: Where such rounds are as fast as plain decoding, all else being equal; as
+            the two after it None where that number alone cannot make them so.
+        best_speedup: With the oracle's length in every round; None unless it was replayed.
+    """
+
+    answer: Answer
+    draft_length: int
+    speedup: float
+    alpha: float
+    step_seconds: float
+    verify_seconds: float
+    break_even_alpha: float | None
+    break_even_step_seconds: float | None
+    break_even_verify_seconds: float | None
+    best_speedup: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class CostModel:
     """Measured seconds of what rounds are made of, at several context lengths.
 
     Between measured numbers it takes the straight line; beyond the first or last context that
-    context's times. A `context` is the tokens of prompt and text before the round; None is the
-    shortest measured one.
+    one's times. A `context` is the tokens before the round; None is the shortest measured one.
 
     Attributes:
         contexts: Context lengths, ascending.
         lengths: Tokens of a verify pass, ascending from 1: `gamma + 1` of them.
         plain_seconds: Per context, a whole step of plain decoding.
-        verify_seconds: Per context and length, a verify pass and the verdict on it.
+        verify_seconds: Per context and length, a verify pass and its verification.
         drafter_seconds: Per context, one more draft.
         other_seconds: Per context, the rest of a round.
         provenance: Pair, device, dtype, versions and repeats.
-
-    Raises:
-        ValueError: Sizes do not fit together, or a time is not a positive number.
     """
 
     contexts: tuple[int, ...]
@@ -80,21 +90,13 @@ class CostModel:
     other_seconds: tuple[float, ...]
     provenance: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        check_grid(self.lengths, self.contexts)
-        size = len(self.contexts)
-        check_times(self.plain_seconds, size, "plain_seconds")
-        check_times(self.drafter_seconds, size, "drafter_seconds", positive=False)
-        check_times(self.other_seconds, size, "other_seconds", positive=False)
-        check_table(self.verify_seconds, size, len(self.lengths), "verify_seconds")
-
     @classmethod
     def calibrate(
         cls,
-        pair: "ModelPair",
+        pair: Any,
         *,
-        lengths: Sequence[int] = LENGTHS,
-        contexts: Sequence[int] = CONTEXTS,
+        lengths: Sequence[int] = (1, 2, 3, 4, 5, 7, 9, 13, 17),
+        contexts: Sequence[int] = (64, 512),
         repeats: int = 5,
     ) -> "CostModel":
         """Measure a pair on this machine; nothing else should run on it meanwhile.
@@ -106,13 +108,13 @@ class CostModel:
             repeats: Timed rounds of each length, in turns; medians count. One more warms up.
 
         Raises:
-            ValueError: A number is out of range.
+            ValueError: Lengths or contexts are not such numbers, or beyond the target's positions.
         """
-        # By name: a cost model must be read and asked where no model library is installed.
-        calibration = import_module("gemma_mtp_edu.analysis.calibration")
-        given = (listed(lengths, "lengths"), listed(contexts, "contexts"))
-        model: CostModel = calibration.calibrate(pair, *given, repeats)
-        return model
+        # Here: a cost model must be read and asked where no model library is installed.
+        from gemma_mtp_edu.analysis.calibration import calibrate
+
+        check_grid(lengths, contexts)
+        return cls(**calibrate(pair, tuple(map(int, lengths)), tuple(map(int, contexts)), repeats))
 
     @property
     def max_gamma(self) -> int:
@@ -124,21 +126,13 @@ class CostModel:
         return self._at(self.plain_seconds, context)
 
     def verify(self, n_tokens: int, context: float | None = None) -> float:
-        """Return the seconds of a verify pass over that many tokens.
-
-        Raises:
-            ValueError: The number lies outside the measured ones.
-        """
-        if not 1 <= whole(n_tokens, "n_tokens", 0, " of tokens") <= self.lengths[-1]:
+        """Return the seconds of a verify pass over that many tokens, at most the measured ones."""
+        if not 1 <= n_tokens <= self.lengths[-1]:
             raise ValueError(
-                tr(
-                    "got a pass over {n_tokens} tokens, measured are 1 to {longest}: "
-                    "calibrate again with lengths up to {n_tokens}",
-                    n_tokens=n_tokens,
-                    longest=self.lengths[-1],
-                )
+                f"got a pass over {n_tokens} tokens, measured are 1 to {self.lengths[-1]}: "
+                f"calibrate again with lengths up to {n_tokens}"
             )
-        times = tuple(between(self.lengths, row, n_tokens) for row in self.verify_seconds)
+        times = [between(self.lengths, row, n_tokens) for row in self.verify_seconds]
         return self._at(times, context)
 
     def drafter_step(self, context: float | None = None) -> float:
@@ -151,17 +145,11 @@ class CostModel:
 
     def round_seconds(self, gamma: int, context: float | None = None) -> float:
         """Return the seconds of a round of `gamma` drafts."""
-        gamma = whole(gamma, "gamma", 0, " of drafts")
         drafting = gamma * self.drafter_step(context)
         return drafting + self.verify(gamma + 1, context) + self.rest(context)
 
     def predict(self, alpha: float, gamma: int, context: float | None = None) -> float:
-        """Return the expected speedup over plain decoding; without drafts that is 1.
-
-        Args:
-            alpha: Probability that the target accepts a draft, the same at every position.
-            gamma: Drafts per round.
-            context: Tokens before the round.
+        """Return the expected speedup of `gamma` drafts that are each right with chance `alpha`.
 
         Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8, with measured costs.
         """
@@ -170,7 +158,6 @@ class CostModel:
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
-        need_trace(trace)
         start = len(trace.prompt_ids)
         return Prediction(
             sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
@@ -191,7 +178,49 @@ class CostModel:
         Raises:
             ValueError: Nothing was drafted in it.
         """
-        return judge(self, evidence)
+        if isinstance(evidence, AcceptanceProfile):
+            longest = min(evidence.max_gamma, self.max_gamma)
+            context = len(evidence.prompt_ids) + len(evidence) / 2
+            oracle = self.predict_trace(best_schedule(evidence, self)[1]).speedup
+            replays = [replay(evidence, Constant(gamma)) for gamma in range(1, longest + 1)]
+            cases = [
+                (self.predict_trace(trace).speedup, gamma, trace.tokens_per_round or 1.0, alpha)
+                for gamma, trace in enumerate(replays, 1)
+                if (alpha := metrics.alpha(trace)) is not None
+            ]
+        else:
+            prefixes = [record.prefix_length for record in evidence.draft_rounds]
+            context, oracle = statistics.median(prefixes or [0]), None
+            alpha = metrics.alpha(evidence)
+            cases = [
+                (self.predict(alpha, gamma, context), gamma, expected_tokens(alpha, gamma), alpha)
+                for gamma in range(1, self.max_gamma + 1)
+                if alpha is not None
+            ]
+        if not cases:
+            raise ValueError(
+                f"got a text of {len(evidence.token_ids)} tokens in which no draft was verified: "
+                "give a trace of speculative_generate or an acceptance_profile, of a longer text"
+            )
+        speedup, gamma, tokens, alpha = max(cases, key=lambda case: case[0])
+        plain, rest = self.plain(context), self.rest(context)
+        step, verify = self.drafter_step(context), self.verify(gamma + 1, context)
+        # What a round may cost so that its tokens come as fast as in plain decoding.
+        budget = tokens * plain
+        steps, passes = (budget - verify - rest) / gamma, budget - gamma * step - rest
+        fixed = (verify + rest) / plain
+        return Verdict(
+            answer=answer_of(speedup),
+            draft_length=gamma,
+            speedup=speedup,
+            alpha=alpha,
+            step_seconds=step,
+            verify_seconds=verify,
+            break_even_alpha=break_even_alpha(gamma, step / plain, lambda _: fixed),
+            break_even_step_seconds=steps if steps > 0 else None,
+            break_even_verify_seconds=passes if passes > 0 else None,
+            best_speedup=oracle,
+        )
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the model as JSON text that `from_json` reads back as an equal model."""
@@ -199,26 +228,73 @@ class CostModel:
 
     @classmethod
     def from_json(cls, text: str) -> "CostModel":
-        """Read a cost model that `to_json` wrote.
-
-        Raises:
-            CostFormatError: The text is not JSON, of another schema, or a field is wrong.
-        """
-        record = read_record(text, SCHEMA, "CostModel.to_json()", CostFormatError)
-        try:
-            need_kinds(record, _KINDS)
-            return cls(**{key: as_tuples(value) for key, value in record.items()})
-        except (AttributeError, IndexError, TypeError, ValueError) as error:
-            raise CostFormatError(
-                tr("a field is missing or of a wrong kind: {error}", error=error)
-            ) from error
+        """Read a cost model that `to_json` wrote; a ValueError says what is wrong with another."""
+        model = read_record(text, SCHEMA, cls)
+        check_grid(model.lengths, model.contexts)
+        singles = [model.plain_seconds, model.drafter_seconds, model.other_seconds]
+        sizes = [len(model.contexts)] * 3 + [len(model.lengths)] * len(model.contexts)
+        positive = model.plain_seconds + sum(model.verify_seconds, ())
+        times = positive + model.drafter_seconds + model.other_seconds
+        right = [len(row) for row in (*singles, *model.verify_seconds)] == sizes
+        if not (right and 0 not in positive and all(0 <= t < float("inf") for t in times)):
+            raise ValueError("a cost model needs positive seconds for each context and length")
+        return model
 
     def _at(self, times: Sequence[float], context: float | None) -> float:
-        if context is None:
-            return times[0]
-        needed = tr("the tokens before the round, or None")
-        if not 0 <= real(context, "context", needed) < float("inf"):
-            raise ValueError(
-                tr("got context {context!r}, need {needed}", context=context, needed=needed)
-            )
-        return between(self.contexts, times, context)
+        return times[0] if context is None else between(self.contexts, times, context)
+
+
+def answer_of(speedup: float) -> Answer:
+    """Return whether a speed pays, plain decoding being 1.
+
+    >>> answer_of(1.3), answer_of(0.97)
+    ('pays', 'about even')
+    """
+    if abs(speedup - 1) <= MARGIN:
+        return "about even"
+    return "pays" if speedup > 1 else "does not pay"
+
+
+def between(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
+    """Return the value at `x` on the straight lines through points; beyond them the nearest one's.
+
+    >>> between((1, 5), (10.0, 18.0), 2), between((1, 5), (10.0, 18.0), 9)
+    (12.0, 18.0)
+    """
+    right = bisect_right(xs, x)
+    if right == 0:
+        return ys[0]
+    if right == len(xs):
+        return ys[-1]
+    share = (x - xs[right - 1]) / (xs[right] - xs[right - 1])
+    return ys[right - 1] + share * (ys[right] - ys[right - 1])
+
+
+def check_grid(lengths: Sequence[int], contexts: Sequence[int]) -> None:
+    """Raise a ValueError unless passes of these lengths, after these contexts, can be measured."""
+    ascending = all(a < b for numbers in (lengths, contexts) for a, b in pairwise(numbers))
+    if not (ascending and len(lengths) > 1 and contexts and lengths[0] == 1 and contexts[0] > 1):
+        raise ValueError(
+            f"got lengths {tuple(lengths)} and contexts {tuple(contexts)}, need both ascending: "
+            "tokens per verify pass from 1, at least two of them, such as (1, 2, 5, 9, 17), and "
+            "tokens before the round from 2, such as (64, 512)"
+        )
+
+
+def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> RoundCost:
+    """Return what a round of that many drafts costs, in plain passes.
+
+    Args:
+        cost: A measured machine, taken at its shortest context; or the cost of a draft in plain
+            passes, with a verify pass that costs as much as a plain one.
+        cost_ratio: The cost of a draft in plain passes, in place of the machine's own.
+
+    >>> round_cost(0.1)(4)
+    1.4
+    """
+    if not isinstance(cost, CostModel):
+        ratio = cost if cost_ratio is None else cost_ratio
+        return lambda n_drafted: 1.0 + ratio * n_drafted
+    plain, rest = cost.plain(), cost.rest()
+    ratio = cost.drafter_step() / plain if cost_ratio is None else cost_ratio
+    return lambda n_drafted: ratio * n_drafted + (cost.verify(n_drafted + 1) + rest) / plain

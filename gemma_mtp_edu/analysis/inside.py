@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.target import CachedModel, TargetState
 from gemma_mtp_edu.core.trace import GenerationTrace

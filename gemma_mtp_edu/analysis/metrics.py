@@ -6,14 +6,12 @@ that were never judged), alpha (the chance that a judged draft is accepted), tok
 
 from collections.abc import Iterable
 
-from gemma_mtp_edu.analysis.needed_records import need_trace
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
 
 def judged(record: RoundTrace) -> int:
-    """Return how many drafts the target judged: the accepted ones and the first rejected one."""
-    rejected_one = record.next_kind == "correction"
-    return record.n_accepted + rejected_one
+    """Return how many drafts the target verified: the accepted ones and the first rejected one."""
+    return record.n_accepted + (record.next_kind == "correction")
 
 
 def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
@@ -56,18 +54,13 @@ def accepted_by_position(
 
 def wasted_drafts(trace: GenerationTrace) -> int:
     """Return how many drafts did not enter the text."""
-    need_trace(trace)
     return trace.drafter_passes - trace.n_accepted
 
 
 def saved_passes(trace: GenerationTrace) -> int:
     """Return how many more target passes plain decoding would have needed."""
-    need_trace(trace)
     return len(trace.token_ids) - trace.target_passes
 
 
 def _several(traces: GenerationTrace | Iterable[GenerationTrace]) -> Iterable[GenerationTrace]:
-    several = list(traces) if isinstance(traces, Iterable) else [traces]
-    for trace in several:
-        need_trace(trace)
-    return several
+    return traces if isinstance(traces, Iterable) else [traces]

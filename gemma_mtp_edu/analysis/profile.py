@@ -2,34 +2,17 @@
 
 Under greedy decoding the text does not depend on the drafts, so neither does the chain of drafts
 from a position, nor how many of them the target accepts. Known once, they let `replay` answer for
-every schedule without a model. This module neither decodes nor replays.
+every schedule without a model; so the record is read without torch.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gemma_mtp_edu.core.stored import as_tuples, need_kinds, read_record, write_record
-from gemma_mtp_edu.core.trace import StopReason
-from gemma_mtp_edu.lessons.language import tr
+from gemma_mtp_edu.core.trace import GenerationTrace, StopReason, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.profile/1"
-_KINDS = {
-    "prompt_ids": "ids",
-    "token_ids": "ids",
-    "text": "text",
-    "n_accepted": "ids",
-    "draft_ids": "rows of ids",
-    "draft_probs": "rows of probabilities",
-    "max_gamma": "count",
-    "max_new_tokens": "count",
-    "vocabulary": "texts",
-    "provenance": "texts",
-}
-
-
-class ProfileFormatError(ValueError):
-    """A stored profile cannot be read."""
+CHUNK_BYTES = 2**28  # 256 MiB
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,9 +36,6 @@ class AcceptanceProfile:
         stop_reason: "eos" or "length".
         vocabulary: The text of every token id in text and drafts.
         provenance: Pair, method, dtype, device and versions that made it.
-
-    Raises:
-        ValueError: The entries contradict each other.
     """
 
     prompt_ids: tuple[int, ...]
@@ -70,72 +50,14 @@ class AcceptanceProfile:
     vocabulary: Mapping[int, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._check_sizes()
-        if self.n_accepted != (expected := accepted_counts(self.token_ids, self.draft_ids)):
-            wrong = next(i for i, n in enumerate(expected) if n != self.n_accepted[i])
-            raise ValueError(
-                tr(
-                    "n_accepted is {accepted} at position {wrong}, but the text agrees with "
-                    "{expected} drafts there: text and drafts must be of the same run",
-                    accepted=self.n_accepted[wrong],
-                    wrong=wrong,
-                    expected=expected[wrong],
-                )
-            )
-        too_long = len(self.token_ids) > self.max_new_tokens
-        if too_long or (self.stop_reason == "length" and len(self) < self.max_new_tokens):
-            raise ValueError(
-                tr(
-                    "got {count} tokens, max_new_tokens {max_new_tokens} and stop_reason "
-                    "{stop_reason!r}, which do not go together",
-                    count=len(self.token_ids),
-                    max_new_tokens=self.max_new_tokens,
-                    stop_reason=self.stop_reason,
-                )
-            )
-
-    def _check_sizes(self) -> None:
-        n = len(self.token_ids)
-        counts = (len(self.n_accepted), len(self.draft_ids), len(self.draft_probs))
-        if n == 0 or counts != (n, n, n):
-            raise ValueError(
-                tr(
-                    "got {n} tokens and {counts} entries of n_accepted, draft_ids and "
-                    "draft_probs: need at least one token, and one entry for each",
-                    n=n,
-                    counts=counts,
-                )
-            )
-        chains = zip(self.draft_ids, self.draft_probs, strict=True)
-        for position, (drafts, probs) in enumerate(chains):
-            wanted = self.max_gamma if position else 0
-            if (len(drafts), len(probs)) != (wanted, wanted):
-                raise ValueError(
-                    tr(
-                        "got {drafts} drafts and {probs} probabilities at position "
-                        "{position}, need {wanted} (max_gamma; none at position 0)",
-                        drafts=len(drafts),
-                        probs=len(probs),
-                        position=position,
-                        wanted=wanted,
-                    )
-                )
-
     def __len__(self) -> int:
         return len(self.token_ids)
 
     def __repr__(self) -> str:
-        return tr(
-            "AcceptanceProfile({tokens} tokens of {pair}, {gamma} drafts from each position, "
-            "{right:.2f} of them right on average)"
-            if self.provenance.get("pair")
-            else "AcceptanceProfile({tokens} tokens, {gamma} drafts from each position, "
-            "{right:.2f} of them right on average)",
-            tokens=len(self),
-            pair=self.provenance.get("pair"),
-            gamma=self.max_gamma,
-            right=self.mean_accepted,
+        of_pair = f" of {self.provenance['pair']}" if self.provenance.get("pair") else ""
+        return (
+            f"AcceptanceProfile({len(self)} tokens{of_pair}, {self.max_gamma} drafts from each "
+            f"position, {self.mean_accepted:.2f} of them right on average)"
         )
 
     @property
@@ -152,16 +74,19 @@ class AcceptanceProfile:
         """Read a profile that `to_json` wrote.
 
         Raises:
-            ProfileFormatError: The text is not JSON, of another schema, lacks a field, or its
-                entries contradict each other.
+            ValueError: The text is not JSON, of another schema, or its entries contradict each
+                other.
         """
-        record = read_record(text, SCHEMA, "AcceptanceProfile.to_json()", ProfileFormatError)
-        try:
-            return cls(**_fields(record))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ProfileFormatError(
-                tr("a field is missing or of a wrong kind: {error}", error=error)
-            ) from error
+        profile = read_record(text, SCHEMA, cls)
+        n, limit = len(profile), profile.max_new_tokens
+        sizes = [0, *[profile.max_gamma] * (n - 1)]
+        if not (n and sizes == [*map(len, profile.draft_ids)] == [*map(len, profile.draft_probs)]):
+            raise ValueError(f"need {profile.max_gamma} drafts and probabilities at each position")
+        if profile.n_accepted != accepted_counts(profile.token_ids, profile.draft_ids):
+            raise ValueError("n_accepted does not agree with text and drafts: not of the same run")
+        if n > limit or (profile.stop_reason == "length" and n < limit):
+            raise ValueError(f"got {n} tokens and max_new_tokens {limit}, which do not go together")
+        return profile
 
 
 def accepted_counts(
@@ -179,8 +104,166 @@ def accepted_counts(
     return tuple(counts)
 
 
-def _fields(record: dict[str, Any]) -> dict[str, Any]:
-    """Turn JSON's lists and string keys back into tuples and integer keys."""
-    need_kinds(record, _KINDS)
-    vocabulary = {int(key): value for key, value in record["vocabulary"].items()}
-    return {key: as_tuples(value) for key, value in record.items()} | {"vocabulary": vocabulary}
+def acceptance_profile(
+    pair: Any, prompt: Any, *, max_gamma: int = 16, max_new_tokens: int = 128
+) -> AcceptanceProfile:
+    """Write a text greedily and draft from every position of it.
+
+    Costs the plain run, one target pass over the text, and `max_gamma` drafter passes over all
+    positions. They go in chunks of `positions_per_chunk`, so that the memory which grows with the
+    number of positions stays below `CHUNK_BYTES` however long the text is.
+
+    A pass over many positions rounds differently from a pass over one, so where the drafter finds
+    two tokens equally good a run may take the other one. What is accepted is read off the greedy
+    text, never off the one target pass. In bfloat16 a speculative run may write another text than
+    the plain one; the profile is that of the plain text.
+
+    Args:
+        pair: A target and its Gemma 4 MTP drafter, with sdpa or eager attention.
+        prompt: A user's message, or token ids `[1, seq]`.
+        max_gamma: Drafts from each position; at least 1.
+        max_new_tokens: Tokens to write at most; at least 1.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+    from gemma_mtp_edu.core.decoding import autoregressive_generate
+    from gemma_mtp_edu.core.schedules import check_gamma
+
+    check_gamma(max_gamma)
+    plain = autoregressive_generate(pair, prompt, max_new_tokens=max_new_tokens)
+    return profile_of(pair, plain, max_gamma=max_gamma, max_new_tokens=max_new_tokens)
+
+
+def profile_of(
+    pair: Any, plain: GenerationTrace, *, max_gamma: int = 16, max_new_tokens: int | None = None
+) -> AcceptanceProfile:
+    """Draft from every position of a text that is there already: a plain greedy run of the target.
+
+    So a drafter that changes can be evaluated again and again on the same text. Without
+    `max_new_tokens`, a text that ended by itself is taken to have had room for more.
+    """
+    import torch
+
+    if max_new_tokens is None:
+        room = 0 if plain.stop_reason == "length" else max_gamma + 1
+        max_new_tokens = len(plain.token_ids) + room
+    # Nothing is drafted after the last token, so no pass needs it.
+    text = torch.tensor([[*plain.prompt_ids, *plain.token_ids[:-1]]], device=pair.device)
+    newest = torch.arange(len(plain.prompt_ids), text.shape[1], device=pair.device)
+    ids, probs = draft_chains(pair, text, newest, max_gamma)
+    # Position 0 has no chain: the first token comes from the prefill.
+    draft_ids = ((), *map(tuple, ids.tolist()))
+    return AcceptanceProfile(
+        prompt_ids=plain.prompt_ids,
+        token_ids=plain.token_ids,
+        text=plain.text,
+        n_accepted=accepted_counts(plain.token_ids, draft_ids),
+        draft_ids=draft_ids,
+        draft_probs=((), *map(tuple, probs.tolist())),
+        max_gamma=max_gamma,
+        max_new_tokens=max_new_tokens,
+        stop_reason=plain.stop_reason,
+        vocabulary=pair.token_texts({*plain.token_ids, *ids.unique().tolist()}),
+        provenance=pair.provenance("acceptance profile"),
+    )
+
+
+def positions_per_chunk(pair: Any, text_length: int) -> int:
+    """Return how many positions one drafter pass takes.
+
+    A position needs a mask and scores in every attention head over the text, and the embeddings and
+    scores of the candidate tokens; in float32 that is
+    `4 * ((heads + 2) * text_length + candidates * (hidden + 2))` bytes, where a dense head has no
+    embeddings of its own: `4 * ((heads + 2) * text_length + vocabulary * 2)`.
+    """
+    head, config = pair.drafter.masked_embedding, pair.drafter.config.get_text_config()
+    candidates, width = config.vocab_size, 0
+    if head is not None:
+        candidates = head.centroid_intermediate_top_k * head.vocab_size_per_centroid
+        width = config.hidden_size
+    heads = config.num_attention_heads
+    needed = 4 * ((heads + 2) * text_length + candidates * (width + 2))
+    return max(1, CHUNK_BYTES // needed)
+
+
+def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any, Any]:
+    """Return the drafter's chain, and its probabilities, from each of some positions of a text.
+
+    In a run the drafter sees the keys and values of the tokens before the newest one, because no
+    others exist yet. Here one target pass has made those of the whole text, and a mask hides from
+    each position what it would not see there.
+
+    Args:
+        pair: The models.
+        text: Token ids `[1, seq]`.
+        newest: Indexes into the text: where the newest token stands.
+        max_gamma: Drafts from each position.
+
+    Returns:
+        Ids and probabilities, both `[positions, max_gamma]`.
+    """
+    import torch
+
+    from gemma_mtp_edu.core.drafters import MTPDrafter
+    from gemma_mtp_edu.core.sampling import check_finite
+
+    drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
+    window = pair.target.config.get_text_config().sliding_window
+    chains = [(text.new_zeros(0, max_gamma), torch.zeros(0, max_gamma, device=text.device))]
+    with torch.no_grad():
+        passed = pair.target.base_model(
+            input_ids=text, use_cache=False, return_shared_kv_states=True
+        )
+        shared_kv = {
+            kind: (keys.to(drafter.device), values.to(drafter.device))
+            for kind, (keys, values) in passed.shared_kv_states.items()
+        }
+        for at in newest.split(positions_per_chunk(pair, text.shape[1])) if len(newest) else ():
+            # The state that predicted the newest token stands one before it.
+            hidden = passed.last_hidden_state[:, at - 1].to(drafter.device)
+            # Constant for all steps, as in a run.
+            position = at[None].to(drafter.device)
+            masks = drafter_masks(position, text.shape[1], window, hidden.dtype)
+            tokens, ids, probs = text[:, at], [], []
+            for _ in range(max_gamma):
+                states, hidden = drafter.step(tokens, hidden, position, shared_kv, masks)
+                scores, candidates = drafter.score(states[0])
+                best = scores.float().softmax(-1).max(-1)
+                index = best.indices[:, None]
+                found = index if candidates is None else candidates.gather(1, index)
+                tokens = found.T.to(text.device)
+                ids.append(tokens[0])
+                probs.append(best.values.to(text.device))
+            chains.append((torch.stack(ids, 1), torch.stack(probs, 1)))
+    all_ids, all_probs = (torch.cat(parts) for parts in zip(*chains, strict=True))
+    check_finite(all_probs, "drafter")
+    return all_ids, all_probs
+
+
+def drafter_masks(newest: Any, length: int, window: int, dtype: Any) -> dict[str, Any]:
+    """Return who sees what: the KV of tokens before the newest one only, and of its window.
+
+    Args:
+        newest: Positions `[batch, n]` of the newest tokens.
+        length: Tokens of the text.
+        window: Tokens that sliding attention reaches back.
+        dtype: Of the attention scores, which sdpa and eager attention both add a mask to.
+
+    Returns:
+        Masks `[batch, 1, n, length]` by attention type.
+    """
+    import torch
+
+    key, newest = torch.arange(length, device=newest.device), newest[:, None, :, None]
+    before = key < newest
+    visible = {"full_attention": before, "sliding_attention": before & (key >= newest - window)}
+    return {kind: additive_mask(seen, dtype) for kind, seen in visible.items()}
+
+
+def additive_mask(visible: Any, dtype: Any) -> Any:
+    """Return a mask to add to attention scores."""
+    import torch
+
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, torch.finfo(dtype).min)

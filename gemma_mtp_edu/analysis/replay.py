@@ -8,12 +8,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Protocol, runtime_checkable
 
-from gemma_mtp_edu.analysis.needed_records import need_profile
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.core.arguments import real, whole
 from gemma_mtp_edu.core.schedules import FromProfile, LastRound, Schedule
-from gemma_mtp_edu.core.trace import GenerationTrace, NextKind, RoundTrace, kind_after
-from gemma_mtp_edu.lessons.language import tr
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, kind_after
 
 
 @runtime_checkable
@@ -45,7 +42,6 @@ def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
     Raises:
         ValueError: A round needs more drafts than the profile holds.
     """
-    need_profile(profile)
     rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
     position, last = 1, None
     while position < len(profile.token_ids):
@@ -70,13 +66,14 @@ def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) ->
     """Return the round that starts at a position with a number of drafts."""
     n_accepted = min(profile.n_accepted[position], n_drafted)
     end = position + n_accepted
-    next_id, next_kind = _next(profile, end, n_accepted, n_drafted)
+    # A text that ends inside accepted drafts has no token of the target's own.
+    ended_inside = end >= len(profile.token_ids)
     return RoundTrace(
         prefix_length=len(profile.prompt_ids) + position,
         draft_ids=profile.draft_ids[position][:n_drafted],
         n_accepted=n_accepted,
-        next_id=next_id,
-        next_kind=next_kind,
+        next_id=None if ended_inside else profile.token_ids[end],
+        next_kind="none" if ended_inside else kind_after(n_drafted, n_accepted),
         draft_probs=profile.draft_probs[position][:n_drafted],
     )
 
@@ -87,7 +84,7 @@ def best_schedule(
     *,
     max_gamma: int | None = None,
 ) -> tuple[FromProfile, GenerationTrace]:
-    """Return the cheapest choice of draft lengths for this text: no schedule can beat it.
+    """Return the cheapest choice of draft lengths for this text, the oracle: none can beat it.
 
     Dynamic programming from the end: the cheapest rest of the text from a position is the best over
     all draft lengths of the cost of that round and the cheapest rest after it. Every position gets
@@ -102,34 +99,19 @@ def best_schedule(
 
     Returns:
         The schedule and its replay.
-
-    Raises:
-        ValueError: `cost` gave something that is not a finite number.
     """
-    need_profile(profile)
-    n_tokens, longest = len(profile.token_ids), profile.max_gamma
+    n_tokens, longest, round_cost = len(profile.token_ids), profile.max_gamma, _by_context(cost)
     if max_gamma is not None:
-        longest = min(longest, whole(max_gamma, "max_gamma", 0, " of drafts"))
-    # A class has all that its objects have, so the protocol would take it for one of them.
-    if isinstance(cost, type) or not (isinstance(cost, RoundCosts) or callable(cost)):
-        raise ValueError(
-            tr(
-                "got cost {cost!r}, need a CostModel, or a function from drafts to the "
-                "round's cost",
-                cost=cost,
-            )
-        )
+        longest = min(longest, max_gamma)
     if isinstance(cost, RoundCosts):
         longest = min(longest, cost.max_gamma)
-    price = _pricing(cost)
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
     for position in range(n_tokens - 1, 0, -1):
         context = len(profile.prompt_ids) + position
         totals = []
         for n in range(min(longest, _most(profile, position)) + 1):
-            # A text that ends inside accepted drafts has no token of the target's own.
             after = position + min(profile.n_accepted[position], n) + 1
-            totals.append(price(n, context) + cheapest[min(after, n_tokens)])
+            totals.append(round_cost(n, context) + cheapest[min(after, n_tokens)])
         cheapest[position] = min(totals)
         lengths[position] = totals.index(cheapest[position])
     schedule = FromProfile(tuple(lengths))
@@ -150,45 +132,16 @@ def _n_drafted(profile: AcceptanceProfile, schedule: Schedule, position: int, ga
                 return index + 1
     if wanted > profile.max_gamma:
         raise ValueError(
-            tr(
-                "{schedule} makes {wanted} drafts at position {position}, this profile holds "
-                "{max_gamma} for each: make it again with acceptance_profile(..., "
-                "max_gamma={wanted}) or more",
-                schedule=schedule,
-                wanted=wanted,
-                position=position,
-                max_gamma=profile.max_gamma,
-            )
+            f"{schedule} makes {wanted} drafts at position {position}, this profile holds "
+            f"{profile.max_gamma} for each: make it again with acceptance_profile(..., "
+            f"max_gamma={wanted}) or more"
         )
     return wanted
 
 
-def _next(
-    profile: AcceptanceProfile, end: int, n_accepted: int, n_drafted: int
-) -> tuple[int | None, NextKind]:
-    """Return the target's own token after `end` tokens, and what it is."""
-    if end >= len(profile.token_ids):
-        return None, "none"
-    return profile.token_ids[end], kind_after(n_drafted, n_accepted)
-
-
-def _pricing(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], float]:
+def _by_context(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], float]:
     """Return the cost of a round, by its drafts and the tokens before it."""
     if isinstance(cost, RoundCosts):
-        known = cost.round_seconds
-    else:
-        everywhere = cache(cost)
-
-        def known(gamma: int, context: float | None = None) -> float:
-            return everywhere(gamma)
-
-    def price(gamma: int, context: int) -> float:
-        found = known(gamma, context)
-        number = real(found, tr("cost({gamma}) =", gamma=gamma), tr("a finite number"))
-        if not abs(number) < float("inf"):  # also true of NaN
-            raise ValueError(
-                tr("cost({gamma}) gave {found!r}, need a finite number", gamma=gamma, found=found)
-            )
-        return number
-
-    return price
+        return cost.round_seconds
+    everywhere = cache(cost)
+    return lambda gamma, context: everywhere(gamma)

@@ -1,73 +1,39 @@
-"""What a choice of draft lengths wins and wastes on known texts: numbers, and one HTML view.
+"""What a choice of draft lengths wins and wastes on known texts, as numbers.
 
-Everything here is a replay of acceptance profiles, so it needs no model, no clock and no widget.
-Costs are counted in plain passes, the time in which plain decoding writes one token.
+Everything here is a replay of acceptance profiles, so it needs no model and no clock. Costs are
+counted in plain passes, the time in which plain decoding writes one token.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal, get_args
 
 from gemma_mtp_edu.analysis import metrics
-from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.needed_records import need_profile
-from gemma_mtp_edu.analysis.prices import (
-    Price,
-    draft_cost,
-    longest_draft,
-    rounds_cost,
-    trace_speedup,
-)
-from gemma_mtp_edu.analysis.prices import round_price as round_price
+from gemma_mtp_edu.analysis.cost import CostModel, RoundCost, round_cost
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
-from gemma_mtp_edu.core.arguments import check_kind
-from gemma_mtp_edu.core.schedules import (
-    Confidence,
-    Constant,
-    Heuristic,
-    LastRound,
-    Schedule,
-    check_gamma,
-)
+from gemma_mtp_edu.core.schedules import Confidence, Constant, Heuristic, LastRound, Schedule
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import html_lang, marked, speaking, tr
-from gemma_mtp_edu.show.views import html_tokens, more_rounds
 
-Kind = Literal["constant", "heuristic", "confidence", "best possible"]
+Kind = Literal["constant", "heuristic", "confidence", "oracle"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-KIND_WORDS: dict[Kind, str] = {
-    "constant": marked("constant"),
-    "heuristic": marked("heuristic"),
-    "confidence": marked("confidence"),
-    "best possible": marked("best possible"),
-}
+# Speedups that were measured, by constant draft length.
 Measured = Mapping[int, float]
-ROUNDS_SHOWN = 8
 
 
 @dataclass(frozen=True)
-class Bounded(Schedule):
-    """Another schedule, with an upper bound for its draft lengths.
+class BoundedHeuristic(Heuristic):
+    """A heuristic schedule with an upper bound for its draft lengths.
 
-    >>> Bounded(Heuristic(4), 5).gamma(6, LastRound(4, 4, 4))  # 6 without the bound
+    >>> BoundedHeuristic(4, 5).gamma(6, LastRound(4, 4, 4))  # 6 without the bound
     5
     """
 
-    schedule: Schedule
     max_gamma: int
 
     def gamma(self, position: int, last: LastRound | None) -> int:
-        """Return the other schedule's length, or the bound where that is less."""
-        return min(self.max_gamma, self.schedule.gamma(position, last))
-
-    def keeps_drafting(self, draft_prob: float) -> bool:
-        """Ask the other schedule."""
-        return self.schedule.keeps_drafting(draft_prob)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "watches_probs", self.schedule.watches_probs)
+        """Return the heuristic's length, or the bound where that is less."""
+        return min(self.max_gamma, super().gamma(position, last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +41,7 @@ class Setting:
     """A schedule as it is set by hand.
 
     Attributes:
-        kind: Which schedule.
+        kind: Which schedule; the oracle has the best length in every round.
         draft_length: Drafts per round of a constant one, the first round's of a heuristic one.
         threshold: Probability below which a confidence schedule stops.
     """
@@ -83,14 +49,6 @@ class Setting:
     kind: Kind = "constant"
     draft_length: int = 4
     threshold: float = 0.4
-
-    def __str__(self) -> str:
-        template = {
-            "constant": marked("constant, {length} drafts in every round"),
-            "heuristic": marked("heuristic, {length} drafts in the first round"),
-            "confidence": marked("confidence, until a draft is below {threshold:.0%}"),
-        }.get(self.kind, self.kind)
-        return tr(template, length=self.draft_length, threshold=self.threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +58,7 @@ class Outcome:
     Attributes:
         trace: The replayed rounds.
         cost: All rounds after the prefill.
-        best_cost: The same for the best possible lengths; nothing costs less.
+        best_cost: The same for the oracle's lengths; nothing costs less.
         draft_cost: Of one draft.
     """
 
@@ -112,16 +70,16 @@ class Outcome:
     @property
     def speedup(self) -> float:
         """How many times as fast as plain decoding, the prefill left out."""
-        return trace_speedup(self.trace, self.cost)
+        return _speedup(self.trace, self.cost)
 
     @property
     def best_speedup(self) -> float:
-        """The speedup of the best possible lengths."""
-        return trace_speedup(self.trace, self.best_cost)
+        """The speedup of the oracle's lengths."""
+        return _speedup(self.trace, self.best_cost)
 
     @property
     def share_of_best(self) -> float:
-        """Speedup over the best possible one, 0 to 1."""
+        """Speedup over the oracle's, 0 to 1."""
         return self.best_cost / self.cost if self.cost else 1.0
 
     @property
@@ -136,24 +94,12 @@ class Outcome:
 
 
 def schedule_of(setting: Setting, max_gamma: int) -> Schedule:
-    """Return the schedule of a setting; not for the best possible one, which needs a text.
-
-    Raises:
-        ValueError: The kind is another one.
-    """
-    if setting.kind == "constant":
-        return Constant(min(check_gamma(setting.draft_length), max_gamma))
+    """Return the schedule of a setting, of at most `max_gamma` drafts; not the oracle's."""
     if setting.kind == "heuristic":
-        return Bounded(Heuristic(setting.draft_length), max_gamma)
+        return BoundedHeuristic(setting.draft_length, max_gamma)
     if setting.kind == "confidence":
         return Confidence(setting.threshold, max_gamma)
-    raise ValueError(
-        tr(
-            "got kind {kind!r}, need 'constant', 'heuristic' or 'confidence'; the best "
-            "possible one is best_schedule(profile, cost)",
-            kind=setting.kind,
-        )
-    )
+    return Constant(min(setting.draft_length, max_gamma))
 
 
 def outcome(
@@ -162,36 +108,40 @@ def outcome(
     cost: CostModel | float,
     cost_ratio: float | None = None,
 ) -> Outcome:
-    """Replay a setting on a text and price its rounds.
+    """Replay a setting on a text and count the cost of its rounds.
 
     Args:
         profile: The text.
         setting: The schedule.
-        cost: As in `round_price`.
-        cost_ratio: As in `round_price`.
-
-    Raises:
-        ValueError: An argument is of another kind or out of range.
+        cost: As in `round_cost`.
+        cost_ratio: As in `round_cost`.
     """
-    need_profile(profile)
-    check_kind(setting, Setting, "setting", "tradeoff.Setting(...)")
-    price, longest = round_price(cost, cost_ratio), longest_draft(profile, cost)
-    _, best = best_schedule(profile, price, max_gamma=longest)
+    cost_of, longest = round_cost(cost, cost_ratio), longest_draft(profile, cost)
+    _, best = best_schedule(profile, cost_of, max_gamma=longest)
     trace = best
-    if setting.kind != "best possible":
+    if setting.kind != "oracle":
         trace = replay(profile, schedule_of(setting, longest))
     ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
-    return Outcome(trace, rounds_cost(trace, price), rounds_cost(best, price), ratio)
+    return Outcome(trace, _total(trace, cost_of), _total(best, cost_of), ratio)
+
+
+def draft_cost(cost: CostModel | float) -> float:
+    """Return the cost of a draft in plain passes."""
+    return cost.drafter_step() / cost.plain() if isinstance(cost, CostModel) else cost
+
+
+def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:
+    """Return the most drafts per round that are known of both the text and the machine."""
+    known = cost.max_gamma if isinstance(cost, CostModel) else profile.max_gamma
+    return min(profile.max_gamma, known)
 
 
 def speedups_by_length(
-    profile: AcceptanceProfile,
-    cost: CostModel | float,
-    cost_ratio: float | None = None,
+    profile: AcceptanceProfile, cost: CostModel | float, cost_ratio: float | None = None
 ) -> tuple[float, ...]:
     """Return the speedup with 1, 2, 3, ... drafts in every round."""
     traces = constant_replays(profile, longest_draft(profile, cost))
-    return speedups(traces, round_price(cost, cost_ratio))
+    return speedups(traces, round_cost(cost, cost_ratio))
 
 
 def best_constant(profile: AcceptanceProfile, cost: CostModel | float) -> Setting:
@@ -204,9 +154,9 @@ def fastest_length(speeds: Sequence[float]) -> int:
     return speeds.index(max(speeds)) + 1
 
 
-def speedups(traces: Sequence[GenerationTrace], price: Price) -> tuple[float, ...]:
-    """Return the speedup of each trace when its rounds have these prices."""
-    return tuple(trace_speedup(trace, rounds_cost(trace, price)) for trace in traces)
+def speedups(traces: Sequence[GenerationTrace], cost_of: RoundCost) -> tuple[float, ...]:
+    """Return the speedup of each trace when its rounds have these costs."""
+    return tuple(_speedup(trace, _total(trace, cost_of)) for trace in traces)
 
 
 def constant_replays(profile: AcceptanceProfile, max_gamma: int) -> tuple[GenerationTrace, ...]:
@@ -225,98 +175,11 @@ def kept_by_place(profile: AcceptanceProfile, places: int = 8) -> tuple[float, .
     return tuple(sum(n > place for n in counts) / len(counts) for place in range(places))
 
 
-def summary_html(
-    profile: AcceptanceProfile,
-    setting: Setting,
-    cost: CostModel | float = 0.1,
-    cost_ratio: float | None = None,
-    *,
-    workload: str = "",
-    measured: Measured | None = None,
-    lang: str | None = None,
-) -> str:
-    """Return what the explorer shows of a setting as HTML, with no widget.
-
-    Args:
-        profile: The text.
-        setting: The schedule.
-        cost: As in `round_price`.
-        cost_ratio: As in `round_price`.
-        workload: The text's name.
-        measured: Measured speedups of this text by constant draft length, as
-            `measured.measured_speedups` gives them; shown beside the predicted one.
-        lang: "en" or "ja"; by default the language that is chosen.
-    """
-    result = outcome(profile, setting, cost, cost_ratio)
-    return outcome_html(result, setting, workload=workload, measured=measured, lang=lang)
+def _total(trace: GenerationTrace, cost_of: RoundCost) -> float:
+    """Return what all rounds after the prefill cost, in plain passes."""
+    return sum(cost_of(len(record.draft_ids)) for record in trace.draft_rounds)
 
 
-def outcome_html(
-    result: Outcome,
-    setting: Setting,
-    *,
-    workload: str = "",
-    measured: Measured | None = None,
-    lang: str | None = None,
-) -> str:
-    """Return an outcome as HTML: the first rounds' tokens, then the numbers."""
-    with speaking(lang):
-        rows = list(numbers(result))
-        if measured is not None:
-            rows.insert(-2, _measured_row(setting, measured))
-        return _outcome_html(result, setting, workload, rows)
-
-
-def _measured_row(setting: Setting, measured: Measured) -> tuple[str, str]:
-    speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
-    shown = tr("not measured") if speed is None else f"{speed:.2f}"
-    return tr("measured speed, plain decoding = 1"), shown
-
-
-def _outcome_html(
-    result: Outcome, setting: Setting, workload: str, rows: Sequence[tuple[str, str]]
-) -> str:
-    name = f"{workload}: {setting}" if workload else str(setting)
-    rounds = result.trace.draft_rounds
-    strip = "".join(_round_html(result.trace, i) for i in range(min(ROUNDS_SHOWN, len(rounds))))
-    more = more_rounds(len(rounds) - ROUNDS_SHOWN)
-    cells = "".join(
-        f"<tr><th scope='row' style='text-align:left;padding:2px 8px'>{label}</th>"
-        f"<td style='padding:2px 8px'>{value}</td></tr>"
-        for label, value in rows
-    )
-    return (
-        f"<div{html_lang()} class='mtp-tradeoff'><p><b>{escape(name)}</b></p>"
-        f"<ol style='padding-left:2em;margin:0'>{strip}</ol>{f'<p>{more}</p>' if more else ''}"
-        "<div role='status' aria-live='polite'><table style='border-collapse:collapse'>"
-        f"<tbody>{cells}</tbody></table></div></div>"
-    )
-
-
-def numbers(result: Outcome) -> Sequence[tuple[str, str]]:
-    """Return what there is to say of an outcome as pairs of label and value."""
-    trace = result.trace
-    return (
-        (tr("cost of a draft, in plain passes"), f"{result.draft_cost:.2f}"),
-        (
-            tr("target passes"),
-            tr(
-                "{passes} for {tokens} tokens",
-                passes=trace.target_passes,
-                tokens=len(trace.token_ids),
-            ),
-        ),
-        (tr("tokens per round"), f"{trace.tokens_per_round or 1:.2f}"),
-        (
-            tr("wasted drafts"),
-            tr("{part} of {whole}", part=result.wasted_drafts, whole=trace.drafter_passes),
-        ),
-        (tr("predicted speed, plain decoding = 1"), f"{result.speedup:.2f}"),
-        (tr("best possible speed"), f"{result.best_speedup:.2f}"),
-        (tr("share of the best possible"), f"{result.share_of_best:.0%}"),
-    )
-
-
-def _round_html(trace: GenerationTrace, index: int) -> str:
-    record = trace.draft_rounds[index]
-    return f"<li>{html_tokens(trace, record)}</li>"
+def _speedup(trace: GenerationTrace, cost: float) -> float:
+    # The prefill's token is no round's; a text of that one token has nothing to speed up.
+    return (len(trace.token_ids) - 1) / cost if cost else 1.0

@@ -25,10 +25,9 @@ from tqdm import tqdm
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu.analysis.profile import acceptance_profile
 from gemma_mtp_edu.analysis.reference import drafter_with, reference_generate
-from gemma_mtp_edu.analysis.timing import clock
-from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+from gemma_mtp_edu.core.decoding import autoregressive_generate, clock, speculative_generate
 from gemma_mtp_edu.measure.results import Result, append, part_of, read_results, write_results
 from gemma_mtp_edu.models.compatibility import is_mtp_drafter
 from gemma_mtp_edu.models.memory import peak_memory, reset_peak_memory

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
 
-from gemma_mtp_edu.analysis.verdict import answer_of
+from gemma_mtp_edu.analysis.cost import answer_of
 from gemma_mtp_edu.core.trace import GenerationTrace
 
 LINES_SCHEMA = "gemma_mtp_edu.results/1"

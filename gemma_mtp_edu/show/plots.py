@@ -16,7 +16,7 @@ from gemma_mtp_edu.show.style import BLUE, GREEN, GREY, LINES, PINK, RED, axes, 
 from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
-    from gemma_mtp_edu.analysis.timing import PassTimes
+    from gemma_mtp_edu.analysis.calibration import PassTimes
     from gemma_mtp_edu.training.training_plan import Look
 
 _HOMES = {

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
 from gemma_mtp_edu.analysis.theory import expected_tokens
-from gemma_mtp_edu.analysis.verdict import MARGIN
 from gemma_mtp_edu.lessons.language import marked, tr
 from gemma_mtp_edu.measure.results import ResultsCard, length_for_all, overall_speedups, score
 from gemma_mtp_edu.models.memory_plan import gigabytes

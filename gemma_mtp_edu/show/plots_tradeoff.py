@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from gemma_mtp_edu.analysis import metrics
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.cost import CostModel, round_cost
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place, round_price
+from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import tr
 from gemma_mtp_edu.show.style import (
@@ -177,7 +177,7 @@ def plot_speedup_surface(
         gamma: The reader's drafts per round.
         max_gamma: The most drafts per round to draw.
     """
-    ax, price = axes(4.0), round_price(cost)
+    ax, price = axes(4.0), round_cost(cost)
     longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma
     gammas = range(1, longest + 1)
 

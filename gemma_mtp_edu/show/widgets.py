@@ -13,8 +13,8 @@ import ipywidgets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gemma_mtp_edu.analysis import prices, tradeoff
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis import tradeoff
+from gemma_mtp_edu.analysis.cost import CostModel, round_cost
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.tradeoff import Measured, Outcome, Setting
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -27,7 +27,7 @@ KIND_WORDS = {
     "constant": marked("constant"),
     "heuristic": marked("heuristic"),
     "confidence": marked("confidence"),
-    "best possible": marked("best possible"),
+    "oracle": marked("best possible"),
 }
 _STYLE = {"description_width": "initial"}
 _BUTTONS = {**_STYLE, "button_width": "initial"}
@@ -116,13 +116,13 @@ class TradeoffExplorer(ipywidgets.VBox):
         self.lang = lang or current()
         # The drafts of a constant length do not depend on the cost: replayed once.
         self._replays = {
-            name: tradeoff.constant_replays(profile, prices.longest_draft(profile, cost))
+            name: tradeoff.constant_replays(profile, tradeoff.longest_draft(profile, cost))
             for name, profile in self.profiles.items()
         }
         longest = max(map(len, self._replays.values()))
         self._chart = Chart(longest, with_measured=measured is not None)
         with speaking(self.lang):
-            self._make_controls(longest, prices.draft_cost(cost))
+            self._make_controls(longest, tradeoff.draft_cost(cost))
         self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
         for control in self.controls:
             # In a narrow window each takes the room that there is.
@@ -170,7 +170,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         self.threshold.disabled = setting.kind != "confidence"
         result = tradeoff.outcome(self.profiles[name], setting, self.cost, ratio)
         measured = None if self.measured is None else self.measured.get(name, {})
-        speeds = tradeoff.speedups(self._replays[name], prices.round_price(self.cost, ratio))
+        speeds = tradeoff.speedups(self._replays[name], round_cost(self.cost, ratio))
         with speaking(self.lang):
             # First the numbers: they need not wait for the picture.
             self.view.value = outcome_html(result, setting, name, measured)
@@ -254,6 +254,7 @@ def outcome_html(
 ) -> str:
     """Return an outcome as HTML: the first rounds' tokens, then the numbers."""
     rounds, rows = result.trace.draft_rounds, numbers(result)
+    words = setting_words(setting)
     if measured is not None:
         speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
         shown = tr("not measured") if speed is None else f"{speed:.2f}"
@@ -266,11 +267,21 @@ def outcome_html(
         "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
         "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
         "</tbody></table></div></div>",
-        name=f"{workload}: {setting}" if workload else str(setting),
+        name=f"{workload}: {words}" if workload else words,
         rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
         more=more_rounds(len(rounds) - ROUNDS_SHOWN),
         rows=rows,
     )
+
+
+def setting_words(setting: Setting) -> str:
+    """Return a setting in words."""
+    template = {
+        "constant": marked("constant, {length} drafts in every round"),
+        "heuristic": marked("heuristic, {length} drafts in the first round"),
+        "confidence": marked("confidence, until a draft is below {threshold:.0%}"),
+    }.get(setting.kind, KIND_WORDS[setting.kind])
+    return tr(template, length=setting.draft_length, threshold=setting.threshold)
 
 
 def numbers(result: Outcome) -> list[tuple[str, str]]:

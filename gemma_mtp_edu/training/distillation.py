@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
-from gemma_mtp_edu.analysis.profiling import additive_mask
+from gemma_mtp_edu.analysis.profile import additive_mask
 from gemma_mtp_edu.core.target import SharedKV
 from gemma_mtp_edu.lessons.language import tr
 

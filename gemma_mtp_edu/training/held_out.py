@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 
-from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.trace import GenerationTrace

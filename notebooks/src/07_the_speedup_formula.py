@@ -148,7 +148,7 @@ assert best_gamma(0.8, 0.1) == 6
 # turns, and keeps the medians.
 
 # %%
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 2, 3, 5, 7, 9), contexts=(32, 96))
 
@@ -262,7 +262,9 @@ for kind in ("from alpha", "from the rounds"):
 # had 4: other drafts were judged, so alpha differs a little.
 
 # %% tags=["timing"]
-print(cost.verdict(traces["story", 2][-1]))
+from gemma_mtp_edu.show.verdict_words import verdict_text
+
+print(verdict_text(cost.verdict(traces["story", 2][-1])))
 
 # %% [markdown]
 # ## Change this

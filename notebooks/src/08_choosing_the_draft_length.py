@@ -87,7 +87,7 @@ for gamma, run in runs.items():
 # how many would be kept.
 
 # %%
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu import acceptance_profile
 
 profiles = {
     name: acceptance_profile(pair, prompt, max_gamma=16, max_new_tokens=64)
@@ -114,7 +114,7 @@ print("kept from each position:", *profiles["story"].n_accepted)
 # above?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu import replay
 
 replayed = replay(profiles["story"], Constant(15))
 same_text = replayed.token_ids == runs[15].token_ids
@@ -210,7 +210,7 @@ assert drafts == sorted(drafts, reverse=True)
 
 # %% tags=["timing"]
 from gemma_mtp_edu.analysis import metrics
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 3, 5, 9, 13), contexts=(64,), repeats=3)
 alpha = metrics.alpha(replay(profiles["story"], Constant(4)))
@@ -227,7 +227,7 @@ plots.show_figure(plots.plot_speedup_surface(cost, alpha=alpha, gamma=4))
 # predictions have something to answer to.
 
 # %%
-from gemma_mtp_edu.analysis.measured import measured_speedups
+from gemma_mtp_edu.analysis.calibration import measured_speedups
 
 two = {name: prompts[name] for name in ("arithmetic", "story")}
 measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)

@@ -41,8 +41,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
 # %%
 from gemma_mtp_edu import Confidence, Heuristic, load_pair
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
-from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu import acceptance_profile
+from gemma_mtp_edu import best_schedule, replay
 
 pair = load_pair(PAIR)
 
@@ -161,10 +161,10 @@ for threshold in thresholds:
 # those that do not.
 
 # %%
-from gemma_mtp_edu.analysis.tradeoff import round_price
+from gemma_mtp_edu.analysis.cost import round_cost
 
-price = round_price(0.1)  # a draft costs a tenth of a plain pass
-_, best = best_schedule(profiles["story"], price)
+cost_of = round_cost(0.1)  # a draft costs a tenth of a plain pass
+_, best = best_schedule(profiles["story"], cost_of)
 print("made", *(len(r.draft_ids) for r in best.draft_rounds))
 print("kept", *(r.n_accepted for r in best.draft_rounds))
 

@@ -43,7 +43,7 @@ import statistics
 import time
 
 from gemma_mtp_edu import autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.analysis.timing import wait_for
+from gemma_mtp_edu.analysis.calibration import wait_for
 
 pair = load_pair(PAIR)
 
@@ -207,7 +207,7 @@ for tokens in (24, 48):
 # dtype, batch, and the text, which you know already. First the **context**: how do costs change after 512 tokens?
 
 # %%
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu import CostModel
 
 cost = CostModel.calibrate(pair, lengths=(1, 5), contexts=(64, 512), repeats=3)
 

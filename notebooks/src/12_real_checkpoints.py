@@ -158,8 +158,8 @@ assert len(set(answer.token_ids)) > 10, "it repeats itself: take another dtype o
 my_guess = None  # such as ("json", 4)
 
 # %%
-from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu import CostModel
+from gemma_mtp_edu import acceptance_profile
 
 cost = CostModel.calibrate(pair, lengths=(1, 2, 3, 5, 9), contexts=(64,), repeats=3)
 profiles = {
@@ -173,7 +173,9 @@ memory.release_memory(device)
 # two has less room?
 
 # %% tags=["timing"]
-verdict = {name: str(cost.verdict(profile)) for name, profile in profiles.items()}
+from gemma_mtp_edu.show.verdict_words import verdict_text
+
+verdict = {name: verdict_text(cost.verdict(profile)) for name, profile in profiles.items()}
 for name, words in verdict.items():
     print(f"{name}: {words}\n")
 
@@ -201,7 +203,7 @@ for name in profiles:
 # is given back.
 
 # %%
-from gemma_mtp_edu.analysis.measured import timed_runs
+from gemma_mtp_edu.analysis.calibration import timed_runs
 from gemma_mtp_edu.measure.results import measurements
 
 runs = {}

@@ -85,7 +85,7 @@ checks.smallest_alpha(smallest_alpha)
 
 # %% tags=["timing"]
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu import CostModel
 
 cost = CostModel.calibrate(load_pair(), lengths=(1, 2, 5), contexts=(64,), repeats=3)
 round_cost = cost.round_seconds(4) / cost.plain()

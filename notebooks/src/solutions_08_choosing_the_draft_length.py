@@ -35,7 +35,7 @@ lesson.setup(install=new)
 
 # %%
 from gemma_mtp_edu import checks, load_pair
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu import acceptance_profile
 from gemma_mtp_edu.analysis.tradeoff import speedups_by_length
 
 pair = load_pair()

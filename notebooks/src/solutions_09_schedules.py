@@ -35,7 +35,7 @@ lesson.setup(install=new)
 
 # %%
 from gemma_mtp_edu import checks, load_pair
-from gemma_mtp_edu.analysis.profiling import acceptance_profile
+from gemma_mtp_edu import acceptance_profile
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 
 pair = load_pair()

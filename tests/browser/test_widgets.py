@@ -12,12 +12,12 @@ from playwright.sync_api import Browser, Locator
 
 import lab
 from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.prices import longest_draft
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile, accepted_counts
 from gemma_mtp_edu.analysis.replay import replay
-from gemma_mtp_edu.analysis.tradeoff import KIND_WORDS
+from gemma_mtp_edu.analysis.tradeoff import longest_draft
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.show.widgets import KIND_WORDS
 from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
 from tools.lessons import write_notebook
 from widget_page import COST, Explorer, Viewer, wait_until
@@ -127,7 +127,7 @@ def use_explorer(explorer: Explorer) -> None:
 
 def test_controls_that_a_schedule_does_not_read_are_off(explorer: Explorer) -> None:
     switched = explorer.slider("draft length").locator(".noUi-target")
-    for kind, off in (("best possible", "true"), ("constant", None)):
+    for kind, off in (("oracle", "true"), ("constant", None)):
         explorer.answers(partial(explorer.choose, "schedule", kind))
         assert switched.get_attribute("disabled") == off
 

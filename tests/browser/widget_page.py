@@ -9,9 +9,10 @@ from playwright.sync_api import Locator
 
 from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.tradeoff import KIND_WORDS, Outcome, Setting, numbers, outcome
+from gemma_mtp_edu.analysis.tradeoff import Outcome, Setting, outcome
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.show.views import MARKS, shown_tokens
+from gemma_mtp_edu.show.widgets import KIND_WORDS, numbers
 
 COST = "cost of a draft"
 # Of every token its sign and text, as drawn.

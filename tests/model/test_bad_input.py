@@ -12,7 +12,6 @@ import torch
 
 from gemma_mtp_edu import (
     Constant,
-    CostModel,
     ModelPair,
     acceptance_profile,
     autoregressive_generate,
@@ -20,8 +19,6 @@ from gemma_mtp_edu import (
     speculative_generate,
 )
 from gemma_mtp_edu.analysis.custom import draft_and_verify
-from gemma_mtp_edu.analysis.measured import measured_speedups
-from gemma_mtp_edu.analysis.timing import time_target_passes
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError
 from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
 from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
@@ -249,40 +246,6 @@ def test_custom_generate_is_refused(arguments: dict[str, Any], message: str) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"repeats": 0}, "got repeats 0"),
-        ({"repeats": True}, "got repeats True"),
-        ({"repeats": 10**9}, "got repeats 1000000000, need at most 1000"),
-        ({"lengths": (2, 3)}, "got lengths"),
-        ({"lengths": 5}, "got lengths 5, need several numbers"),
-        ({"lengths": "12"}, "got lengths '12'"),
-        ({"contexts": (10**9,)}, "got contexts up to 1000000000"),
-        ({"contexts": (250,)}, "need at most 256 together"),
-        ({"contexts": ()}, "got contexts"),
-    ],
-)
-def test_calibrations_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        CostModel.calibrate(tiny_pair(), **{"contexts": (16,), **arguments})
-
-
-def test_a_calibration_in_numpy_s_numbers_is_stored() -> None:
-    lengths = tuple(np.arange(1, 4))
-    cost = CostModel.calibrate(tiny_pair(), lengths=lengths, contexts=np.array([16]), repeats=1)  # type: ignore[arg-type]
-    assert CostModel.from_json(cost.to_json()) == cost
-    assert cost.predict(np.float32(0.5), np.int64(2)) == pytest.approx(cost.predict(0.5, 2))  # type: ignore[arg-type]
-    for wrong in ({"alpha": "a"}, {"alpha": 1.5}, {"gamma": 2.0}, {"gamma": 10**9}):
-        with pytest.raises(ValueError, match="got "):
-            cost.predict(**{"alpha": 0.5, "gamma": 2, **wrong})  # type: ignore[arg-type]
-    for context in (-1, NAN, "a", True):
-        with pytest.raises(ValueError, match="got context"):
-            cost.predict(0.5, 2, context)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="got a str as evidence"):
-        cost.verdict("trace")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
         ({"prompts": "Hello"}, "got a str, need a list"),
         ({"prompts": []}, "got no prompts"),
         ({"prompts": [[3, 4]]}, "got a list as prompt"),
@@ -322,42 +285,6 @@ def test_fresh_drafters_are_refused(shape: dict[str, Any], message: str) -> None
         new_drafter(target, num_assistant_tokens=0)
     with pytest.raises(ValueError, match="got a ModelPair as target"):
         new_drafter(tiny_pair())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"pair": "pocket"}, "got a str as pair"),
-        ({"lengths": ()}, r"got lengths \(\), need several numbers"),
-        ({"lengths": 5}, "got lengths 5"),
-        ({"lengths": torch.tensor(5)}, "got lengths tensor"),
-        ({"lengths": (1, 0)}, "got length 0"),
-        ({"lengths": (1, 2.5)}, "got length 2.5"),
-        ({"repeats": 0}, "got repeats 0"),
-        ({"lengths": (1, 252)}, "prompt of 5 tokens and lengths up to 252, need at most 256"),
-        ({"prompt": None}, "got a NoneType"),
-    ],
-)
-def test_timings_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        time_target_passes(**{"pair": tiny_pair(), "prompt": IDS, **arguments})
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"pair": None}, "got a NoneType as pair"),
-        ({"prompts": [IDS]}, "got a list as prompts, need a prompt for each name"),
-        ({"gammas": 4}, "got gammas 4"),
-        ({"gammas": (0,)}, "got gamma 0"),
-        ({"gammas": (10**5000,)}, "got a gamma beyond all floats"),
-        ({"repeats": 0}, "got repeats 0"),
-    ],
-)
-def test_measured_speedups_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        measured_speedups(**{"pair": tiny_pair(), "prompts": {"a": IDS}, "gammas": (2,),
-                             **arguments})  # fmt: skip
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -16,7 +16,7 @@ import torch
 
 from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.__main__ import main
-from gemma_mtp_edu.analysis.measured import timed_runs
+from gemma_mtp_edu.analysis.calibration import timed_runs
 from gemma_mtp_edu.measure import bench
 from gemma_mtp_edu.measure.bench import Plan, Prompts, read_prompts
 from gemma_mtp_edu.measure.results import ResultsCard, measurements, part_of, score

@@ -9,11 +9,15 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.analysis import profiling, timing
+from gemma_mtp_edu.analysis import profile as profiling
 from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.profiling import acceptance_profile, positions_per_chunk
+from gemma_mtp_edu.analysis.profile import (
+    AcceptanceProfile,
+    acceptance_profile,
+    positions_per_chunk,
+)
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
+from gemma_mtp_edu.core import decoding
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
@@ -212,9 +216,6 @@ def test_eager_attention_gives_the_same_profile() -> None:
     pair.drafter.set_attn_implementation("eager")
     try:
         found = acceptance_profile(pair, ids, max_gamma=GAMMA, max_new_tokens=12)
-        pair.drafter.config.get_text_config()._attn_implementation = "flash_attention_2"
-        with pytest.raises(ValueError, match=r"'flash_attention_2', which takes no mask"):
-            acceptance_profile(pair, ids)
     finally:
         pair.drafter.set_attn_implementation("sdpa")
     assert found.draft_ids == wanted.draft_ids
@@ -230,12 +231,10 @@ def test_a_text_of_one_token_has_nothing_to_draft() -> None:
 
 def test_what_cannot_be_profiled_is_refused() -> None:
     pair = tiny_pair()
-    with pytest.raises(ValueError, match="max_gamma 0"):
+    with pytest.raises(ValueError, match="gamma 0"):
         acceptance_profile(pair, prompt_ids(3), max_gamma=0)
     with pytest.raises(ValueError, match="max_new_tokens 0"):
         acceptance_profile(pair, prompt_ids(3), max_new_tokens=0)
-    with pytest.raises(ValueError, match="gemma4_text, need a Gemma 4 MTP drafter"):
-        acceptance_profile(ModelPair(pair.target, pair.target), prompt_ids(3))
 
 
 class FakeClock:
@@ -266,7 +265,7 @@ class FakeClock:
         monkeypatch.setattr(CachedModel, "verify", slow_verify)
         monkeypatch.setattr(MTPDrafter, "step", slow_step)
         monkeypatch.setattr(CachedModel, "crop", slow_crop)
-        monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: self.now))
+        monkeypatch.setattr(decoding, "time", SimpleNamespace(perf_counter=lambda: self.now))
 
 
 def test_calibration_finds_the_times_that_the_models_take(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,7 +296,6 @@ def test_calibration_leaves_the_pair_as_it_was(pair: ModelPair) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"repeats": 0}, "repeats 0"),
         ({"lengths": (2, 3)}, r"lengths \(2, 3\)"),
         ({"contexts": (1,)}, r"contexts \(1,\)"),
     ],

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import Gemma4AssistantForCausalLM
 
 from gemma_mtp_edu import ModelPair, acceptance_profile, autoregressive_generate, load_pair
-from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.analysis.reference import reference_generate
 from gemma_mtp_edu.training.distillation import LOSSES, Handover, LossName, Texts, Unroll, hand_over
 from gemma_mtp_edu.training.new_drafter import DrafterShape, balanced_clusters, new_drafter

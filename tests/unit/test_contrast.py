@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from gemma_mtp_edu.analysis.timing import PassTimes
+from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.show import plots, report
 from gemma_mtp_edu.show.style import LINES

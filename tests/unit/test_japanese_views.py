@@ -8,7 +8,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from gemma_mtp_edu.analysis.timing import PassTimes
+from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.core.schedules import Confidence, Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -16,6 +16,7 @@ from gemma_mtp_edu.lessons import checks, language
 from gemma_mtp_edu.models.encoding import check_ids
 from gemma_mtp_edu.models.releases import check_transformers
 from gemma_mtp_edu.show import plots
+from gemma_mtp_edu.show.verdict_words import verdict_text
 from gemma_mtp_edu.show.views import html_view, step_html, text_view
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
 from tests.unit.test_cost import make_cost
@@ -58,7 +59,7 @@ def test_an_explorer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None
     explorer = TradeoffExplorer({"story": HAND}, 0.1)
     assert all(JAPANESE.search(control.description) for control in explorer.controls)
     language.use("en")
-    for kind in ("heuristic", "confidence", "best possible"):
+    for kind in ("heuristic", "confidence", "oracle"):
         explorer.schedule.value = kind
         assert english_words(explorer.view.value) == {"story"}
 
@@ -120,7 +121,8 @@ def test_checks_reply_in_japanese(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_verdict_is_told_in_japanese() -> None:
     with language.speaking("ja"):
-        verdicts = [make_cost(plain=plain).verdict(HAND).text for plain in (2.0, 10.0, 60.0)]
+        costs = [make_cost(plain=plain) for plain in (2.0, 10.0, 60.0)]
+        verdicts = [verdict_text(cost.verdict(HAND)) for cost in costs]
     for text in verdicts:
         assert "MTP" in text
         assert english_words(text) == set()

@@ -15,7 +15,7 @@ from transformers import (
     Gemma4VisionConfig,
 )
 
-from gemma_mtp_edu.analysis.profiling import CHUNK_BYTES
+from gemma_mtp_edu.analysis.profile import CHUNK_BYTES
 from gemma_mtp_edu.models import memory
 from gemma_mtp_edu.models.bundled import bundled_folder
 from gemma_mtp_edu.models.memory_plan import DTYPE_BYTES, MemoryPlan, memory_plan, pick_pair

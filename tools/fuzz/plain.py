@@ -8,7 +8,7 @@ import torch
 from transformers import StoppingCriteriaList
 
 from gemma_mtp_edu import AcceptanceProfile
-from gemma_mtp_edu.analysis.profiling import profile_of
+from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from tools.fuzz.cases import Setting
