@@ -18,9 +18,9 @@ import torch
 import transformers as hf
 
 import gemma_mtp_edu as mtp
-from gemma_mtp_edu.custom import draft_and_verify
-from gemma_mtp_edu.drafters import CausalLMDrafter, PromptLookupDrafter, ScriptedDrafter
-from gemma_mtp_edu.replay import replay
+from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.core.drafters import CausalLMDrafter, PromptLookupDrafter, ScriptedDrafter
 
 PROBABILITIES = ("draft_probs", "target_probs", "overlaps")
 ROUND = (
