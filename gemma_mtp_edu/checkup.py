@@ -24,7 +24,7 @@ from typing import Literal
 
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons.language import called, marked, tr
-from gemma_mtp_edu.lessons.machine import cpu, place
+from gemma_mtp_edu.lessons.setup import cpu, place
 from gemma_mtp_edu.models.safety import without_commands, without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
@@ -209,10 +209,10 @@ def _python() -> Iterator[Answer]:
 
 def _packages() -> Iterator[Answer]:
     """Compare what is installed with what the course declares."""
-    from gemma_mtp_edu.lessons import installing
+    from gemma_mtp_edu.lessons import setup as lesson
 
-    have, needed = installing.installed(), installing.requirements()
-    lacking = installing.lacking(needed, have)
+    have, needed = lesson.installed(), lesson.requirements()
+    lacking = lesson.lacking(needed, have)
     if absent := [r for r in lacking if r.name not in _KEPT or r.name not in have]:
         found = tr("not installed: {names}", names=", ".join(r.name for r in absent))
         yield "packages", "fail", found, _pip(*absent)

@@ -1,13 +1,21 @@
-"""Exercise checkers of the decoding lessons; `checks` hands them on."""
+"""The checkers of lessons 03 to 06, and what every checker is made of: `answered` and `tried`.
 
+Both make a checker of a function that returns the sentence for an answer. An answer of None, or a
+function that returns None, counts as not tried, so an unfinished notebook runs to its end.
+"""
+
+import inspect
 import math
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from functools import update_wrapper
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gemma_mtp_edu.analysis.lossless import emitted_distribution
+from gemma_mtp_edu.analysis.ablation import AblationResult
+from gemma_mtp_edu.analysis.lossless import emitted_distribution, first_difference
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import residual_distribution
@@ -16,148 +24,152 @@ from gemma_mtp_edu.models.pairs import ModelPair
 
 NOT_TRIED = marked("Not answered yet: fill in the cell above, then run it again.")
 RIGHT = marked("Right.")
-
-_ROUNDS: tuple[tuple[list[int], list[int], tuple[int, int]], ...] = (
-    ([5, 8], [5, 7, 9], (1, 7)),
-    ([5, 7], [5, 7, 9], (2, 9)),
-    ([1, 7, 9], [5, 7, 9, 2], (0, 5)),
-    ([], [4], (0, 4)),
-    ([3, 1, 3], [3, 2, 3, 6], (1, 2)),
+FOR_NUMBER = marked("For ({arguments}) you got {answer:g}.")
+FOR_OTHERS = marked("For ({arguments}) you got {answer}.")
+DIVIDES_BY_ZERO = marked(
+    "For ({arguments}) it divides by zero. What is the sum there, term by term?"
 )
 
 
-def agrees(
-    function: Callable[..., float | None],
-    case: tuple[float, ...],
-    expected: float,
-    question: Callable[[float, float], str],
-) -> bool:
-    """Try one case; print what to think about where the answer is missing or wrong."""
-    answer = function(*case)
-    if answer is None:
-        print(tr(NOT_TRIED))
-        return False
-    if not math.isclose(answer, expected, rel_tol=1e-6):
-        arguments = ", ".join(f"{value:g}" for value in case)
-        got = tr("For ({arguments}) you got {answer:g}.", arguments=arguments, answer=answer)
-        print(sentences(got, question(answer, expected)))
-        return False
-    return True
+def right(*more: str) -> str:
+    """Return the reply to a right answer."""
+    return sentences(tr(RIGHT), *more)
 
 
-def tokens_of_rounds(
-    function: Callable[[GenerationTrace], Sequence[int] | None], trace: GenerationTrace
-) -> None:
+def agrees(answer: Any, best: Any, within: float = 1e-9) -> bool:
+    """Return whether an answer, be it a number, a tuple or a tensor, is right but for rounding."""
+    if isinstance(best, Tensor):
+        return torch.allclose(answer, best)
+    if isinstance(best, tuple):
+        return tuple(answer) == best
+    return math.isclose(answer, best, rel_tol=1e-6, abs_tol=within)
+
+
+def answered(reply: Callable[..., str | None]) -> Callable[..., None]:
+    """Make a checker of what returns the reply to its first argument, or None if that is open."""
+
+    def check(answer: Any, *given: Any, **options: Any) -> None:
+        said = None if answer is None else reply(answer, *given, **options)
+        print(said or tr(NOT_TRIED))
+
+    return update_wrapper(check, reply)
+
+
+def tried(
+    cases: Sequence[tuple[Any, ...]],
+    right_for: Callable[..., Any],
+    got: str | None = None,
+    within: float = 1e-9,
+    praise: str = "",
+) -> Callable[[Callable[..., str]], Callable[..., None]]:
+    """Make a checker of a learner's function from the question that a wrong answer gets.
+
+    The question is a function of the answer, the right answer and the arguments of the case.
+
+    Args:
+        cases: Arguments to try the learner's function with.
+        right_for: Returns what is right for such arguments.
+        got: What stands before the question, if not the usual; its fields are the parameters.
+        within: How far from the right number an answer may be.
+        praise: What follows "Right.".
+    """
+
+    def decorate(question: Callable[..., str]) -> Callable[..., None]:
+        names = inspect.signature(question).parameters
+
+        def reply(function: Callable[..., Any], *given: Any) -> str | None:
+            for case in cases:
+                listed = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in case)
+                try:
+                    answer = function(*deepcopy(case), *given)
+                except ZeroDivisionError:
+                    return tr(DIVIDES_BY_ZERO, arguments=listed)
+                if answer is None:
+                    return None
+                best = right_for(*case, *given)
+                if not agrees(answer, best, within):
+                    known = dict(zip(names, (answer, best, *case, *given), strict=True))
+                    usual = FOR_NUMBER if isinstance(answer, float) else FOR_OTHERS
+                    told = tr(usual if got is None else got, arguments=listed, **known)
+                    return sentences(told, question(*known.values()))
+            return right(tr(praise))
+
+        reply.__name__, reply.__doc__ = question.__name__, question.__doc__
+        return answered(reply)
+
+    return decorate
+
+
+@tried([()], lambda trace: trace.token_ids, got="")
+def tokens_of_rounds(answer: Sequence[int], best: Sequence[int], trace: GenerationTrace) -> str:
     """Lesson 03: the text's token ids, put together from the rounds."""
-    answer = function(trace)
-    if answer is None:
-        print(tr(NOT_TRIED))
-    elif tuple(answer) == trace.token_ids:
-        print(tr(RIGHT))
-    elif len(answer) == trace.n_accepted <= len(trace.token_ids):
-        print(tr("These are the accepted drafts alone. What does the target add in every round?"))
-    else:
-        have, whole = len(answer), len(trace.token_ids)
-        print(
-            tr(
-                "You have {have} tokens of {whole}. Do rejected drafts count?"
-                if have > whole
-                else "You have {have} tokens of {whole}. Is the prefill among them?",
-                have=have,
-                whole=whole,
-            )
-        )
+    if len(answer) == trace.n_accepted <= len(best):
+        return tr("These are the accepted drafts alone. What does the target add in every round?")
+    return tr(
+        "You have {have} tokens of {whole}. Do rejected drafts count?"
+        if len(answer) > len(best)
+        else "You have {have} tokens of {whole}. Is the prefill among them?",
+        have=len(answer),
+        whole=len(best),
+    )
 
 
-def surest_mistake(answer: int | None, trace: GenerationTrace) -> None:
+@answered
+def surest_mistake(answer: int, trace: GenerationTrace) -> str:
     """Lesson 03: the round whose rejected draft the drafter was surest of."""
     wrong = {
         index: record.draft_probs[record.n_accepted]
         for index, record in enumerate(trace.rounds)
         if record.next_kind == "correction"
     }
-    if answer is None:
-        print(tr(NOT_TRIED))
-    elif answer not in wrong:
-        print(
-            tr(
-                "In round {answer} no draft was rejected. Which rounds end with a correction?",
-                answer=answer,
-            )
+    if (prob := wrong.get(answer)) is None:
+        return tr(
+            "In round {answer} no draft was rejected. Which rounds end with a correction?",
+            answer=answer,
         )
-    elif wrong[answer] == max(wrong.values()):
-        gave = tr(
-            "The drafter gave {prob:.0%} to a draft that the target refused.", prob=wrong[answer]
-        )
-        print(sentences(tr(RIGHT), gave))
-    else:
-        print(
-            tr(
-                "There it gave {prob:.0%}. Is there a rejected draft with more?",
-                prob=wrong[answer],
-            )
-        )
+    if prob < max(wrong.values()):
+        return tr("There it gave {prob:.0%}. Is there a rejected draft with more?", prob=prob)
+    return right(tr("The drafter gave {prob:.0%} to a draft that the target rejected.", prob=prob))
 
 
-def greedy_round(
-    function: Callable[[list[int], list[int]], tuple[int, int] | None],
-) -> None:
+@tried(
+    [([5, 8], [5, 7, 9]), ([5, 7], [5, 7, 9]), ([1, 7], [5, 7, 9]), ([], [4]), ([3, 1], [3, 2, 3])],
+    lambda drafts, wanted: next(
+        (i, own) for i, own in enumerate(wanted) if drafts[i : i + 1] != [own]
+    ),
+    got=marked("For drafts {drafts} and target {wanted} you got {answer}."),
+)
+def greedy_round(answer: Any, best: Any, drafts: list[int], wanted: list[int]) -> str:
     """Lesson 04: accepted drafts and the target's own token, from two lists of token ids."""
-    for drafts, wanted, expected in _ROUNDS:
-        answer = function(list(drafts), list(wanted))
-        if answer is None:
-            print(tr(NOT_TRIED))
-            return
-        if tuple(answer) != expected:
-            question = _round_question(tuple(answer), expected, len(drafts))
-            got = tr(
-                "For drafts {drafts} and target {wanted} you got {answer}.",
-                drafts=drafts,
-                wanted=wanted,
-                answer=answer,
-            )
-            print(sentences(got, question))
-            return
-    print(tr(RIGHT))
-
-
-def _round_question(answer: tuple[Any, ...], expected: tuple[int, int], gamma: int) -> str:
-    if answer[0] != expected[0]:
-        if answer[0] > expected[0]:
-            return tr("May a draft count that stands after a wrong one?")
+    if answer[0] > best[0]:
+        return tr("May a draft count that stands after a wrong one?")
+    if answer[0] < best[0]:
         return tr("Does the comparison stop too early: is the draft at that place wrong?")
-    if expected[0] == gamma:
+    if answer[0] == len(drafts):
         return tr("All drafts hold. Which of the target's tokens follows the last one?")
     return tr("What stands in the place of the first wrong draft: whose token?")
 
 
-def greedy_loop(
-    function: Callable[[ModelPair, Tensor, int, int], Sequence[int] | None], pair: ModelPair
-) -> None:
+@answered
+def greedy_loop(function: Callable[..., Any], pair: ModelPair) -> str | None:
     """Lesson 04: a whole speculative loop, against plain decoding."""
     for prompt, gamma, limit in (
         ("Count from 7 to 12.", 4, 40),
         ("Tell me a short story about a heron.", 3, 40),
         ("Tell me a short story about a heron.", 5, 17),
     ):
-        expected = autoregressive_generate(pair, prompt, max_new_tokens=limit).token_ids
+        best = autoregressive_generate(pair, prompt, max_new_tokens=limit).token_ids
         answer = function(pair, pair.encode(prompt), gamma, limit)
         if answer is None:
-            print(tr(NOT_TRIED))
-            return
-        if tuple(answer) != expected:
-            question = _loop_question(list(answer), list(expected))
-            print(f"{prompt!r}, gamma {gamma}: {question}")
-            return
-    print(tr(RIGHT))
+            return None
+        if tuple(answer) != best:
+            return f"{prompt!r}, gamma {gamma}: {_loop_question(answer, best)}"
+    return right()
 
 
-def _loop_question(answer: list[int], expected: list[int]) -> str:
-    same = next(
-        (i for i, (a, b) in enumerate(zip(answer, expected, strict=False)) if a != b),
-        min(len(answer), len(expected)),
-    )
-    if same == len(expected):
+def _loop_question(answer: Sequence[int], best: Sequence[int]) -> str:
+    same = first_difference(answer, best)
+    if same == len(best):
         return tr(
             "the text is right, then {extra} tokens too many. Where may a round stop in the "
             "middle of its drafts?",
@@ -167,7 +179,7 @@ def _loop_question(answer: list[int], expected: list[int]) -> str:
         return tr(
             "it stops after {same} of {whole} tokens. What ends your loop?",
             same=same,
-            whole=len(expected),
+            whole=len(best),
         )
     if same == 0:
         return tr("the first token is wrong. Which row of the prefill's logits predicts it?")
@@ -178,49 +190,95 @@ def _loop_question(answer: list[int], expected: list[int]) -> str:
     )
 
 
-def residual(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
-    """Lesson 05: the distribution after a rejection."""
-    for p, q in _laws():
-        answer = function(p.clone(), q.clone())
-        if answer is None:
-            print(tr(NOT_TRIED))
-            return
-        if (answer < 0).any():
-            print(tr("Some of it is negative. What becomes of tokens that q has more of than p?"))
-            return
-        if not torch.isclose(answer.sum(), torch.ones((), dtype=answer.dtype)):
-            total = float(answer.sum())
-            print(tr("It sums to {total:.3f}. What makes a law of what is left?", total=total))
-            return
-        if not torch.allclose(answer, residual_distribution(p, q)):
-            print(tr("It is a law, but not this one. Which mass did accepted drafts leave over?"))
-            return
-    print(tr(RIGHT))
-
-
-def emitted(function: Callable[[Tensor, Tensor], Tensor | None]) -> None:
-    """Lesson 05: the law of the token that draft, verify and correct give together."""
-    for p, q in _laws():
-        answer = function(p.clone(), q.clone())
-        if answer is None:
-            print(tr(NOT_TRIED))
-            return
-        if not torch.allclose(answer, emitted_distribution(p, q)):
-            total = float(answer.sum())
-            print(
-                tr(
-                    "It sums to {total:.3f}, and it is not p. Did you count the rejected mass?"
-                    if total < 0.999
-                    else "It sums to {total:.3f}, and it is not p. Did you count the chance of "
-                    "q(x) that x is drafted?",
-                    total=total,
-                )
-            )
-            return
-    print(sentences(tr(RIGHT), tr("It is p, whatever q is.")))
-
-
-def _laws() -> list[tuple[Tensor, Tensor]]:
+def _pairs_of_distributions() -> list[tuple[Tensor, Tensor]]:
     generator = torch.Generator().manual_seed(5)
     weights = torch.rand(4, 2, 6, generator=generator, dtype=torch.float64)
     return [(p / p.sum(), q / q.sum()) for p, q in weights]
+
+
+@tried(_pairs_of_distributions(), residual_distribution, got="")
+def residual(answer: Tensor, best: Tensor, p: Tensor, q: Tensor) -> str:
+    """Lesson 05: the distribution after a rejection."""
+    total = float(answer.sum())
+    if (answer < 0).any():
+        return tr("Some of it is negative. What becomes of tokens that q has more of than p?")
+    if not math.isclose(total, 1, rel_tol=1e-5):
+        return tr("It sums to {total:.3f}. What makes a distribution of what is left?", total=total)
+    return tr("It is a distribution, but not this one. Which mass did accepted drafts leave over?")
+
+
+@tried(
+    _pairs_of_distributions(), emitted_distribution, "", praise=marked("It is p, whatever q is.")
+)
+def emitted(answer: Tensor, best: Tensor, p: Tensor, q: Tensor) -> str:
+    """Lesson 05: the distribution of the token that draft, verify and correct give together."""
+    total = float(answer.sum())
+    return tr(
+        "It sums to {total:.3f}, and it is not p. Did you count the rejected mass?"
+        if total < 0.999
+        else "It sums to {total:.3f}, and it is not p. Did you count the chance of "
+        "q(x) that x is drafted?",
+        total=total,
+    )
+
+
+@tried(
+    [(10, 64), (65, 64), (66, 64), (300, 64), (1, 8)],
+    lambda length, window: (length - 1, min(window, length - 1)),
+)
+def visible_entries(answer: Any, best: Any, length: int, window: int) -> str:
+    """Lesson 06: KV entries that a full and a sliding layer of the drafter see."""
+    if answer[0] == length:
+        return tr("Has the newest token gone through the target, so that it has keys and values?")
+    if answer[0] != best[0]:
+        return tr("Which tokens have gone through the target when a draft starts?")
+    if answer[1] > best[1]:
+        return tr("Can a sliding layer see more than its window, or more than there is?")
+    return tr(
+        "How far back does a sliding layer see, counted from the token before the newest one?"
+    )
+
+
+@tried(
+    [(2048, 128, 16), (262_144, 2048, 32), (1000, 10, 10)],  # the second is the real E2B: about 43
+    lambda vocabulary, clusters, k: vocabulary / (clusters + vocabulary // clusters * k),
+)
+def times_less_work(answer: float, best: float, vocabulary: int, clusters: int, k: int) -> str:
+    """Lesson 06: how many times less a centroid head multiplies."""
+    if agrees(answer * best, 1):
+        return tr("That is the share of the work that is left. How many times less is it?")
+    if agrees(answer, clusters / k):
+        return tr(
+            "Those are the scores of tokens. What must be scored first, to know the clusters?"
+        )
+    return tr(
+        "How many scores does each head compute: of the whole vocabulary, of clusters, of tokens?"
+    )
+
+
+@answered
+def needs_the_loop(answer: str, results: Sequence[AblationResult]) -> str:
+    """Lesson 06: the change that leaves the first draft alone, and costs the later ones most."""
+    untouched = [r for r in results if math.isclose(r.kept[0], r.as_is[0])]
+    best = max(untouched, key=lambda r: sum(r.as_is) - r.mean_kept)
+    if answer not in (parts := [r.part for r in results]):
+        known = ", ".join(map(repr, parts))
+        return tr("{answer!r} is not one of {known}.", answer=answer, known=known)
+    if answer not in [r.part for r in untouched]:
+        return tr(
+            "{answer!r} changes the first draft too. Which rows have the same first number?",
+            answer=answer,
+        )
+    if answer != best.part:
+        return tr(
+            "{answer!r} leaves the first draft alone, but does another row lose more behind it?",
+            answer=answer,
+        )
+    return right(
+        tr(
+            "The last draft is kept in {kept:.0%} of all chains instead of {whole:.0%}, the first "
+            "one as often as before.",
+            kept=best.kept[-1],
+            whole=best.as_is[-1],
+        )
+    )

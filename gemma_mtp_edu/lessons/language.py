@@ -2,7 +2,7 @@
 
 A text stands in English where it is used, as a template: `tr("Not {answer}.", answer=3)`. Its
 translation stands in `data/ja.json` by that template; one that is missing leaves the English. What
-figures draw is never translated: their fonts have no Japanese.
+figures draw is never translated (their fonts have no Japanese), nor are errors.
 
 The language is, in this order: that of `speaking`, that of `use`, the environment variable
 GEMMA_MTP_EDU_LANG, English.
@@ -31,11 +31,7 @@ _chosen: list[str] = []
 
 
 def current() -> str:
-    """Return the language that texts are in now, such as "en".
-
-    Raises:
-        ValueError: The environment variable names a language that there is not.
-    """
+    """Return the language that texts are in now; a ValueError if the variable names none."""
     chosen = _spoken.get() or (_chosen[-1] if _chosen else os.environ.get(VARIABLE))
     return _known(chosen or "en")
 
@@ -50,20 +46,13 @@ def readable() -> str:
 
 
 def use(language: str) -> None:
-    """Choose the language of all texts from here on.
-
-    Raises:
-        ValueError: There is no such language.
-    """
+    """Choose the language of all texts from here on; a ValueError if there is no such language."""
     _chosen[:] = [_known(language)]
 
 
 @contextmanager
 def speaking(language: str | None) -> Iterator[None]:
     """Choose the language of the texts inside a `with`; None leaves it as it is.
-
-    Raises:
-        ValueError: There is no such language.
 
     >>> with speaking("ja"):
     ...     print(tr("Right."))
@@ -77,52 +66,32 @@ def speaking(language: str | None) -> Iterator[None]:
 
 
 def tr(template: str, /, **values: Any) -> str:
-    """Return a text in the current language.
-
-    Args:
-        template: The English text, with fields in braces as in `str.format`.
-        **values: What the fields stand for.
+    """Return a text in the current language, its fields in braces filled as by `str.format`.
 
     >>> tr("{n} drafts", n=4)
     '4 drafts'
     """
-    text = catalogue(current()).get(template, template)
-    try:
-        return text.format(**values)
-    except ValueError:
-        return text.format(**{name: _writable(value) for name, value in values.items()})
-
-
-class _TooLong:
-    """Stands for a value with a whole number in it that Python does not write out."""
-
-    def __format__(self, spec: str) -> str:
-        return tr("(a number of thousands of digits)")
-
-    __repr__ = __str__ = lambda self: format(self)
-
-
-def _writable(value: Any) -> Any:
-    """Return a value, or what stands for it where an error over it would fail itself."""
-    try:
-        repr(value)
-    except ValueError:  # see sys.set_int_max_str_digits
-        return _TooLong()
-    return value
+    return called(template).format(**values)
 
 
 def called(name: str) -> str:
-    """Return a name in the current language, or as it is where that has none of its own.
-
-    Braces mean nothing here: a name may come from outside.
-    """
+    """Return a name in the current language; braces mean nothing, for it may come from outside."""
     return catalogue(current()).get(name, name)
+
+
+def marked(template: str, /) -> str:
+    """Return a text as it is: `tr` will translate it where it is shown."""
+    return template
+
+
+def sentences(*parts: str) -> str:
+    """Return sentences in a row, as the current language puts them; empty ones are left out."""
+    return ("" if current() == "ja" else " ").join(filter(None, parts))
 
 
 def html_lang() -> str:
     """Return the attribute of an HTML element whose words are not those of an English page."""
-    language = current()
-    return "" if language == "en" else f" lang='{language}'"
+    return "" if current() == "en" else f" lang='{current()}'"
 
 
 def columns(text: str) -> int:
@@ -150,25 +119,12 @@ def wrapped(text: str, width: int) -> list[str]:
     return rows
 
 
-def sentences(*parts: str) -> str:
-    """Return sentences in a row, as the current language puts them; empty ones are left out."""
-    return ("" if current() == "ja" else " ").join(filter(None, parts))
-
-
-def marked(template: str, /) -> str:
-    """Return a text as it is: `tr` will translate it where it is shown."""
-    return template
-
-
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Return all translations into a language by the English text; none for English itself."""
     if language == "en":
         return {}
-    texts = json.loads((_DATA / f"{language}.json").read_text(encoding="utf-8"))
-    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-        raise ValueError(f"{language}.json is altered: install the course again")
-    return texts
+    return dict(json.loads((_DATA / f"{language}.json").read_text(encoding="utf-8")))
 
 
 def _known(language: str) -> str:

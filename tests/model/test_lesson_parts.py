@@ -8,7 +8,6 @@ import torch
 from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
 from gemma_mtp_edu.analysis.lossless import (
     distributions_after,
-    emitted_distribution,
     first_difference,
     library_distribution,
     top2_margin,
@@ -16,10 +15,6 @@ from gemma_mtp_edu.analysis.lossless import (
 )
 from gemma_mtp_edu.core.drafters import ScriptedDrafter
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.core.verification import (
-    residual_distribution,
-    verify_greedy,
-)
 from gemma_mtp_edu.lessons import checks
 
 STORY = "Tell me a short story about a heron."
@@ -67,31 +62,6 @@ def test_surest_mistake(story: GenerationTrace, capsys: pytest.CaptureFixture[st
         assert answered in said(capsys)
 
 
-def right_rule(drafts: list[int], wanted: list[int]) -> tuple[int, int]:
-    verdict = verify_greedy(torch.tensor(wanted), torch.tensor(drafts, dtype=torch.long))
-    return verdict.n_accepted, verdict.next_id
-
-
-@pytest.mark.parametrize(
-    ("rule", "answered"),
-    [
-        (right_rule, "Right."),
-        (lambda d, w: (sum(a == b for a, b in zip(d, w, strict=False)), w[0]), "?"),
-        (lambda d, w: (right_rule(d, w)[0], w[-1]), "whose token"),
-        (lambda d, w: (0, w[0]), "stop too early"),
-        (lambda d, w: (len(d), w[-1]), "after a wrong one"),
-        (lambda d, w: None, "Not answered yet"),
-    ],
-)
-def test_greedy_round(
-    rule: Callable[[list[int], list[int]], tuple[int, int] | None],
-    answered: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    checks.greedy_round(rule)
-    assert answered in said(capsys)
-
-
 def test_greedy_loop(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> None:
     def right(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
         return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
@@ -115,26 +85,6 @@ def test_greedy_loop(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> Non
         (lambda *_: None, "Not answered yet"),
     ):
         checks.greedy_loop(loop, pair)
-        assert answered in said(capsys)
-
-
-def test_residual_and_emitted(capsys: pytest.CaptureFixture[str]) -> None:
-    for residual, answered in (
-        (residual_distribution, "Right."),
-        (lambda p, q: p - q, "negative"),
-        (lambda p, q: (p - q).clamp(min=0), "sums to"),
-        (lambda p, q: p, "not this one"),
-        (lambda p, q: None, "Not answered yet"),
-    ):
-        checks.residual(residual)
-        assert answered in said(capsys)
-    for emitted, answered in (
-        (emitted_distribution, "It is p"),
-        (lambda p, q: torch.minimum(p, q), "the rejected mass"),
-        (lambda p, q: q, "is drafted"),
-        (lambda p, q: None, "Not answered yet"),
-    ):
-        checks.emitted(emitted)
         assert answered in said(capsys)
 
 

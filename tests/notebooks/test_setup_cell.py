@@ -14,8 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from gemma_mtp_edu import lesson
-from gemma_mtp_edu.lessons import installing
-from gemma_mtp_edu.lessons.installing import NotReadyError
+from gemma_mtp_edu.lessons.setup import NotReadyError
 from gemma_mtp_edu.models.releases import UnsupportedReleaseError
 from tools.buttons import setup_cell
 from tools.lessons import ROOT, sources
@@ -112,8 +111,8 @@ def test_only_what_is_missing_or_unsuitable_is_installed(
         "pandas": "2.2.2", "psutil": "5.9.5", "jinja2": "3.1.6", "packaging": "26.2",
         "tqdm": "4.67.3", "accelerate": "1.13.0", "safetensors": "0.7.0", "transformers": "5.9.0",
     }  # fmt: skip
-    monkeypatch.setattr(installing, "installed", lambda: there)
-    installing.install(NEEDED, "Runtime > Restart session")
+    monkeypatch.setattr(lesson, "installed", lambda: there)
+    lesson.bring(NEEDED, "Runtime > Restart session")
     (command,) = pip.commands
     wanted = [Requirement(word).name for word in command[command.index("--constraint") + 2 :]]
     assert wanted == ["transformers", "jaxtyping"]
@@ -128,9 +127,9 @@ def test_only_what_is_missing_or_unsuitable_is_installed(
 def test_one_sentence_says_which_kept_package_is_unsuitable(
     pip: Pip, monkeypatch: pytest.MonkeyPatch, name: str, release: str
 ) -> None:
-    monkeypatch.setattr(installing, "installed", lambda: {name: release})
+    monkeypatch.setattr(lesson, "installed", lambda: {name: release})
     with pytest.raises(NotReadyError) as caught:
-        installing.install(NEEDED, "Runtime > Restart session")
+        lesson.bring(NEEDED, "Runtime > Restart session")
     assert pip.commands == []
     (needed,) = [str(r) for r in NEEDED if r.name == name]
     assert caught.value._render_traceback_() == [
@@ -153,16 +152,16 @@ def test_one_sentence_says_that_pip_failed(
     monkeypatch: pytest.MonkeyPatch, stderr: str, said: str
 ) -> None:
     monkeypatch.setattr(subprocess, "run", Pip(1, stderr))
-    monkeypatch.setattr(installing, "installed", lambda: {"numpy": "2.0.2"})
+    monkeypatch.setattr(lesson, "installed", lambda: {"numpy": "2.0.2"})
     needed = [Requirement("numpy>=2,<3"), Requirement("safetensors>=0.6")]
     with pytest.raises(NotReadyError, match=f"could not install safetensors>=0.6: .*{said}"):
-        installing.install(needed, "here")
+        lesson.bring(needed, "here")
 
 
 def test_only_hosted_services_and_new_installs_are_changed(
     pip: Pip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installing, "requirements", lambda: [Requirement("no-such-package>=1")])
+    monkeypatch.setattr(lesson, "requirements", lambda: [Requirement("no-such-package>=1")])
     lacks = 'lacks "no-such-package>=1": run  %pip install "no-such-package>=1"  and restart'
     for install, variable, runs in (
         (False, None, 0),
@@ -209,7 +208,7 @@ def test_each_place_is_known_and_says_how_to_restart(
 def test_an_unsuitable_release_is_refused_where_nothing_is_installed(
     pip: Pip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(installing, "installed", lambda: {"transformers": "5.23.0"})
+    monkeypatch.setattr(lesson, "installed", lambda: {"transformers": "5.23.0"})
     with pytest.raises(UnsupportedReleaseError, match=r"got transformers 5\.23\.0"):
         lesson.setup()
 

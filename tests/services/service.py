@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jupytext
 
-from gemma_mtp_edu.lessons.installing import KEPT
+from gemma_mtp_edu.lessons.setup import KEPT
 from tools.buttons import repository_slug, setup_cell
 from tools.fresh_environment import Environment
 from tools.lessons import ROOT

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import gemma_mtp_edu
-from gemma_mtp_edu.lessons.installing import KEPT
+from gemma_mtp_edu.lessons.setup import KEPT
 from tests.services import service
 from tests.services.live_kernel import LiveKernel, Reply
 from tests.services.service import Service

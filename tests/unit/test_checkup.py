@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from gemma_mtp_edu import checkup
 from gemma_mtp_edu.checkup import SIGNS, Finding, Report, Status
-from gemma_mtp_edu.lessons import installing, language
+from gemma_mtp_edu.lessons import language
+from gemma_mtp_edu.lessons import setup as lesson
 from gemma_mtp_edu.lessons.language import called, speaking
 from gemma_mtp_edu.models.registry import PAIRS
 
@@ -116,13 +117,13 @@ def asked(question: Any) -> list[Finding]:
 
 
 def test_one_command_brings_all_that_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    have = installing.installed()
+    have = lesson.installed()
     for name in ("torch", "tqdm"):
         have.pop(name, None)
     have["numpy"], have["packaging"] = "1.26.4", "1.0"
     lines = ["torch>=2.8,<2.15", "tqdm>=4.66,<5", "numpy>=2,<3", "packaging>=24,<28"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: lines)
-    monkeypatch.setattr(installing, "installed", lambda: have)
+    monkeypatch.setattr(lesson, "installed", lambda: have)
     (finding,) = asked(checkup._packages)
     assert (finding.status, finding.found) == ("fail", "not installed: torch, tqdm, packaging")
     assert finding.fix.startswith("pip install ") and finding.fix.count("pip") == 1

@@ -1,6 +1,6 @@
 """Figures of the drafter's inside without any weights, and the checkers of their lesson."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,8 +12,6 @@ from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 from gemma_mtp_edu.analysis.ablation import AblationResult
 from gemma_mtp_edu.analysis.anatomy import head_work
 from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
-from gemma_mtp_edu.lessons import checks_anatomy as anatomy_checks
-from gemma_mtp_edu.lessons.checks_anatomy import NOT_TRIED, RIGHT
 from gemma_mtp_edu.show import plots
 
 ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
@@ -247,54 +245,3 @@ def test_clusters_drawn_and_in_words() -> None:
     text = ax.get_label()
     assert "1 clusters 50%, 2 clusters 75%, 4 clusters 75%, 32 clusters 75%" in text
     assert "1.6% for this head's 32 clusters" in text
-
-
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    return capsys.readouterr().out.strip()
-
-
-ANSWERS: list[tuple[Callable[..., None], Callable[..., Any], str]] = [
-    (anatomy_checks.visible_entries, lambda n, w: (n - 1, min(w, n - 1)), RIGHT),
-    (anatomy_checks.visible_entries, lambda n, w: None, NOT_TRIED),
-    (anatomy_checks.visible_entries, lambda n, w: (n, min(w, n)), "Has the newest token gone"),
-    (anatomy_checks.visible_entries, lambda n, w: (n + 1, w), "Which tokens have gone"),
-    (anatomy_checks.visible_entries, lambda n, w: (n - 1, w), "more than its window"),
-    (anatomy_checks.visible_entries, lambda n, w: (n - 1, min(w, n) - 1), "How far back"),
-    (anatomy_checks.times_less_work, lambda v, c, k: v / (c + v // c * k), RIGHT),
-    (anatomy_checks.times_less_work, lambda v, c, k: None, NOT_TRIED),
-    (anatomy_checks.times_less_work, lambda v, c, k: c / k, "What must be scored first"),
-    (anatomy_checks.times_less_work, lambda v, c, k: (c + v // c * k) / v, "share of the work"),
-    (anatomy_checks.times_less_work, lambda v, c, k: v / c, "How many scores does each head"),
-]
-
-
-@pytest.mark.parametrize(("check", "answer", "reply"), ANSWERS)
-def test_replies(
-    check: Callable[..., None],
-    answer: Callable[..., Any],
-    reply: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    check(answer)
-    assert reply in said(capsys)
-
-
-@pytest.mark.parametrize(
-    ("answer", "reply"),
-    [
-        (None, NOT_TRIED),
-        ("head", "'head' is not one of 'as is'"),
-        ("no hidden state", "changes the first draft too"),
-        ("advancing positions", "does another row lose more"),
-        ("as is", "does another row lose more"),
-        (
-            "hidden state not fed back",
-            "Right. The last draft is kept in 25% of all chains instead of 60%",
-        ),
-    ],
-)
-def test_the_part_that_only_later_drafts_need(
-    answer: str | None, reply: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    anatomy_checks.needs_the_loop(answer, RESULTS)
-    assert reply in said(capsys)

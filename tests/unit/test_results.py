@@ -13,8 +13,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
-from gemma_mtp_edu.lessons import checks
-from gemma_mtp_edu.lessons.checks import NOT_TRIED, RIGHT
 from gemma_mtp_edu.measure.results import (
     LINES_SCHEMA,
     Measurement,
@@ -290,54 +288,3 @@ def test_memory_figure_says_what_fits() -> None:
     )
     words = ax.get_label()
     assert "E2B in float16 13.0 GB (fits); E4B in float16 17.5 GB (does not fit)" in words
-
-
-def least(sweep: dict[int, list[float]]) -> int:
-    return min(sweep, key=lambda gamma: sum(sweep[gamma]))
-
-
-RIGHT_ONES = {
-    checks.cache_entries: lambda full, sliding, window, n: full * n + sliding * min(n, window),
-    checks.one_length: lambda sweep: least(sweep),
-    checks.kept_speed: lambda p, m: m[max(p, key=p.get)] / max(m.values()),
-}
-WRONG_ONES = [
-    (checks.cache_entries, lambda f, s, w, n: (f + s) * n, "before its window"),
-    (checks.cache_entries, lambda f, s, w, n: f * n + s * w, "window full yet"),
-    (checks.cache_entries, lambda f, s, w, n: f + s, "how many layers"),
-    (checks.one_length, lambda sweep: 3, "one of the lengths"),
-    (checks.one_length, lambda sweep: min(set(sweep) - {0}, key=lambda g: sum(sweep[g])), "add"),
-    (checks.one_length, lambda sweep: 8 if len(sweep) == len(sweep[0]) else least(sweep), "most"),
-    (checks.kept_speed, lambda p, m: max(m.values()) / m[max(p, key=p.get)], "share"),
-    (checks.kept_speed, lambda p, m: max(p.values()) / max(m.values()), "promised"),
-    (checks.kept_speed, lambda p, m: 1.0, "by the prediction"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("check", RIGHT_ONES, ids=lambda check: check.__name__)
-def test_right_answers(check: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    check(RIGHT_ONES[check])
-    assert capsys.readouterr().out.strip() == RIGHT
-    check(lambda *_: None)
-    assert capsys.readouterr().out.strip() == NOT_TRIED
-
-
-@pytest.mark.parametrize(("check", "function", "question"), WRONG_ONES)
-def test_wrong_answers_get_a_question(
-    check: Any, function: Any, question: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    check(function)
-    said = capsys.readouterr().out
-    assert question in said.lower()
-    assert RIGHT not in said
-
-
-def test_mean_of_speedups_is_not_the_time_of_all(capsys: pytest.CaptureFixture[str]) -> None:
-    def by_mean(sweep: dict[int, list[float]]) -> int:
-        def mean(n: int) -> float:
-            return sum(a / b for a, b in zip(sweep[0], sweep[n], strict=True))
-
-        return max(sweep, key=mean)
-
-    checks.one_length(by_mean)
-    assert "Which workload takes most of the time?" in capsys.readouterr().out

@@ -1,6 +1,4 @@
-"""The trade-off: costs, outcomes, the explorer against replays, and every checker's answers."""
-
-from collections.abc import Callable
+"""The trade-off: costs, outcomes, the explorer against replays."""
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +17,6 @@ from gemma_mtp_edu.analysis.tradeoff import (
     speedups_by_length,
 )
 from gemma_mtp_edu.core.schedules import Constant, LastRound
-from gemma_mtp_edu.lessons import checks
 from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.widgets import TradeoffExplorer, setting_words, summary_html
 from tests.unit.test_profile import make_profile, profiles
@@ -218,69 +215,3 @@ def test_the_map_says_where_drafting_pays() -> None:
     assert min(shown) == pytest.approx(0.425)  # the first of a grid of fortieths above 0.4
     dear = plots.plot_speedup_surface(2.0, alpha=0.8, gamma=2, max_gamma=4).get_label()
     assert "by alpha: none with 1 draft, none with 4 drafts." in dear
-
-
-def rounds(kept: list[int], gamma: int) -> int:
-    position, count = 1, 0
-    while position < len(kept):
-        position += min(kept[position], gamma) + 1
-        count += 1
-    return count
-
-
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (rounds, "Right."),
-        (lambda kept, gamma: None, "Not answered"),
-        (lambda kept, gamma: rounds(kept, gamma) + 1, "prefill"),
-        (lambda kept, gamma: rounds(kept, 99), "more drafts than it makes"),
-        (lambda kept, gamma: len(kept) + 5, "How many tokens"),
-        (lambda kept, gamma: 0, "complete"),
-    ],
-)
-def test_rounds_needed(
-    function: Callable[[list[int], int], int | None], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checks.rounds_needed(function)
-    assert says in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [(None, "Not answered"), (3, "Right."), (1, "too few"), (4, "too many"), (0, "1 to 4")],
-)
-def test_best_length(answer: int | None, says: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Chains of three right drafts: the fourth is always paid for nothing."""
-    chains = tuple((*range(i, i + 3), 99) for i in range(1, 17))
-    checks.best_length(answer, make_profile(tuple(range(17)), chains), 0.1)
-    assert says in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("function", "says"),
-    [
-        (lambda gamma, kept: gamma + 2 if kept == gamma else max(1, gamma - 1), "Right."),
-        (lambda gamma, kept: None, "Not answered"),
-        (lambda gamma, kept: gamma + 1, "grow"),
-        (lambda gamma, kept: gamma + 2 if kept == gamma else max(1, kept), "shrink"),
-        (lambda gamma, kept: gamma + 2 if kept == gamma else gamma - 1, "without drafts"),
-    ],
-)
-def test_heuristic_rule(
-    function: Callable[[int, int], int | None], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checks.heuristic_rule(function)
-    assert says in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [(None, "Not answered"), (0.9, "Right."), (0.1, "faster"), (0.3, "choose one")],
-)
-def test_best_threshold(
-    answer: float | None, says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """All drafts are wrong and half sure: the sooner drafting stops, the better."""
-    checks.best_threshold(answer, HARD, (0.1, 0.9), 0.25)
-    assert says in capsys.readouterr().out

@@ -1,10 +1,9 @@
-"""What a training needs without a model: its memory, its figure, the exercises' checks."""
+"""What a training needs without a model: its memory, its figure, its order."""
 
 import pytest
 import torch
 from transformers import Gemma4AssistantForCausalLM
 
-from gemma_mtp_edu.lessons import checks
 from gemma_mtp_edu.show.plots import plot_training
 from gemma_mtp_edu.training.training import shuffled
 from gemma_mtp_edu.training.training_memory import training_memory
@@ -63,32 +62,3 @@ def test_every_epoch_has_all_items_in_an_order_of_its_own() -> None:
     assert len({tuple(epoch) for epoch in epochs}) == 3
     again = shuffled(list(range(10)), seed=1)
     assert [next(again) for _ in range(10)] == epochs[0]
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (lambda p, q: None, "Not answered yet"),
-        (lambda p, q: 1 - sum(map(min, p, q)), "Right"),
-        (lambda p, q: sum(map(min, p, q)), "kept, or how often it is refused?"),
-        (lambda p, q: sum(abs(a - b) for a, b in zip(p, q, strict=True)), "count each moved bit"),
-        (lambda p, q: 0.123, "kept with min"),
-    ],
-)
-def test_refused_drafts_check(answer, said, capsys) -> None:  # type: ignore[no-untyped-def]
-    checks.rejection_probability(answer)
-    assert said.lower() in capsys.readouterr().out.lower()
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (lambda newest, key: None, "Not answered yet"),
-        (lambda newest, key: newest - 4 <= key < newest, "Right"),
-        (lambda newest, key: key <= newest, "has the target passed that token"),
-        (lambda newest, key: key < newest, "How far back"),
-    ],
-)
-def test_mask_check(answer, said, capsys) -> None:  # type: ignore[no-untyped-def]
-    checks.may_see(answer)
-    assert said.lower() in capsys.readouterr().out.lower()

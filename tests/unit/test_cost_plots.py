@@ -1,0 +1,79 @@
+"""Figures of the lessons on cost: what is drawn, and what alt texts say."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pytest
+
+from gemma_mtp_edu.analysis.calibration import PassTimes
+from gemma_mtp_edu.show import plots
+from tests.unit.test_cost import make_cost
+
+COST = make_cost()  # plain 10 s, a draft 1 s, 0.5 s for each further token, the rest 0.25 s
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def test_times_are_drawn_over_the_first() -> None:
+    ax = plots.plot_pass_times(PassTimes((1, 5), (0.5, 1.0), 9))
+    assert ax.lines[0].get_ydata().tolist() == [1.0, 2.0]
+
+
+def test_expected_tokens_are_drawn_as_described() -> None:
+    alphas = (1.0, 0.5)
+    ax = plots.plot_expected_tokens(alphas, 6)
+    assert [list(line.get_ydata())[2] for line in ax.lines] == [3.0, 1.75]
+    assert len({line.get_linestyle() for line in ax.lines}) == 2
+    alt = ax.get_label()
+    assert alt.endswith("alpha 1: 3.0 with 2 drafts, 7.0 with 6; alpha 0.5: 1.8 with 2 drafts, "
+                        "2.0 with 6.")  # fmt: skip
+
+
+def test_parts_of_a_round_are_stacked_to_its_cost() -> None:
+    ax = plots.plot_round_costs(COST, (1, 4))
+    tops = [bar.get_y() + bar.get_height() for bar in ax.containers[-1]]
+    assert tops == pytest.approx([COST.round_seconds(g) / COST.plain() for g in (1, 4)])
+    assert len({bars[0].get_hatch() for bars in ax.containers}) == 3
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([1.1, 1.4])
+    alt = ax.get_label()
+    assert "; 4 drafts: 1.62 (drafting 0.40, verify pass 1.20, the rest 0.03; with a free" in alt
+    assert "1 draft: " in alt
+    free = replace(COST, verify_seconds=((10.0,) * 3,) * 2)
+    assert "verify pass 1.00" in plots.plot_round_costs(free, (4,)).get_label()
+
+
+def test_predictions_stand_beside_what_was_measured() -> None:
+    speedups = {"a": {"measured": 1.5, "predicted": 1.4}, "b": {"measured": 0.9, "predicted": 1.0}}
+    ax = plots.plot_predictions(speedups)
+    drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+    assert drawn["measured"] == [1.5, 0.9]
+    assert drawn["predicted"] == [1.4, 1.0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_label().endswith(
+        "a: measured 1.50, predicted 1.40; b: measured 0.90, predicted 1.00."
+    )
+
+
+def test_runs_keep_the_first_one_apart() -> None:
+    runs = {"plain": [9.0, 2.0, 2.2, 2.1], "drafts": [1.5, 1.0]}
+    ax = plots.plot_runs(runs)
+    first, later = ax.lines
+    assert list(first.get_xdata()) == [9.0, 1.5]
+    assert list(later.get_xdata()) == [2.0, 2.2, 2.1, 1.0]
+    assert [segment[0][0] for segment in ax.collections[0].get_segments()] == [2.1, 1.0]
+    alt = ax.get_label()
+    assert "plain: first 9, then 2 to 2.2, median 2.1; drafts: first 1.5, then 1 to 1, " in alt
+
+
+def test_scenarios_say_who_wins() -> None:
+    speedups = {"easy": 2.0, "even": 1.04, "hard": 0.5}
+    ax = plots.plot_scenarios(speedups)
+    assert [bar.get_x() + bar.get_width() for bar in ax.patches] == pytest.approx([2.0, 1.04, 0.5])
+    assert [text.get_text() for text in ax.texts] == ["2.00 wins", "1.04 about even", "0.50 loses"]
+    assert len({bar.get_hatch() for bar in ax.patches}) == 3
+    assert ax.get_label().endswith("easy 2.00 (wins); even 1.04 (about even); hard 0.50 (loses).")
