@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ImportError:
         # Some transformers releases fail while they are loaded: say what to install instead.
-        import_module(f"{__name__}.models.releases").check_transformers()
+        import_module(f"{__name__}.models.compatibility").check_transformers()
         raise
 
 

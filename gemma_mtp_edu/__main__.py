@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.lessons.language import current, tr
-from gemma_mtp_edu.models.safety import without_tokens
+from gemma_mtp_edu.models.files import without_tokens
 
 try:
     import typer

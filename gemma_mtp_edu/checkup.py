@@ -25,7 +25,7 @@ from typing import Literal
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons.language import called, marked, tr
 from gemma_mtp_edu.lessons.setup import cpu, place
-from gemma_mtp_edu.models.safety import without_commands, without_tokens
+from gemma_mtp_edu.models.files import without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
 SIGNS: dict[Status, str] = {"ok": "✓", "note": "•", "warning": "!", "fail": "✗"}
@@ -62,7 +62,9 @@ class Finding:
         # Errors of libraries are quoted, and may hold the hub's token or the user's name.
         home = str(Path.home())
         for name in ("found", "fix"):
-            text = without_commands(without_tokens(getattr(self, name)))
+            said = without_tokens(getattr(self, name))
+            # No control character: what was found may not command the terminal.
+            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
             object.__setattr__(self, name, text.replace(home, "~") if len(home) > 1 else text)
 
 
@@ -232,7 +234,7 @@ def _torch() -> Iterator[Answer]:
             yield "torch", "fail", found, tr("install torch as pytorch.org/get-started says")
             return
     torch = import_module("torch")
-    device = import_module("gemma_mtp_edu.models.devices").choose_device()
+    device = import_module("gemma_mtp_edu.models.pairs").choose_device()
     where = cpu(torch.get_num_threads())
     if device.type != "cpu":
         where = torch.cuda.get_device_name(0) if device.type == "cuda" else "Apple GPU"
@@ -240,7 +242,7 @@ def _torch() -> Iterator[Answer]:
 
 
 def _transformers() -> Iterator[Answer]:
-    releases = import_module("gemma_mtp_edu.models.releases")
+    releases = import_module("gemma_mtp_edu.models.compatibility")
     releases.check_transformers()
     import_module("transformers")
     yield "transformers", "ok", releases.transformers_release(), ""
@@ -248,10 +250,10 @@ def _transformers() -> Iterator[Answer]:
 
 def _pairs() -> Iterator[Answer]:
     """Say of every registered pair whether it fits here, and in which dtype."""
-    plans = import_module("gemma_mtp_edu.models.memory_plan")
-    devices = import_module("gemma_mtp_edu.models.devices")
+    plans = import_module("gemma_mtp_edu.models.memory")
+    devices = import_module("gemma_mtp_edu.models.pairs")
     device = devices.choose_device()
-    free = import_module("gemma_mtp_edu.models.memory").free_memory(device)
+    free = plans.free_memory(device)
     auto = str(devices.choose_dtype(device)).removeprefix("torch.")
     for name in import_module("gemma_mtp_edu.models.registry").PAIRS:
         dtypes = ["float32"] if name == "pocket" else [auto, "bfloat16"]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gemma_mtp_edu.models.releases import BEFORE, OLDEST, REQUIREMENT
+from gemma_mtp_edu.models.compatibility import BEFORE, OLDEST, REQUIREMENT
 from tools import fresh_environment
 from tools.fresh_environment import Environment
 from tools.lessons import ROOT

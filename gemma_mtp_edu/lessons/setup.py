@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from gemma_mtp_edu.lessons.language import called, marked, tr, use
-from gemma_mtp_edu.models.releases import check_transformers
+from gemma_mtp_edu.models.compatibility import check_transformers
 
 # Built for the machine (torch, numpy) or for the service's own page (ipywidgets).
 KEPT = ("torch", "numpy", "ipywidgets")

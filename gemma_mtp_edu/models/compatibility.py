@@ -1,96 +1,83 @@
-"""Whether a target and a drafter fit, asked of their configurations before anything runs."""
+"""Which transformers release can run a Gemma 4 drafter, and whether two models fit together.
 
+Nothing heavy is imported here: some releases fail while they are loaded, and must be refused all
+the same. Measured on 5.7 to 5.23.0 with small pairs: before 5.8 the drafter class is absent; 5.8 to
+5.17 hand the first draft the wrong hidden state (transformers#48703), and 5.12.1 and 5.13.1 crash
+past the sliding window (transformers#46629); 5.18 and 5.19 raise TypeError on every assisted call;
+5.23.0 cannot construct a drafter.
+"""
+
+import importlib.metadata
+import sys
 from typing import Any
 
-from transformers import PreTrainedConfig
+from packaging.version import InvalidVersion, Version
 
-from gemma_mtp_edu.lessons.language import tr
-
+OLDEST = Version("5.20.2")
+BEFORE = Version("5.23")
+REQUIREMENT = f"transformers>={OLDEST},<{BEFORE}"
+REMEDY = f'run  pip install "{REQUIREMENT}"  and restart Python'
 KV_TYPES = ("full_attention", "sliding_attention")
 ASSISTANT_TYPES = ("gemma4_assistant", "gemma4_unified_assistant")
+_OWN = "take the drafter that was made for this target (its id is the target's id + '-assistant')"
+
+
+class UnsupportedReleaseError(ImportError):
+    """The installed transformers release cannot run a Gemma 4 drafter."""
+
+    remedy = REMEDY
 
 
 class IncompatiblePairError(ValueError):
     """Target and drafter do not fit together."""
 
 
-def is_mtp_drafter(config: PreTrainedConfig) -> bool:
+def check_transformers(version: str | None = None) -> None:
+    """Raise unless the transformers release can run a Gemma 4 drafter.
+
+    Args:
+        version: The release to judge; by default the one that is loaded, or else installed.
+
+    Raises:
+        UnsupportedReleaseError: The release is outside of what was tested, or there is none.
+    """
+    version = version or transformers_release()
+    try:
+        # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
+        works = OLDEST <= Version(Version(version).base_version) < BEFORE
+    except InvalidVersion:
+        works = False
+    if not works:
+        raise UnsupportedReleaseError(
+            f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE} "
+            f"(others cannot build the drafter or hand it wrong values): {REMEDY}"
+        )
+
+
+def transformers_release() -> str:
+    """Return the release of transformers that is loaded, or else installed, without loading it."""
+    loaded = getattr(sys.modules.get("transformers"), "__version__", None)
+    if isinstance(loaded, str):
+        return loaded
+    try:
+        return importlib.metadata.version("transformers")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UnsupportedReleaseError(f"transformers is not installed: {REMEDY}") from error
+
+
+def is_mtp_drafter(config: Any) -> bool:
     """Return whether a configuration is that of a Gemma 4 MTP drafter."""
     return config.model_type in ASSISTANT_TYPES
 
 
-def check_models(target: Any, drafter: Any) -> None:
-    """Raise unless both are loaded models.
-
-    Raises:
-        IncompatiblePairError: One is a name, a folder, a configuration, or nothing.
-    """
-    for name, model in (("target", target), ("drafter", drafter)):
-        if isinstance(model, type) or not (callable(model) and hasattr(model, "config")):
-            raise IncompatiblePairError(
-                tr(
-                    "got a {kind} as {name}, need a loaded model: load_pair() loads both, "
-                    "from_pretrained() of its class one",
-                    kind=type(model).__name__,
-                    name=name,
-                )
-            )
-
-
-def check_pair(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
-    """Raise unless `drafter` can draft for `target`.
-
-    Raises:
-        IncompatiblePairError: It names what was got, what is needed and what to do.
-    """
-    if is_mtp_drafter(target):
-        raise IncompatiblePairError(
-            tr(
-                "the target is a {kind}, which is a drafter: it cannot write alone; pass the full "
-                "model as target and this one as drafter",
-                kind=target.model_type,
-            )
-        )
-    check_vocabulary(target, drafter)
-    _check_window("target", target)
-    _check_window("drafter", drafter)
-    if is_mtp_drafter(drafter):
-        _check_hidden_size(target, drafter)
-        _check_shared_kv(target, drafter)
-        _check_centroids(drafter)
-
-
-def check_vocabulary(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
-    """Raise unless both models speak the same number of tokens."""
-    wanted, got = (
-        getattr(config.get_text_config(), "vocab_size", None) for config in (target, drafter)
-    )
-    if wanted is None or got is None:
-        kind = (target if wanted is None else drafter).model_type
-        raise IncompatiblePairError(
-            tr(
-                "got a {kind}, which has no vocabulary, need two language models: a Gemma 4 target "
-                "and its drafter",
-                kind=kind,
-            )
-        )
-    if got != wanted:
-        raise IncompatiblePairError(
-            tr(
-                "drafter vocabulary {got} != target vocabulary {wanted}: a pair must share one "
-                "tokenizer; take the drafter that was made for this target (its id is the target's "
-                "id + '-assistant')",
-                got=got,
-                wanted=wanted,
-            )
-        )
-
-
-def kv_layers(target: PreTrainedConfig) -> dict[str, int]:
+def kv_layers(target: Any) -> dict[str, int]:
     """Return, per attention type, the target layer whose keys and values are handed to the drafter.
 
     It is the last layer of that type that makes KV of its own (transformers 5.22.2,
     `Gemma4TextAttention.store_full_length_kv`).
+
+    Args:
+        target: The target's configuration.
     """
     text = target.get_text_config()
     shared = getattr(text, "num_kv_shared_layers", 0)
@@ -98,95 +85,25 @@ def kv_layers(target: PreTrainedConfig) -> dict[str, int]:
     return {kind: len(own) - 1 - own[::-1].index(kind) for kind in KV_TYPES if kind in own}
 
 
-def _check_hidden_size(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
-    wanted = target.get_text_config().hidden_size
-    got = drafter.backbone_hidden_size
+def check_pair(target: Any, drafter: Any) -> None:
+    """Raise unless a drafter can draft for a target, asked of their configurations alone.
+
+    Raises:
+        IncompatiblePairError: It names what was got, what is needed and what to do.
+    """
+    if is_mtp_drafter(target):
+        raise IncompatiblePairError(
+            f"the target is a {target.model_type}, which is a drafter: it cannot write alone; pass "
+            "the full model as target and this one as drafter"
+        )
+    wanted, got = target.get_text_config().vocab_size, drafter.get_text_config().vocab_size
     if got != wanted:
         raise IncompatiblePairError(
-            tr(
-                "drafter backbone_hidden_size {got} != target hidden_size {wanted}: this drafter "
-                "was made for another target; take the drafter whose id is the target's id + "
-                "'-assistant'",
-                got=got,
-                wanted=wanted,
-            )
+            f"drafter vocabulary {got} != target vocabulary {wanted}: a pair must share one "
+            f"tokenizer; {_OWN}"
         )
-
-
-def _check_shared_kv(target: PreTrainedConfig, drafter: PreTrainedConfig) -> None:
-    """The drafter attends to the target's keys and values, so heads must have the same size."""
-    text, heads = target.get_text_config(), drafter.get_text_config()
-    producers = kv_layers(target) if getattr(text, "layer_types", None) else {}
-    for kind in KV_TYPES:
-        if kind not in producers:
-            raise IncompatiblePairError(
-                tr(
-                    "the target ({target}) has no {kind} layer with KV of its own, which an MTP "
-                    "drafter reads: use a Gemma 4 target",
-                    target=target.model_type,
-                    kind=kind,
-                )
-            )
-        if kind not in heads.layer_types:
-            continue
-        given = text.per_layer_config[producers[kind]]
-        wanted = heads.per_layer_config[heads.layer_types.index(kind)]
-        for name in ("head_dim", "num_key_value_heads"):
-            got, needed = getattr(given, name), getattr(wanted, name)
-            if got != needed:
-                raise IncompatiblePairError(
-                    tr(
-                        "{kind}: the target's shared KV has {name} {got}, the drafter needs "
-                        "{needed}: take the drafter that was made for this target",
-                        kind=kind,
-                        name=name,
-                        got=got,
-                        needed=needed,
-                    )
-                )
-
-
-def _check_window(name: str, config: PreTrainedConfig) -> None:
-    """A window of no token would silently make another model of it."""
-    text = config.get_text_config()
-    if "sliding_attention" not in (getattr(text, "layer_types", None) or ()):
-        return
-    window = getattr(text, "sliding_window", None)
-    if window is None or window < 1:
-        raise IncompatiblePairError(
-            tr(
-                "{name} sliding_window {window}: its sliding_attention layers need at least 1 "
-                "token; take its config.json as it was published",
-                name=name,
-                window=window,
-            )
-        )
-
-
-def _check_centroids(drafter: PreTrainedConfig) -> None:
-    if not drafter.use_ordered_embeddings:
-        return
-    vocab, centroids = drafter.get_text_config().vocab_size, drafter.num_centroids
-    searched = drafter.centroid_intermediate_top_k
-    if not 1 <= searched <= centroids:
-        raise IncompatiblePairError(
-            tr(
-                "drafter centroid_intermediate_top_k {searched} and num_centroids {centroids}: "
-                "need at least one centroid, and 1 to all of them searched; take the drafter's "
-                "config.json as it was published",
-                searched=searched,
-                centroids=centroids,
-            )
-        )
-    if vocab % centroids:
-        raise IncompatiblePairError(
-            tr(
-                "drafter vocabulary {vocab} does not divide by num_centroids {centroids}: the "
-                "centroid head needs clusters of one size; take a divisor of the vocabulary",
-                vocab=vocab,
-                centroids=centroids,
-            )
-        )
+    if is_mtp_drafter(drafter):
+        _check_mtp_drafter(target, drafter)
 
 
 def check_token_ordering(drafter: Any) -> None:
@@ -195,14 +112,46 @@ def check_token_ordering(drafter: Any) -> None:
     if head is None or head.token_ordering.is_meta:
         return
     ordering = head.token_ordering
-    distinct = ordering.unique().numel()
-    if distinct != ordering.numel():
+    if (distinct := ordering.unique().numel()) != ordering.numel():
         raise IncompatiblePairError(
-            tr(
-                "the drafter's token_ordering holds {distinct} different tokens of {all}: a "
-                "drafter with fresh weights has none; load trained weights, or fill "
-                "drafter.masked_embedding.token_ordering with a permutation of all token ids",
-                distinct=distinct,
-                all=ordering.numel(),
+            f"the drafter's token_ordering holds {distinct} different tokens of "
+            f"{ordering.numel()}: a drafter with fresh weights has none; load trained weights, or "
+            "fill drafter.masked_embedding.token_ordering with a permutation of all token ids"
+        )
+
+
+def _check_mtp_drafter(target: Any, drafter: Any) -> None:
+    text, heads = target.get_text_config(), drafter.get_text_config()
+    if drafter.backbone_hidden_size != text.hidden_size:
+        raise IncompatiblePairError(
+            f"drafter backbone_hidden_size {drafter.backbone_hidden_size} != target hidden_size "
+            f"{text.hidden_size}: this drafter was made for another target; {_OWN}"
+        )
+    producers = kv_layers(target) if getattr(text, "layer_types", None) else {}
+    for kind in KV_TYPES:
+        if kind not in producers:
+            raise IncompatiblePairError(
+                f"the target ({target.model_type}) has no {kind} layer with KV of its own, which "
+                "an MTP drafter reads: use a Gemma 4 target"
             )
+        if kind not in heads.layer_types:
+            continue
+        # The drafter attends to the target's keys and values, so heads must have one size.
+        given = text.per_layer_config[producers[kind]]
+        needed = heads.per_layer_config[heads.layer_types.index(kind)]
+        for name in ("head_dim", "num_key_value_heads"):
+            if getattr(given, name) != getattr(needed, name):
+                raise IncompatiblePairError(
+                    f"{kind}: the target's shared KV has {name} {getattr(given, name)}, the "
+                    f"drafter needs {getattr(needed, name)}: {_OWN}"
+                )
+    vocab, centroids = heads.vocab_size, drafter.num_centroids
+    searched = drafter.centroid_intermediate_top_k
+    if drafter.use_ordered_embeddings and (
+        centroids < 1 or vocab % centroids or not 1 <= searched <= centroids
+    ):
+        raise IncompatiblePairError(
+            f"drafter vocabulary {vocab}, num_centroids {centroids} and "
+            f"centroid_intermediate_top_k {searched}: the centroid head needs a num_centroids that "
+            "divides the vocabulary, and searches 1 to all of them"
         )

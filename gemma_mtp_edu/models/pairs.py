@@ -10,31 +10,17 @@ import torch
 import transformers
 from jaxtyping import Int
 from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from gemma_mtp_edu.core.arguments import whole
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
 from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models import bundled, registry
+from gemma_mtp_edu.models import files, memory, registry
 from gemma_mtp_edu.models.compatibility import (
-    check_models,
     check_pair,
     check_token_ordering,
+    check_transformers,
     is_mtp_drafter,
-)
-from gemma_mtp_edu.models.devices import choose_device, choose_dtype, one_device
-from gemma_mtp_edu.models.encoding import check_ids, message_ids, placeholders
-from gemma_mtp_edu.models.releases import check_transformers
-from gemma_mtp_edu.models.room import check_disk, check_memory
-from gemma_mtp_edu.models.weights import (
-    PairNotFoundError as PairNotFoundError,
-)
-from gemma_mtp_edu.models.weights import (
-    check_tokenizers,
-    get_config,
-    get_models,
-    get_processor,
 )
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
@@ -54,7 +40,6 @@ class ModelPair:
     Raises:
         UnsupportedReleaseError: The installed transformers release cannot run an MTP drafter.
         IncompatiblePairError: The models do not fit together.
-        ValueError: The name is no text.
     """
 
     target: Any
@@ -64,14 +49,6 @@ class ModelPair:
 
     def __post_init__(self) -> None:
         check_transformers()
-        if not isinstance(self.name, str):
-            raise ValueError(
-                tr(
-                    "got {given!r} as name, need a text; leave it out for a pair without one",
-                    given=self.name,
-                )
-            )
-        check_models(self.target, self.drafter)
         check_pair(self.target.config, self.drafter.config)
         check_token_ordering(self.drafter)
         self.target.eval()
@@ -160,67 +137,74 @@ class ModelPair:
             max_new_tokens: Tokens that are to follow: the target must have positions for them.
 
         Raises:
-            ValueError: The prompt is empty, too long, of a wrong shape or kind, holds ids that are
-                no tokens, or the pair has no processor.
+            ValueError: The prompt is empty, too long, of a wrong shape, or holds ids that are no
+                tokens.
         """
-        ids = self._encode_text(prompt) if isinstance(prompt, str) else prompt
-        config = self.target.config
-        vocabulary, unread = config.get_text_config().vocab_size, placeholders(config)
-        ids = check_ids(ids, vocabulary, self.positions, unread).to(self.device, torch.long)
-        if self.positions is not None and ids.shape[1] + max_new_tokens > self.positions:
+        if isinstance(prompt, str):
+            if not prompt.strip():
+                raise ValueError("got an empty prompt, need a question or task of at least a word")
+            prompt = self.encode_messages([{"role": "user", "content": prompt}])
+        ids = isinstance(prompt, Tensor) and not prompt.dtype.is_floating_point
+        if not ids or prompt.ndim != 2 or prompt.shape[0] != 1 or prompt.shape[1] == 0:
+            got = type(prompt).__name__
+            if isinstance(prompt, Tensor):
+                got = f"{prompt.dtype} of shape {tuple(prompt.shape)}"
             raise ValueError(
-                f"got max_new_tokens {max_new_tokens} after a prompt of {ids.shape[1]} tokens, "
-                f"need at most {self.positions - ids.shape[1]}: the target has {self.positions} "
-                "positions (max_position_embeddings); a text that ends by itself ends long before"
+                f"got {got} as prompt, need a text, or integer ids of shape (1, seq) with seq >= "
+                "1, as torch.tensor([ids]): one prompt at a time"
             )
-        return ids
+        length, positions = prompt.shape[1], self.positions
+        if positions is not None and length >= positions:
+            raise ValueError(
+                f"got a prompt of {length} tokens, need fewer than {positions}: the target has no "
+                "more positions (max_position_embeddings); shorten the prompt"
+            )
+        if positions is not None and length + max_new_tokens > positions:
+            raise ValueError(
+                f"got max_new_tokens {max_new_tokens} after a prompt of {length} tokens, need at "
+                f"most {positions - length}: the target has {positions} positions "
+                "(max_position_embeddings); a text that ends by itself ends long before"
+            )
+        least, most = (int(value) for value in prompt.aminmax())
+        last = self.target.config.get_text_config().vocab_size - 1
+        if least < 0 or most > last:
+            raise ValueError(
+                f"got id {least if least < 0 else most}, need ids from 0 to {last}: the target "
+                "knows no others; encode the text with this pair's own tokenizer"
+            )
+        return prompt.to(self.device, torch.long)
 
-    def encode_messages(self, messages: list[dict[str, str]]) -> Int[Tensor, "1 seq"]:
+    def encode_messages(self, messages: list[dict[str, Any]]) -> Int[Tensor, "1 seq"]:
         """Return the ids `[1, seq]` of a conversation that the model is to answer.
 
         Args:
             messages: Turns with "role" ("user" or "assistant") and "content"; a user's comes last.
 
         Raises:
-            ValueError: They are no turns, or the pair has no processor with a chat template.
-        """
-        return message_ids(self.processor, messages).to(self.device)
-
-    def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
-        """Return the text of token ids.
-
-        Raises:
-            ValueError: The pair has no processor.
+            ValueError: The pair has no processor with a chat template.
         """
         if self.processor is None:
             raise ValueError(
-                tr("this pair has no processor: give one as ModelPair(..., processor=...)")
+                "got text, but this pair has no processor: give one as ModelPair(..., "
+                "processor=...), or pass token ids of shape (1, seq)"
+            )
+        text = self.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        text.encode()  # half a character, of a file read wrongly, is a UnicodeEncodeError here
+        # The template writes the mark of the beginning itself; some tokenizers would add another.
+        encoded = self.processor(text=text, return_tensors="pt", add_special_tokens=False)
+        ids: Tensor = encoded["input_ids"].to(self.device)
+        return ids
+
+    def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
+        """Return the text of token ids."""
+        if self.processor is None:
+            raise ValueError(
+                "this pair has no processor: give one as ModelPair(..., processor=...)"
             )
         text: str = self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         return text
-
-    def _encode_text(self, prompt: str) -> Int[Tensor, "1 seq"]:
-        if not prompt.strip():
-            raise ValueError(
-                tr("got an empty prompt, need at least one word: write a question or task")
-            )
-        return self.encode_messages([{"role": "user", "content": prompt}])
-
-
-def check_is_pair(pair: Any) -> None:
-    """Raise unless it is a pair.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    if not isinstance(pair, ModelPair):
-        raise ValueError(
-            tr(
-                "got a {kind} as pair, need what load_pair() returns, or ModelPair(target, "
-                "drafter) of loaded models",
-                kind=type(pair).__name__,
-            )
-        )
 
 
 def load_pair(
@@ -230,7 +214,7 @@ def load_pair(
     device: str = "auto",
     dtype: Dtype = "auto",
 ) -> ModelPair:
-    """Load a target with its drafter.
+    """Load a target with its drafter, in evaluation mode.
 
     Args:
         target: "pocket" (the bundled pair, needs no network), a registered name ("E2B", "E4B",
@@ -242,37 +226,39 @@ def load_pair(
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
-    Returns:
-        The pair, in evaluation mode.
-
     Raises:
         PairNotFoundError: Nothing of that name is registered, on disk or to be had from the hub.
         IncompatiblePairError: The models do not fit together.
         UnsupportedReleaseError: The transformers release cannot run an MTP drafter.
         DamagedPairError: A file is cut off or altered, or lacks something; the files of the bundled
             pair, and of a copy that has its manifest, are compared with their sha256 sums.
-        NotEnoughMemoryError: The models do not fit in what is free; nothing stays loaded.
+        UnsafeModelError: A pickle would have to be read, or the model's own code to be run.
+        NotEnoughMemoryError: The models do not fit in what is free.
         NoDiskSpaceError: What is to be downloaded does not fit on the disk.
-        ValueError: The device or dtype is none, or the folder is unsafe.
+        ValueError: The device or dtype is none.
     """
     check_transformers()
-    name, target_source, drafter_source = _sources(target, drafter)
-    chosen_device = choose_device(device)
-    ours = Path(target_source).parent == bundled.bundled_folder()
-    chosen_dtype = _dtype(dtype, chosen_device, small=ours)
-    configs = get_config(target_source), get_config(drafter_source)
-    check_pair(*configs)
-    if ours and drafter is None:
-        chosen_device = one_device(chosen_device)
-    else:
-        own = drafter is not None
-        chosen_device = check_memory(name, configs, chosen_device, chosen_dtype, own_drafter=own)
-        check_disk(name, configs, (target_source, drafter_source), own_drafter=own)
-        check_tokenizers(target_source, drafter_source)
-    with _quiet_progress(ours):
-        processor = get_processor(target_source)  # before the gigabytes: it may not be had
-        loaded = get_models((target_source, drafter_source), chosen_device, chosen_dtype)
-    return ModelPair(loaded[0], loaded[1], processor, name)
+    name, *found = files.sources(target, drafter)
+    small = Path(found[0]).parent == files.bundled_folder()
+    place = choose_device(device)
+    number = _dtype(dtype, place, small=small)
+    with _quiet_progress(small):
+        folders = [files.fetch(source, files.SETTINGS) for source in found]
+        configs = [_load(AutoConfig, folder) for folder in folders]
+        check_pair(*configs)
+        tokenizer = _load(AutoTokenizer, folders[0])
+        # All that can be known before the gigabytes come.
+        if (small and drafter is None) or memory.check_memory(name, configs, place, number):
+            place = _one_device(place)
+        memory.check_disk(found)
+        folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in found]
+        return ModelPair(*_models(folders, place, number), tokenizer, name)
+
+
+def check_is_pair(pair: Any) -> None:  # until its callers trust theirs
+    """Raise unless it is a pair."""
+    if not isinstance(pair, ModelPair):
+        raise ValueError(f"got a {type(pair).__name__} as pair, need what load_pair() returns")
 
 
 def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
@@ -284,8 +270,7 @@ def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
     Returns:
         Two hub ids or two folders; for the bundled pair its folders in the package.
     """
-    _, target_source, drafter_source = _sources(target, None)
-    return target_source, drafter_source
+    return files.sources(target)[1:]
 
 
 def eos_ids(target: Any) -> set[int]:
@@ -294,109 +279,99 @@ def eos_ids(target: Any) -> set[int]:
 
 
 def configured_eos_ids(config: Any) -> set[int]:
-    """Return the token ids that end a text, as a generation configuration says.
+    """Return the token ids that end a text, as a generation configuration says."""
+    eos = config.eos_token_id
+    # The library takes -1 for none.
+    return set() if eos is None else set(torch.as_tensor(eos).flatten().tolist()) - {-1}
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named.
 
     Raises:
-        ValueError: One is no token id.
+        ValueError: There is no such device here.
     """
-    eos = config.eos_token_id
-    if eos is None:
-        return set()
-    several = eos if isinstance(eos, list | tuple | set) else [eos]
-    # The library takes -1 for none.
-    return {whole(token, "eos_token_id", -1) for token in several} - {-1}
+    if device != "auto":
+        try:
+            torch.empty(0, device=device)
+        except Exception as error:
+            reason = files.first_line(error)
+            raise ValueError(f"got device {device!r}, need 'auto', or 'cpu': {reason}") from error
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """Return the dtype for a large pair: bf16 where the GPU computes in it, else fp16; fp32 on CPU.
+
+    `torch.cuda.is_bf16_supported()` says yes on a T4, which only emulates bf16, so the compute
+    capability is asked: 8 and above have it.
+    """
+    if device.type == "mps":
+        return torch.float16
+    dtype: torch.dtype = getattr(torch, memory.dtype_on(memory.compute_capability(device)))
+    return dtype
+
+
+def _one_device(device: torch.device) -> torch.device:
+    """Return the device, and where it means all GPUs, the current one of them."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
-    if isinstance(dtype, torch.dtype) and dtype in _DTYPES:
-        return dtype
     if dtype == "auto":
         return torch.float32 if small else choose_dtype(device)
-    names = ("float32", "bfloat16", "float16")
-    found = getattr(torch, dtype) if dtype in names else None
-    if found is None:
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found not in _DTYPES:
         raise ValueError(
-            tr(
-                "got dtype {dtype!r}, need 'auto', 'float32', 'bfloat16', 'float16', or "
-                "torch.float64",
-                dtype=dtype,
-            )
+            f"got dtype {dtype!r}, need 'auto' or one of {', '.join(map(str, _DTYPES))}"
         )
     return found
 
 
-def _sources(target: str | Path, drafter: str | Path | None) -> tuple[str, str, str]:
-    """Return the pair's name and where target and drafter are loaded from."""
-    for name, given in (("target", target), ("drafter", drafter)):
-        if name == "drafter" and given is None:
-            continue
-        if not isinstance(given, str | Path) or not str(given).strip():
-            raise ValueError(
-                tr(
-                    "got {given!r} as {name}, need a registered name such as 'E2B', a hub id or a "
-                    "folder; ModelPair(target, drafter) takes models that are loaded",
-                    given=given,
-                    name=name,
-                )
-            )
-    named = None if drafter is None else _drafter_source(drafter)
-    info = registry.find(target) if isinstance(target, str) else None
-    if info is not None and info.name == registry.POCKET:
-        folder = bundled.verified_folder()
-        return info.name, str(folder / "target"), named or str(folder / "drafter")
-    if info is not None:
-        return info.name, info.target_id, named or info.drafter_id
-    found = _folder(target)
-    if found is not None:
-        folder = found.resolve()  # "." has a name too
-        bundled.verify_copy(folder)
-        inner = folder / "target"
-        source, partner = (
-            (inner, folder / "drafter")
-            if inner.is_dir()
-            else (folder, folder.with_name(f"{folder.name}-assistant"))
+def _models(folders: list[Path], device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
+    spread = device.type == "cuda" and device.index is None
+    target = _model(folders[0], "auto" if spread else {"": device}, dtype)
+    # A drafter is small, and its parts are called one by one, past accelerate's moving of tensors.
+    home = target.get_input_embeddings().weight.device
+    # Weights that accelerate keeps elsewhere are on meta here, and come to the GPU to compute.
+    home = _one_device(device) if home.type == "meta" else home
+    return target, _model(folders[1], {"": home}, dtype)
+
+
+def _model(folder: Path, place: str | dict[str, torch.device], dtype: torch.dtype) -> Any:
+    kwargs = {"dtype": dtype, "device_map": place, "use_safetensors": True}
+    model, found = _load(AutoModelForCausalLM, folder, output_loading_info=True, **kwargs)
+    # The library fills them with random numbers, and only logs it.
+    if lacking := sorted(found["missing_keys"]):
+        raise files.DamagedPairError(
+            f"the weights of {folder} lack {len(lacking)} tensors, such as {lacking[0]}: files are "
+            "missing or altered; copy or download them again"
         )
-        return folder.name, str(source), named or str(partner)
-    if _is_path(target) or str(target).count("/") != 1:
-        raise PairNotFoundError(_unknown(str(target)))
-    return str(target), str(target), named or f"{target}-assistant"
+    return model
 
 
-def _drafter_source(drafter: str | Path) -> str:
-    """Return where a drafter is loaded from; a registered pair's short name means its drafter."""
-    info = registry.find_short(drafter) if isinstance(drafter, str) else None
-    if info is not None:
-        return info.drafter_id or str(bundled.verified_folder() / "drafter")
-    found = _folder(drafter)
-    if found is None and _is_path(drafter):
-        raise PairNotFoundError(_unknown(str(drafter)))
-    return str(found or drafter)
-
-
-def _folder(given: str | Path) -> Path | None:
-    """Return the folder of that name, if there is one."""
+def _load(kind: Any, folder: Path, **kwargs: Any) -> Any:
+    """Call a `from_pretrained`, and name the files that it cannot read."""
     try:
-        folder = Path(given).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError):  # too long for a path; the home of a user who is not there
-        return None
-
-
-def _is_path(given: str | Path) -> bool:
-    return isinstance(given, Path) or given.startswith(("/", ".", "~"))
-
-
-def _unknown(name: str) -> str:
-    near = registry.nearest(name)
-    hint = tr("; did you mean {near!r}?", near=near) if near else tr(".")
-    shown = name if len(name) <= 80 else f"{name[:80]}..."
-    return tr(
-        "no pair, folder or hub id {shown!r}{hint} Registered pairs: {pairs}; or pass a folder, "
-        "or a hub id such as google/gemma-4-E2B-it",
-        shown=shown,
-        hint=hint,
-        pairs=", ".join(registry.PAIRS),
-    )
+        # False, not unset: then nobody is asked either whether to run code that a model brings.
+        return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever altered files make of the library
+        if "trust_remote_code" in str(error):
+            raise files.UnsafeModelError(
+                f"cannot load {folder}: it needs Python code of its own, and code that comes with "
+                "a model is never run here: take a Gemma 4 pair, whose classes transformers has"
+            ) from None
+        raise files.DamagedPairError(
+            f"cannot load {folder}: {type(error).__name__}: {files.first_line(error)}. Files that "
+            "are missing or altered can be copied or downloaded again"
+        ) from error
 
 
 @contextmanager

@@ -1,13 +1,39 @@
-"""The pairs that this project knows by name: ids, sizes, memory, recommended draft length, sources.
+"""The pairs that this project knows by name: ids, sizes, recommended draft length, sources.
 
 Figures come from vllm-project/recipes `Google/Gemma4.md` and google-gemma/cookbook
 `docs/mtp/mtp.ipynb`; those of the bundled pair from its model card.
 """
 
 import difflib
+import sys
 from dataclasses import dataclass
 
 POCKET = "pocket"
+FULL = sys.maxsize  # a full-attention layer keeps all tokens
+
+
+@dataclass(frozen=True, slots=True)
+class PairSize:
+    """Numbers that memory plans are made from.
+
+    Attributes:
+        target: Parameters of the target, its vision and audio parts included.
+        drafter: Parameters of the drafter.
+        cache: Layers with keys and values of their own, as (how many, key-value heads times head
+            size, tokens that each keeps). An MTP drafter keeps nothing.
+        widest: Inner width of the target's widest feed-forward part; of experts, those that work.
+        vocabulary: Tokens in the vocabulary.
+    """
+
+    target: int
+    drafter: int
+    cache: tuple[tuple[int, int, int], ...]
+    widest: int
+    vocabulary: int = 262_144
+
+    def cache_numbers(self, context_length: int) -> int:
+        """Return how many numbers, keys and values, stand in the cache after that many tokens."""
+        return sum(2 * n * width * min(context_length, kept) for n, width, kept in self.cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,54 +42,52 @@ class PairInfo:
 
     Attributes:
         name: Short name that `load_pair` takes.
-        target_id: Hub id of the target; empty for the bundled pair.
-        drafter_id: Hub id of the drafter.
         target_size: Parameters of the target, as published.
-        drafter_size: Parameters of the drafter.
+        drafter_size: Parameters of the drafter, as published.
         memory_gb: Memory that the pair needs, in GB, in bf16 (bundled pair: fp32). E2B and E4B as
             published, with a short context; the larger ones two bytes a parameter, weights only.
         draft_length: Recommended number of drafts per round.
+        size: What memory plans are made from.
         source: Where the figures stand.
     """
 
     name: str
-    target_id: str
-    drafter_id: str
     target_size: str
     drafter_size: str
     memory_gb: float
     draft_length: int
-    source: str
+    size: PairSize
+    source: str = "vllm-project/recipes Google/Gemma4.md"
+
+    @property
+    def target_id(self) -> str:
+        """Hub id of the target; empty for the bundled pair."""
+        return "" if self.name == POCKET else f"google/gemma-4-{self.name}-it"
+
+    @property
+    def drafter_id(self) -> str:
+        """Hub id of the drafter; empty for the bundled pair."""
+        return self.target_id and f"{self.target_id}-assistant"
 
 
-_RECIPE = "vllm-project/recipes Google/Gemma4.md"
-
-
-def _google(
-    name: str, target_size: str, drafter_size: str, memory_gb: float, draft_length: int
-) -> PairInfo:
-    target_id = f"google/gemma-4-{name}-it"
-    return PairInfo(
-        name,
-        target_id,
-        f"{target_id}-assistant",
-        target_size,
-        drafter_size,
-        memory_gb,
-        draft_length,
-        _RECIPE,
-    )
-
-
+# Shapes: huggingface/transformers convert_gemma4_weights.py (2026), and for 12B the published
+# config.json; targets counted with transformers 5.22.2 on the meta device, 12B from the size of its
+# published file (23,919,549,408 bytes in bf16).
+_POCKET = PairSize(4_958_792, 887_072, ((12, 32, 64), (3, 64, FULL)), 320, 2048)
+_E2B = PairSize(5_104_297_504, 78_000_000, ((12, 256, 512), (3, 512, FULL)), 12_288)
+_E4B = PairSize(7_941_100_832, 78_800_000, ((20, 512, 512), (4, 1024, FULL)), 10_240)
+_12B = PairSize(11_959_774_704, 400_000_000, ((40, 2048, 1024), (8, 512, FULL)), 15_360)
+_26B = PairSize(25_805_933_872, 400_000_000, ((25, 2048, 1024), (5, 1024, FULL)), 7744)
+_31B = PairSize(31_273_086_512, 500_000_000, ((50, 4096, 1024), (10, 2048, FULL)), 21_504)
 PAIRS: dict[str, PairInfo] = {
     info.name: info
     for info in (
-        PairInfo(POCKET, "", "", "5.0M", "0.9M", 0.03, 4, "gemma_mtp_edu/data/pocket/README.md"),
-        _google("E2B", "2.3B effective / 5.1B", "78M", 13.0, 2),
-        _google("E4B", "E4B, 42 layers", "78.8M", 17.4, 4),
-        _google("12B", "12B", "0.4B", 24.8, 4),
-        _google("26B-A4B", "26B, 4B active", "0.4B", 52.8, 4),
-        _google("31B", "31B", "0.5B", 63.0, 4),
+        PairInfo(POCKET, "5.0M", "0.9M", 0.03, 4, _POCKET, "gemma_mtp_edu/data/pocket/README.md"),
+        PairInfo("E2B", "2.3B effective / 5.1B", "78M", 13.0, 2, _E2B),
+        PairInfo("E4B", "E4B, 42 layers", "78.8M", 17.4, 4, _E4B),
+        PairInfo("12B", "12B", "0.4B", 24.8, 4, _12B),
+        PairInfo("26B-A4B", "26B, 4B active", "0.4B", 52.8, 4, _26B),
+        PairInfo("31B", "31B", "0.5B", 63.0, 4, _31B),
     )
 }
 
@@ -78,12 +102,6 @@ def find(name: str) -> PairInfo | None:
     return None
 
 
-def find_short(name: str) -> PairInfo | None:
-    """Return the registered pair whose short name is `name`, ignoring case."""
-    info = find(name)
-    return info if info is not None and name.casefold() == info.name.casefold() else None
-
-
 def recommended(name: str) -> int | None:
     """Return the recommended number of drafts for a registered pair, or None for any other."""
     info = find(name)
@@ -92,8 +110,7 @@ def recommended(name: str) -> int | None:
 
 def nearest(name: str) -> str | None:
     """Return the registered name or id that `name` is most like, or None where nothing is near."""
-    known = [info.name for info in PAIRS.values()]
-    known += [info.target_id for info in PAIRS.values() if info.target_id]
+    known = [known for info in PAIRS.values() for known in (info.name, info.target_id) if known]
     by_case = {entry.casefold(): entry for entry in known}
     found = difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.6)
     return by_case[found[0]] if found else None

@@ -11,7 +11,7 @@ from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
 from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.lessons.language import marked, tr
 from gemma_mtp_edu.measure.results import ResultsCard, length_for_all, overall_speedups, score
-from gemma_mtp_edu.models.memory_plan import gigabytes
+from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show.style import (
     BLUE,
     DIVIDER,
@@ -29,7 +29,7 @@ from gemma_mtp_edu.show.style import (
 )
 
 if TYPE_CHECKING:
-    from gemma_mtp_edu.models.memory_plan import MemoryPlan
+    from gemma_mtp_edu.models.memory import MemoryPlan
 
 _FACTS = ("pair", "dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu")
 

@@ -47,7 +47,7 @@ CONTEXT = 2048  # @param {type:"integer"}
 
 # %%
 from gemma_mtp_edu.models import memory
-from gemma_mtp_edu.models.memory_plan import gigabytes
+from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.models.pairs import choose_device
 
 device = choose_device()
@@ -64,7 +64,7 @@ print(f"{device.type}, {gigabytes(free)} free, compute capability {capability}")
 # **Predict** for E2B in 16 bit and 2048 tokens: which of the four is largest, which smallest?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.models.memory_plan import memory_plan
+from gemma_mtp_edu.models.memory import memory_plan
 
 plan = memory_plan("E2B", "float16", context_length=2048)
 for part, size in plan.parts.items():
@@ -95,7 +95,7 @@ plots.show_figure(plots.plot_memory(plans, T4))
 # compute capability; from 8.0 on it computes in bfloat16. **Predict** the right-hand side.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.models.memory_plan import pick_pair
+from gemma_mtp_edu.models.memory import pick_pair
 
 gpus = {"T4": (14.6, (7, 5)), "L4": (22, (8, 9)), "A100": (40, (8, 0)), "H100": (80, (9, 0))}
 for gpu, (size, version) in gpus.items():
@@ -356,7 +356,9 @@ print(llama_cpp.shell)
 # the lesson again.
 
 # %% tags=["nbval-check-output"]
-print(memory_plan("E2B", "float16", 131_072).describe(T4))
+plan = memory_plan("E2B", "float16", 131_072)
+print(*(f"{part} {gigabytes(size)}" for part, size in plan.parts.items()), sep=", ")
+print("fits in", gigabytes(T4), plan.fits(T4))
 
 # %% [markdown]
 # ## Takeaways

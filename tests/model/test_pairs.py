@@ -1,23 +1,39 @@
-"""Loading pairs: names, folders, devices, and errors that say what to do."""
+"""Loading pairs: names, folders, devices, and errors that say what to do, before anything runs."""
 
+import json
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
+import huggingface_hub
 import pytest
 import torch
-import transformers
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import ModelPair, load_pair, model_ids
-from gemma_mtp_edu.models import room, weights
-from gemma_mtp_edu.models.bundled import DamagedPairError, bundled_folder
-from gemma_mtp_edu.models.compatibility import IncompatiblePairError
-from gemma_mtp_edu.models.pairs import PairNotFoundError, choose_dtype, configured_eos_ids
-from gemma_mtp_edu.models.releases import UnsupportedReleaseError
+from gemma_mtp_edu.models import memory, pairs, registry
+from gemma_mtp_edu.models.compatibility import (
+    IncompatiblePairError,
+    UnsupportedReleaseError,
+    check_pair,
+)
+from gemma_mtp_edu.models.files import DamagedPairError, PairNotFoundError, bundled_folder, sources
+from gemma_mtp_edu.models.memory import NoDiskSpaceError, NotEnoughMemoryError, check_disk
+from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
+
+Change = Callable[[Path], Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pair of one's own: a copy without the manifest that compares it with the bundled one."""
+    ignored = shutil.ignore_patterns("manifest.json")
+    return Path(shutil.copytree(bundled_folder(), tmp_path / "mine", ignore=ignored))
 
 
 def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
@@ -43,8 +59,6 @@ def test_the_default_is_fp32_on_cpu(pair: ModelPair) -> None:
 def test_dtype_can_be_given() -> None:
     pair = load_pair("pocket", device="cpu", dtype="bfloat16")
     assert pair.target.dtype == pair.drafter.dtype == torch.bfloat16
-    with pytest.raises(ValueError, match="got dtype 'int4'"):
-        load_pair("pocket", dtype="int4")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +105,9 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         "get_device_capability": (7, 5),
     }.items():  # fmt: skip
         monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    monkeypatch.setattr(
+        pairs, "choose_device", lambda name: torch.device(name.replace("auto", "cuda"))
+    )
     return asked
 
 
@@ -100,15 +117,11 @@ CPU = {"": torch.device("cpu")}  # where the target's embedding lies after the p
 
 @pytest.mark.parametrize(("free", "expected"), [(10**9, [GPU, CPU]), (12_000_000, ["auto", CPU])])
 def test_of_two_gpus_one_is_taken_where_the_pair_fits(
-    places: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, expected: object
+    places: list[Any], folder: Path, monkeypatch: pytest.MonkeyPatch, free: int, expected: object
 ) -> None:
-    shutil.copytree(bundled_folder(), tmp_path / "mine")
-    monkeypatch.setattr(room, "free_memory", lambda device: free)
-    if expected == [GPU, CPU]:
-        load_pair(tmp_path / "mine")
-    else:
-        with pytest.warns(UserWarning, match="parts go to other memory"):
-            load_pair(tmp_path / "mine")
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    monkeypatch.setattr("accelerate.utils.get_max_memory", lambda: {0: free, 1: free, "cpu": free})
+    load_pair(folder)
     assert places == expected
 
 
@@ -118,43 +131,14 @@ def test_the_bundled_pair_takes_one_gpu_or_the_one_that_is_named(places: list[An
     assert places == [GPU, CPU, {"": torch.device("cuda:1")}, CPU]
 
 
-def test_a_processor_that_needs_a_library_gives_way_to_the_tokenizer(
-    pair: ModelPair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def load(*_: object, **__: object) -> None:
-        raise ImportError("Gemma4VideoProcessor requires the Torchvision library")
-
-    monkeypatch.setattr(weights.AutoProcessor, "from_pretrained", load)
-    with pytest.warns(UserWarning, match="a tokenizer only.*requires the Torchvision library"):
-        loaded = load_pair()
-    assert torch.equal(loaded.encode("Hello"), pair.encode("Hello"))
-    monkeypatch.setattr(weights.AutoTokenizer, "from_pretrained", load)
-    monkeypatch.setattr(
-        "gemma_mtp_edu.models.pairs.get_models", lambda *_: pytest.fail("loaded first")
-    )
-    with pytest.raises(DamagedPairError, match="Install that library, then start Python again"):
-        load_pair()
-
-
 @pytest.mark.parametrize(
     ("drafter", "expected"),
     [("E4B", "google/gemma-4-E4B-it-assistant"), ("someone/drafter", "someone/drafter"),
+     ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it"),
      ("pocket", str(bundled_folder() / "drafter"))],
 )  # fmt: skip
-def test_a_registered_name_as_drafter_means_its_drafter(
-    monkeypatch: pytest.MonkeyPatch, drafter: str, expected: str
-) -> None:
-    asked: list[str] = []
-
-    def get_config(source: str) -> None:
-        asked.append(source)
-        if len(asked) == 2:
-            raise PairNotFoundError
-
-    monkeypatch.setattr("gemma_mtp_edu.models.pairs.get_config", get_config)
-    with pytest.raises(PairNotFoundError):
-        load_pair("E2B", drafter)
-    assert asked == ["google/gemma-4-E2B-it", expected]
+def test_a_registered_name_as_drafter_means_its_drafter(drafter: str, expected: str) -> None:
+    assert sources("E2B", drafter) == ("E2B", "google/gemma-4-E2B-it", expected)
 
 
 def test_a_path_is_never_a_registered_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,14 +148,23 @@ def test_a_path_is_never_a_registered_name(tmp_path: Path, monkeypatch: pytest.M
     assert model_ids("pocket")[0] == str(bundled_folder() / "target")
 
 
-def test_a_pair_s_name_is_a_text(pair: ModelPair) -> None:
-    with pytest.raises(ValueError, match="got None as name, need a text"):
-        ModelPair(pair.target, pair.drafter, pair.processor, None)  # type: ignore[arg-type]
-
-
-def test_an_unknown_name_gets_a_suggestion() -> None:
-    with pytest.raises(PairNotFoundError, match="did you mean 'pocket'"):
-        load_pair("pokcet")
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("pokcet", "did you mean 'pocket'"),
+        (Path("pocket"), "did you mean 'pocket'"),
+        ("a/b/c", "no pair, folder or hub id 'a/b/c'. Registered pairs: pocket, E2B"),
+        ("/nowhere/at/all", "no pair, folder or hub id"),
+        ("https://huggingface.co/google/gemma-4-E2B-it", "did you mean 'google/gemma-4-E2B-it'"),
+        ("google/gemma-4-E2B-i", "Did you mean 'google/gemma-4-E2B-it'"),
+    ],
+)
+def test_what_is_nowhere_is_said_so(
+    target: str | Path, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PairNotFoundError, match=message):
+        load_pair(target)
 
 
 def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
@@ -183,18 +176,14 @@ def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
     assert "load_pair('pocket')" in message
 
 
-def test_a_folder_without_config_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PairNotFoundError, match=r"needs config\.json"):
-        load_pair(tmp_path, drafter=tmp_path)
-
-
 def test_swapped_models_are_refused(pair: ModelPair) -> None:
     with pytest.raises(IncompatiblePairError, match="is a drafter"):
         ModelPair(pair.drafter, pair.target, pair.processor)
 
 
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transformers, "__version__", "5.23.0")
+    # The library replaces its own module while it loads a model.
+    monkeypatch.setattr(sys.modules["transformers"], "__version__", "5.23.0")
     with pytest.raises(UnsupportedReleaseError, match=r"got transformers 5\.23\.0"):
         load_pair()
 
@@ -226,17 +215,220 @@ def test_bad_prompts_are_refused(pair: ModelPair, prompt: object, message: str) 
         pair.encode(prompt)  # type: ignore[arg-type]
 
 
+def test_conversations_go_through_the_chat_template(pair: ModelPair) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    ids = pair.encode_messages([*turns, {"role": "user", "content": "Bye"}])
+    text = pair.decode(ids[0], skip_special_tokens=False)
+    assert text.count("<bos>") == 1 and text.endswith("Bye<turn|>\n<|turn>model\n")
+    with pytest.raises(UnicodeEncodeError):
+        pair.encode("half \udce9")
+
+
 def test_text_needs_a_processor(pair: ModelPair) -> None:
     bare = ModelPair(pair.target, pair.drafter)
     with pytest.raises(ValueError, match="no processor"):
         bare.encode("Hello")
 
 
-def test_end_marks_of_any_whole_kind() -> None:
-    for given, wanted in (
-        (5, {5}), ([5, np.int64(6)], {5, 6}), (np.int32(7), {7}), (-1, set()), (None, set()),
-    ):  # fmt: skip
-        assert configured_eos_ids(SimpleNamespace(eos_token_id=given)) == wanted
-    for wrong in ("x", [None], 1.0, -2):
-        with pytest.raises(ValueError, match="got eos_token_id"):
-            configured_eos_ids(SimpleNamespace(eos_token_id=wrong))
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [(5, {5}), ([5, 6], {5, 6}), (torch.tensor([1, 5]), {1, 5}), (-1, set()), (None, set())],
+)
+def test_end_marks_of_any_whole_kind(given: object, wanted: set[int]) -> None:
+    assert configured_eos_ids(SimpleNamespace(eos_token_id=given)) == wanted
+
+
+# Damaged folders.
+
+
+def cut(name: str, keep: float) -> Change:
+    def change(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+
+    return change
+
+
+def tensors(name: str, change: Callable[[dict[str, torch.Tensor]], Any]) -> Change:
+    def changed(folder: Path) -> None:
+        held = load_file(folder / name)
+        change(held)
+        save_file(held, folder / name, metadata={"format": "pt"})
+
+    return changed
+
+
+def shorten(held: dict[str, torch.Tensor]) -> None:
+    name = next(name for name in held if name.endswith("down_proj.weight"))
+    held[name] = held[name][:-1].contiguous()
+
+
+def unknown_type(folder: Path) -> None:
+    path = folder / "target/config.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"model_type": "nosuch"}))
+
+
+DAMAGE: dict[str, tuple[Change, type[Exception], str]] = {
+    "half": (cut("target/model.safetensors", 0.5), DamagedPairError, "target: SafetensorError"),
+    "drafter half": (cut("drafter/model.safetensors", 0.5), DamagedPairError, "drafter: Safet"),
+    "a tensor less": (
+        tensors("drafter/model.safetensors", lambda held: held.pop(sorted(held)[0])),
+        DamagedPairError, r"lack 1 tensors, such as \w+",
+    ),
+    "another shape": (
+        tensors("drafter/model.safetensors", shorten), DamagedPairError, "cannot load",
+    ),
+    "config cut": (cut("target/config.json", 0.5), DamagedPairError, r"config\.json in .* cut off"),
+    "settings cut": (
+        cut("drafter/generation_config.json", 0.5), DamagedPairError, "generation_config",
+    ),
+    "tokenizer cut": (cut("target/tokenizer.json", 0.5), DamagedPairError, "cannot load"),
+    "another type": (unknown_type, DamagedPairError, "nosuch"),
+    "no config": (
+        lambda folder: (folder / "target/config.json").unlink(),
+        PairNotFoundError, r"no config\.json in it",
+    ),
+    "no weights": (
+        lambda folder: (folder / "target/model.safetensors").unlink(),
+        DamagedPairError, "cannot load .*target: OSError: .*safetensors",
+    ),
+    "no drafter": (
+        lambda folder: shutil.rmtree(folder / "drafter"), PairNotFoundError, "drafter",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_folders_are_refused(folder: Path, damage: str) -> None:
+    change, error, message = DAMAGE[damage]
+    change(folder)
+    with pytest.raises(error, match=message):
+        load_pair(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "gpu"}, "got device 'gpu', need 'auto'"),
+        ({"device": "cuda:99"}, "got device 'cuda:99'"),
+        ({"dtype": torch.float8_e4m3fn}, r"got dtype torch\.float8_e4m3fn"),
+        ({"dtype": "int4"}, "got dtype 'int4'"),
+    ],
+)
+def test_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_pair(**arguments)
+
+
+def test_devices_are_chosen_by_what_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for here, wanted in ((True, "mps"), (False, "cpu")):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda here=here: here)
+        assert choose_device() == torch.device(wanted)
+    assert choose_dtype(torch.device("mps")) == torch.float16
+
+
+def test_an_altered_copy_of_the_bundled_pair_is_refused(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundled_folder(), tmp_path / "mine"))
+    path = copy / "target/model.safetensors"
+    held = bytearray(path.read_bytes())
+    held[-1000] ^= 1
+    path.write_bytes(held)
+    with pytest.raises(DamagedPairError, match=r"target/model\.safetensors has sha256"):
+        load_pair(copy)
+
+
+@pytest.mark.parametrize("config", [LlamaConfig(vocab_size=2048), GPT2Config(vocab_size=2048)])
+def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
+    drafter = AutoConfig.from_pretrained(bundled_folder() / "drafter")
+    config.hidden_size = drafter.backbone_hidden_size
+    with pytest.raises(IncompatiblePairError, match="use a Gemma 4 target"):
+        check_pair(config, drafter)
+
+
+# Memory and disk, before anything is loaded or downloaded; the hub's cache.
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "_models", lambda *_: pytest.fail("it was loaded"))
+
+
+@pytest.mark.usefixtures("nothing_loaded")
+def test_a_pair_that_does_not_fit_is_refused_before_it_is_loaded(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: 10_000_000)
+    with pytest.raises(NotEnoughMemoryError) as raised:
+        load_pair(folder)
+    message = str(raised.value)
+    assert "mine needs 0.02 GB for its weights in torch.float32, 0.01 GB are free" in message
+    assert "dtype='bfloat16'" in message and "load_pair('pocket')" in message
+    # The pair's target beside a drafter larger than what is free.
+    own = AutoConfig.from_pretrained(model_ids()[1])
+    own.text_config.intermediate_size = 10**7
+    own.save_pretrained(tmp_path / "own")
+    monkeypatch.setattr(memory, "free_memory", lambda device: 10**9)
+    with pytest.raises(NotEnoughMemoryError, match=r"pocket needs \d\d"):
+        load_pair("pocket", tmp_path / "own")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def snapshot(cache: Path, repo: str) -> Path:
+    """Return the folder of a repository's files in the cache."""
+    home = cache / f"models--{repo.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs/main").write_text("abc")
+    return home / "snapshots" / "abc"
+
+
+def test_a_cached_pair_loads_without_a_network(cache: Path) -> None:
+    for part, repo in (("target", "some/one"), ("drafter", "some/one-assistant")):
+        shutil.copytree(bundled_folder() / part, snapshot(cache, repo))
+    assert load_pair("some/one").name == "some/one"
+    assert memory.cached("some/one") == "cached"
+    assert memory.cached("some/other") == "not cached"
+
+
+def test_cached_checkpoints_are_told_from_cut_off_ones(cache: Path) -> None:
+    index = json.dumps({"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}})
+    for held, state in (
+        ({"config.json": "{}"}, "cached in part"),
+        ({"config.json": "{}", "1.safetensors": "", "2.safetensors": ""}, "cached"),
+        ({"config.json": "{}", "1.safetensors": ""}, "cached in part"),
+    ):
+        place = snapshot(cache, f"a/{len(held)}")
+        place.mkdir(parents=True)
+        for name, text in (held | {"model.safetensors.index.json": index}).items():
+            (place / name).write_text(text)
+        assert memory.cached(f"a/{len(held)}") == state
+
+
+E2B = (registry.PAIRS["E2B"].target_id, registry.PAIRS["E2B"].drafter_id)
+
+
+def test_a_download_that_does_not_fit_is_refused_before_it(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    def plan(repo_id: str, *, allow_patterns: list[str], dry_run: bool) -> list[SimpleNamespace]:
+        assert dry_run and allow_patterns == ["model*.safetensors"]
+        here = repo_id == E2B[1]
+        return [SimpleNamespace(file_size=6 * 10**9, will_download=not here)] * 2
+
+    check_disk(E2B)  # not to be reached: loading says so
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", plan)
+    monkeypatch.setattr(memory, "free_disk", lambda: 10**10)
+    with pytest.raises(NoDiskSpaceError, match=r"12\.0 GB are to be downloaded, 10\.0 GB are free"):
+        check_disk(E2B)
+    monkeypatch.setattr(memory, "free_disk", lambda: 12 * 10**9)
+    check_disk(E2B)
+    monkeypatch.setattr(memory, "free_disk", lambda: 0)
+    check_disk([str(folder)])

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from gemma_mtp_edu import lesson
 from gemma_mtp_edu.lessons.setup import NotReadyError
-from gemma_mtp_edu.models.releases import UnsupportedReleaseError
+from gemma_mtp_edu.models.compatibility import UnsupportedReleaseError
 from tools.buttons import setup_cell
 from tools.lessons import ROOT, sources
 

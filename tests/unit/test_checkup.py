@@ -146,9 +146,9 @@ def test_one_command_brings_all_that_is_absent(monkeypatch: pytest.MonkeyPatch) 
 def test_which_pairs_fit_in_which_dtype(
     free: float, device: str, status: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gemma_mtp_edu.models import devices, memory
+    from gemma_mtp_edu.models import memory, pairs
 
-    monkeypatch.setattr(devices, "choose_device", lambda: torch.device(device))
+    monkeypatch.setattr(pairs, "choose_device", lambda: torch.device(device))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     monkeypatch.setattr(memory, "free_memory", lambda _: int(free))
     found = {f.name: f for f in asked(checkup._pairs)}

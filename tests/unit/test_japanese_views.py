@@ -10,11 +10,8 @@ from matplotlib.text import Text
 
 from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
-from gemma_mtp_edu.core.schedules import Confidence, Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks, language
-from gemma_mtp_edu.models.encoding import check_ids
-from gemma_mtp_edu.models.releases import check_transformers
 from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.verdict_words import verdict_text
 from gemma_mtp_edu.show.views import html_view, step_html, text_view
@@ -126,21 +123,6 @@ def test_a_verdict_is_told_in_japanese() -> None:
     for text in verdicts:
         assert "MTP" in text
         assert english_words(text) == set()
-
-
-@pytest.mark.parametrize(
-    ("slip", "said"),
-    [
-        (lambda: Constant(0), "Constant(drafts) に 0 が渡されましたが、必要なのは 1 以上の整数"),
-        (lambda: Confidence(2.0), "threshold に 2.0 が渡されましたが、必要なのは 0 から 1 の確率"),
-        (lambda: check_ids([1, 2], 10, None), "リストの ID は torch.tensor"),
-        (lambda: check_transformers("5.12.1"), "5.20.2 以上 5.23 未満が必要です"),
-    ],
-)
-def test_errors_say_it_in_japanese(slip: Callable[[], object], said: str) -> None:
-    with language.speaking("ja"), pytest.raises((ValueError, ImportError)) as raised:
-        slip()
-    assert said in str(raised.value)
 
 
 TIMES = PassTimes(lengths=(1, 2, 4), seconds=(1.0, 1.1, 1.3), context_length=64)

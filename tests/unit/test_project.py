@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gemma_mtp_edu import __version__
-from gemma_mtp_edu.models.releases import REQUIREMENT
+from gemma_mtp_edu.models.compatibility import REQUIREMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

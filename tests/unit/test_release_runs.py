@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gemma_mtp_edu.models.releases import UnsupportedReleaseError, check_transformers
+from gemma_mtp_edu.models.compatibility import UnsupportedReleaseError, check_transformers
 from tools import releases
 from tools.releases import FULL, NEWEST, OLDEST, QUICK_TESTS, REFUSED, Combination
 

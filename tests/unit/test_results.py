@@ -27,7 +27,7 @@ from gemma_mtp_edu.measure.results import (
     write_results,
     write_text,
 )
-from gemma_mtp_edu.models.memory_plan import memory_plan
+from gemma_mtp_edu.models.memory import memory_plan
 from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.report import score_text
 

@@ -1,6 +1,8 @@
-"""No pickle, no foreign code, no token: read from the sources, and from all that is committed."""
+"""No pickle, no foreign code, no token, no altered file: in the sources, in all committed files."""
 
 import ast
+import hashlib
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemma_mtp_edu.checkup import Finding, Report
-from gemma_mtp_edu.models.safety import TOKEN_VARIABLES, tellable, without_tokens
+from gemma_mtp_edu.models import files
+from gemma_mtp_edu.models.files import (
+    TOKEN_VARIABLES,
+    DamagedPairError,
+    bundled_folder,
+    sources,
+    verify,
+    without_tokens,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -150,16 +160,78 @@ def test_names_are_no_tokens(text: str) -> None:
     assert without_tokens(text) == text
 
 
-def test_an_error_with_a_token_in_its_causes_is_not_chained() -> None:
-    plain, outer = OSError("no network"), OSError("refused")
-    assert tellable(plain) is plain
-    outer.__cause__ = ValueError(TOKEN)
-    assert tellable(outer) is None
-
-
 def test_the_doctor_tells_no_token() -> None:
     found = Finding("hub", "reached", "warning", f"401 for {TOKEN}", f"unset {TOKEN}")
     report = Report((found,), 1.0)
     for told in (report.to_json(), str(report), report._repr_html_(), repr(report)):
         assert TOKEN not in told
         assert "401 for hf_***" in told
+
+
+# The manifest of the bundled pair.
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "weights").write_bytes(b"12345")
+    (tmp_path / "again").symlink_to(tmp_path / "weights")
+    write_sums(tmp_path, dict.fromkeys(("weights", "again"), b"12345"))
+    return tmp_path
+
+
+def write_sums(folder: Path, contents: dict[str, bytes]) -> None:
+    sums = {name: hashlib.sha256(held).hexdigest() for name, held in contents.items()}
+    (folder / "manifest.json").write_text(json.dumps({"sha256": sums}))
+
+
+def test_the_shipped_pair_is_sound_and_small() -> None:
+    verify(bundled_folder())
+    manifest = json.loads((bundled_folder() / "manifest.json").read_text())
+    assert manifest["bytes"] <= 25_000_000
+    shipped = {p for p in bundled_folder().rglob("*") if p.is_file()}
+    listed = {bundled_folder() / name for name in manifest["sha256"]}
+    assert {p.name for p in shipped - listed} <= {"manifest.json", "README.md"}
+
+
+@pytest.mark.parametrize("damage", [b"1234", b"12346", b"", None])
+def test_altered_cut_and_missing_files_are_refused(
+    folder: Path, damage: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sources(folder)[0] == folder.name
+    (folder / "weights").unlink()
+    if damage is not None:
+        (folder / "weights").write_bytes(damage)
+    seen = "weights is missing" if damage is None else "weights has sha256"
+    with pytest.raises(DamagedPairError, match=f"{seen}.*copy the folder again, or delete its man"):
+        sources(folder)
+    monkeypatch.setattr(files, "bundled_folder", lambda: folder)
+    with pytest.raises(DamagedPairError, match=f"{seen}.*install the package again"):
+        sources("pocket")
+
+
+def test_a_folder_without_our_manifest_is_not_compared(folder: Path) -> None:
+    (folder / "weights").write_bytes(b"1234")
+    (folder / "manifest.json").write_text('{"made by": "another tool"}')
+    assert sources(folder)[0] == folder.name
+
+
+@pytest.mark.parametrize("name", ["../other", "/etc/hosts", ".", "a/../../other", "link", "sub/w"])
+def test_a_manifest_names_no_files_outside(folder: Path, name: str, tmp_path: Path) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}-elsewhere"
+    outside.mkdir()
+    for place in (folder.parent / "other", outside / "w"):
+        place.write_bytes(b"secret")
+    (folder / "link").symlink_to(outside / "w")
+    (folder / "sub").symlink_to(outside)
+    write_sums(folder, {name: b"secret"})
+    with pytest.raises(DamagedPairError, match="is missing from"):
+        verify(folder)
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", '{"sha256": 3}', '{"sha256": ["a"]}'])
+def test_a_manifest_that_cannot_be_read_is_named(folder: Path, text: str | None) -> None:
+    (folder / "manifest.json").unlink()
+    if text is not None:
+        (folder / "manifest.json").write_text(text)
+    with pytest.raises(DamagedPairError, match=r"manifest\.json in .* is missing, cut off or alt"):
+        verify(folder)

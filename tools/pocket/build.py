@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from gemma_mtp_edu.models.bundled import bundled_folder
+from gemma_mtp_edu.models.files import bundled_folder
 from tools.pocket.package import package, report
 from tools.pocket.target import set_generation_config
 from tools.pocket.tokenizer import save_tokenizer

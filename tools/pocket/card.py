@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from gemma_mtp_edu.models.bundled import bundled_folder
+from gemma_mtp_edu.models.files import bundled_folder
 from tools.document import table, write_parts
 from tools.pocket import train_drafter
 from tools.pocket.architecture import architecture
