@@ -46,7 +46,7 @@ doctor: $(READY) ## what works on this machine, and what to do about the rest; D
 	@$(BIN)/python -m gemma_mtp_edu doctor $(DOCTOR_ARGS)
 
 lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
-	@$(BIN)/python -m jupyterlab $(LAB_ARGS) notebooks/00_first_run.ipynb
+	@$(BIN)/python -m gemma_mtp_edu lab $(LAB_ARGS)
 
 test: lint type nbval ## all that CI runs
 	@$(PYTEST) --doctest-modules gemma_mtp_edu tools

@@ -242,10 +242,10 @@ assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 # %% [markdown]
 # ## Ask the doctor
 #
-# What works on this machine? `doctor()` tries it: devices, number formats, memory for each pair, and both
-# loops, the library's and this course's, on a tiny pair. A *note* stops nothing and may come with advice; a
-# *fail* comes with what to do. **Predict**: will it notice the schedule? Three more habits of the library will
-# be new to you; skip their numbers for now.
+# Does the course run on this machine? `doctor()` tries it: it loads the pair, compares both loops, the library's
+# and this course's, on one prompt, compares the memory that each pair needs with what is free, and makes a
+# widget. A *note* stops nothing and may come with advice; a *fail* comes with what to do. **Predict**: does it
+# know of the schedule? Other faults of your transformers release will be new to you; skip them for now.
 
 # %% tags=["timing"]
 from gemma_mtp_edu import doctor
@@ -254,10 +254,9 @@ report = doctor()
 report
 
 # %% [markdown]
-# Four notes stand under *transformers' own loop*. Lesson 05 shows the sampling, 06 the KV (what a model keeps
-# of tokens it has read), 09 the schedule; the stop string appears only here. What each loop *should* draft is
-# counted from its own rounds: a round of four drafts of which three are kept is not perfect, a round of two
-# that are both kept is. So the two rows of numbers part.
+# Under *transformers' own loop* stands what this course's tests measured of your release. Lesson 05 shows the
+# sampling, 06 the KV (what a model keeps of tokens it has read), 09 the schedule; the number of drafts in a call,
+# the stop string and the batch appear only here.
 
 # %% [markdown]
 # `python -m gemma_mtp_edu doctor` prints the same in a terminal.
