@@ -12,40 +12,30 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 
 from gemma_mtp_edu.lessons.language import sentences, tr
-from gemma_mtp_edu.show.style import BLUE, GREEN, GREY, LINES, PINK, RED, axes, hollow, note, tidy
+from gemma_mtp_edu.show import style
+from gemma_mtp_edu.show.style import BLUE, GREEN, GREY, LINES, PINK, RED, hollow
 from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.analysis.calibration import PassTimes
     from gemma_mtp_edu.training.training_plan import Look
 
-_HOMES = {
-    "style": ("show_figure", "figure_html"),
-    "views": ("step_html",),
-    "rounds": ("plot_rounds", "describe_rounds"),
-    "plots_cost": (
-        "plot_expected_tokens", "plot_round_costs", "plot_predictions", "plot_runs",
-        "plot_scenarios", "plot_memory", "plot_card",
-    ),
-    "plots_tradeoff": (
-        "plot_saved_and_wasted", "saved_and_wasted", "plot_kept_by_place", "plot_lengths",
-        "plot_schedules", "plot_speedup_surface",
-    ),
-    "plots_drafter": ("plot_attention", "plot_ablations", "plot_clusters"),
-    "plots_models": ("plot_layers", "plot_drafter"),
-    "widgets": ("summary_html",),
-}  # fmt: skip
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+# Where else a name is looked for, modules that load no model library first.
+_HOMES = ("style", "views", "rounds", "plots_cost", "plots_tradeoff", "plots_drafter", "widgets",
+          "plots_models")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"gemma_mtp_edu.show.{_HOME_OF[name]}"), name)
+    for home in () if name.startswith("_") else _HOMES:
+        module = import_module(f"gemma_mtp_edu.show.{home}")
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*_HOME_OF, *(name for name in globals() if name.startswith("plot_"))])
+    modules = [import_module(f"gemma_mtp_edu.show.{home}") for home in ("plots", *_HOMES)]
+    return sorted({name for module in modules for name in vars(module) if name[:5] == "plot_"})
 
 
 def plot_pass_times(times: "PassTimes") -> Axes:
@@ -53,23 +43,25 @@ def plot_pass_times(times: "PassTimes") -> Axes:
 
     The dashed line is what as many tokens would take in passes of the shortest kind.
     """
-    ax = axes(width=6)
-    shortest, points = times.lengths[0], list(zip(times.lengths, times.relative, strict=True))
-    ax.plot(*zip(*points, strict=True), "o-", color=BLUE, label="all in one pass (measured)")
-    ax.plot(times.lengths, [n / shortest for n in times.lengths], "--", color=RED,
-            label="one by one" if shortest == 1 else f"in passes of {shortest}")  # fmt: skip
-    for length, ratio in points[1:]:
-        note(ax, f"{ratio:.1f}", (length, ratio), (0, 6), ha="center", fontsize=9)
+    ax, shortest = style.axes(width=6), times.lengths[0]
+    in_one, one_by_one = times.relative, [n / shortest for n in times.lengths]
+    separate = "one by one" if shortest == 1 else f"in passes of {shortest}"
+    ax.plot(times.lengths, in_one, "o-", color=BLUE, label="all in one pass (measured)")
+    ax.plot(times.lengths, one_by_one, "--", color=RED, label=separate)
     ax.set(xlabel="tokens", ylabel="times as long as the shortest pass", xticks=times.lengths,
            ylim=(0, None))  # fmt: skip
-    told = (tr("over {n}: {ratio:.1f} times the shortest", n=n, ratio=r) for n, r in points)
+    points = []
+    for length, ratio in zip(times.lengths, in_one, strict=True):
+        points.append(tr("over {n}: {ratio:.1f} times the shortest", n=length, ratio=ratio))
+        if length != shortest:
+            style.note(ax, f"{ratio:.1f}", length, ratio, 0, 6, ha="center", fontsize=9)
     alt = tr(
         "Line chart of the time of one target pass by its number of tokens, against a dashed line "
         "of that many one-token passes: {points}. Context {context} tokens.",
-        points=", ".join(told),
+        points=", ".join(points),
         context=times.context_length,
     )
-    return tidy(ax, alt, "inside")
+    return style.tidy(ax, alt, "inside")
 
 
 def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequence[float]]) -> Axes:
@@ -79,24 +71,20 @@ def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequenc
         names: The tokens' texts.
         distributions: For each its name, and its probabilities in the order of `names`.
     """
-    ax = axes(3.2, 7)
-    width = 0.8 / len(distributions)
-    styles = ((BLUE, ""), (GREEN, "///"), (RED, "..."), (PINK, "xx"))
-    for index, ((label, probs), style) in enumerate(
-        zip(distributions.items(), styles, strict=False)
-    ):
-        shift = (index - (len(distributions) - 1) / 2) * width
-        places = [place + shift for place in range(len(names))]
-        ax.bar(places, probs, width, label=label, **hollow(*style))
+    ax, count = style.axes(3.2, 7), len(distributions)
+    looks = hollow(BLUE), hollow(GREEN, "///"), hollow(RED, "..."), hollow(PINK, "xx")
+    for index, (label, probs) in enumerate(distributions.items()):
+        places = [at + (index - (count - 1) / 2) * 0.8 / count for at in range(len(names))]
+        ax.bar(places, probs, 0.8 / count, label=label, **looks[index])
     shown = [visible(name) for name in names]
     ax.set_xticks(range(len(names)), shown)
     ax.set(xlabel="next token", ylabel="probability")
-    bars = (
+    bars = "; ".join(
         f"{name!r}: " + ", ".join(f"{label} {p[i]:.0%}" for label, p in distributions.items())
         for i, name in enumerate(shown)
     )
-    alt = tr("Bar chart of the probability of the next token. {bars}.", bars="; ".join(bars))
-    return tidy(ax, alt, "inside")
+    alt = tr("Bar chart of the probability of the next token. {bars}.", bars=bars)
+    return style.tidy(ax, alt, "inside")
 
 
 def plot_training(looks: Mapping[str, Sequence["Look"]], *, reference: float | None = None) -> Axes:
@@ -106,13 +94,12 @@ def plot_training(looks: Mapping[str, Sequence["Look"]], *, reference: float | N
         looks: By name.
         reference: An acceptance to compare with, drawn as a dotted line.
     """
-    ax = axes()
-    lines = []
-    for (name, points), (color, line, marker) in zip(looks.items(), LINES, strict=False):
-        shares = [(p.step, p.acceptance or 0.0) for p in points]
-        ax.plot(*zip(*shares, strict=True), linestyle=line, marker=marker, color=color, label=name)
-        steps = (tr("{share:.0%} at step {step}", share=share, step=step) for step, share in shares)
-        lines.append(f"{name}: " + ", ".join(steps))
+    ax, lines = style.axes(), []
+    for (name, points), look in zip(looks.items(), LINES, strict=False):
+        steps, shares = [p.step for p in points], [p.acceptance or 0.0 for p in points]
+        style.line(ax, steps, shares, look, name)
+        told = map(lambda x, y: tr("{share:.0%} at step {step}", share=y, step=x), steps, shares)
+        lines.append(f"{name}: " + ", ".join(told))
     alt = tr(
         "Line chart of the share of drafts that are accepted on held-out texts, by training step. "
         "{lines}.",
@@ -123,4 +110,4 @@ def plot_training(looks: Mapping[str, Sequence["Look"]], *, reference: float | N
         bound = tr("A dotted line: the bundled drafter, {share:.0%}.", share=reference)
         alt = sentences(alt, bound)
     ax.set(xlabel="training step", ylabel="held-out acceptance", ylim=(0, 1))
-    return tidy(ax, alt, "beside")
+    return style.tidy(ax, alt, "beside")

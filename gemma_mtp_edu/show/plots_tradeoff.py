@@ -12,20 +12,9 @@ from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.show.style import (
-    BLUE,
-    GREY,
-    LINES,
-    RED,
-    axes,
-    drafts,
-    hollow,
-    in_rows,
-    note,
-    tidy,
-    told,
-)
+from gemma_mtp_edu.lessons.language import marked, tr
+from gemma_mtp_edu.show import style
+from gemma_mtp_edu.show.style import BLUE, GREY, LINES, PER_ROUND, RED, SPEED, drafts, hollow
 
 _ALPHAS = tuple(i / 40 for i in range(41))
 
@@ -43,28 +32,19 @@ def saved_and_wasted(
 
 def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> Axes:
     """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
-    ax, bars = axes(), []
-    rows, places = saved_and_wasted(profile, gammas), range(len(gammas))
-    ax.bar(places, [saved for _, saved, _ in rows], 0.7, label="target passes saved",
-           **hollow(BLUE))  # fmt: skip
-    ax.bar(places, [-wasted for _, _, wasted in rows], 0.7, label="drafts thrown away",
-           **hollow(RED, "xx"))  # fmt: skip
+    ax, bars = style.axes(), []
+    rows, places = saved_and_wasted(profile, gammas), style.by_length(ax, gammas, "count")
+    up, down = [saved for _, saved, _ in rows], [-wasted for _, _, wasted in rows]
+    ax.bar(places, up, 0.7, label="target passes saved", **hollow(BLUE))
+    ax.bar(places, down, 0.7, label="drafts thrown away", **hollow(RED, "xx"))
     for place, (gamma, saved, wasted) in enumerate(rows):
-        note(ax, f"{saved}", (place, saved), (0, 3), ha="center", fontsize=8)
-        note(ax, f"{wasted}", (place, -wasted), (0, -3), ha="center", va="top", fontsize=8)
-        bars.append(
-            tr(
-                "1 draft: {saved} saved, {wasted} thrown away"
-                if gamma == 1
-                else "{gamma} drafts: {saved} saved, {wasted} thrown away",
-                gamma=gamma,
-                saved=saved,
-                wasted=wasted,
-            )
-        )
+        style.note(ax, f"{saved}", place, saved, 0, 3, ha="center", fontsize=8)
+        style.note(ax, f"{wasted}", place, -wasted, 0, -3, ha="center", va="top", fontsize=8)
+        counts = marked("{gamma} drafts: {saved} saved, {wasted} thrown away")
+        if gamma == 1:
+            counts = marked("1 draft: {saved} saved, {wasted} thrown away")
+        bars.append(tr(counts, gamma=gamma, saved=saved, wasted=wasted))
     ax.axhline(0, color="black", linewidth=0.8)
-    ax.set_xticks(places, [str(gamma) for gamma in gammas])
-    ax.set(xlabel="drafts per round (gamma)", ylabel="count")
     ax.set_yticks([])
     ax.margins(y=0.12)
     alt = tr(
@@ -73,18 +53,17 @@ def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> 
         tokens=len(profile),
         bars="; ".join(bars),
     )
-    return tidy(ax, alt, "beside")
+    return style.tidy(ax, alt, "beside")
 
 
 def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
     """Draw how often the first, second, ... draft is kept, a line for each workload."""
-    ax, lines = axes(), []
-    for i, (name, (color, line, marker)) in enumerate(zip(profiles, LINES, strict=False)):
+    ax, lines = style.axes(), []
+    for i, (name, look) in enumerate(zip(profiles, LINES, strict=False)):
         shares = kept_by_place(profiles[name], places)
         # Hollow and ever smaller, so that equal shares do not hide each other.
-        ax.plot(range(1, len(shares) + 1), shares, linestyle=line, marker=marker, color=color,
-                markerfacecolor="none", markersize=12 - 1.5 * i, markeredgewidth=1.5,
-                label=name)  # fmt: skip
+        style.line(ax, range(1, len(shares) + 1), shares, look, name, markerfacecolor="none",
+                   markersize=12 - 1.5 * i, markeredgewidth=1.5)  # fmt: skip
         lines.append(f"{name}: " + ", ".join(f"{share:.0%}" for share in shares))
     ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
            xticks=range(1, places + 1))  # fmt: skip
@@ -93,7 +72,7 @@ def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int
         "first on, a line for each workload. {lines}.",
         lines="; ".join(lines),
     )
-    return tidy(ax, alt, "beside")
+    return style.tidy(ax, alt, "beside")
 
 
 def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
@@ -101,29 +80,27 @@ def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
 
     `speedups` holds for each case the speed with 1, 2, 3, ... drafts.
     """
-    ax, lines = axes(), []
-    for (name, values), (color, line, marker) in zip(speedups.items(), LINES, strict=False):
-        best = fastest_length(values)
-        ax.plot(range(1, len(values) + 1), values, linestyle=line, marker=marker, markersize=4,
-                color=color, label=f"{name}, best {best}")  # fmt: skip
+    ax, lines = style.axes(), []
+    for (name, values), look in zip(speedups.items(), LINES, strict=False):
+        best, most = fastest_length(values), len(values)
+        style.line(ax, range(1, most + 1), values, look, f"{name}, best {best}", markersize=4)
         ax.plot(best, max(values), "o", markersize=12, markerfacecolor="none",
-                markeredgewidth=1.8, color=color)  # fmt: skip
+                markeredgewidth=1.8, color=look[0])  # fmt: skip
         lines.append(
             tr(
                 "{name}: {one:.2f} with 1 draft, best {best:.2f} with {length}, {last:.2f} with "
                 "{most}",
-                name=name, one=values[0], best=max(values), length=best, last=values[-1],
-                most=len(values),
+                name=name, one=values[0], best=max(values), length=best, last=values[-1], most=most,
             )
         )  # fmt: skip
     ax.axhline(1, color=GREY, linestyle=":", label="plain decoding")
-    ax.set(xlabel="drafts per round (gamma)", ylabel="speed, plain decoding = 1", ylim=(0, None))
+    ax.set(xlabel=PER_ROUND, ylabel=SPEED, ylim=(0, None))
     alt = tr(
         "Line chart of the speed, plain decoding being 1, by drafts per round; the best point of "
         "each line is ringed. {lines}.",
         lines="; ".join(lines),
     )
-    return tidy(ax, alt, "beside")
+    return style.tidy(ax, alt, "beside")
 
 
 def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
@@ -131,11 +108,10 @@ def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
 
     `outcomes` holds for each workload the outcomes by the schedule's name.
     """
-    names = list(next(iter(outcomes.values())))
-    ax = axes(0.15 * max(3, len(names)) * len(outcomes) + 1.3)
+    names, rows = list(next(iter(outcomes.values()))), range(len(outcomes))
+    ax, lines = style.axes(0.15 * max(3, len(names)) * len(outcomes) + 1.3), []
     # All outcomes of a text have the same best possible speed.
-    best = [next(iter(by_name.values())).best_speedup for by_name in outcomes.values()]
-    rows = range(len(outcomes))
+    best = [by_name[names[0]].best_speedup for by_name in outcomes.values()]
     ax.barh(rows, best, 0.62, color="white", edgecolor="#767676", label="up to the best possible")
     for index, name in enumerate(names):
         color, _, marker = LINES[index % len(LINES)]
@@ -145,25 +121,17 @@ def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
         ax.plot(values, heights, marker, color=color, markerfacecolor="none", markersize=7,
                 markeredgewidth=1.8, label=name)  # fmt: skip
     ax.axvline(1, color="black", linestyle=":", label="plain decoding")
-    in_rows(ax, outcomes, "speed, plain decoding = 1")
-    lines = (
-        tr(
-            "{workload}, best possible {best:.2f}: {names}",
-            workload=workload,
-            best=bound,
-            names=", ".join(
-                f"{name} {result.speedup:.2f} ({result.share_of_best:.0%})"
-                for name, result in by_name.items()
-            ),
-        )
-        for (workload, by_name), bound in zip(outcomes.items(), best, strict=True)
-    )
+    style.in_rows(ax, outcomes, SPEED)
+    for (workload, by_name), bound in zip(outcomes.items(), best, strict=True):
+        told = (f"{n} {o.speedup:.2f} ({o.share_of_best:.0%})" for n, o in by_name.items())
+        row = marked("{workload}, best possible {best:.2f}: {names}")
+        lines.append(tr(row, workload=workload, best=bound, names=", ".join(told)))
     alt = tr(
         "Markers of the speed, plain decoding being 1, by workload, on bars that end at the best "
         "possible speed; in brackets the share of it. {rows}.",
         rows="; ".join(lines),
     )
-    return tidy(ax, alt, "beside")
+    return style.tidy(ax, alt, "beside")
 
 
 def plot_speedup_surface(
@@ -177,7 +145,7 @@ def plot_speedup_surface(
         gamma: The reader's drafts per round.
         max_gamma: The most drafts per round to draw.
     """
-    ax, price = axes(4.0), round_cost(cost)
+    ax, price = style.axes(4.0), round_cost(cost)
     longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma
     gammas = range(1, longest + 1)
 
@@ -202,11 +170,11 @@ def plot_speedup_surface(
     ax.plot(_ALPHAS, [best(value) or float("nan") for value in _ALPHAS], "--", color="white",
             linewidth=1.2, path_effects=outline)  # fmt: skip
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
-    ax.set(xlabel="alpha, share of judged drafts that are right", ylabel="drafts per round (gamma)",
+    ax.set(xlabel="alpha, share of judged drafts that are right", ylabel=PER_ROUND,
            ylim=(rows[0], rows[-1]),
            title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
     ax.title.set_fontsize(10)
-    ax.figure.colorbar(filled, ax=ax, label="speed, plain decoding = 1")
+    ax.figure.colorbar(filled, ax=ax, label=SPEED)
     alt = tr(
         "Map of the expected speed over alpha and 1 to {longest} drafts per round. The star at "
         "alpha {alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding. The thick "
@@ -219,7 +187,7 @@ def plot_speedup_surface(
         edge=", ".join(_pays_from(n, price(n)) for n in gammas if n in (1, 4, longest)),
         lengths=", ".join(f"{value:g}: {best(value)}" for value in (0.2, 0.4, 0.6, 0.8, 0.95)),
     )
-    return told(ax, alt)
+    return style.told(ax, alt)
 
 
 def _pays_from(gamma: int, price: float) -> str:

@@ -6,7 +6,7 @@ colour says, a word, a marker, a line style or a hatch says too: a grey print st
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from gemma_mtp_edu.lessons.language import html_lang, tr
 
 BLUE, RED, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#3A8FC4"
 BLACK, GREY, DIVIDER = "#000000", "#666666", "#BBBBBB"
+PER_ROUND, SPEED = "drafts per round (gamma)", "speed, plain decoding = 1"
 LINES = (
     (BLUE, "-", "o"),
     (RED, "--", "s"),
@@ -44,15 +45,40 @@ def axes(height: float = 3.5, width: float = 7.5) -> Axes:
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
+def line(ax: Axes, xs: Sequence[float], ys: Sequence[float], look: tuple[str, str, str],
+         label: str, **how: Any) -> None:  # fmt: skip
+    """Draw a line with one of the `LINES`' colour, dashes and marker."""
+    color, dashes, marker = look
+    ax.plot(xs, ys, linestyle=dashes, marker=marker, color=color, label=label, **how)
+
+
 def hollow(color: str, hatch: str = "") -> dict[str, Any]:
     """Return how a bar is drawn: its edge and its hatch say what it is, its inside stays white."""
     return {"color": "white", "edgecolor": color, "hatch": hatch, "linewidth": 1.5}
 
 
-def note(ax: Axes, text: str, at: tuple[float, float], shift: tuple[float, float],
-         **how: Any) -> None:  # fmt: skip
-    """Write beside a point, `shift` points of print away from it."""
-    ax.annotate(text, at, xytext=shift, textcoords="offset points", **how)
+def stacked_bars(ax: Axes, parts: Mapping[str, Sequence[float]], looks: Iterable[dict[str, Any]],
+                 *, upright: bool = True) -> None:  # fmt: skip
+    """Draw bars of several parts, upwards or to the right, the first part at zero."""
+    ends = [0.0] * len(next(iter(parts.values())))
+    for (name, sizes), look in zip(parts.items(), looks, strict=True):
+        if upright:
+            ax.bar(range(len(ends)), sizes, 0.6, bottom=ends, label=name, **look)
+        else:
+            ax.barh(range(len(ends)), sizes, 0.6, left=ends, label=name, **look)
+        ends = [end + size for end, size in zip(ends, sizes, strict=True)]
+
+
+def note(ax: Axes, text: str, x: float, y: float, dx: float, dy: float, **how: Any) -> None:
+    """Write beside the point (x, y), `dx` and `dy` points of print away from it."""
+    ax.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", **how)
+
+
+def by_length(ax: Axes, gammas: Sequence[int], ylabel: str) -> Sequence[int]:
+    """Return where on the x axis the draft lengths stand, each as far from the next."""
+    ax.set_xticks(range(len(gammas)), [str(gamma) for gamma in gammas])
+    ax.set(xlabel=PER_ROUND, ylabel=ylabel)
+    return range(len(gammas))
 
 
 def in_rows(ax: Axes, names: Iterable[str], xlabel: str) -> None:
@@ -63,13 +89,7 @@ def in_rows(ax: Axes, names: Iterable[str], xlabel: str) -> None:
 
 
 def tidy(ax: Axes, alt: str, legend: str = "") -> Axes:
-    """Take the frame away, add a legend "beside" the chart, "inside" it or none, keep the alt text.
-
-    Args:
-        ax: What was drawn.
-        alt: What it shows, in the reader's language.
-        legend: Where the legend is.
-    """
+    """Take the frame away, add a legend "beside" the chart, "inside" it or none, keep the alt."""
     if legend == "beside":
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     elif legend:
@@ -79,7 +99,7 @@ def tidy(ax: Axes, alt: str, legend: str = "") -> Axes:
 
 
 def told(ax: Axes, alt: str) -> Axes:
-    """Keep with a drawing what it shows in words; `show_figure` reads it from there."""
+    """Keep with a drawing what it shows, in the reader's language, for `show_figure` to say it."""
     ax.set_label(alt)
     return ax
 
