@@ -18,7 +18,7 @@ from PIL import Image
 from gemma_mtp_edu import GenerationTrace, load_pair, reference_generate
 from gemma_mtp_edu.__main__ import main as command_line
 from gemma_mtp_edu.lessons.language import speaking, tr
-from gemma_mtp_edu.show.rounds import describe_rounds, plot_rounds
+from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
 from tools import hardware, readme_ja
 from tools.document import write_parts
 from tools.lessons import ROOT

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.show.style import BLUE, LINES, RED, axes, hollow, in_rows, tidy, told
+from gemma_mtp_edu.lessons.language import marked, tr
+from gemma_mtp_edu.show import style
+from gemma_mtp_edu.show.style import BLUE, LINES, RED, hollow
 from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
 
     Args:
         step: One step.
-        names: The text's tokens, of which those before the newest one are drawn.
-        count: How many of them.
+        names: The text's tokens.
+        count: How many of them are drawn at most, up to the newest one.
     """
-    ax = axes(4.2)
+    ax = style.axes(4.2)
     start = max(0, step.position - count)
     rows: list[list[float]] = []
     labels, places, parts = [], [], []
@@ -44,12 +45,9 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
         at = start + drawn.index(max(drawn))
         part = tr(
             "layer {index} ({kind}) {share:.0%} to {token!r}, {back} back",
-            index=index,
-            kind=layer.attention,
-            share=max(drawn),
-            token=visible(names[at]),
+            index=index, kind=layer.attention, share=max(drawn), token=visible(names[at]),
             back=step.position - at,
-        )
+        )  # fmt: skip
         parts.append(tr("{part}, {share:.0%} earlier", part=part, share=mean[0]) if start else part)
     # Shares are small where a head reads many tokens: the root of a share sets them apart.
     picture = ax.imshow(rows, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), aspect="auto",
@@ -74,7 +72,7 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
         earlier=earlier if start else "",
         parts="; ".join(parts),
     )
-    return told(ax, alt)
+    return style.told(ax, alt)
 
 
 def _shares(layer: "LayerView", start: int) -> list[list[float]]:
@@ -88,45 +86,32 @@ def _shares(layer: "LayerView", start: int) -> list[list[float]]:
 
 def plot_ablations(results: Sequence["AblationResult"]) -> Axes:
     """Draw for each change how many drafts of a chain are kept, by draft; a mark for the whole."""
-    ax = axes(0.42 * len(results) + 1.4)
-    rows = []
+    ax, rows = style.axes(0.42 * len(results) + 1.4), []
+    longest = max(len(result.kept) for result in results)
     for row, result in enumerate(results):
-        left = 0.0
-        for number, (share, (color, _, _), hatch) in enumerate(
-            zip(result.kept, LINES, _HATCHES, strict=False), start=1
-        ):
-            ax.barh(row, share, 0.68, left=left, label=f"draft {number}" if row == 0 else None,
-                    **hollow(color, hatch))  # fmt: skip
+        whole, left = sum(result.as_is), 0.0
+        for (color, _, _), hatch, share in zip(LINES, _HATCHES, result.kept, strict=False):
+            ax.barh(row, share, 0.68, left=left, **hollow(color, hatch))
             if share > 0.2:
                 ax.text(left + share / 2, row, f"{share:.0%}", ha="center", va="center", fontsize=8,
                         bbox={"color": "white", "pad": 0.8})  # fmt: skip
             left += share
-        whole = sum(result.as_is)
-        ax.plot([whole] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2.5,
-                label="whole drafter, same places" if row == 0 else None)  # fmt: skip
-        rows.append(
-            tr(
-                "{part}: {kept:.2f} ({shares}), whole drafter {whole:.2f}",
-                part=result.part,
-                kept=result.mean_kept,
-                shares=", ".join(f"{share:.0%}" for share in result.kept),
-                whole=whole,
-            )
-        )
-    longest = max(len(result.kept) for result in results)
-    in_rows(ax, (result.part for result in results), f"drafts kept of {longest}, on average")
-    ax.set(xlim=(0, longest))
-    # The bars' own signs before the mark's.
-    lines, words = ax.get_legend_handles_labels()
-    order = sorted(range(len(words)), key=lambda at: not words[at].startswith("draft"))
-    ax.legend([lines[at] for at in order], [words[at] for at in order], frameon=False, ncols=3,
+        ax.plot([whole] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2.5)
+        shares = ", ".join(f"{share:.0%}" for share in result.kept)
+        told = marked("{part}: {kept:.2f} ({shares}), whole drafter {whole:.2f}")
+        rows.append(tr(told, part=result.part, kept=result.mean_kept, shares=shares, whole=whole))
+    style.in_rows(ax, (result.part for result in results), f"drafts kept of {longest}, on average")
+    ax.set_xlim(0, longest)
+    shown = ax.patches[: len(results[0].kept)]
+    words = [*(f"draft {i + 1}" for i in range(len(shown))), "whole drafter, same places"]
+    ax.legend([*shown, ax.lines[0]], words, frameon=False, ncols=3,
               loc="lower left", bbox_to_anchor=(0, 1))  # fmt: skip
     alt = tr(
         "Bars of the mean number of drafts kept with one thing changed, in brackets the share of "
         "the first, second and further drafts. {rows}.",
         rows="; ".join(rows),
     )
-    return tidy(ax, alt)
+    return style.tidy(ax, alt)
 
 
 def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
@@ -136,7 +121,7 @@ def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
         ranks: Rank of the right cluster at each place.
         drafter_config: The drafter's configuration.
     """
-    ax = axes()
+    ax = style.axes()
     total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k
     sizes = range(1, total + 1)
     found = [sum(rank < size for rank in ranks) / max(1, len(ranks)) for size in sizes]
@@ -160,4 +145,4 @@ def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
         share=top_k / total,
         top_k=top_k,
     )
-    return tidy(ax, alt, "beside")
+    return style.tidy(ax, alt, "beside")

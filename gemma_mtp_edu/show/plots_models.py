@@ -9,7 +9,8 @@ from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
 from gemma_mtp_edu.analysis.anatomy import head_work, layers
 from gemma_mtp_edu.lessons.language import marked, tr
 from gemma_mtp_edu.models.compatibility import kv_layers
-from gemma_mtp_edu.show.style import BLACK, BLUE, GREEN, GREY, PINK, RED, axes, tidy, told
+from gemma_mtp_edu.show import style
+from gemma_mtp_edu.show.style import BLACK, BLUE, GREEN, GREY, PINK, RED, hollow
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.pairs import ModelPair
@@ -32,24 +33,21 @@ def plot_layers(pair: "ModelPair") -> Axes:
     """Draw both models layer by layer: attention type, and where keys and values come from."""
     target, drafter = layers(pair)
     longest = max(len(target), len(drafter))
-    ax = axes(3.2, max(6.0, 0.25 * longest))
+    ax = style.axes(3.2, max(6.0, 0.25 * longest))
     for y, row in enumerate((target, drafter)):
         for layer in row:
-            color, hatch, _ = KV_STYLES[layer.kv]
             height = 0.8 if layer.attention == "full" else 0.45
-            ax.bar(layer.index, height, 0.8, y - height / 2, color="white", edgecolor=color,
-                   hatch=hatch, linewidth=1.5)  # fmt: skip
-    names = (f"target\n{len(target)} layers", f"drafter\n{len(drafter)} layers")
-    ax.set_yticks((0, 1), names)
+            ax.bar(layer.index, height, 0.8, y - height / 2, **hollow(*KV_STYLES[layer.kv][:2]))
+    ax.set_yticks((0, 1), (f"target\n{len(target)} layers", f"drafter\n{len(drafter)} layers"))
     ax.set(
         xlabel="number of the layer (tall: full attention, low: sliding window)",
         xticks=range(0, longest, 5), xlim=(-0.8, longest), ylim=(1.6, -0.6),
     )  # fmt: skip
+    used = dict.fromkeys(layer.kv for layer in (*target, *drafter))
+    styles = [KV_STYLES[kv] for kv in used]
     handles = [
         Patch(facecolor="white", edgecolor=color, hatch=hatch, label=words)
-        for color, hatch, words in (
-            KV_STYLES[kv] for kv in dict.fromkeys(layer.kv for layer in (*target, *drafter))
-        )
+        for color, hatch, words in styles
     ]
     ax.legend(
         handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, frameon=False,
@@ -68,7 +66,7 @@ def plot_layers(pair: "ModelPair") -> Axes:
         drafter=len(drafter),
         drafter_full=sum(layer.attention == "full" for layer in drafter),
     )
-    return tidy(ax, alt)
+    return style.tidy(ax, alt)
 
 
 def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
@@ -78,7 +76,7 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
         target_config: The target's configuration; no weights are needed.
         drafter_config: The drafter's.
     """
-    ax = axes(6, 8.3)
+    ax = style.axes(6, 8.3)
     target, drafter = target_config.get_text_config(), drafter_config.get_text_config()
     wide, narrow, head = target.hidden_size, drafter.hidden_size, _head_words(drafter_config)
     for (left, width), title in (
@@ -146,7 +144,7 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
         head=head.replace("\n", " "),
         constant=tr(_CONSTANT),
     )
-    return told(ax, alt)
+    return style.told(ax, alt)
 
 
 def _head_words(config: Any) -> str:

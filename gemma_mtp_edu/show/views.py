@@ -6,6 +6,7 @@ visible. Colours are borders only: text keeps the page's own colour, in light an
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Literal
 
 from jinja2 import Environment
@@ -83,14 +84,11 @@ def shown_tokens(
     With `verified=False` only what the drafter knows: the drafts and its probabilities.
     """
     tokens = []
-    for index, draft in enumerate(record.draft_ids):
-        own = record.draft_probs[index] if index < len(record.draft_probs) else None
-        target = record.target_probs[index] if index < len(record.target_probs) else None
+    known = zip_longest(record.draft_ids, record.draft_probs, record.target_probs)
+    for index, (draft, own, target) in enumerate(known):
         role: Role = "accepted" if index < record.n_accepted else "rejected"
-        text = visible(trace.token_text(draft))
-        tokens.append(
-            ShownToken(text, role, own, target) if verified else ShownToken(text, "draft", own)
-        )
+        shown = (role, own, target) if verified else ("draft", own)
+        tokens.append(ShownToken(visible(trace.token_text(draft)), *shown))
     if verified and record.next_id is not None and record.next_kind != "none":
         tokens.append(ShownToken(visible(trace.token_text(record.next_id)), record.next_kind))
     return tokens

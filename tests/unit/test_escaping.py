@@ -16,8 +16,8 @@ from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.tradeoff import Setting
 from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.report import report_page
-from gemma_mtp_edu.show.rounds import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.style import figure_html
 from gemma_mtp_edu.show.views import html_view, step_html, text_view, visible
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html

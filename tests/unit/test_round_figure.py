@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.show.rounds import describe_rounds, plot_rounds
+from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.views import MARKS
 from tools import figures
 
