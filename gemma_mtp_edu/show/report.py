@@ -1,4 +1,4 @@
-"""What measurements say: a results file as one HTML page, a benchmark as a table, a score in words.
+"""What measurements say: a results file as one HTML page; a benchmark, a score, a verdict in words.
 
 The page holds all it needs, so that it can be mailed; its numbers are those of the file.
 """
@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gemma_mtp_edu.analysis.cost import CostModel
+from gemma_mtp_edu.analysis.cost import Answer, CostModel, Verdict
 from gemma_mtp_edu.analysis.metrics import alpha
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, speedups_by_length
 from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.lessons.language import current, tr
+from gemma_mtp_edu.lessons.language import current, marked, sentences, tr
 from gemma_mtp_edu.measure.bench import rows_of, summary
 from gemma_mtp_edu.measure.results import Result, Score
 from gemma_mtp_edu.show import plots
@@ -198,3 +198,46 @@ def score_text(score: Score) -> str:
         )
         lines.append(line)
     return "\n".join(lines)
+
+
+_OPENINGS: dict[Answer, str] = {
+    "pays": marked(
+        "MTP pays here: {drafts} per round should write {speedup:.2f} times as fast as plain "
+        "decoding."
+    ),
+    "about even": marked(
+        "MTP changes little here: the best choice, {drafts} per round, should write "
+        "{speedup:.2f} times as fast as plain decoding."
+    ),
+    "does not pay": marked(
+        "MTP does not pay here: even the best choice, {drafts} per round, should write "
+        "{speedup:.2f} times as fast as plain decoding."
+    ),
+}
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Return whether drafting pays, with which length, and what would change that."""
+    changes, length, bound = [], drafts(verdict.draft_length), ""
+    if verdict.break_even_alpha is not None:
+        right = marked("drafts are right in {alpha:.0%} of the cases (here {here:.0%})")
+        changes.append(tr(right, alpha=verdict.break_even_alpha, here=verdict.alpha))
+    step = marked("a draft takes {time} (here {here})")
+    verify = marked("a verify pass takes {time} (here {here})")
+    for words, needed, here in (
+        (step, verdict.break_even_step_seconds, verdict.step_seconds),
+        (verify, verdict.break_even_verify_seconds, verdict.verify_seconds),
+    ):
+        if needed is not None:
+            changes.append(tr(words, time=f"{needed * 1e3:.3g} ms", here=f"{here * 1e3:.3g} ms"))
+    change = tr("No better drafter, faster draft or faster verify pass alone would change that.")
+    if changes:
+        either = tr(", or where ").join(changes)
+        change = tr("All else being equal it breaks even where {changes}.", changes=either)
+    if verdict.best_speedup is not None:
+        bound = tr(
+            "Another length in each round, chosen as well as possible, would reach {speedup:.2f}.",
+            speedup=verdict.best_speedup,
+        )
+    opening = tr(_OPENINGS[verdict.answer], drafts=length, speedup=verdict.speedup)
+    return sentences(opening, bound, change)

@@ -262,9 +262,7 @@ for kind in ("from alpha", "from the rounds"):
 # had 4: other drafts were judged, so alpha differs a little.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.show.verdict_words import verdict_text
-
-print(verdict_text(cost.verdict(traces["story", 2][-1])))
+print(plots.verdict_text(cost.verdict(traces["story", 2][-1])))
 
 # %% [markdown]
 # ## Change this

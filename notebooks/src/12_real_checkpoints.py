@@ -173,9 +173,7 @@ memory.release_memory(device)
 # two has less room?
 
 # %% tags=["timing"]
-from gemma_mtp_edu.show.verdict_words import verdict_text
-
-verdict = {name: verdict_text(cost.verdict(profile)) for name, profile in profiles.items()}
+verdict = {name: plots.verdict_text(cost.verdict(profile)) for name, profile in profiles.items()}
 for name, words in verdict.items():
     print(f"{name}: {words}\n")
 
@@ -248,9 +246,8 @@ plots.show_figure(plots.plot_predictions(marks))
 
 # %% tags=["timing"]
 from gemma_mtp_edu.measure.results import score
-from gemma_mtp_edu.show.report import score_text
 
-print(score_text(score(card)))
+print(plots.score_text(score(card)))
 
 # %% [markdown]
 # The share of the best speed is the useful number. A prediction may be 10% off everywhere and still name the right
@@ -267,13 +264,12 @@ print(score_text(score(card)))
 import statistics
 
 from gemma_mtp_edu.measure.results import length_for_all, overall_speedups
-from gemma_mtp_edu.show.style import drafts
 
 for gamma, speed in overall_speedups(card).items():
     mean = statistics.mean(card.speedup(name, gamma) for name in prompts)
-    print(f"{drafts(gamma)}: all seconds together {speed:.2f} times as fast, mean {mean:.2f}")
+    print(f"{plots.drafts(gamma)}: all seconds together {speed:.2f} times as fast, mean {mean:.2f}")
 best = length_for_all(card)
-print("so:", drafts(best))
+print("so:", plots.drafts(best))
 
 # %% [markdown]
 # The seconds decide. A mean counts a short answer as much as a long one, but who waits, waits for seconds. The two

@@ -16,7 +16,7 @@ from gemma_mtp_edu.analysis.replay import best_schedule, replay
 from gemma_mtp_edu.analysis.theory import best_gamma, expected_speedup
 from gemma_mtp_edu.core.schedules import Constant, FromProfile
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.show.verdict_words import verdict_text
+from gemma_mtp_edu.show.report import verdict_text
 from tests.unit.test_profile import make_profile, profiles
 
 
