@@ -1,7 +1,7 @@
 """Numbers about traces; no model is needed.
 
 Three quantities that are easily mixed up: the acceptance rate (accepted over drafted, also drafts
-that were never judged), alpha (the chance that a judged draft is accepted), tokens per round.
+that were never verified), alpha (the chance that a verified draft is accepted), tokens per round.
 """
 
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ from collections.abc import Iterable
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
 
-def judged(record: RoundTrace) -> int:
+def verified(record: RoundTrace) -> int:
     """Return how many drafts the target verified: the accepted ones and the first rejected one."""
     return record.n_accepted + (record.next_kind == "correction")
 
 
 def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
-    """Return the mean chance that a judged draft is accepted; None where none was judged.
+    """Return the mean chance that a verified draft is accepted; None where none was verified.
 
-    When sampling it is the mean of sum_x min(p, q) over judged positions, which the records hold.
-    Under greedy decoding a judged draft is right or wrong, and it is the share of right ones.
+    When sampling it is the mean of sum_x min(p, q) over verified positions, which the records hold.
+    Under greedy decoding a verified draft is right or wrong, and it is the share of right ones.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, definition 3.1 and corollary 3.6.
     """
@@ -26,8 +26,8 @@ def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
     overlaps = [value for r in rounds for value in r.overlaps]
     if overlaps:
         return sum(overlaps) / len(overlaps)
-    n_judged = sum(map(judged, rounds))
-    return sum(r.n_accepted for r in rounds) / n_judged if n_judged else None
+    n_verified = sum(map(verified, rounds))
+    return sum(r.n_accepted for r in rounds) / n_verified if n_verified else None
 
 
 def accepted_by_position(

@@ -5,8 +5,8 @@ import pytest
 from gemma_mtp_edu.analysis.metrics import (
     accepted_by_position,
     alpha,
-    judged,
     saved_passes,
+    verified,
     wasted_drafts,
 )
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
@@ -23,8 +23,8 @@ FULL = RoundTrace(5, (6, 7), 2, 9, "bonus")
 ENDED = RoundTrace(8, (6, 7, 8), 2, None, "none")
 
 
-def test_a_draft_behind_a_rejected_one_is_not_judged() -> None:
-    assert [judged(r) for r in (PREFILL, CORRECTED, FULL, ENDED)] == [0, 2, 2, 2]
+def test_a_draft_after_a_rejected_one_is_not_verified() -> None:
+    assert [verified(r) for r in (PREFILL, CORRECTED, FULL, ENDED)] == [0, 2, 2, 2]
 
 
 def test_alpha_is_not_the_acceptance_rate() -> None:
