@@ -100,7 +100,7 @@ def test_a_text_of_one_token_can_be_stored() -> None:
     [
         (HAND.to_json()[:200], "cut off"),
         ("[]", "reads 'gemma_mtp_edu.profile/1'"),
-        ('{"schema": "gemma_mtp_edu.trace/1"}', r"AcceptanceProfile\.to_json"),
+        ('{"schema": "gemma_mtp_edu.trace/1"}', "write it again"),
     ],
 )
 def test_what_is_no_profile_is_named(text: str, message: str) -> None:
