@@ -88,10 +88,10 @@ def tried(
                     return None
                 best = right_for(*case, *given)
                 if not agrees(answer, best, within):
-                    known = dict(zip(names, (answer, best, *case, *given), strict=True))
+                    known = dict(zip(names, (answer, best, *case, *given), strict=False))
                     usual = FOR_NUMBER if isinstance(answer, float) else FOR_OTHERS
                     told = tr(usual if got is None else got, arguments=listed, **known)
-                    return sentences(told, question(*known.values()))
+                    return sentences(told, question(answer, best, *case, *given))
             return right(tr(praise))
 
         reply.__name__, reply.__doc__ = question.__name__, question.__doc__
@@ -234,9 +234,7 @@ def visible_entries(answer: Any, best: Any, length: int, window: int) -> str:
         return tr("Which tokens have gone through the target when a draft starts?")
     if answer[1] > best[1]:
         return tr("Can a sliding layer see more than its window, or more than there is?")
-    return tr(
-        "How far back does a sliding layer see, counted from the token before the newest one?"
-    )
+    return tr("How far back does a sliding layer see, from the token before the newest one?")
 
 
 @tried(
@@ -248,12 +246,8 @@ def times_less_work(answer: float, best: float, vocabulary: int, clusters: int, 
     if agrees(answer * best, 1):
         return tr("That is the share of the work that is left. How many times less is it?")
     if agrees(answer, clusters / k):
-        return tr(
-            "Those are the scores of tokens. What must be scored first, to know the clusters?"
-        )
-    return tr(
-        "How many scores does each head compute: of the whole vocabulary, of clusters, of tokens?"
-    )
+        return tr("Those are scores of tokens. What must be scored first, to know the clusters?")
+    return tr("How many scores does each head compute: of the vocabulary, clusters, tokens?")
 
 
 @answered

@@ -10,8 +10,6 @@ GEMMA_MTP_EDU_LANG, English.
 
 import json
 import os
-import re
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,8 +21,6 @@ from unicodedata import east_asian_width
 LANGUAGES = ("en", "ja")
 VARIABLE = "GEMMA_MTP_EDU_LANG"
 _DATA = Path(__file__).parents[1] / "data"
-# What stays on one line: a Latin word, or one in Kanji and Katakana, with the Hiragana after it.
-_PIECE = re.compile(r"\s*[(「]*(?:[!-~]+|[ァ-ヶー一-龠々]+|\S)(?: ?[ぁ-ん]+)?[、。」)!?:]*")
 _spoken: ContextVar[str | None] = ContextVar("language", default=None)
 # Not a context variable: a notebook's next cell may run in another context.
 _chosen: list[str] = []
@@ -101,22 +97,6 @@ def columns(text: str) -> int:
     (2, 8)
     """
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Return a text in lines of that many columns; Japanese breaks between its words.
-
-    >>> wrapped("空きを作ってください。", 16)
-    ['空きを', '作ってください。']
-    """
-    if text.isascii():
-        return textwrap.wrap(text, width)
-    rows = [""]
-    for piece in _PIECE.findall(text):
-        if rows[-1] and columns(rows[-1] + piece) > width:
-            rows.append("")
-        rows[-1] += piece if rows[-1] else piece.lstrip()
-    return rows
 
 
 @cache

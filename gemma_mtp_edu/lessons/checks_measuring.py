@@ -1,20 +1,13 @@
-"""The checkers of lessons 07 to 12, about cost, draft lengths, measuring, training, real pairs."""
+"""The checkers of lessons 08 to 12: draft lengths, measuring, training, real checkpoints."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, speedups_by_length
 from gemma_mtp_edu.core.schedules import Heuristic, LastRound
 from gemma_mtp_edu.lessons.checks_decoding import agrees, answered, right, tried
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
-
-# Gemma 4 12B with 3 drafts per round: drafts kept per round, and the speedup on two machines.
-# Source: lablup/mlxcel, pull request 744.
-_KEPT = 1.05
-_FIRST, _SECOND = 1.72, 0.52
 
 MISTAKES = {
     "warm-up": marked("the first run of the program is counted"),
@@ -34,57 +27,6 @@ _REPORTS = {
     "D": ("warm-up", marked("Leave the first number of each out: what is the speedup then?")),
     "E": ("one run", marked("If you ran it again, would the same number come out?")),
 }
-
-
-@tried([(0.8, 4), (0.5, 2), (0.0, 3), (0.9, 0), (1.0, 4)], expected_tokens)
-def tokens_per_round(answer: float, best: float, alpha: float, gamma: int) -> str:
-    """Lesson 07: expected tokens of a round from alpha and gamma."""
-    if agrees(answer, best - 1):
-        return tr("These are the drafts that are kept. Which token does every round add?")
-    if agrees(answer, 1 + alpha * gamma):
-        return tr("Does the second draft count where the first one is wrong?")
-    return tr("With which chance is the k-th draft kept, and what does a round write in any case?")
-
-
-@answered
-def round_costs(first: float, second: float | None) -> str | None:
-    """Lesson 07: what a round costs in plain passes on the two machines of a published table."""
-    if second is None:
-        return None
-    for answer, speedup, wrong in (
-        (first, _FIRST, marked("Not {answer:g} on the first machine.")),
-        (second, _SECOND, marked("Not {answer:g} on the second machine.")),
-    ):
-        if not math.isclose(answer, (1 + _KEPT) / speedup, rel_tol=0.02):
-            return sentences(tr(wrong, answer=answer), _cost_question(answer, speedup))
-    return right(
-        tr(
-            "About 1.2 and 3.9 plain passes. The source says why: on the second machine a pass "
-            "over 4 tokens ran as 4 passes over one."
-        )
-    )
-
-
-def _cost_question(answer: float, speedup: float) -> str:
-    if math.isclose(answer, _KEPT / speedup, rel_tol=0.02):
-        return tr("The kept drafts are not all that a round writes. What else does it write?")
-    if math.isclose(answer, speedup / (1 + _KEPT), rel_tol=0.02):
-        return tr("That is its inverse: rounds in the time of a plain pass.")
-    return tr("How many tokens does a round write, and how many would plain decoding in that time?")
-
-
-@tried(
-    [(4, 1.6), (1, 1.4), (3, 3.94), (4, 1.0), (8, 3.0)],
-    lambda gamma, cost: break_even_alpha(gamma, 0.0, lambda _: cost) or 0.0,
-    within=0.0101,
-)
-def smallest_alpha(answer: float, best: float, gamma: int, cost: float) -> str:
-    """Lesson 07: the least alpha, to a hundredth, that pays for a round of this cost."""
-    if not 0 <= answer <= 1:
-        return tr("Alpha is a share, from 0 to 1.")
-    if answer < best:
-        return tr("Does a round write as many tokens there as it costs plain passes?")
-    return tr("Is there a smaller one that also pays?")
 
 
 def _rounds(kept: Sequence[int], gamma: int) -> int:
@@ -182,9 +124,7 @@ def fair_speedup(answer: float, best: float, plain: list[float], assisted: list[
     if agrees(answer * best, 1):
         return tr("That is the time with drafts over the plain one. Which of them is the speedup?")
     if agrees(answer, statistics.mean(plain[1:]) / statistics.mean(assisted[1:])):
-        return tr(
-            "Once something else was running. Which number for the middle does not mind that?"
-        )
+        return tr("Once something else was running. Which kind of middle does not mind that?")
     if agrees(answer, statistics.median(plain) / statistics.median(assisted)):
         return tr("Is every run in the list one that should count?")
     return tr("Which runs count, and what stands for them: one run, the mean, the median?")
@@ -237,12 +177,8 @@ def rejection_probability(answer: float, best: float, p: list[float], q: list[fl
     if agrees(answer, 1 - best):
         return tr("Is that how often a draft is kept, or how often it is rejected?")
     if agrees(answer, 2 * best):
-        return tr(
-            "All differences added count each moved bit twice. Where is it taken, where given?"
-        )
-    return tr(
-        "A token x is drafted with q(x) and kept with min(1, p(x)/q(x)): how often is it kept?"
-    )
+        return tr("All differences count each moved bit twice. Where is it taken, where given?")
+    return tr("x is drafted with q(x) and kept with min(1, p(x)/q(x)): how often is it kept?")
 
 
 @tried(
@@ -268,9 +204,7 @@ def cache_entries(
         return tr("Does a sliding layer keep what lies before its window?")
     if answer == full * context + sliding * window:
         return tr("Is the window full yet?")
-    return tr(
-        "How many tokens does a full layer keep, how many a sliding one, and how many layers?"
-    )
+    return tr("How many tokens does each kind of layer keep, and how many layers are there?")
 
 
 @tried(
@@ -318,9 +252,7 @@ def kept_speed(
     """Lesson 12: share of the best measured speed that the predicted length gives."""
     promised, real = predicted[_choice(predicted)], measured[_choice(predicted)]
     if agrees(answer * best, 1):
-        return tr(
-            "That is how much faster the best one is. Which share of it does the choice keep?"
-        )
+        return tr("That is how much faster the best is. Which share of it does the choice keep?")
     if agrees(answer, promised / max(measured.values())):
         return tr("The speed that was promised is not the one that you get. Which one is?")
     if agrees(answer, promised / real):
