@@ -116,13 +116,13 @@ class MTPDrafter(Drafter):
 
     def step(
         self,
-        newest: Int[Tensor, "1 n"],
-        hidden: Float[Tensor, "1 n backbone_hidden"],
-        position: Int[Tensor, "1 n"],
+        newest: Int[Tensor, "batch n"],
+        hidden: Float[Tensor, "batch n backbone_hidden"],
+        position: Int[Tensor, "batch n"],
         shared_kv: SharedKV,
         masks: dict[str, Any] = _NO_MASKS,
-    ) -> tuple[Float[Tensor, "1 n hidden"], Float[Tensor, "1 n backbone_hidden"]]:
-        """Run one draft step, from one position of a text or from many at once.
+    ) -> tuple[Float[Tensor, "batch n hidden"], Float[Tensor, "batch n backbone_hidden"]]:
+        """Run one draft step, from one position of a text or from many, of several texts.
 
         Returns:
             The state that the head scores tokens with, and the one that the next step gets.

@@ -21,7 +21,7 @@ from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary, visible
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.analysis.calibration import PassTimes
-    from gemma_mtp_edu.training.training_plan import Look
+    from gemma_mtp_edu.training.target_texts import Evaluation
 
 # Where else a name is looked for, modules that load no model library first.
 _HOMES = "style views plots_cost plots_tradeoff plots_drafter widgets plots_models report".split()
@@ -190,15 +190,17 @@ def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequenc
     return style.tidy(ax, alt, "inside")
 
 
-def plot_training(looks: Mapping[str, Sequence["Look"]], *, reference: float | None = None) -> Axes:
+def plot_training(
+    trainings: Mapping[str, Sequence["Evaluation"]], *, reference: float | None = None
+) -> Axes:
     """Draw the held-out acceptance by training step, a line for each training.
 
     Args:
-        looks: By name.
+        trainings: The evaluations of each, by name.
         reference: An acceptance to compare with, drawn as a dotted line.
     """
     ax, lines = style.axes(), []
-    for (name, points), look in zip(looks.items(), LINES, strict=False):
+    for (name, points), look in zip(trainings.items(), LINES, strict=False):
         steps, shares = [p.step for p in points], [p.acceptance or 0.0 for p in points]
         style.line(ax, steps, shares, look, name)
         told = map(lambda x, y: tr("{share:.0%} at step {step}", share=y, step=x), steps, shares)

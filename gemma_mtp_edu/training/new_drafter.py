@@ -3,12 +3,13 @@
 Source: transformers 5.22.2, `Gemma4AssistantConfig` and `Gemma4AssistantMaskedEmbedder`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import normalize
 from transformers import (
     Gemma4AssistantConfig,
     Gemma4AssistantForCausalLM,
@@ -16,15 +17,13 @@ from transformers import (
     GenerationConfig,
 )
 
-from gemma_mtp_edu.analysis.reference import drawing
-from gemma_mtp_edu.core.arguments import check_kind, whole
-from gemma_mtp_edu.core.schedules import check_gamma
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models.compatibility import is_mtp_drafter, kv_layers
-from gemma_mtp_edu.models.pairs import configured_eos_ids
+from gemma_mtp_edu.models.compatibility import kv_layers
 
 POST_NORM = 0.5
-LARGEST_CLUSTERING = 2**26  # distances, each a Python number for a while
+SAME_AS_TARGET = (
+    "vocab_size", "attention_k_eq_v", "sliding_window", "max_position_embeddings",
+    "rope_parameters", "pad_token_id", "eos_token_id", "bos_token_id",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,9 @@ class DrafterShape:
         intermediate_size: Width of its feed-forward parts.
         layers: Decoder layers: all sliding but the last, which is full.
         attention_heads: Query heads; the KV heads are the target's.
-        centroids: Clusters of the vocabulary; 0 for a dense head.
-        searched: Clusters of which the tokens are scored, of each draft.
-
-    Raises:
-        ValueError: A number is out of range.
+        centroids: Clusters of the vocabulary; 0 for a dense head. For a vocabulary of 262,144 more
+            than some hundred take hours to find.
+        top_centroids: Clusters whose tokens are the candidates of a draft.
     """
 
     hidden_size: int = 128
@@ -48,23 +45,11 @@ class DrafterShape:
     layers: int = 4
     attention_heads: int = 4
     centroids: int = 128
-    searched: int = 16
-
-    def __post_init__(self) -> None:
-        least = {"centroids": 0, "searched": 0}
-        what = {"centroids": " (0 for a dense head)", "searched": " of clusters"}
-        for field in fields(self):
-            name = field.name
-            number = whole(getattr(self, name), name, least.get(name, 1), what.get(name, ""))
-            object.__setattr__(self, name, number)
+    top_centroids: int = 16
 
 
 def new_drafter(
-    target: Any,
-    shape: DrafterShape = DrafterShape(),
-    *,
-    seed: int = 0,
-    num_assistant_tokens: int = 4,
+    target: Any, shape: DrafterShape = DrafterShape(), *, seed: int = 0
 ) -> Gemma4AssistantForCausalLM:
     """Return an untrained drafter for `target`, in float32 on the target's device.
 
@@ -74,14 +59,13 @@ def new_drafter(
         target: The loaded target.
         shape: Its free sizes.
         seed: Of the start values; the global random state is left as it was.
-        num_assistant_tokens: Drafts per round in its generation configuration.
 
     Raises:
         ValueError: The shape does not fit the target; the message says what does.
     """
-    num_assistant_tokens = check_gamma(num_assistant_tokens)
     config = drafter_config(target, shape)
-    with drawing(torch.device("cpu"), seed), torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.default_generator.manual_seed(seed)
         drafter = Gemma4AssistantForCausalLM(config)
         set_start_values(drafter, POST_NORM)
         table = target.get_input_embeddings().weight.detach().float().cpu()
@@ -94,40 +78,39 @@ def new_drafter(
             if same_width:
                 drafter.masked_embedding.centroids.weight.copy_(centers)
     drafter.tie_weights()
-    eos = sorted(configured_eos_ids(target.generation_config))
-    text = target.config.get_text_config()
     drafter.generation_config = GenerationConfig(
-        num_assistant_tokens=num_assistant_tokens,
+        num_assistant_tokens=4,
         num_assistant_tokens_schedule="constant",
         is_assistant=True,
         do_sample=False,
-        eos_token_id=eos or None,
-        pad_token_id=text.pad_token_id,
-        bos_token_id=text.bos_token_id,
+        eos_token_id=target.generation_config.eos_token_id,
+        pad_token_id=config.text_config.pad_token_id,
+        bos_token_id=config.text_config.bos_token_id,
     )
     return drafter.to(target.device).eval()
 
 
 def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4AssistantConfig:
-    """Return the configuration of a drafter that fits `target`'s KV heads and hidden size.
-
-    Raises:
-        ValueError: The target is a drafter, or the shape does not fit it.
-    """
-    config = getattr(target, "config", None)
-    if config is None or is_mtp_drafter(config):
-        kind = type(target).__name__ if config is None else config.model_type
-        raise ValueError(
-            tr("got a {kind} as target, need the full model: pass pair.target", kind=kind)
-        )
+    """Return the configuration of a drafter that fits `target`'s KV heads and hidden size."""
     text = target.config.get_text_config()
-    _check(shape, text)
     sliding, full = (
         text.per_layer_config[kv_layers(text)[kind]]
         for kind in ("sliding_attention", "full_attention")
     )
+    if shape.centroids and text.vocab_size % shape.centroids:
+        fitting = (n for n in range(1, 4097) if text.vocab_size % n == 0)
+        raise ValueError(
+            f"got {shape.centroids} centroids, need a number that divides the vocabulary of "
+            f"{text.vocab_size} (the clusters are of equal size), such as "
+            f"{min(fitting, key=lambda n: abs(n - shape.centroids))}"
+        )
+    if any(shape.attention_heads % kind.num_key_value_heads for kind in (sliding, full)):
+        raise ValueError(
+            f"got {shape.attention_heads} attention heads, need a multiple of the target's "
+            f"{sliding.num_key_value_heads} sliding and {full.num_key_value_heads} full KV heads"
+        )
     layers = Gemma4TextConfig(
-        vocab_size=text.vocab_size,
+        **{name: getattr(text, name) for name in SAME_AS_TARGET},
         vocab_size_per_layer_input=0,
         hidden_size_per_layer_input=0,
         hidden_size=shape.hidden_size,
@@ -138,77 +121,17 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
         num_attention_heads=shape.attention_heads,
         num_key_value_heads=sliding.num_key_value_heads,
         num_global_key_value_heads=full.num_key_value_heads,
-        attention_k_eq_v=text.attention_k_eq_v,
         head_dim=sliding.head_dim,
         global_head_dim=full.head_dim,
-        sliding_window=text.sliding_window,
-        max_position_embeddings=text.max_position_embeddings,
-        rope_parameters=text.rope_parameters,
-        pad_token_id=text.pad_token_id,
-        eos_token_id=text.eos_token_id,
-        bos_token_id=text.bos_token_id,
     )
     return Gemma4AssistantConfig(
         text_config=layers,
         backbone_hidden_size=text.hidden_size,
         use_ordered_embeddings=shape.centroids > 0,
         num_centroids=shape.centroids or 1,
-        centroid_intermediate_top_k=shape.searched if shape.centroids else 1,
+        centroid_intermediate_top_k=shape.top_centroids if shape.centroids else 1,
         dtype="float32",
     )
-
-
-def _check(shape: DrafterShape, text: Any) -> None:
-    check_kind(shape, DrafterShape, "shape", "DrafterShape(...)")
-    if shape.layers < 2:
-        raise ValueError(
-            tr(
-                "got {layers} layers, need 2 or more: the target hands over the KV of one "
-                "sliding and one full layer, and the drafter reads both",
-                layers=shape.layers,
-            )
-        )
-    if shape.centroids and text.vocab_size % shape.centroids:
-        fitting = [n for n in range(1, 4097) if text.vocab_size % n == 0]
-        nearest = min(fitting, key=lambda n: abs(n - shape.centroids))
-        raise ValueError(
-            tr(
-                "got {centroids} centroids, need a number that divides the vocabulary of "
-                "{vocabulary} (the clusters are of equal size), such as {nearest}",
-                centroids=shape.centroids,
-                vocabulary=text.vocab_size,
-                nearest=nearest,
-            )
-        )
-    if shape.centroids * text.vocab_size > LARGEST_CLUSTERING:
-        raise ValueError(
-            tr(
-                "got {centroids} centroids for a vocabulary of {vocabulary}: clustering so "
-                "many tokens takes hours here; use centroids=0, a dense head",
-                centroids=shape.centroids,
-                vocabulary=text.vocab_size,
-            )
-        )
-    if shape.centroids and not 1 <= shape.searched <= shape.centroids:
-        raise ValueError(
-            tr(
-                "got {searched} searched clusters, need 1 to {centroids}, the centroids",
-                searched=shape.searched,
-                centroids=shape.centroids,
-            )
-        )
-    for kind, place in kv_layers(text).items():
-        heads = text.per_layer_config[place].num_key_value_heads
-        if shape.attention_heads % heads:
-            raise ValueError(
-                tr(
-                    "got {own} attention heads, need a multiple of the {heads} KV heads of "
-                    "the target's {kind}",
-                    own=shape.attention_heads,
-                    heads=heads,
-                    kind=kind,
-                )
-            )
 
 
 @torch.no_grad()
@@ -236,15 +159,15 @@ def balanced_clusters(
     assigned greedily, the surest first, and a full cluster takes no more.
 
     Returns:
-        Token ids `[num_centroids, vocab // num_centroids]` and centres `[num_centroids, hidden]`.
+        The token ids of each cluster, and the clusters' centres.
     """
     size = table.shape[0] // num_centroids
-    units = torch.nn.functional.normalize(table, dim=-1)
+    units = normalize(table, dim=-1)
     generator = torch.Generator().manual_seed(0)
     centers = units[torch.randperm(len(units), generator=generator)[:num_centroids]]
     for _ in range(rounds):
         clusters = _assign(units @ centers.T, size)
-        centers = torch.nn.functional.normalize(units[clusters].mean(dim=1), dim=-1)
+        centers = normalize(units[clusters].mean(dim=1), dim=-1)
     return clusters, centers * table.norm(dim=-1).mean()
 
 

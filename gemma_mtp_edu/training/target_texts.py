@@ -1,27 +1,54 @@
-"""Texts in the target's own words, to train a drafter on and to judge it by.
+"""Texts in the target's own words, to train a drafter on and to evaluate it on.
 
 A drafter must guess what this target writes, so nobody else's text will do as well.
 """
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
+from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.analysis.reference import OnlyNumbers, drawing, plain_view
-from gemma_mtp_edu.core.arguments import whole
+from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.sampling import Settings
+from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import tr
-from gemma_mtp_edu.models.pairs import ModelPair, check_is_pair, eos_ids
+from gemma_mtp_edu.models.pairs import ModelPair
 from gemma_mtp_edu.training.distillation import Texts
 
+Prompts = Sequence[str | torch.Tensor]
 
-def own_texts(
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a drafter does at some step of its training.
+
+    Attributes:
+        step: Steps done.
+        loss: Mean of the steps since the evaluation before; None before the first step.
+        agreement: Per draft step, the share of drafts that were the target's choice, given right
+            drafts before them; of the training texts.
+        acceptance: Accepted over drafted tokens on the held-out texts; None without any.
+        tokens_per_round: On the held-out texts.
+    """
+
+    step: int = 0
+    loss: float | None = None
+    agreement: tuple[float, ...] = ()
+    acceptance: float | None = None
+    tokens_per_round: float | None = None
+
+
+def target_texts(
     pair: ModelPair,
-    prompts: Sequence[str | torch.Tensor],
+    prompts: Prompts,
     *,
     max_new_tokens: int = 64,
     temperature: float = 0.0,
@@ -36,91 +63,83 @@ def own_texts(
         pair: The models; only the target runs.
         prompts: Users' messages, or token ids `[1, seq]`.
         max_new_tokens: Of each answer.
-        temperature: 0 for greedy text; above, text is drawn from the target's law.
+        temperature: 0 for greedy text; above, text is drawn from the target's distribution.
         seed: Of the draws; the global random state is left as it was.
         batch_size: Prompts at a time.
 
     Raises:
-        ValueError: There is no prompt, or a number is out of range.
         NonFiniteLogitsError: The target gave NaN or infinity.
     """
-    check_is_pair(pair)
-    _check_prompts(prompts)
-    batch_size = whole(batch_size, "batch_size", 1, " of prompts")
-    limit = Settings(max_new_tokens=max_new_tokens, temperature=temperature).max_new_tokens
-    encoded = sorted((pair.encode(prompt, limit)[0] for prompt in prompts), key=len)
+    Settings(max_new_tokens=max_new_tokens, temperature=temperature)
+    encoded = sorted((pair.encode(p, max_new_tokens)[0] for p in _listed(prompts)), key=len)
     chunks = [encoded[i : i + batch_size] for i in range(0, len(encoded), batch_size)]
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature:
         sampling = {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": 1.0}
+    bar = tqdm(chunks, unit="batch", delay=2, leave=False)
     with drawing(pair.device, seed):
-        return [
-            _answers(pair, chunk, limit, sampling)
-            for chunk in tqdm(chunks, unit="batch", delay=2, leave=False)
-        ]
+        return [_answers(pair, chunk, max_new_tokens, sampling) for chunk in bar]
 
 
 def held_out_texts(
-    pair: ModelPair, prompts: Sequence[str | torch.Tensor], *, max_new_tokens: int = 64
+    pair: ModelPair, prompts: Prompts, *, max_new_tokens: int = 64
 ) -> list[GenerationTrace]:
-    """Return plain greedy runs on prompts that a drafter is judged by, not trained on.
-
-    Raises:
-        ValueError: There is no prompt, or a number is out of range.
-    """
-    _check_prompts(prompts)
-    bar = tqdm(prompts, unit="prompt", delay=2, leave=False)
+    """Return plain greedy runs on prompts that a drafter is evaluated on, not trained on."""
+    bar = tqdm(_listed(prompts), unit="prompt", delay=2, leave=False)
     return [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in bar]
 
 
-def _check_prompts(prompts: Any) -> None:
+def evaluate_drafter(pair: ModelPair, texts: Sequence[GenerationTrace], gamma: int) -> Evaluation:
+    """Return acceptance and tokens per round of `gamma` drafts in every round, exact by replay.
+
+    A drafter in another dtype than its target's is evaluated as a copy in that one.
+    """
+    if not texts:
+        return Evaluation()
+    if pair.drafter.dtype != pair.target.dtype:
+        drafter = copy.deepcopy(pair.drafter).to(dtype=pair.target.dtype)
+        pair = ModelPair(pair.target, drafter, processor=pair.processor, name=pair.name)
+    runs = [replay(profile_of(pair, text, max_gamma=gamma), Constant(gamma)) for text in texts]
+    rounds = [record for run in runs for record in run.draft_rounds]
+    drafted = sum(len(record.draft_ids) for record in rounds)
+    accepted = sum(record.n_accepted for record in rounds)
+    return Evaluation(
+        acceptance=accepted / drafted if drafted else 0.0,
+        tokens_per_round=(accepted + len(rounds)) / len(rounds) if rounds else 1.0,
+    )
+
+
+def _listed(prompts: Prompts) -> Prompts:
     # A text is a sequence of texts too: its letters.
-    if isinstance(prompts, str) or not isinstance(prompts, Sequence) or not prompts:
-        kind = type(prompts).__name__
-        got = tr("no prompts" if prompts in ([], ()) else "a {kind}", kind=kind)
-        raise ValueError(
-            tr("got {got}, need a list of one or more prompts for the target to answer", got=got)
-        )
+    if isinstance(prompts, str) or not len(prompts):
+        raise ValueError(f"got {prompts!r}, need a list of prompts for the target to answer")
+    return prompts
 
 
 @torch.no_grad()
 def _answers(
-    pair: ModelPair, prompts: Sequence[torch.Tensor], max_new_tokens: int, sampling: dict[str, Any]
+    pair: ModelPair, prompts: list[torch.Tensor], max_new_tokens: int, sampling: dict[str, Any]
 ) -> Texts:
     """Answer prompts `[seq]` at once: padded on the left to write, on the right to train."""
-    width = max(len(ids) for ids in prompts)
-    config = pair.target.generation_config
-    pad = config.pad_token_id or 0
-    input_ids = torch.stack([_padded(ids, width, pad) for ids in prompts])
-    mask = torch.stack([_padded(torch.ones_like(ids), width, 0) for ids in prompts])
+    filler = pair.target.generation_config.pad_token_id or 0
+    width = len(prompts[-1])
+    input_ids = torch.stack([pad(ids, (width - len(ids), 0), value=filler) for ids in prompts])
+    mask = torch.stack([pad(torch.ones_like(ids), (width - len(ids), 0)) for ids in prompts])
     written = plain_view(pair.target).generate(
         input_ids,
         attention_mask=mask,
         max_new_tokens=max_new_tokens,
-        pad_token_id=pad,
+        pad_token_id=filler,
         logits_processor=[OnlyNumbers()],
         **sampling,
     )
-    rows = list(_unpadded(written, prompts, eos_ids(pair.target)))
-    length = max(len(row) for row in rows)
-    texts = torch.full((len(rows), length), pad)
-    is_answer = torch.zeros(len(rows), length, dtype=torch.bool)
-    for place, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
-        texts[place, : len(row)] = row
-        is_answer[place, len(prompt) : len(row)] = True
-    return Texts(texts, is_answer)
-
-
-def _padded(ids: torch.Tensor, width: int, pad: int) -> torch.Tensor:
-    return torch.cat([ids.new_full((width - len(ids),), pad), ids])
-
-
-def _unpadded(
-    written: torch.Tensor, prompts: Sequence[torch.Tensor], ends: set[int]
-) -> Iterator[torch.Tensor]:
-    """Yield each row without its padding: the prompt, then the answer up to its end mark."""
-    width = max(len(ids) for ids in prompts)
-    for row, prompt in zip(written.cpu(), prompts, strict=True):
-        answer = row[width:]
-        stops = [i for i, token in enumerate(answer.tolist()) if token in ends]
-        yield torch.cat([prompt.cpu(), answer[: stops[0] + 1] if stops else answer])
+    ends, rows, is_answer = pair.eos_ids, [], []
+    for ids, answer in zip(prompts, written[:, width:], strict=True):
+        # Padding after the end mark is no answer.
+        n = next((i + 1 for i, token in enumerate(answer.tolist()) if token in ends), len(answer))
+        rows.append(torch.cat([ids, answer[:n]]).cpu())
+        is_answer.append(torch.arange(len(ids) + n) >= len(ids))
+    return Texts(
+        pad_sequence(rows, batch_first=True, padding_value=filler),
+        pad_sequence(is_answer, batch_first=True, padding_value=False),
+    )

@@ -75,10 +75,10 @@ print(len(prompts), "prompts, such as:", prompts[5])
 
 # %% [markdown]
 # The target answers them, several at a time. Held-out prompts are answered too: the drafter is judged by those
-# and never trained on them. They choose a little, too: of all looks, the weights of the best one are kept.
+# and never trained on them. They choose a little, too: the weights of the best evaluation are kept.
 
 # %%
-from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
+from gemma_mtp_edu.training.target_texts import held_out_texts, target_texts
 
 held_out_prompts = [
     "Write a JSON record for a person named Vera Novak who is 31 years old and lives in Quito.",
@@ -87,7 +87,7 @@ held_out_prompts = [
     "Count from 28 to 40.",
 ]
 assert not set(held_out_prompts) & set(prompts)
-texts = own_texts(pair, prompts, max_new_tokens=48, batch_size=16 if bundled else 2)
+texts = target_texts(pair, prompts, max_new_tokens=48, batch_size=16 if bundled else 2)
 held_out = held_out_texts(pair, held_out_prompts, max_new_tokens=48)
 
 # %% [markdown]
@@ -105,7 +105,8 @@ print(sum(int(batch.is_answer.sum()) for batch in texts), "answer tokens to lear
 
 # %%
 from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
-from gemma_mtp_edu.training.training import Plan, held_out_look
+from gemma_mtp_edu.training.target_texts import evaluate_drafter
+from gemma_mtp_edu.training.training import Plan
 
 shape = (
     DrafterShape()
@@ -121,7 +122,7 @@ plan = Plan(steps=STEPS, check_every=max(1, STEPS // 3))
 # **Predict** its acceptance, before a single step.
 
 # %% tags=["nbval-check-output"]
-before = held_out_look(fresh, held_out, plan.gamma)
+before = evaluate_drafter(fresh, held_out, plan.gamma)
 print(f"accepted before training: {before.acceptance:.0%}")
 assert before.acceptance < 0.05
 
@@ -134,12 +135,21 @@ assert before.acceptance < 0.05
 
 # %% tags=["timing"]
 from gemma_mtp_edu.analysis.anatomy import size_in_megabytes
-from gemma_mtp_edu.training.training_memory import training_memory
 
 largest = max(texts, key=lambda batch: batch.input_ids.numel())
-target_bytes = int(size_in_megabytes(pair.target) * 1e6)
 tokens, answers = largest.input_ids.numel(), int(largest.is_answer.sum())
-print(training_memory(target_bytes, fresh.drafter, tokens, answers, plan))
+vocabulary = pair.target.config.get_text_config().vocab_size
+weights = sum(p.numel() for p in fresh.drafter.parameters())
+float32 = 4  # bytes
+needs = {
+    "target's weights": size_in_megabytes(pair.target) * 1e6,
+    # Weights, gradients, and up to two states of an optimizer.
+    "drafter, gradients, optimizer": float32 * 4 * weights,
+    "target's laws": float32 * tokens * vocabulary,
+    "drafter's laws": float32 * 4 * answers * plan.unroll * vocabulary,
+}
+for what, size in {**needs, "together, at least": sum(needs.values())}.items():
+    print(f"{what:30}{size / 1e9:8.2f} GB")
 
 # %% [markdown]
 # ## What one step does
@@ -152,9 +162,9 @@ print(training_memory(target_bytes, fresh.drafter, tokens, answers, plan))
 # The target is frozen, so its part can be made once and kept, if memory allows.
 
 # %%
-from gemma_mtp_edu.training.distillation import hand_over
+from gemma_mtp_edu.training.distillation import distillation_batch
 
-given = [hand_over(pair.target, batch) for batch in texts] if bundled else texts
+given = [distillation_batch(pair.target, batch) for batch in texts] if bundled else texts
 
 # %% [markdown]
 # **Predict**: which number rises first, that of the training texts or that of the held-out ones?
@@ -163,11 +173,11 @@ given = [hand_over(pair.target, batch) for batch in texts] if bundled else texts
 from gemma_mtp_edu.training.training import shuffled, train
 
 training = train(fresh, shuffled(given), plan, held_out=held_out)
-for look in training.looks:
-    seen = f"{look.agreement[0]:.0%}" if look.agreement else "-"
+for done in training.evaluations:
+    seen = f"{done.agreement[0]:.0%}" if done.agreement else "-"
     print(
-        f"step {look.step:4}: first draft right in training {seen:>4}, "
-        f"held-out accepted {look.acceptance:.0%}, {look.tokens_per_round:.2f} tokens per round"
+        f"step {done.step:4}: first draft right in training {seen:>4}, "
+        f"held-out accepted {done.acceptance:.0%}, {done.tokens_per_round:.2f} tokens per round"
     )
 
 # %% [markdown]
@@ -176,8 +186,8 @@ for look in training.looks:
 
 # %%
 trained_on = held_out_texts(pair, [*records[:2], *prompts[-2:]], max_new_tokens=48)
-after = held_out_look(fresh, held_out, plan.gamma)
-known = held_out_look(fresh, trained_on, plan.gamma)
+after = evaluate_drafter(fresh, held_out, plan.gamma)
+known = evaluate_drafter(fresh, trained_on, plan.gamma)
 print(
     f"accepted: {known.acceptance:.0%} on training texts, {after.acceptance:.0%} on held-out ones"
 )
@@ -193,8 +203,9 @@ assert after.acceptance > before.acceptance + 0.2
 # %%
 from gemma_mtp_edu import plots
 
-looks, own = {"this drafter": training.looks}, held_out_look(pair, held_out, plan.gamma).acceptance
-plots.show_figure(plots.plot_training(looks, reference=own))
+curves = {"this drafter": training.evaluations}
+own = evaluate_drafter(pair, held_out, plan.gamma).acceptance
+plots.show_figure(plots.plot_training(curves, reference=own))
 
 # %% [markdown]
 # The dotted line is the drafter that came with the pair, which was trained on many prompts of these kinds. What is
@@ -233,7 +244,7 @@ code = ["Write a Python function that returns the sum of two numbers.",
         "Write a Python function that counts the vowels in a text.",
         "Write a Python function that returns the largest of three numbers."]  # fmt: skip
 held_out_code = held_out_texts(pair, code, max_new_tokens=48)
-shifted = held_out_look(fresh, held_out_code, plan.gamma)
+shifted = evaluate_drafter(fresh, held_out_code, plan.gamma)
 print(f"code accepted: {shifted.acceptance:.0%}, {shifted.tokens_per_round:.2f} tokens per round")
 
 # %% tags=["nbval-check-output"]
@@ -256,8 +267,10 @@ functions = [
     f"Write a Python function that returns the {v} of {i}." for v in values for i in inputs
 ]
 functions = [prompt for prompt in functions if prompt not in code]
-code_texts = own_texts(pair, functions, max_new_tokens=48, batch_size=16 if bundled else 2)
-code_given = [hand_over(pair.target, batch) for batch in code_texts] if bundled else code_texts
+code_texts = target_texts(pair, functions, max_new_tokens=48, batch_size=16 if bundled else 2)
+code_given = (
+    [distillation_batch(pair.target, batch) for batch in code_texts] if bundled else code_texts
+)
 
 # %% [markdown]
 # **Predict**: fewer steps than the first time, or more? It has learned more than records: how to read the hidden
@@ -266,11 +279,11 @@ code_given = [hand_over(pair.target, batch) for batch in code_texts] if bundled 
 # %%
 repair_plan = Plan(steps=STEPS * 2 // 3, check_every=max(1, STEPS // 3))
 repair = train(fresh, shuffled(given + code_given), repair_plan, held_out=held_out_code)
-looks = {
-    "records and counts, judged by such": training.looks,
-    "then code too, judged by code": repair.looks,
+curves = {
+    "records and counts, judged by such": training.evaluations,
+    "then code too, judged by code": repair.evaluations,
 }
-plots.show_figure(plots.plot_training(looks))
+plots.show_figure(plots.plot_training(curves))
 
 # %% [markdown]
 # Each line is judged by held-out texts of its own kind and counts its own steps. More, here: after as many steps
@@ -280,8 +293,8 @@ plots.show_figure(plots.plot_training(looks))
 # Did it pay for the new texts with the old ones?
 
 # %% tags=["nbval-check-output"]
-repaired = held_out_look(fresh, held_out_code, plan.gamma)
-remembered = held_out_look(fresh, held_out, plan.gamma)
+repaired = evaluate_drafter(fresh, held_out_code, plan.gamma)
+remembered = evaluate_drafter(fresh, held_out, plan.gamma)
 print("code is accepted again:", repaired.acceptance > shifted.acceptance + 0.1)
 print("records and counts are not forgotten:", remembered.acceptance > 0.2)
 assert repaired.acceptance > shifted.acceptance + 0.1

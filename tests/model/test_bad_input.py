@@ -20,8 +20,6 @@ from gemma_mtp_edu import (
 )
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError
-from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
-from gemma_mtp_edu.training.target_texts import held_out_texts, own_texts
 from tests.model.tiny import prompt_ids, tiny_pair
 
 NAN, INF = float("nan"), float("inf")
@@ -241,50 +239,6 @@ def test_custom_generate_is_refused(arguments: dict[str, Any], message: str) -> 
         pair.target.generate(IDS, **given, **arguments)
     with pytest.raises(ValueError, match="got id 99"):
         pair.target.generate(torch.tensor([[99]]), max_new_tokens=4, **given)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"prompts": "Hello"}, "got a str, need a list"),
-        ({"prompts": []}, "got no prompts"),
-        ({"prompts": [[3, 4]]}, "got a list as prompt"),
-        ({"max_new_tokens": 0}, "got max_new_tokens 0"),
-        ({"max_new_tokens": 10**9}, "need at most 251"),
-        ({"batch_size": 0}, "got batch_size 0"),
-        ({"batch_size": 2.0}, "got batch_size 2.0"),
-        ({"temperature": NAN}, "got temperature nan"),
-        ({"seed": "a"}, "got seed 'a'"),
-    ],
-)
-def test_own_texts_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        own_texts(tiny_pair(), **{"prompts": [IDS], **arguments})
-    with pytest.raises(ValueError, match="got no prompts"):
-        held_out_texts(tiny_pair(), [])
-
-
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        ({"hidden_size": 0}, "got hidden_size 0"),
-        ({"attention_heads": -1}, "got attention_heads -1"),
-        ({"layers": 0}, "got layers 0"),
-        ({"centroids": -8}, "got centroids -8"),
-    ],
-)
-def test_fresh_drafters_are_refused(shape: dict[str, Any], message: str) -> None:
-    target = tiny_pair().target
-    with pytest.raises(ValueError, match=message):
-        new_drafter(target, DrafterShape(**{"centroids": 8, "searched": 4, **shape}))
-    with pytest.raises(ValueError, match=r"got a dict as shape, need DrafterShape"):
-        new_drafter(target, {"layers": 2})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="got seed 'a'"):
-        new_drafter(target, DrafterShape(centroids=0), seed="a")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="got num_assistant_tokens 0"):
-        new_drafter(target, num_assistant_tokens=0)
-    with pytest.raises(ValueError, match="got a ModelPair as target"):
-        new_drafter(tiny_pair())
 
 
 def test_what_is_no_model_is_refused() -> None:

@@ -13,7 +13,7 @@ from gemma_mtp_edu import (
     reference_generate,
 )
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
-from gemma_mtp_edu.training.target_texts import own_texts
+from gemma_mtp_edu.training.target_texts import target_texts
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 IDS = prompt_ids(5)
@@ -45,16 +45,16 @@ def test_the_checkpoints_defaults_change_no_run(
     tiny.target.generation_config = GenerationConfig(pad_token_id=0, eos_token_id=None, **own)
     theirs = reference_generate(tiny, IDS, assisted=assisted, max_new_tokens=12).token_ids
     assert theirs == plain
-    (texts,) = own_texts(tiny, [IDS], max_new_tokens=12)
+    (texts,) = target_texts(tiny, [IDS], max_new_tokens=12)
     assert tuple(texts.input_ids[0, 5:].tolist()) == plain
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_own_texts_of_a_broken_target_are_refused(tiny: ModelPair, temperature: float) -> None:
+def test_target_texts_of_a_broken_target_are_refused(tiny: ModelPair, temperature: float) -> None:
     hook = tiny.target.lm_head.register_forward_hook(lambda m, a, o: torch.full_like(o, torch.nan))
     try:
         with pytest.raises(NonFiniteLogitsError, match=r"target's best scores are .*nan"):
-            own_texts(tiny, [IDS], max_new_tokens=4, temperature=temperature)
+            target_texts(tiny, [IDS], max_new_tokens=4, temperature=temperature)
     finally:
         hook.remove()
 

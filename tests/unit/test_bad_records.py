@@ -10,7 +10,6 @@ import pytest
 from gemma_mtp_edu import Confidence, Constant, FromProfile, GenerationTrace, Heuristic
 from gemma_mtp_edu.core.arguments import real, whole
 from gemma_mtp_edu.core.trace import RoundTrace
-from gemma_mtp_edu.training.training import Plan as TrainingPlan
 
 NAN = float("nan")
 TRACE = GenerationTrace(
@@ -52,19 +51,6 @@ def test_numpy_s_numbers_make_equal_schedules() -> None:
     assert Constant(np.int64(2)) == Constant(2)  # type: ignore[arg-type]
     assert repr(Confidence(np.float32(0.5), np.int32(3))) == repr(Confidence(0.5, 3))  # type: ignore[arg-type]
     assert FromProfile(np.array([1, 2])) == FromProfile((1, 2))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: TrainingPlan(steps=2.0), r"got steps 2\.0"),
-        (lambda: TrainingPlan(learning_rate="1e-3"), "got learning rate '1e-3'"),
-        (lambda: TrainingPlan(decay_from=-1), "got decay_from -1"),
-    ],
-)
-def test_plans(make: Callable[[], Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
 
 
 WRONG: tuple[Any, ...] = (None, 5, -1, True, "x", [], ["x"], [-1], [[1]], {}, {"a": 5}, NAN)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from gemma_mtp_edu.training.training_plan import learning_rate_factor
+from gemma_mtp_edu.training.training import Plan
 from tools.pocket.corpus import SHARES, Shares
 
 
@@ -24,6 +24,15 @@ class Phase:
     data_seed: int
     shares: Shares = field(default_factory=lambda: SHARES)
 
+    def plan(self) -> Plan:
+        """Return the plan of the package's training, which has the learning rates."""
+        return Plan(
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            warmup=self.warmup,
+            decay_from=self.decay_from,
+        )
+
 
 def update(
     model: torch.nn.Module,
@@ -33,12 +42,9 @@ def update(
     step: int,
 ) -> None:
     """Make one optimizer step down the gradient of `loss`, clipped to norm 1."""
-    factor = learning_rate_factor(
-        step, warmup=phase.warmup, decay_from=phase.decay_from, total=phase.steps
-    )
     for opt in opts:
         for group in opt.param_groups:
-            group["lr"] = phase.learning_rate * factor
+            group["lr"] = phase.plan().rate(step)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for opt in opts:

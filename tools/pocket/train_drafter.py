@@ -1,11 +1,11 @@
 """Distil the bundled drafter from the frozen target, with the package's own training.
 
 It learns from the corpus' answers rather than from the target's own: those are right more often,
-and the target's law at every token, which is what it is taught, comes from the target either way.
+and its distribution at every token, which is what it is taught, comes from the target either way.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transformers import Gemma4AssistantForCausalLM, Gemma4ForCausalLM, PreTrainedTokenizerFast
@@ -13,7 +13,8 @@ from transformers import Gemma4AssistantForCausalLM, Gemma4ForCausalLM, PreTrain
 from gemma_mtp_edu.models.pairs import ModelPair
 from gemma_mtp_edu.training.distillation import Texts
 from gemma_mtp_edu.training.new_drafter import new_drafter
-from gemma_mtp_edu.training.training import Look, Plan, train
+from gemma_mtp_edu.training.target_texts import Evaluation
+from gemma_mtp_edu.training.training import train
 from tools.pocket import loop
 from tools.pocket.corpus import EXACT_SHARES, IGNORED, batches
 from tools.pocket.loop import Phase
@@ -47,21 +48,14 @@ def run_recipe(
 ) -> None:
     """Train the drafter through one phase; its checkpoint and log bear its name."""
     log = loop.TrainingLog(root / f"{recipe.name}.csv")
-    plan = Plan(
-        steps=recipe.steps,
-        unroll=recipe.unroll,
-        learning_rate=recipe.learning_rate,
-        warmup=recipe.warmup,
-        decay_from=recipe.decay_from,
-    )
 
-    def write(look: Look) -> None:
-        if look.loss is not None:
-            drafts = {f"draft_{k}": share for k, share in enumerate(look.agreement, 1)}
-            log.write(look.step - 1, loss=look.loss, **drafts)
+    def write(done: Evaluation) -> None:
+        if done.loss is not None:
+            drafts = {f"draft_{k}": share for k, share in enumerate(done.agreement, 1)}
+            log.write(done.step - 1, loss=done.loss, **drafts)
 
-    train(pair, _texts(recipe, tokenizer), plan,
-          folder=root / f"{recipe.name}-training", on_look=write)  # fmt: skip
+    train(pair, _texts(recipe, tokenizer), replace(recipe.plan(), unroll=recipe.unroll),
+          folder=root / f"{recipe.name}-training", on_evaluation=write)  # fmt: skip
 
 
 def _texts(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Iterator[Texts]:

@@ -8,8 +8,8 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 
-from gemma_mtp_edu.training.checkpoints import load_checkpoint, save_checkpoint, weights_of
-from gemma_mtp_edu.training.training import muon_and_adamw
+from gemma_mtp_edu.training.distillation import muon_and_adamw
+from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint, weights_of
 from tools.pocket import loop
 from tools.pocket.corpus import (
     BLEND_SHARES,
@@ -55,7 +55,7 @@ def run_phase(
     """Train `model` through one phase, resuming from the checkpoint in `folder` if there is one."""
     opts = muon_and_adamw(model, phase.learning_rate)
     first = 0
-    if found := load_checkpoint(folder, opts, like=weights_of(model)):
+    if found := load_checkpoint(folder, opts):
         first = found[0]["step"]
         model.load_state_dict(found[1])
     log = loop.TrainingLog(folder.parent / f"{phase.name}.csv")
@@ -69,10 +69,10 @@ def run_phase(
             values = {"loss": running / 50, "tokens": tokens / 1000}
             if (step + 1) % 250 == 0:
                 values["held_out_loss"] = held_out_loss(model, tokenizer)
-                save_checkpoint(folder, step + 1, weights_of(model), opts)
+                save_checkpoint(folder, weights_of(model), opts, {"step": step + 1})
             log.write(step, **values)
             running, tokens = 0.0, 0
-    save_checkpoint(folder, phase.steps, weights_of(model), opts)
+    save_checkpoint(folder, weights_of(model), opts, {"step": phase.steps})
 
 
 def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) -> Gemma4ForCausalLM:
