@@ -1,4 +1,4 @@
-"""What is drawn can be seen: contrast on light and dark pages, and nothing by colour alone.
+"""What is drawn can be seen or heard: contrast, nothing by colour alone, alt texts.
 
 Ratios are WCAG 2.2's: 4.5 for text (1.4.3), 3 for graphics that say something (1.4.11).
 """
@@ -20,12 +20,13 @@ from matplotlib.text import Text
 
 from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
+from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.show import plots, report
 from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import Chart
 from tests.unit.test_tradeoff import EASY, HARD, MACHINE
-from tests.unit.test_views import trace_of
+from tests.unit.test_views import JAPANESE, english_words, trace
 
 PACKAGE = Path(plots.__file__).parents[1]
 PAGES = {
@@ -54,15 +55,15 @@ def contrast(one: Any, other: Any) -> float:
 
 def drawings() -> dict[str, Callable[[], Axes]]:
     """Return a call of every figure that needs no model, by name."""
-    both = {"easy": EASY, "hard": HARD}
+    both = {"a": EASY, "b": HARD}
     kinds = (Setting("constant", 2), Setting("heuristic", 2), Setting("confidence"))
-    outcomes = {n: {s.kind: outcome(p, s, 0.1) for s in kinds} for n, p in both.items()}
-    laws = {name: (0.6, 0.4) for name in ("one", "two", "three", "four")}
-    named = {"predicted": 1.1, "simple": 1.3, "measured": 1.2}
+    outcomes = {n: {s.kind[:3]: outcome(p, s, 0.1) for s in kinds} for n, p in both.items()}
+    four = dict.fromkeys("pqrs", (0.6, 0.4))
+    named = {"p": 1.1, "q": 1.3, "r": 1.2}
     return {
-        "rounds": lambda: plots.plot_rounds(trace_of("a", "b")),
+        "rounds": lambda: plots.plot_rounds(trace()),
         "pass_times": lambda: plots.plot_pass_times(PassTimes((1, 5), (1.0, 1.4), 32)),
-        "laws": lambda: plots.plot_distributions(("a", "b"), laws),
+        "distributions": lambda: plots.plot_distributions(("a", "b"), four),
         "saved_and_wasted": lambda: plots.plot_saved_and_wasted(EASY, (1, 2)),
         "kept_by_place": lambda: plots.plot_kept_by_place(
             {f"{i}": EASY for i in range(len(LINES))}
@@ -73,7 +74,7 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "expected_tokens": lambda: plots.plot_expected_tokens((0.2, 0.4, 0.6, 0.8)),
         "round_costs": lambda: plots.plot_round_costs(MACHINE, (1, 2)),
         "predictions": lambda: plots.plot_predictions({"a": named, "b": named}),
-        "runs": lambda: plots.plot_runs({"plain": (0.3, 0.2, 0.2), "ours": (0.2, 0.1, 0.1)}),
+        "runs": lambda: plots.plot_runs({"a": (0.3, 0.2, 0.2), "b": (0.2, 0.1, 0.1)}),
         "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
         "clusters": lambda: plots.plot_clusters((0, 1, 5), HEAD),
         "training": lambda: plots.plot_training({}, reference=0.5),
@@ -164,3 +165,20 @@ def test_words_say_what_figures_without_a_legend_mean() -> None:
     bars = " ".join(text.get_text() for text in drawn["scenarios"]().findobj(Text))
     assert all(word in bars for word in ("wins", "about even", "loses"))
     plt.close("all")
+
+
+@pytest.mark.parametrize("name", sorted({*drawings()} - {"explorer"}))
+def test_figures_stay_english_and_their_alt_texts_do_not(name: str) -> None:
+    with language.speaking("ja"):
+        ax = drawings()[name]()
+    assert not any(JAPANESE.search(text.get_text()) for text in ax.figure.findobj(Text))
+    assert JAPANESE.search(ax.get_label())
+    assert english_words(ax.get_label()) == set()
+    plt.close("all")
+
+
+def test_a_figure_needs_an_alt_text() -> None:
+    figure = plt.figure()
+    with pytest.raises(ValueError, match="no alt text"):
+        plots.show_figure(figure, " ")
+    plt.close(figure)

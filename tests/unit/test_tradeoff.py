@@ -150,16 +150,6 @@ def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     assert "measured" not in TradeoffExplorer({"easy": EASY}).view.value
 
 
-def test_texts_are_escaped() -> None:
-    tokens = (5, 6, 7)
-    profile = make_profile(tokens, ((6, 7), (7, 7)))
-    profile.vocabulary.update({6: "<b>x</b>", 7: "'\"&"})  # type: ignore[attr-defined]
-    html = summary_html(profile, Setting(), workload="<script>")
-    assert "<script>" not in html
-    assert "<b>x</b>" not in html
-    assert "&lt;b&gt;x&lt;/b&gt;" in html
-
-
 def test_text_of_one_token() -> None:
     """Nothing is drafted, so nothing is won."""
     profile = make_profile((5,), ())

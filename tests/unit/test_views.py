@@ -1,106 +1,192 @@
-"""Views: every role by symbol and word, and nothing from a model reaches the page unescaped."""
+"""Views and the viewer: every role by sign and word, in either language, and what they hide.
 
+That no token adds an element to a page is held in `test_escaping`.
+"""
+
+import re
 import subprocess
 import sys
-from html.parser import HTMLParser
+from collections.abc import Callable
 
-import matplotlib.pyplot as plt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
 
+from gemma_mtp_edu.analysis.tradeoff import Setting
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.show.style import show_figure
-from gemma_mtp_edu.show.views import MARKS, html_view, text_view, visible
+from gemma_mtp_edu.lessons import checks, language
+from gemma_mtp_edu.show.report import verdict_text
+from gemma_mtp_edu.show.views import MARKS, html_view, step_html, text_view
+from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
+from tests.unit.test_cost import make_cost
+from tests.unit.test_replay import HAND
 
-ALLOWED_TAGS = {"div", "p", "b", "table", "thead", "tbody", "tr", "th", "td", "span"}
+JAPANESE = re.compile("[぀-ヿ一-鿿]")
+# In views only token text, signs and what figures call a role stay English.
+WORD = re.compile(r"[A-Za-z]{4,}")
+IN_FIGURES = {*MARKS, "alpha"}
 
 
-def trace_of(*texts: str) -> GenerationTrace:
-    """A prefill, then a round that accepts all drafts but the last and corrects that one."""
-    ids = tuple(range(len(texts)))
-    record = RoundTrace(
-        1, ids, len(ids) - 1, 0, "correction", (0.5,) * len(ids), (0.25,) * len(ids)
+def trace(text: str = " fox") -> GenerationTrace:
+    """A prefill, a correction after one of two drafts, a bonus after both."""
+    rounds = (
+        RoundTrace(2, (), 0, 5, "prefill"),
+        RoundTrace(3, (6, 7), 1, 8, "correction", (0.9, 0.4), (0.8, 0.1)),
+        RoundTrace(5, (6, 7), 2, 9, "bonus", (0.9, 0.4), (0.8, 0.9)),
     )
-    first = RoundTrace(0, (), 0, 0, "prefill")
-    return GenerationTrace((9,), (0, *record.token_ids), "", (first, record), "eos",
-                           dict(enumerate(texts)))  # fmt: skip
+    vocabulary = {5: "A", 6: text, 7: "\n", 8: "b", 9: "c"}
+    ids = tuple(t for r in rounds for t in r.token_ids)
+    return GenerationTrace((1, 2), ids, "", rounds, "length", vocabulary)
 
 
-class Tags(HTMLParser):
-    """Collects the tags and labels of a page."""
+def read(page: str) -> tuple[str, list[str]]:
+    """Return a page's text and the labels of its tokens."""
+    tree = LexborHTMLParser(page)
+    return tree.text(), [node.attributes["aria-label"] or "" for node in tree.css("[aria-label]")]
 
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.labels: list[str] = []
-        self.feed(page)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        names = dict(attrs)
-        assert not any(name.startswith("on") for name in names)
-        if "aria-label" in names:
-            self.labels.append(names["aria-label"] or "")
+def english_words(text: str) -> set[str]:
+    return set(WORD.findall(re.sub(r"<code.*?</code>|<[^>]*>", " ", text))) - IN_FIGURES
 
 
 def test_text_names_every_role() -> None:
-    text = text_view(trace_of(" a", " b"))
-    assert "[✓ ·a] [✗ ·b] [▸ ·a]" in text
-    for role in ("prefill", "accepted", "rejected", "correction"):
+    text = text_view(trace())
+    assert "[✓ ·fox] [✗ ↵] [▸ b]" in text
+    for role in ("prefill", "accepted", "rejected", "correction", "bonus"):
         assert f"{role}: {MARKS[role].meaning}" in text
-    assert "1 of 2 drafts accepted (50%)" in text
+    assert "3 of 4 drafts accepted (75%)" in text
 
 
-def test_ascii_view_is_ascii_and_still_tells_roles_apart() -> None:
-    text = text_view(trace_of(" é", " b"), ascii_only=True)
-    assert text.isascii()
-    # An unjudged, an accepted and a rejected draft, the bonus; three kinds of target token share.
+def test_ascii_view_is_english_ascii_and_still_tells_roles_apart() -> None:
+    with language.speaking("ja"):
+        text = text_view(trace(" é"), ascii_only=True)
+    assert text.isascii() and "round   0" in text
+    # An unverified, an accepted, a rejected draft, the bonus; three kinds of target token share.
     assert len({mark.ascii_symbol for mark in MARKS.values()}) == 6
 
 
-def test_long_traces_are_counted_not_hidden() -> None:
-    trace = trace_of("a", "b")
-    many = GenerationTrace((9,), (), "", trace.rounds * 30, "length", trace.vocabulary)
-    assert "and 20 more rounds" in text_view(many)
-    assert "and 20 more rounds" in html_view(many)
+@pytest.mark.parametrize("view", [html_view, text_view])
+def test_long_traces_are_counted_not_hidden(view: Callable[[GenerationTrace], str]) -> None:
+    many = GenerationTrace((9,), (), "", trace().rounds * 20, "length", trace().vocabulary)
+    assert "and 20 more rounds" in view(many)
 
 
 def test_labels_say_role_text_and_probabilities() -> None:
-    labels = Tags(html_view(trace_of(" a", " b"))).labels
-    assert "accepted: ·a, drafter 50%, target 25%" in labels
-    assert "rejected: ·b, drafter 50%, target 25%" in labels
+    labels = read(html_view(trace()))[1]
+    assert labels[1:4] == [
+        "accepted: ·fox, drafter 90%, target 80%",
+        "rejected: ↵, drafter 40%, target 10%",
+        "correction: b",
+    ]
+    with language.speaking("ja"):
+        assert read(html_view(trace()))[1][1] == "受け入れ: ·fox、ドラフター 90%、ターゲット 80%"
 
 
-@given(st.lists(st.text(), min_size=1, max_size=4))
-def test_no_token_can_add_markup(texts: list[str]) -> None:
-    assert Tags(html_view(trace_of(*texts))).tags <= ALLOWED_TAGS
+def test_before_the_verdict_only_the_drafter_s_side_shows() -> None:
+    text, labels = read(step_html(trace(), 1, revealed=False))
+    assert labels == ["draft: ·fox, drafter 90%", "draft: ↵, drafter 40%"]
+    assert "Guess first" in text
+    assert "foxb" not in text, "the text so far must not hold the answer"
+    assert "accepted" not in text and "8" not in text
 
 
-@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "' onfocus='x", '"><img src=x>'])
-def test_hostile_tokens_show_as_text(text: str) -> None:
-    page = Tags(html_view(trace_of(text)))
-    assert page.tags <= ALLOWED_TAGS
-    assert any(visible(text) in label for label in page.labels)
+def test_the_verdict_in_words() -> None:
+    text, labels = read(step_html(trace(), 1))
+    assert labels == read(html_view(trace()))[1][1:4]
+    assert "1 of 2 accepted. The target corrects the first wrong draft to 'b'." in text
+    assert "2 tokens in one target pass" in text
+    after = read(step_html(trace(), 2))[0]
+    assert "adds 'c' as a bonus" in after and "text so far: A·foxb" in after
 
 
-def test_a_figure_needs_an_alt_text() -> None:
-    figure = plt.figure()
-    with pytest.raises(ValueError, match="no alt text"):
-        show_figure(figure, " ")
-    plt.close(figure)
+def test_moving_hides_the_verdict_and_stays_in_range() -> None:
+    viewer = RoundViewer(trace())
+    assert viewer.view.value == step_html(trace(), 1, revealed=False)
+    viewer.reveal.value = True
+    assert viewer.view.value == step_html(trace(), 1)
+    for button, last in ((viewer.forward, 2), (viewer.back, 0)):
+        for _ in range(4):
+            button.click()
+        assert viewer.view.value == step_html(trace(), last, revealed=False)
+    assert RoundViewer(trace(), revealed=True).view.value == step_html(trace(), 1)
 
 
 def test_a_notebook_shows_a_trace_as_html() -> None:
-    """By its own code: IPython knows the view by the name of the record's class."""
+    """IPython knows the view by the name of the record's class."""
     code = (
         "from IPython.core.interactiveshell import InteractiveShell\n"
         "shell = InteractiveShell.instance()\n"
         "import gemma_mtp_edu\n"
-        "from tests.unit.test_views import trace_of\n"
+        "from tests.unit.test_views import trace\n"
         "from gemma_mtp_edu.show.views import html_view\n"
-        "shown = shell.display_formatter.format(trace_of(' a', ' b'))[0]\n"
-        "print(shown['text/html'] == html_view(trace_of(' a', ' b')))\n"
+        "shown = shell.display_formatter.format(trace())[0]\n"
+        "print(shown['text/html'] == html_view(trace()))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+# In Japanese.
+
+
+def described(widget: object) -> list[str]:
+    return [child.description for child in widget.children[0].children]
+
+
+def test_a_viewer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = RoundViewer(trace(), lang="ja")
+    assert described(viewer) == ["ラウンド", "前のラウンド", "次のラウンド", "判定を見る"]
+    monkeypatch.setattr(language, "_chosen", ["en"])
+    viewer.reveal.value = True
+    viewer.forward.click()
+    assert "ラウンド 2 / 2" in viewer.view.value
+    assert english_words(viewer.view.value) == set()
+    assert described(RoundViewer(trace()))[0] == "round"
+
+
+def test_an_explorer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "_chosen", ["ja"])
+    explorer = TradeoffExplorer({"story": HAND}, 0.1)
+    assert all(JAPANESE.search(control.description) for control in explorer.controls)
+    language.use("en")
+    for kind in ("heuristic", "confidence", "oracle"):
+        explorer.schedule.value = kind
+        assert english_words(explorer.view.value) == {"story"}
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "html": lambda: html_view(trace()),
+    "text": lambda: text_view(trace()),
+    "prefill": lambda: step_html(trace(), 0),
+    "correction": lambda: step_html(trace(), 1),
+    "guess": lambda: step_html(trace(), 1, revealed=False),
+    "bonus": lambda: step_html(trace(), 2),
+    "outcome": lambda: summary_html(HAND, Setting()),
+    **{
+        f"verdict {plain}": lambda plain=plain: verdict_text(make_cost(plain=plain).verdict(HAND))
+        for plain in (2.0, 10.0, 60.0)
+    },
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_told_in_japanese_and_say_so(name: str) -> None:
+    with language.speaking("ja"):
+        page = PAGES[name]()
+    assert JAPANESE.search(page)
+    assert english_words(page) == set()
+    assert page.startswith("<div lang='ja' ") == page.startswith("<")
+    assert " lang=" not in PAGES[name]()
+
+
+def test_checks_reply_in_japanese(capsys: pytest.CaptureFixture[str]) -> None:
+    with language.speaking("ja"):
+        checks.passes_needed(lambda n, per_round: -(-n // per_round))
+        checks.surest_mistake(1, trace())
+        checks.surest_mistake(None, trace())
+    wrong, right, untried = capsys.readouterr().out.splitlines()
+    assert wrong == (
+        "(60, 5) に対する答えは 12 でした。"
+        "プロンプトを読むのはどのパスで、そのとき何が得られますか?"
+    )
+    assert right.startswith("正解です。ドラフターが 40% の確率を付けた")
+    assert untried == language.catalogue("ja")[checks.NOT_TRIED]
