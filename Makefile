@@ -10,7 +10,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # A module, not its script: a script's first line breaks where the path of the checkout has a space.
 PYTEST = $(BIN)/python -m pytest
-NBVAL = $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider
+# Two processes, with a thread each for torch; the tests of one file, or cells of one notebook, stay
+# in one of them.
+SHARED = OMP_NUM_THREADS=1 $(PYTEST) --numprocesses=2 --dist=loadfile
+NBVAL = $(SHARED) --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -p no:cacheprovider
 # The code of the Japanese notebooks is the English one: two of them show that their texts hold too.
 SHORT_JA := notebooks/ja/03_watch_one_round.ipynb notebooks/ja/solutions_03_watch_one_round.ipynb
 OFFLINE := not hub and not gpu and not browser and not fresh and not binder
@@ -50,7 +53,7 @@ lab: $(READY) ## open JupyterLab at the first lesson; LAB_ARGS are handed on
 
 test: lint type nbval ## all that CI runs
 	@$(PYTEST) --doctest-modules gemma_mtp_edu tools
-	@$(PYTEST) tests -m "$(OFFLINE)"
+	@$(SHARED) tests -m "$(OFFLINE)"
 	@$(PYTEST) tests/browser -m "browser and not slow"
 	@$(BIN)/python -m tools.releases quick
 
@@ -63,17 +66,16 @@ type: $(READY) ## types of the package
 	@$(BIN)/python -m mypy
 
 unit: $(READY) ## fast tests without a model
-	@$(PYTEST) tests/unit tests/notebooks -m "$(OFFLINE) and not slow"
+	@$(SHARED) tests/unit tests/notebooks -m "$(OFFLINE) and not slow"
 
 model: $(READY) ## tests with the bundled pair
-	@$(PYTEST) tests/model -m "$(OFFLINE)"
+	@$(SHARED) tests/model -m "$(OFFLINE)"
 
 doctest: $(READY) ## examples in docstrings
 	@$(PYTEST) --doctest-modules gemma_mtp_edu tools
 
 nbval: $(READY) ## run every notebook, of the Japanese two; compare cells tagged nbval-check-output
-	@$(NBVAL) notebooks --ignore=notebooks/ja
-	@$(NBVAL) $(SHORT_JA)
+	@$(NBVAL) notebooks/*.ipynb $(SHORT_JA)
 
 nbval-ja: $(READY) ## the same for every Japanese notebook
 	@$(NBVAL) notebooks/ja

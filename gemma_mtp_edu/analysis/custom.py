@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
 from transformers import (
     DynamicCache,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 import transformers
-from jaxtyping import Int
+from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging

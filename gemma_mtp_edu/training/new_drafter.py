@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int  # an edge: arguments are checked here
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import (
