@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from gemma_mtp_edu.measure.bench import summary
+from gemma_mtp_edu.show.report import summary
 from tools import readme_ja
 from tools.document import table, write_parts
 from tools.lessons import ROOT

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
@@ -50,17 +49,11 @@ class Plan:
             raise ValueError(f"got {self}, need a draft length or more, and no number below 1")
 
 
-QUICK = Plan(gammas=(4,), repeats=1)
-
-
 def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
     """Return workload and prompt of each line of a file, by a key that changes with them.
 
     A line that begins with `{` is JSON with `prompt` and, if you like, `workload`; any other is the
     prompt itself.
-
-    Raises:
-        ValueError: The file holds no prompt, or a line is neither.
     """
     from pydantic import TypeAdapter
 
@@ -75,10 +68,8 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
             given = texts.validate_json(line) if is_json else {"prompt": line}
             workload, prompt = given.get("workload", "all"), given["prompt"]
         except (KeyError, ValueError) as error:
-            needed = '{"prompt": "Hello!", "workload": "chat"}'
-            raise ValueError(
-                f"line {number} is {line[:60]!r}, need JSON such as {needed}"
-            ) from error
+            like = '{"prompt": "Hello!", "workload": "chat"}'
+            raise ValueError(f"line {number} is {line[:60]!r}, need JSON such as {like}") from error
         if line:
             digest = hashlib.sha256(f"{workload}\n{prompt}".encode()).hexdigest()
             found[f"{number}-{digest[:12]}"] = workload, prompt
@@ -90,23 +81,20 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
 def bench(
     pair: ModelPair, prompts: Mapping[str, str], plan: Plan, *, questions: Sequence[str] = ()
 ) -> dict[str, Any] | None:
-    """Measure a prompt of each workload; return a record to store as JSON.
+    """Measure a prompt of each workload, and return a record to store as JSON.
 
-    Its rows are of a workload, draft length and method each, with `seconds` (median), `tokens`,
-    `target_passes` and `same_text` (as in the library's plain run). Where there are questions, all
-    is measured once more after long conversations. Of several processes only the main one returns
-    the record.
+    Each row has `seconds` (median), `tokens`, `target_passes` and `same_text` (as in the library's
+    plain run). With questions all is measured once more, after long conversations that they begin.
+    Of several processes only the main one returns the record.
     """
     cases = {prompt: (workload, prompt) for workload, prompt in prompts.items()}
     contexts = {"short": run(pair, cases, plan)}
     if questions:
         contexts["long"] = run(pair, cases, plan, questions=questions)
-    rows = [
-        {"context": name, **row} for name, found in contexts.items() for row in rows_of(found or [])
-    ]
-    if not rows:
-        return None
-    return {"schema": SCHEMA, "conditions": conditions(pair, plan), "rows": rows}
+    found = [(name, row) for name, results in contexts.items() for row in rows_of(results or [])]
+    rows = [{"context": name, **row} for name, row in found]
+    record = {"schema": SCHEMA, "conditions": conditions(pair, plan), "rows": rows}
+    return record if rows else None
 
 
 def run(
@@ -118,7 +106,9 @@ def run(
     questions: Sequence[str] = (),
     out: Path | None = None,
 ) -> list[Result] | None:
-    """Measure prompts and costs, but what is in `out` already, and write the whole.
+    """Measure prompts and costs, except what is in `out` already, and write the whole.
+
+    What cannot be measured, or what `out` holds of another run, is an error before anything is.
 
     Args:
         pair: The models, in each process on its own device.
@@ -130,10 +120,6 @@ def run(
 
     Returns:
         All results in the main process; None in the others.
-
-    Raises:
-        ValueError: `out` holds something else, or a prompt or a context cannot be measured; nothing
-            was.
     """
     state = _process()
     facts = _facts(pair, plan)
@@ -144,6 +130,7 @@ def run(
     made: list[Result] = []
     with state.split_between_processes([key for key in tasks if key not in done]) as mine:
         for key in tqdm(mine, unit="task", delay=2, disable=not state.is_main_process):
+            reset_peak_memory(pair.device)
             common = {"key": key, "process": state.process_index, "run": facts}
             result = {**common, "conditions": conditions(pair, plan), **tasks[key]()}
             if out:
@@ -162,8 +149,8 @@ def run(
 def process_device() -> str:
     """Return the device of this process, as `load_pair` takes it."""
     state = _process()
-    several = state.num_processes > 1 and torch.cuda.is_available()
-    return f"cuda:{state.local_process_index}" if several else "auto"
+    rank = state.local_process_index
+    return f"cuda:{rank}" if state.num_processes > 1 and torch.cuda.is_available() else "auto"
 
 
 def _process() -> PartialState:
@@ -175,7 +162,6 @@ def _tasks(
     pair: ModelPair, prompts: Prompts, plan: Plan, contexts: Sequence[int], questions: Sequence[str]
 ) -> dict[str, Callable[[], Result]]:
     """Return what there is to do by key; raise for what would stop the run hours later."""
-    room = float("inf") if pair.positions is None else pair.positions
     tasks: dict[str, Callable[[], Result]] = {}
     for key, (workload, prompt) in prompts.items():
         try:
@@ -184,13 +170,10 @@ def _tasks(
         except ValueError as error:
             raise ValueError(f"the prompt {key} cannot be measured: {error}") from error
         tasks[key] = partial(_measure_prompt, pair, workload, prompt, ids, plan)
-    longest = max(plan.gammas) + 1
+    most = (pair.positions or 2**31) - max(plan.gammas) - 1  # a verify pass has room
     for context in contexts:
-        if not 2 <= context <= room - longest:
-            raise ValueError(
-                f"got context {context} and a verify pass of {longest} tokens, need 2 or more and "
-                f"at most {room} together: leave that context out of --contexts"
-            )
+        if not 2 <= context <= most:
+            raise ValueError(f"got context {context}, need 2 to {most}, or fewer drafts per round")
         tasks[f"context-{context}"] = partial(_measure_context, pair, context, plan)
     return tasks
 
@@ -219,7 +202,6 @@ def _fingerprint(model: torch.nn.Module) -> str:
 
 
 def _measure_prompt(pair: ModelPair, workload: str, prompt: str, ids: Tensor, plan: Plan) -> Result:
-    reset_peak_memory(pair.device)
     result: Result = {"kind": "prompt", "prompt": prompt, "workload": workload}
     result |= {"prompt_tokens": ids.shape[1], "rows": measure(pair, ids, plan)}
     result["peak_memory_bytes"] = peak_memory(pair.device)
@@ -231,7 +213,6 @@ def _measure_prompt(pair: ModelPair, workload: str, prompt: str, ids: Tensor, pl
 
 
 def _measure_context(pair: ModelPair, context: int, plan: Plan) -> Result:
-    reset_peak_memory(pair.device)
     longest = max(plan.gammas) + 1
     lengths = tuple(n for n in sorted({1, 2, 3, 5, 9, longest}) if n <= longest)
     cost = CostModel.calibrate(pair, lengths=lengths, contexts=(context,), repeats=plan.repeats)
@@ -256,46 +237,43 @@ def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     limit = plan.max_new_tokens
 
     def library(**more: Any) -> Any:
-        mask = torch.ones_like(ids)
-        more |= {"attention_mask": mask, "max_new_tokens": limit, "do_sample": False}
-        return pair.target.generate(ids, **more)[0, ids.shape[1] :].tolist()
+        more |= {"attention_mask": torch.ones_like(ids), "do_sample": False}
+        text = pair.target.generate(ids, max_new_tokens=limit, **more)
+        return text[0, ids.shape[1] :].tolist()
 
     def assisted(gamma: int) -> Any:
         return library(assistant_model=drafter_with(pair, gamma))
 
-    def plain() -> Any:
-        return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
-
     def ours(gamma: int) -> Any:
+        if gamma == 0:
+            return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
         return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).token_ids
 
     runs: dict[tuple[str, int], Callable[[], Any]] = {
         ("plain, library", 0): library,
-        ("plain, ours", 0): plain,
+        ("plain, ours", 0): partial(ours, 0),
         ("lookup, library", 4): partial(library, prompt_lookup_num_tokens=4),
     }
     for gamma in plan.gammas:
         runs["assisted, library", gamma] = partial(assisted, gamma)
         runs["assisted, ours", gamma] = partial(ours, gamma)
-    seconds: dict[tuple[str, int], list[float]] = {case: [] for case in runs}
-    texts: dict[tuple[str, int], list[int]] = {}
+    turns: dict[tuple[str, int], list[tuple[float, list[int]]]] = {case: [] for case in runs}
     for _ in range(plan.repeats + 1):
         for case, call in runs.items():
             start = clock(pair.device)
-            texts[case] = list(call())
-            seconds[case].append(clock(pair.device) - start)
+            text = list(call())
+            turns[case].append((clock(pair.device) - start, text))
     # Passes are counted in runs of their own: counting would cost the timed ones time.
     counted: dict[str, Callable[..., Any]] = {
-        "assisted, library": reference_generate,
-        "assisted, ours": speculative_generate,
-    }
+        "assisted, library": reference_generate, "assisted, ours": speculative_generate,
+    }  # fmt: skip
     rows = []
-    for (method, gamma), text in texts.items():
-        row = {"method": method, "gamma": gamma, "tokens": len(text), "target_passes": None}
+    for (method, gamma), timed in turns.items():
+        row = {"method": method, "gamma": gamma, "tokens": len(timed[-1][1]), "target_passes": None}
         if count := counted.get(method):
             row["target_passes"] = count(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
-        row["seconds"] = statistics.median(seconds[method, gamma][1:])
-        rows.append({**row, "same_text": text == texts["plain, library", 0]})
+        row["seconds"] = statistics.median(seconds for seconds, _ in timed[1:])
+        rows.append({**row, "same_text": timed[-1][1] == turns["plain, library", 0][-1][1]})
     return rows
 
 
@@ -307,28 +285,13 @@ def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
     ]
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the speedup over the library's plain run, by context, workload, method, draft length.
-
-    Per prompt the ratio of the medians; then the mean over a workload's prompts.
-    """
-    keys = ["context", "workload", "prompt"]
-    plain = rows[rows["method"] == "plain, library"].set_index(keys)["seconds"]
-    ratios = rows.join(plain.rename("plain_seconds"), on=keys)
-    ratios["speedup"] = ratios["plain_seconds"] / ratios["seconds"]
-    drafts = ratios["gamma"].map(lambda gamma: f", {gamma} drafts" if gamma else "")
-    ratios["label"] = ratios["method"] + drafts
-    table = ratios.pivot_table(index=["context", "workload"], columns="label", values="speedup")
-    return table[list(dict.fromkeys(ratios["label"]))]
-
-
 def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
     """Return what a number means nothing without."""
-    gpu = torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else ""
+    gpu = torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else "none"
     return {
         **pair.provenance("bench"),
         "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "gpu": gpu or "none",
+        "gpu": gpu,
         "python": platform.python_version(),
         "gemma_mtp_edu": __version__,
         "plan": str(plan),

@@ -1,9 +1,8 @@
-"""Records of measurements: JSON lines that outlive a kill; the card of a sweep, with its score.
+"""Records of measurements: JSON lines that outlive a kill, and the card of a sweep, to share.
 
-Every process of a run appends its results to a part of its own. When all are done, one of them
-writes the whole, in the order of the prompts, and removes the parts. A card is to keep and to
-share: it is read without any model library, it names hardware and releases but no folder and no
-person, and nothing here sends it anywhere.
+Every process of a run appends its results to a part of its own; when all are done, one of them
+writes the whole and removes the parts. A card is read without any model library; it names hardware
+and releases but no folder and no person, and nothing here sends it anywhere.
 """
 
 import json
@@ -12,14 +11,14 @@ import re
 import shutil
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
 
 from gemma_mtp_edu.analysis.cost import answer_of
-from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.core.trace import GenerationTrace, read_record, write_record
 
 LINES_SCHEMA = "gemma_mtp_edu.results/1"
 CARD_SCHEMA = "gemma_mtp_edu.results_card/1"
@@ -48,13 +47,8 @@ def append(path: Path, result: Result) -> None:
 def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
     """Return the results so far of the whole and of all parts, by key.
 
-    Args:
-        out: The file of results.
-        run: What must be the same for all results of a file, such as pair and plan.
-
     Raises:
-        ValueError: A result is of another run, or `out` is something else, which `write_results`
-            would overwrite.
+        ValueError: A result is of another `run` (pair, plan ...), or `out` is something else.
     """
     check_writable(out)
     found: dict[str, Result] = {}
@@ -70,9 +64,8 @@ def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
                 result = None
             if not isinstance(result, dict) or result.get("schema") != LINES_SCHEMA:
                 raise ValueError(
-                    f"line {number} of {path.name} is {line.decode(errors='replace')!r:.60}, need "
-                    "results of this release: that file may be something else, so name another "
-                    "one with --out, or remove it"
+                    f"line {number} of {path.name} is {line[:60]!r}, need results of this release: "
+                    "the file may be something else, so name another one with --out, or remove it"
                 )
             if result["run"] != run:
                 raise ValueError(
@@ -169,12 +162,7 @@ def measurements(
     runs: Mapping[tuple[str, int], Sequence[GenerationTrace]],
     predicted: Mapping[tuple[str, int], float],
 ) -> tuple[Measurement, ...]:
-    """Return what timed runs say.
-
-    Args:
-        runs: By workload and draft length, 0 being plain decoding, as `timed_runs` returns them.
-        predicted: Speedups of the same.
-    """
+    """Return what `timed_runs` measured and was predicted, by workload and draft length."""
     return tuple(
         Measurement(
             *case,
@@ -200,9 +188,6 @@ class ResultsCard:
         verdict: What the cost model said before anything was measured, by workload.
         peak_memory_bytes: The most memory that was in use.
         provenance: Hardware, dtype, releases, repeats.
-
-    Raises:
-        ValueError: A combination is missing or there twice, or a text names a folder.
     """
 
     pair: str
@@ -222,10 +207,7 @@ class ResultsCard:
             )
         for text in (self.pair, *self.provenance.values(), *self.verdict.values()):
             if _FOLDER.search(text):
-                raise ValueError(
-                    f"got {text!r}, which names a folder of this machine: a card to share names "
-                    "none"
-                )
+                raise ValueError(f"got {text!r}, which names a folder: a card to share names none")
 
     @property
     def workloads(self) -> tuple[str, ...]:
@@ -248,71 +230,39 @@ class ResultsCard:
 
     def to_json(self, indent: int | None = 1) -> str:
         """Return the card as JSON text that `from_json` reads back as an equal card."""
-        record = {"schema": CARD_SCHEMA, **asdict(self)}
-        return json.dumps(record, indent=indent, ensure_ascii=False)
+        return write_record(self, CARD_SCHEMA, indent)
 
     @classmethod
     def from_json(cls, text: str) -> "ResultsCard":
         """Read a card that `to_json` wrote.
 
         Raises:
-            ValueError: The text is not JSON, of another schema, lacks a field, or contradicts
-                itself.
+            ValueError: It is not JSON, of another schema, lacks a field, or contradicts itself.
         """
-        from pydantic import TypeAdapter
-
-        card = TypeAdapter(cls).validate_json(text, strict=True)
-        if (found := json.loads(text).get("schema")) != CARD_SCHEMA:
-            raise ValueError(f"got schema {found!r}, this release reads {CARD_SCHEMA!r}")
-        return card
+        return read_record(text, CARD_SCHEMA, cls)
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Predictions against measurements; a best length of 0 is no drafts.
+def prediction_errors(card: ResultsCard) -> dict[tuple[str, int], float]:
+    """Return predicted over measured speed, less 1, by workload and draft length."""
+    return {
+        (m.workload, m.gamma): m.predicted_speedup / card.speedup(m.workload, m.gamma) - 1
+        for m in card.measurements
+        if m.gamma
+    }
 
-    Attributes:
-        errors: Per workload and draft length, predicted over measured speedup, less 1.
-        predicted_best: Per workload the length that was predicted to be fastest.
-        measured_best: Per workload the length that was fastest.
-        kept: Per workload the share of the best measured speed that the predicted length gives.
-        right_answers: In how many cases it was predicted right whether drafting pays.
+
+def best_lengths(card: ResultsCard) -> dict[str, tuple[int, int, float]]:
+    """Return by workload the best draft length as predicted and as measured (0 is no drafts).
+
+    The third number is the share of the best measured speed that the predicted length gives.
     """
-
-    errors: Mapping[tuple[str, int], float]
-    predicted_best: Mapping[str, int]
-    measured_best: Mapping[str, int]
-    kept: Mapping[str, float]
-    right_answers: int
-
-    @property
-    def median_error(self) -> float:
-        """The middle one of the errors, without their signs."""
-        return statistics.median(map(abs, self.errors.values()))
-
-    @property
-    def worst_error(self) -> float:
-        """The largest error, without its sign."""
-        return max(map(abs, self.errors.values()))
-
-
-def score(card: ResultsCard) -> Score:
-    """Return how good the predictions on a card were."""
-    lengths = (0, *card.gammas)
-    measured = {w: {n: card.speedup(w, n) for n in lengths} for w in card.workloads}
-    predicted = {w: {n: card.of(w, n).predicted_speedup for n in lengths} for w in card.workloads}
-    cases = [(w, n) for w in card.workloads for n in card.gammas]
-    best = {w: fastest(speeds) for w, speeds in measured.items()}
-    guess = {w: fastest(speeds) for w, speeds in predicted.items()}
-    return Score(
-        errors={(w, n): predicted[w][n] / measured[w][n] - 1 for w, n in cases},
-        predicted_best=guess,
-        measured_best=best,
-        kept={w: speeds[guess[w]] / speeds[best[w]] for w, speeds in measured.items()},
-        right_answers=sum(
-            answer_of(predicted[w][n]) == answer_of(measured[w][n]) for w, n in cases
-        ),
-    )
+    found = {}
+    for workload in card.workloads:
+        speeds = {n: card.speedup(workload, n) for n in (0, *card.gammas)}
+        guess = fastest({n: card.of(workload, n).predicted_speedup for n in speeds})
+        best = fastest(speeds)
+        found[workload] = guess, best, speeds[guess] / speeds[best]
+    return found
 
 
 def overall_speedups(card: ResultsCard) -> dict[int, float]:
@@ -321,10 +271,8 @@ def overall_speedups(card: ResultsCard) -> dict[int, float]:
     Seconds are added, speedups are not: it is the speed of somebody who asks for as many tokens of
     each workload.
     """
-    totals = {
-        gamma: sum(card.of(name, gamma).seconds_per_token for name in card.workloads)
-        for gamma in (0, *card.gammas)
-    }
+    lengths, names = (0, *card.gammas), card.workloads
+    totals = {n: sum(card.of(name, n).seconds_per_token for name in names) for n in lengths}
     return {gamma: totals[0] / total for gamma, total in totals.items()}
 
 

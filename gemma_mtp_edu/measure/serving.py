@@ -18,7 +18,7 @@ SOURCES = {
     "llama.cpp": "https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
 }
 # vLLM's recipe for Gemma 4 and SGLang's cookbook give these two GPUs.
-_GPUS = {"26B-A4B": "2", "31B": "2"}
+_TWO_GPUS = {"26B-A4B", "31B"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,6 @@ class Serving:
 
     project: str
     steps: tuple[tuple[str, ...], ...]
-
-    @property
-    def source(self) -> str:
-        """The page of the flags."""
-        return SOURCES[self.project]
 
     @property
     def shell(self) -> str:
@@ -71,8 +66,7 @@ def _vllm(info: PairInfo, draft_length: int, context_length: int) -> tuple[str, 
     if draft_length:
         drafts = {"model": info.drafter_id, "num_speculative_tokens": draft_length}
         step += ["--speculative-config", json.dumps({"method": "mtp", **drafts})]
-        if gpus := _GPUS.get(info.name):
-            step += ["--tensor-parallel-size", gpus]
+        step += ["--tensor-parallel-size", "2"] * (info.name in _TWO_GPUS)
     return tuple(step)
 
 
@@ -86,25 +80,22 @@ def _sglang(info: PairInfo, draft_length: int, context_length: int) -> tuple[str
         # A chain: the token that a round starts from counts as one of these.
         step += ["--speculative-num-draft-tokens", str(draft_length + 1)]
         step += ["--speculative-eagle-topk", "1"]
-        if gpus := _GPUS.get(info.name):
-            step += ["--tp-size", gpus]
+        step += ["--tp-size", "2"] * (info.name in _TWO_GPUS)
     return tuple(step)
 
 
 def _llama_cpp(
     info: PairInfo, draft_length: int, context_length: int
 ) -> tuple[tuple[str, ...], ...]:
-    serve = ["llama-server", "--model", _gguf(info.target_id), "--ctx-size", str(context_length)]
-    if draft_length:
-        serve += ["--model-draft", _gguf(info.drafter_id), "--spec-type", "draft-mtp"]
-        serve += ["--spec-draft-n-max", str(draft_length)]
     steps: list[tuple[str, ...]] = []
     for hub_id in [info.target_id, info.drafter_id] if draft_length else [info.target_id]:
-        folder, script = hub_id.rpartition("/")[2], "convert_hf_to_gguf.py"
-        steps.append(("hf", "download", hub_id, "--local-dir", folder))
-        steps.append(("python", script, folder, "--outfile", _gguf(hub_id), "--outtype", "bf16"))
+        name = hub_id.rpartition("/")[2]
+        convert = ("python", "convert_hf_to_gguf.py", name, "--outfile", f"{name}.gguf")
+        steps.append(("hf", "download", hub_id, "--local-dir", name))
+        steps.append((*convert, "--outtype", "bf16"))
+    target, drafter = (f"{i.rpartition('/')[2]}.gguf" for i in (info.target_id, info.drafter_id))
+    serve = ["llama-server", "--model", target, "--ctx-size", str(context_length)]
+    if draft_length:
+        serve += ["--model-draft", drafter, "--spec-type", "draft-mtp"]
+        serve += ["--spec-draft-n-max", str(draft_length)]
     return (*steps, tuple(serve))
-
-
-def _gguf(hub_id: str) -> str:
-    return f"{hub_id.rpartition('/')[2]}.gguf"

@@ -3,6 +3,7 @@
 The page holds all it needs, so that it can be mailed; its numbers are those of the file.
 """
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -10,15 +11,15 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gemma_mtp_edu.analysis.cost import Answer, CostModel, Verdict
+from gemma_mtp_edu.analysis.cost import Answer, CostModel, Verdict, answer_of
 from gemma_mtp_edu.analysis.metrics import alpha
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, speedups_by_length
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import current, marked, sentences, tr
-from gemma_mtp_edu.measure.bench import rows_of, summary
-from gemma_mtp_edu.measure.results import Result, Score
+from gemma_mtp_edu.measure.bench import rows_of
+from gemma_mtp_edu.measure.results import Result, ResultsCard, best_lengths, prediction_errors
 from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.style import drafts, figure_html
 
@@ -166,6 +167,21 @@ def _by_prompt(prompts: Sequence[Result]) -> str:
     return _section(tr("Prompts"), note, _table(pd.DataFrame(rows).set_index(tr("prompt"))))
 
 
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the speedup over the library's plain run, by context, workload, method, draft length.
+
+    Per prompt the ratio of the medians; then the mean over a workload's prompts.
+    """
+    keys = ["context", "workload", "prompt"]
+    plain = rows[rows["method"] == "plain, library"].set_index(keys)["seconds"]
+    ratios = rows.join(plain.rename("plain_seconds"), on=keys)
+    ratios["speedup"] = ratios["plain_seconds"] / ratios["seconds"]
+    drafts = ratios["gamma"].map(lambda gamma: f", {gamma} drafts" if gamma else "")
+    ratios["label"] = ratios["method"] + drafts
+    table = ratios.pivot_table(index=["context", "workload"], columns="label", values="speedup")
+    return table[list(dict.fromkeys(ratios["label"]))]
+
+
 def bench_text(record: Mapping[str, Any]) -> str:
     """Return what `measure.bench.bench` measured as text: conditions, then speedups."""
     facts = (f"{name}: {value}" for name, value in record["conditions"].items())
@@ -175,26 +191,31 @@ def bench_text(record: Mapping[str, Any]) -> str:
     return "\n".join((*facts, table, same))
 
 
-def score_text(score: Score) -> str:
+def score_text(card: ResultsCard) -> str:
     """Return in words how good a card's predictions were."""
+    errors, measured = prediction_errors(card), [m for m in card.measurements if m.gamma]
+    right = [
+        answer_of(m.predicted_speedup) == answer_of(card.speedup(m.workload, m.gamma))
+        for m in measured
+    ]
     lines = [
         tr(
             "Median error {median:.0%}, worst {worst:.0%}. Whether drafting pays: predicted right "
             "in {right} of {n} cases.",
-            median=score.median_error,
-            worst=score.worst_error,
-            right=score.right_answers,
-            n=len(score.errors),
+            median=statistics.median(map(abs, errors.values())),
+            worst=max(map(abs, errors.values())),
+            right=sum(right),
+            n=len(errors),
         )
     ]
-    for workload, length in score.predicted_best.items():
+    for workload, (guess, best, kept) in best_lengths(card).items():
         line = tr(
             "{workload}: best with {predicted} by prediction, with {measured} by measurement; the "
             "predicted choice gives {kept:.0%} of the best speed.",
             workload=workload,
-            predicted=drafts(length),
-            measured=drafts(score.measured_best[workload]),
-            kept=score.kept[workload],
+            predicted=drafts(guess),
+            measured=drafts(best),
+            kept=kept,
         )
         lines.append(line)
     return "\n".join(lines)

@@ -245,9 +245,7 @@ plots.show_figure(plots.plot_predictions(marks))
 # the best speed would you have? A speed within 5% of plain decoding counts as about even.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.measure.results import score
-
-print(plots.score_text(score(card)))
+print(plots.score_text(card))
 
 # %% [markdown]
 # The share of the best speed is the useful number. A prediction may be 10% off everywhere and still name the right

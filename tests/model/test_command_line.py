@@ -102,7 +102,7 @@ def test_quick_keeps_the_lengths_that_are_asked_for(monkeypatch: pytest.MonkeyPa
     plans = []
     monkeypatch.setattr(bench, "bench", lambda pair, texts, plan, **_: plans.append(plan))
     assert main(["bench", "--quick", "--gammas", "2,3"]) == main(["bench", "--quick"]) == 0
-    assert plans == [bench.Plan((2, 3), 1), bench.QUICK]
+    assert plans == [bench.Plan((2, 3), 1), bench.Plan((4,), 1)]
 
 
 def test_lab_opens_the_first_lesson(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,12 +18,13 @@ from gemma_mtp_edu.measure.results import (
     Measurement,
     ResultsCard,
     append,
+    best_lengths,
     check_writable,
     length_for_all,
     overall_speedups,
     part_of,
+    prediction_errors,
     read_results,
-    score,
     write_results,
     write_text,
 )
@@ -172,16 +173,16 @@ def test_speedups_are_per_token_and_without_the_prefill() -> None:
 
 
 def test_score_by_hand() -> None:
-    result = score(make_card())
-    assert result.errors["json", 2] == pytest.approx(0.1)
-    assert result.errors["json", 4] == pytest.approx(2.0 / 2.5 - 1)
-    assert result.errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
-    assert result.predicted_best == {"json": 2, "story": 2}
-    assert result.measured_best == {"json": 4, "story": 2}
-    assert result.kept == {"json": pytest.approx(2.0 / 2.5), "story": 1.0}
-    assert result.right_answers == 3  # story with 4 drafts loses, and was predicted to pay
-    assert result.worst_error == pytest.approx(0.5)
-    words = score_text(result)
+    card = make_card()
+    errors = prediction_errors(card)
+    assert errors["json", 2] == pytest.approx(0.1)
+    assert errors["json", 4] == pytest.approx(2.0 / 2.5 - 1)
+    assert errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
+    kept = pytest.approx(2.0 / 2.5)
+    assert best_lengths(card) == {"json": (2, 4, kept), "story": (2, 2, 1.0)}
+    words = score_text(card)
+    assert "worst 50%" in words
+    # Story with 4 drafts loses, and was predicted to pay.
     assert "predicted right in 3 of 4 cases" in words
     assert "json: best with 2 drafts by prediction, with 4 drafts by measurement" in words
     assert "80% of the best speed" in words
@@ -253,7 +254,7 @@ NAN = float("nan")
         ("prompts", ["a"]), ("verdict", {"json": 5}), ("provenance", None), ("pair", 5),
         ("peak_memory_bytes", "x"), ("measurements", []), ("predicted_speedup", "x"),
         ("predicted_speedup", NAN), ("seconds", 0), ("seconds", float("inf")), ("tokens", 10.5),
-        ("gamma", -1), ("same_text", "no"), ("tokens_per_round", None),
+        ("gamma", -1), ("same_text", "x"), ("tokens_per_round", None),
     ],
 )  # fmt: skip
 def test_a_field_of_a_wrong_kind_is_named(name: str, wrong: Any) -> None:

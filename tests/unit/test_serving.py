@@ -81,9 +81,8 @@ def test_two_gpus_only_where_the_project_says_so(index: int, flag: str) -> None:
 
 def test_hub_id_is_a_name_too_and_sources_are_pages() -> None:
     assert serving_commands("google/gemma-4-E2B-it", 2) == serving_commands("E2B", 2)
-    for serving in serving_commands("E2B", 2):
-        assert serving.source == SOURCES[serving.project]
-        assert serving.source.startswith("https://")
+    assert [serving.project for serving in serving_commands("E2B", 2)] == list(SOURCES)
+    assert all(page.startswith("https://") for page in SOURCES.values())
 
 
 @pytest.mark.parametrize("pair", [POCKET, "nobody/model", "E2B; rm -rf ~"])
