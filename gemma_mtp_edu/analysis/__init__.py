@@ -1,1 +1,19 @@
 """What does it win? Profiles, replay, costs, and looks inside."""
+
+from gemma_mtp_edu.core import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "ablation": "ablate without AS_IS STALE",
+        "anatomy": "head_work parameter_counts scored_share size_in_megabytes state_shapes",
+        "calibration": "measured_speedups time_target_passes timed_runs wait_for",
+        "cost": "round_cost",
+        "custom": "draft_and_verify",
+        "inside": "cluster_ranks draft_steps",
+        "lossless": "distributions_after emitted_distribution first_difference "
+        "library_distribution top2_margin total_variation",
+        "theory": "best_gamma expected_speedup expected_tokens",
+        "tradeoff": "Setting best_constant kept_by_place outcome speedups_by_length",
+    },
+)

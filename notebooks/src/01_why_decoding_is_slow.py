@@ -97,7 +97,7 @@ my_guess = {1: 1.0, 5: None, 9: None, 17: None}  # times as long as one token
 # kind only warms up; the median of the others counts.
 
 # %%
-from gemma_mtp_edu.analysis.calibration import time_target_passes
+from gemma_mtp_edu.analysis import time_target_passes
 
 times = time_target_passes(pair, prompt, lengths=(1, 5, 9, 17))
 

@@ -70,7 +70,7 @@ for info in PAIRS.values():
 # **Predict**: how many times smaller is the drafter than the target?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.anatomy import parameter_counts
+from gemma_mtp_edu.analysis import parameter_counts
 
 totals = []
 for role, model in (("target", pair.target), ("drafter", pair.drafter)):
@@ -147,7 +147,7 @@ plots.show_figure(plots.plot_layers(pair))
 # This is what a target pass over a prompt hands to the drafter, by shape:
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.anatomy import state_shapes
+from gemma_mtp_edu.analysis import state_shapes
 
 for name, shape in state_shapes(pair, "Name 3 colors.").items():
     print(f"{name:26}{shape}")
@@ -179,7 +179,7 @@ assert pair.drafter.pre_projection.in_features == 2 * target_text.hidden_size
 # the tokens in them.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.anatomy import scored_share
+from gemma_mtp_edu.analysis import scored_share
 
 print(f"share of the vocabulary that is scored per draft: {scored_share(pair.drafter):.1%}")
 

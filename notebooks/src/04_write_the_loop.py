@@ -254,7 +254,7 @@ print("with drafter:  ", assisted == ours)
 # changes: `assistant_model=` becomes `custom_generate=` with the drafter under a name of its own.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.custom import draft_and_verify
+from gemma_mtp_edu.analysis import draft_and_verify
 
 inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 output = pair.target.generate(

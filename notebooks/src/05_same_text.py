@@ -104,7 +104,7 @@ print("same in bf16:", [one == other for one, other in runs])
 # before they become probabilities). A small gap is a **near tie**.
 
 # %%
-from gemma_mtp_edu.analysis.lossless import first_difference, top2_margin
+from gemma_mtp_edu.analysis import first_difference, top2_margin
 
 for text, (one, other) in zip(prompts, runs, strict=True):
     place = first_difference(one, other)
@@ -139,7 +139,7 @@ print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
 # probability that the target gives to token d.
 
 # %%
-from gemma_mtp_edu.analysis.lossless import distributions_after
+from gemma_mtp_edu.analysis import distributions_after
 
 place = min(gaps, key=gaps.get)
 ids = torch.cat([start, start.new_tensor([story.token_ids[:place]])], dim=1)
@@ -156,7 +156,7 @@ for token in p.topk(5).indices.tolist():
 # drawn: it comes every time. **Predict**: does d now come too often or too rarely?
 
 # %%
-from gemma_mtp_edu.analysis.lossless import library_distribution, total_variation
+from gemma_mtp_edu.analysis import library_distribution, total_variation
 
 biased = library_distribution(p, q)
 d = int(q.argmax())
@@ -181,7 +181,7 @@ assert total_variation(biased, p) > 0
 # **residual**. Both parts together are p.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.lossless import emitted_distribution
+from gemma_mtp_edu.analysis import emitted_distribution
 
 error = total_variation(emitted_distribution(p, q), p)
 print("total variation of the right rule is below 1e-12:", error < 1e-12)

@@ -99,7 +99,7 @@ plots.show_figure(plots.plot_drafter(e2b, e2b_drafter))
 # `draft_steps` runs the loaded drafter, and keeps every tensor on the way.
 
 # %%
-from gemma_mtp_edu.analysis.inside import draft_steps
+from gemma_mtp_edu.analysis import draft_steps
 
 trace = autoregressive_generate(pair, "Tell me a short story about a heron.", max_new_tokens=80)
 place = 53
@@ -240,7 +240,7 @@ for number, step in enumerate(steps, start=1):
 # have dense heads, which score every token: nothing to see for them.)
 
 # %%
-from gemma_mtp_edu.analysis.inside import cluster_ranks
+from gemma_mtp_edu.analysis import cluster_ranks
 
 has_clusters = pair.drafter.config.use_ordered_embeddings
 ranks = cluster_ranks(pair, trace) if has_clusters else []
@@ -252,7 +252,7 @@ if has_clusters:
 # of them.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.anatomy import head_work
+from gemma_mtp_edu.analysis import head_work
 
 for name, config in ((pair.name, pair.drafter.config), ("E2B", e2b_drafter)):
     if work := head_work(config):
@@ -270,7 +270,7 @@ for name, config in ((pair.name, pair.drafter.config), ("E2B", e2b_drafter)):
 # - positions that advance; a dense head; the KV as the library cuts it
 
 # %%
-from gemma_mtp_edu.analysis.ablation import ablate
+from gemma_mtp_edu.analysis import ablate
 
 prompts = [f"Tell me a short story about a {word}." for word in ("heron", "fox", "kite", "lamp")]
 results = ablate(pair, prompts, gamma=4, max_new_tokens=64)
@@ -342,7 +342,7 @@ assert moved.kept[0] == whole.kept[0] and dense.mean_kept - whole.mean_kept < 0.
 # Only rounds after a rejection can tell, so only those count.
 
 # %%
-from gemma_mtp_edu.analysis.ablation import STALE
+from gemma_mtp_edu.analysis import STALE
 
 stale = by_part[STALE]
 print(f"{stale.n_chains} rounds after a rejection: {stale.mean_kept:.2f} drafts kept,",
@@ -370,7 +370,7 @@ print(f"{stale_too.n_chains} rounds: {stale_too.mean_kept:.2f} drafts kept,",
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu import speculative_generate
-from gemma_mtp_edu.analysis.ablation import without
+from gemma_mtp_edu.analysis import without
 
 good = speculative_generate(pair, prompts[0], gamma=4, max_new_tokens=48)
 with without(pair, "values shuffled alone"):

@@ -90,7 +90,7 @@ print(f"{thrown:.2f} tokens per round")
 # That is equation 1 of Leviathan et al.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.theory import expected_tokens
+from gemma_mtp_edu.analysis import expected_tokens
 
 print(f"{expected_tokens(0.8, 4):.2f} by the formula")
 print(f"{expected_tokens(0.8, 4) - 1:.2f} of them are drafts; {0.8 * 4:.1f} drafts were right")
@@ -134,7 +134,7 @@ assert abs(1 + sum(kept) - expected_tokens(0.74, 3)) < 0.1
 # **Predict**: with alpha 0.8 and c = 0.1, which gamma is best?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.theory import best_gamma, expected_speedup
+from gemma_mtp_edu.analysis import best_gamma, expected_speedup
 
 for gamma in (1, 2, 4, 6, 8, 12):
     print(f"gamma {gamma:2}: {expected_speedup(0.8, gamma, cost_ratio=0.1):.2f} times as fast")

@@ -157,7 +157,7 @@ plots.show_figure(plots.plot_kept_by_place(profiles))
 # No line ever rises: behind a refused draft all others are lost.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis.tradeoff import kept_by_place
+from gemma_mtp_edu.analysis import kept_by_place
 
 never_rises = all(
     list(shares) == sorted(shares, reverse=True) for shares in map(kept_by_place, profiles.values())
@@ -171,7 +171,7 @@ print("no line rises:", never_rises)
 # paper's model, not your machine. **Predict**: which text has the shortest best length, which the longest?
 
 # %%
-from gemma_mtp_edu.analysis.tradeoff import speedups_by_length
+from gemma_mtp_edu.analysis import speedups_by_length
 
 by_text = {name: speedups_by_length(profile, 0.1) for name, profile in profiles.items()}
 plots.show_figure(plots.plot_lengths(by_text))
@@ -227,7 +227,7 @@ plots.show_figure(plots.plot_speedup_surface(cost, alpha=alpha, gamma=4))
 # predictions have something to answer to.
 
 # %%
-from gemma_mtp_edu.analysis.calibration import measured_speedups
+from gemma_mtp_edu.analysis import measured_speedups
 
 two = {name: prompts[name] for name in ("arithmetic", "story")}
 measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
@@ -247,7 +247,7 @@ explorer
 # %% tags=["timing"]
 from IPython.display import HTML
 
-from gemma_mtp_edu.analysis.tradeoff import Setting
+from gemma_mtp_edu.analysis import Setting
 
 chosen, known = Setting("constant", 4), measured["arithmetic"]
 HTML(

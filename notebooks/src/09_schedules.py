@@ -161,7 +161,7 @@ for threshold in thresholds:
 # those that do not.
 
 # %%
-from gemma_mtp_edu.analysis.cost import round_cost
+from gemma_mtp_edu.analysis import round_cost
 
 cost_of = round_cost(0.1)  # a draft costs a tenth of a plain pass
 _, best = best_schedule(profiles["story"], cost_of)
@@ -185,7 +185,7 @@ assert best.drafter_passes == best.n_accepted
 # best length of lesson 08, found by trying all of them on this very text.
 
 # %%
-from gemma_mtp_edu.analysis.tradeoff import Setting, best_constant, outcome
+from gemma_mtp_edu.analysis import Setting, best_constant, outcome
 
 rules = {
     "constant": Setting("constant", 4),

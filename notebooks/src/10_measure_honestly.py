@@ -43,7 +43,7 @@ import statistics
 import time
 
 from gemma_mtp_edu import autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.analysis.calibration import wait_for
+from gemma_mtp_edu.analysis import wait_for
 
 pair = load_pair(PAIR)
 

@@ -36,8 +36,7 @@ lesson.setup(install=new)
 # %%
 from gemma_mtp_edu import checks
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.analysis.ablation import ablate
-from gemma_mtp_edu.analysis.ablation import AS_IS
+from gemma_mtp_edu.analysis import AS_IS, ablate
 
 pair = load_pair()
 

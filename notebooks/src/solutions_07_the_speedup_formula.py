@@ -35,7 +35,7 @@ lesson.setup(install=new)
 
 # %%
 from gemma_mtp_edu import checks
-from gemma_mtp_edu.analysis.theory import expected_tokens
+from gemma_mtp_edu.analysis import expected_tokens
 
 # %% [markdown]
 # **1.** Draft k is kept where it and all before it are right: alpha to the power of k. The target's own token

@@ -36,7 +36,7 @@ lesson.setup(install=new)
 # %%
 from gemma_mtp_edu import checks, load_pair
 from gemma_mtp_edu import acceptance_profile
-from gemma_mtp_edu.analysis.tradeoff import speedups_by_length
+from gemma_mtp_edu.analysis import speedups_by_length
 
 pair = load_pair()
 prompt = "Write a JSON record for a person named Ida Berg who is 44 years old and lives in Lima."

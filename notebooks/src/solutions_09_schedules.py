@@ -36,7 +36,7 @@ lesson.setup(install=new)
 # %%
 from gemma_mtp_edu import checks, load_pair
 from gemma_mtp_edu import acceptance_profile
-from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
+from gemma_mtp_edu.analysis import Setting, outcome
 
 pair = load_pair()
 prompt = "Tell me a short story about a heron."
