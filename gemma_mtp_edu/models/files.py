@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gemma_mtp_edu.models import registry
+from gemma_mtp_edu.models.memory import NotEnoughMemoryError, one_device
 
 MANIFEST = "manifest.json"
 # All that is ever asked of the hub: no pickle and no Python is among it.
@@ -56,7 +57,7 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
 
     Raises:
         PairNotFoundError: Nothing has that name.
-        DamagedPairError: It is the bundled pair, or a copy of it, and a file is not as it was made.
+        DamagedPairError: It is the bundled pair, and a file is not as it was made.
     """
     folder = Path(target).expanduser()
     # A path is never a registered name.
@@ -65,7 +66,7 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
         name, *found = info.name, info.target_id, info.drafter_id
     elif info is not None or folder.is_dir():
         folder = bundled_folder() if info is not None else folder.resolve()  # "." has a name too
-        if info is not None or _has_manifest(folder):
+        if info is not None:
             verify(folder)
         name, *found = folder.name, f"{folder}", f"{folder}-assistant"
         if info is not None or (folder / "target").is_dir():
@@ -118,15 +119,64 @@ def fetch(source: str, patterns: list[str]) -> Path:
     return folder
 
 
+def load(kind: Any, folder: Path, **kwargs: Any) -> Any:
+    """Call a class's `from_pretrained`, and name the folder that it cannot read.
+
+    Raises:
+        UnsafeModelError: It would have to run code that comes with the model.
+        DamagedPairError: Files are missing or altered, or of a model that it does not know.
+        NotEnoughMemoryError: Memory ran out on the way.
+    """
+    try:
+        # False, not unset: then nobody is asked either whether to run that code.
+        return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
+    except Exception as error:  # whatever altered files make of the library
+        reason = first_line(error)
+        if "trust_remote_code" in str(error):
+            raise UnsafeModelError(
+                f"cannot load {folder}: it needs Python code of its own, and code that comes with "
+                "a model is never run here: take a Gemma 4 pair, whose classes transformers has"
+            ) from None
+        if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", reason):
+            raise NotEnoughMemoryError(f"no memory left to load {folder}: {reason}") from None
+        raise DamagedPairError(
+            f"cannot load {folder}: {type(error).__name__}: {reason}. Files that are missing or "
+            "altered can be copied or downloaded again"
+        ) from error
+
+
+def load_models(folders: list[Path], device: Any, dtype: Any) -> tuple[Any, Any]:
+    """Return target and drafter on a device; on CUDA without an index the target on all GPUs."""
+    spread = device.type == "cuda" and device.index is None
+    target = _load_model(folders[0], "auto" if spread else {"": device}, dtype)
+    # A drafter is small, and its parts are called one by one, past accelerate's moving of tensors.
+    home = target.get_input_embeddings().weight.device
+    # Weights that accelerate keeps elsewhere are on meta here, and come to the GPU to compute.
+    home = one_device(device) if home.type == "meta" else home
+    return target, _load_model(folders[1], {"": home}, dtype)
+
+
+def _load_model(folder: Path, place: Any, dtype: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    kwargs = {"dtype": dtype, "device_map": place, "use_safetensors": True}
+    model, found = load(AutoModelForCausalLM, folder, output_loading_info=True, **kwargs)
+    # The library fills them with random numbers, and only logs it.
+    if lacking := sorted(found["missing_keys"]):
+        raise DamagedPairError(
+            f"the weights of {folder} lack {len(lacking)} tensors, such as {lacking[0]}: files are "
+            "missing or altered; copy or download them again"
+        )
+    return model
+
+
 def verify(folder: Path) -> None:
     """Compare every file that the manifest in `folder` lists with its sha256 sum.
 
     Raises:
         DamagedPairError: The manifest or a file is missing, or a sum differs.
     """
-    again = "copy the folder again, or delete its manifest.json if you altered files on purpose"
-    if folder == bundled_folder():
-        again = "install the package again (in a clone: make pocket)"
+    again = "install the package again (in a clone: make pocket)"
     try:
         sums = dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"])
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
@@ -140,15 +190,9 @@ def verify(folder: Path) -> None:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
             raise DamagedPairError(
-                f"{name} has sha256 {found[:12]}..., the manifest says {expected[:12]}...: the "
-                f"file is cut off or altered; {again}"
+                f"{name} is cut off or altered: it has sha256 {found[:12]}..., the manifest says "
+                f"{expected[:12]}...; {again}"
             )
-
-
-def _has_manifest(folder: Path) -> bool:
-    """Return whether a folder has our manifest; other tools have files of that name."""
-    manifest = folder / MANIFEST
-    return manifest.is_file() and b'"sha256"' in manifest.read_bytes()
 
 
 def check_folder(folder: Path) -> None:

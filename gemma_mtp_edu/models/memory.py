@@ -4,16 +4,14 @@ Libraries are imported on use only: plans are made where torch is absent or brok
 """
 
 import errno
-import gc
-import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gemma_mtp_edu.models.files import WEIGHTS
 from gemma_mtp_edu.models.registry import PAIRS, POCKET, find
 
 if TYPE_CHECKING:
@@ -122,23 +120,12 @@ def pick_pair(
     picked = (POCKET, "float32")
     if compute_capability is None:
         return picked
-    dtype = dtype_on(compute_capability)
+    dtype = "bfloat16" if compute_capability >= (8, 0) else "float16"
     for name in PAIRS:
         room = free_bytes if name == "E2B" else _ROOM * free_bytes
         if name != POCKET and memory_plan(name, dtype, context_length).fits(room):
             picked = (name, dtype)
     return picked
-
-
-def dtype_on(compute_capability: tuple[int, int] | None) -> str:
-    """Return the dtype for a large pair on an NVIDIA GPU of that compute capability, or on a CPU.
-
-    >>> dtype_on((7, 5)), dtype_on((8, 9)), dtype_on(None)
-    ('float16', 'bfloat16', 'float32')
-    """
-    if compute_capability is None:
-        return "float32"
-    return "bfloat16" if compute_capability >= (8, 0) else "float16"
 
 
 def gigabytes(size: float) -> str:
@@ -185,58 +172,38 @@ def count_parameters(config: Any) -> int:
         return int(AutoModelForCausalLM.from_config(config).num_parameters())
 
 
-def check_disk(sources: Sequence[str]) -> None:
+def one_device(device: "torch.device") -> "torch.device":
+    """Return the device, and where it means all GPUs, the current one of them."""
+    import torch
+
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def check_disk(sources: Sequence[str], patterns: list[str]) -> None:
     """Raise where what is still to be downloaded does not fit on the disk.
 
     Args:
         sources: Hub ids, which the hub is asked about, or folders, which need no download.
+        patterns: Which of their files.
     """
-    need = sum(_to_download(source) for source in sources if not Path(source).is_dir())
-    if need > (free := free_disk()):
+    from huggingface_hub import constants, snapshot_download
+
+    need = 0
+    for source in sources:
+        with suppress(OSError):  # not to be reached: the download itself says so
+            if not Path(source).is_dir():
+                files = snapshot_download(source, allow_patterns=patterns, dry_run=True)
+                need += sum(file.file_size or 0 for file in files if file.will_download)
+    cache = Path(constants.HF_HUB_CACHE).absolute()
+    free = shutil.disk_usage(next(p for p in (cache, *cache.parents) if p.is_dir())).free
+    if need > free:
         raise NoDiskSpaceError(
             errno.ENOSPC,
-            f"not enough space on the disk for the files of {' and '.join(sources)}: "
-            f"{gigabytes(need)} are to be downloaded, {gigabytes(free)} are free; free some, or "
-            "set HF_HOME to a larger disk and start Python again",
+            f"{' and '.join(sources)}: {gigabytes(need)} are to be downloaded, {gigabytes(free)} "
+            f"are free in {cache}; free some, or set HF_HOME to a larger disk and restart Python",
         )
-
-
-def _to_download(repo_id: str) -> int:
-    from huggingface_hub import snapshot_download
-
-    try:
-        files = snapshot_download(repo_id, allow_patterns=WEIGHTS, dry_run=True)
-    except OSError:  # not to be reached: loading says so
-        return 0
-    return sum(file.file_size or 0 for file in files if file.will_download)
-
-
-def cached(repo_id: str) -> str:
-    """Return "cached", "cached in part" or "not cached"; only the hub's cache is looked at."""
-    from huggingface_hub import try_to_load_from_cache
-
-    config, index, single = (
-        try_to_load_from_cache(repo_id, name)
-        for name in ("config.json", "model.safetensors.index.json", "model.safetensors")
-    )
-    if not isinstance(config, str):
-        return "not cached"
-    whole = isinstance(single, str)
-    if isinstance(index, str):
-        try:
-            shards = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()
-            whole = all((Path(index).parent / shard).is_file() for shard in shards)
-        except ValueError:  # cut off while it was written
-            whole = False
-    return "cached" if whole else "cached in part"
-
-
-def free_disk() -> int:
-    """Return bytes that are free where checkpoints go."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    folder = Path(HF_HUB_CACHE).absolute()
-    return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.is_dir())).free
 
 
 def free_memory(device: "torch.device") -> int:
@@ -266,22 +233,19 @@ def compute_capability(device: "torch.device") -> tuple[int, int] | None:
     return torch.cuda.get_device_capability(device) if device.type == "cuda" else None
 
 
-def release_memory(device: "torch.device") -> None:
+def release_memory() -> None:
     """Give back what no variable holds any more, so that the next step can have it."""
-    gc.collect()
-    if device.type == "cuda":
-        import torch
+    from accelerate.utils import clear_device_cache
 
-        torch.cuda.empty_cache()
+    clear_device_cache(garbage_collection=True)
 
 
 def reset_peak_memory(device: "torch.device") -> None:
     """Begin to measure anew; on a CPU the system keeps the peak of the whole process."""
-    if device.type == "cuda":
-        import torch
+    import torch
 
-        for index in range(torch.cuda.device_count()):
-            torch.cuda.reset_peak_memory_stats(index)
+    for index in range(torch.cuda.device_count() if device.type == "cuda" else 0):
+        torch.cuda.reset_peak_memory_stats(index)
 
 
 def peak_memory(device: "torch.device") -> int:

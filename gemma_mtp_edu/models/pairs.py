@@ -1,5 +1,6 @@
 """Load a target with its drafter, and check that they fit before anything runs."""
 
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
@@ -24,6 +25,7 @@ from gemma_mtp_edu.models.compatibility import (
 )
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
+_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 _DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -76,15 +78,8 @@ class ModelPair:
         return configured_eos_ids(self.target.generation_config)
 
     def default_schedule(self) -> Schedule:
-        """Return the schedule of the drafter's `generation_config`.
-
-        Where that sets no number of drafts, the registry's recommendation counts.
-
-        Raises:
-            ValueError: No number is set anywhere, or the schedule has no such name.
-        """
-        config = self.drafter.generation_config
-        kind = config.num_assistant_tokens_schedule or "constant"
+        """Return the schedule of the drafter's `generation_config`."""
+        kind = self.drafter.generation_config.num_assistant_tokens_schedule or "constant"
         rules = {"constant": Constant, "heuristic": Heuristic, "heuristic_transient": Heuristic}
         if kind not in rules:
             raise ValueError(
@@ -94,7 +89,7 @@ class ModelPair:
         return rules[kind](self.default_gamma())
 
     def default_gamma(self) -> int:
-        """Return the number of drafts that `default_schedule` begins with."""
+        """Return the drafter's own number of drafts, or else the one that the registry has."""
         drafts = self.drafter.generation_config.num_assistant_tokens
         drafts = registry.recommended(self.name) if drafts is None else drafts
         if drafts is None:
@@ -144,26 +139,19 @@ class ModelPair:
             if not prompt.strip():
                 raise ValueError("got an empty prompt, need a question or task of at least a word")
             prompt = self.encode_messages([{"role": "user", "content": prompt}])
-        ids = isinstance(prompt, Tensor) and not prompt.dtype.is_floating_point
-        if not ids or prompt.ndim != 2 or prompt.shape[0] != 1 or prompt.shape[1] == 0:
-            got = type(prompt).__name__
-            if isinstance(prompt, Tensor):
-                got = f"{prompt.dtype} of shape {tuple(prompt.shape)}"
+        shape = tuple(getattr(prompt, "shape", ()))
+        if len(shape) != 2 or shape[0] != 1 or shape[1] == 0 or prompt.dtype not in _WHOLE:
+            kind = getattr(prompt, "dtype", type(prompt).__name__)
             raise ValueError(
-                f"got {got} as prompt, need a text, or integer ids of shape (1, seq) with seq >= "
-                "1, as torch.tensor([ids]): one prompt at a time"
+                f"got a prompt of {kind} and shape {shape}, need a text, or integer ids of shape "
+                "(1, seq), as torch.tensor([ids]): one prompt at a time, of at least one token"
             )
-        length, positions = prompt.shape[1], self.positions
-        if positions is not None and length >= positions:
+        room = (self.positions or sys.maxsize) - shape[1]
+        if room < max(1, max_new_tokens):
             raise ValueError(
-                f"got a prompt of {length} tokens, need fewer than {positions}: the target has no "
-                "more positions (max_position_embeddings); shorten the prompt"
-            )
-        if positions is not None and length + max_new_tokens > positions:
-            raise ValueError(
-                f"got max_new_tokens {max_new_tokens} after a prompt of {length} tokens, need at "
-                f"most {positions - length}: the target has {positions} positions "
-                "(max_position_embeddings); a text that ends by itself ends long before"
+                f"got max_new_tokens {max_new_tokens} after a prompt of {shape[1]} tokens, need at "
+                f"most {max(0, room)}: the target has {self.positions} positions "
+                "(max_position_embeddings); shorten the prompt"
             )
         least, most = (int(value) for value in prompt.aminmax())
         last = self.target.config.get_text_config().vocab_size - 1
@@ -200,9 +188,7 @@ class ModelPair:
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids."""
         if self.processor is None:
-            raise ValueError(
-                "this pair has no processor: give one as ModelPair(..., processor=...)"
-            )
+            raise ValueError("this pair has no processor: ModelPair(..., processor=...) takes one")
         text: str = self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
         return text
 
@@ -227,32 +213,27 @@ def load_pair(
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
     Raises:
-        PairNotFoundError: Nothing of that name is registered, on disk or to be had from the hub.
-        IncompatiblePairError: The models do not fit together.
-        UnsupportedReleaseError: The transformers release cannot run an MTP drafter.
-        DamagedPairError: A file is cut off or altered, or lacks something; the files of the bundled
-            pair, and of a copy that has its manifest, are compared with their sha256 sums.
-        UnsafeModelError: A pickle would have to be read, or the model's own code to be run.
-        NotEnoughMemoryError: The models do not fit in what is free.
-        NoDiskSpaceError: What is to be downloaded does not fit on the disk.
+        PairNotFoundError, DamagedPairError, UnsafeModelError: Of `models.files`.
+        IncompatiblePairError, UnsupportedReleaseError: Of `models.compatibility`.
+        NotEnoughMemoryError, NoDiskSpaceError: Of `models.memory`, before anything is downloaded.
         ValueError: The device or dtype is none.
     """
     check_transformers()
-    name, *found = files.sources(target, drafter)
-    small = Path(found[0]).parent == files.bundled_folder()
+    name, *sources = files.sources(target, drafter)
+    small = Path(sources[0]).parent == files.bundled_folder()
     place = choose_device(device)
     number = _dtype(dtype, place, small=small)
     with _quiet_progress(small):
-        folders = [files.fetch(source, files.SETTINGS) for source in found]
-        configs = [_load(AutoConfig, folder) for folder in folders]
+        folders = [files.fetch(source, files.SETTINGS) for source in sources]
+        configs = [files.load(AutoConfig, folder) for folder in folders]
         check_pair(*configs)
-        tokenizer = _load(AutoTokenizer, folders[0])
-        # All that can be known before the gigabytes come.
+        tokenizer = files.load(AutoTokenizer, folders[0])
+        # All that can be known is checked before the gigabytes come.
         if (small and drafter is None) or memory.check_memory(name, configs, place, number):
-            place = _one_device(place)
-        memory.check_disk(found)
-        folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in found]
-        return ModelPair(*_models(folders, place, number), tokenizer, name)
+            place = memory.one_device(place)
+        memory.check_disk(sources, files.WEIGHTS)
+        folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in sources]
+        return ModelPair(*files.load_models(folders, place, number), tokenizer, name)
 
 
 def check_is_pair(pair: Any) -> None:  # until its callers trust theirs
@@ -271,11 +252,6 @@ def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
         Two hub ids or two folders; for the bundled pair its folders in the package.
     """
     return files.sources(target)[1:]
-
-
-def eos_ids(target: Any) -> set[int]:
-    """Return the token ids that end a text, as the target's generation configuration says."""
-    return configured_eos_ids(target.generation_config)
 
 
 def configured_eos_ids(config: Any) -> set[int]:
@@ -309,17 +285,10 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     `torch.cuda.is_bf16_supported()` says yes on a T4, which only emulates bf16, so the compute
     capability is asked: 8 and above have it.
     """
-    if device.type == "mps":
-        return torch.float16
-    dtype: torch.dtype = getattr(torch, memory.dtype_on(memory.compute_capability(device)))
-    return dtype
-
-
-def _one_device(device: torch.device) -> torch.device:
-    """Return the device, and where it means all GPUs, the current one of them."""
-    if device.type == "cuda" and device.index is None:
-        return torch.device("cuda", torch.cuda.current_device())
-    return device
+    if device.type == "cpu":
+        return torch.float32
+    computes = (memory.compute_capability(device) or (0, 0)) >= (8, 0)
+    return torch.bfloat16 if computes else torch.float16
 
 
 def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
@@ -327,51 +296,8 @@ def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
         return torch.float32 if small else choose_dtype(device)
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if found not in _DTYPES:
-        raise ValueError(
-            f"got dtype {dtype!r}, need 'auto' or one of {', '.join(map(str, _DTYPES))}"
-        )
+        raise ValueError(f"got dtype {dtype!r}, need 'auto' or one of {_DTYPES}")
     return found
-
-
-def _models(folders: list[Path], device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
-    spread = device.type == "cuda" and device.index is None
-    target = _model(folders[0], "auto" if spread else {"": device}, dtype)
-    # A drafter is small, and its parts are called one by one, past accelerate's moving of tensors.
-    home = target.get_input_embeddings().weight.device
-    # Weights that accelerate keeps elsewhere are on meta here, and come to the GPU to compute.
-    home = _one_device(device) if home.type == "meta" else home
-    return target, _model(folders[1], {"": home}, dtype)
-
-
-def _model(folder: Path, place: str | dict[str, torch.device], dtype: torch.dtype) -> Any:
-    kwargs = {"dtype": dtype, "device_map": place, "use_safetensors": True}
-    model, found = _load(AutoModelForCausalLM, folder, output_loading_info=True, **kwargs)
-    # The library fills them with random numbers, and only logs it.
-    if lacking := sorted(found["missing_keys"]):
-        raise files.DamagedPairError(
-            f"the weights of {folder} lack {len(lacking)} tensors, such as {lacking[0]}: files are "
-            "missing or altered; copy or download them again"
-        )
-    return model
-
-
-def _load(kind: Any, folder: Path, **kwargs: Any) -> Any:
-    """Call a `from_pretrained`, and name the files that it cannot read."""
-    try:
-        # False, not unset: then nobody is asked either whether to run code that a model brings.
-        return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # whatever altered files make of the library
-        if "trust_remote_code" in str(error):
-            raise files.UnsafeModelError(
-                f"cannot load {folder}: it needs Python code of its own, and code that comes with "
-                "a model is never run here: take a Gemma 4 pair, whose classes transformers has"
-            ) from None
-        raise files.DamagedPairError(
-            f"cannot load {folder}: {type(error).__name__}: {files.first_line(error)}. Files that "
-            "are missing or altered can be copied or downloaded again"
-        ) from error
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The pairs that this project knows by name: ids, sizes, recommended draft length, sources.
+"""The pairs that this project knows by name: ids, sizes, recommended draft length.
 
 Figures come from vllm-project/recipes `Google/Gemma4.md` and google-gemma/cookbook
-`docs/mtp/mtp.ipynb`; those of the bundled pair from its model card.
+`docs/mtp/mtp.ipynb`; those of the bundled pair from its model card (`data/pocket/README.md`).
 """
 
 import difflib
@@ -48,7 +48,6 @@ class PairInfo:
             published, with a short context; the larger ones two bytes a parameter, weights only.
         draft_length: Recommended number of drafts per round.
         size: What memory plans are made from.
-        source: Where the figures stand.
     """
 
     name: str
@@ -57,7 +56,6 @@ class PairInfo:
     memory_gb: float
     draft_length: int
     size: PairSize
-    source: str = "vllm-project/recipes Google/Gemma4.md"
 
     @property
     def target_id(self) -> str:
@@ -68,6 +66,11 @@ class PairInfo:
     def drafter_id(self) -> str:
         """Hub id of the drafter; empty for the bundled pair."""
         return self.target_id and f"{self.target_id}-assistant"
+
+    @property
+    def names(self) -> list[str]:
+        """What `load_pair` takes for it; the bundled pair has no hub id."""
+        return [name for name in (self.name, self.target_id) if name]
 
 
 # Shapes: huggingface/transformers convert_gemma4_weights.py (2026), and for 12B the published
@@ -82,7 +85,7 @@ _31B = PairSize(31_273_086_512, 500_000_000, ((50, 4096, 1024), (10, 2048, FULL)
 PAIRS: dict[str, PairInfo] = {
     info.name: info
     for info in (
-        PairInfo(POCKET, "5.0M", "0.9M", 0.03, 4, _POCKET, "gemma_mtp_edu/data/pocket/README.md"),
+        PairInfo(POCKET, "5.0M", "0.9M", 0.03, 4, _POCKET),
         PairInfo("E2B", "2.3B effective / 5.1B", "78M", 13.0, 2, _E2B),
         PairInfo("E4B", "E4B, 42 layers", "78.8M", 17.4, 4, _E4B),
         PairInfo("12B", "12B", "0.4B", 24.8, 4, _12B),
@@ -95,22 +98,17 @@ PAIRS: dict[str, PairInfo] = {
 def find(name: str) -> PairInfo | None:
     """Return the registered pair whose short name or target id is `name`, ignoring case."""
     wanted = name.casefold()
-    for info in PAIRS.values():
-        # The bundled pair has no hub id: an empty name must not find it.
-        if wanted and wanted in (info.name.casefold(), info.target_id.casefold()):
-            return info
-    return None
+    known = ((name.casefold(), info) for info in PAIRS.values() for name in info.names)
+    return next((info for name, info in known if name == wanted), None)
 
 
 def recommended(name: str) -> int | None:
     """Return the recommended number of drafts for a registered pair, or None for any other."""
-    info = find(name)
-    return None if info is None else info.draft_length
+    return info.draft_length if (info := find(name)) else None
 
 
 def nearest(name: str) -> str | None:
     """Return the registered name or id that `name` is most like, or None where nothing is near."""
-    known = [known for info in PAIRS.values() for known in (info.name, info.target_id) if known]
-    by_case = {entry.casefold(): entry for entry in known}
+    by_case = {entry.casefold(): entry for info in PAIRS.values() for entry in info.names}
     found = difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.6)
     return by_case[found[0]] if found else None

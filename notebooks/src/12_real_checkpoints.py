@@ -166,7 +166,7 @@ profiles = {
     name: acceptance_profile(pair, prompt, max_gamma=8, max_new_tokens=TOKENS)
     for name, prompt in prompts.items()
 }
-memory.release_memory(device)
+memory.release_memory()
 
 # %% [markdown]
 # Each verdict ends with how dear a draft and a verify pass may become. Divide by what they cost: which of the
@@ -207,7 +207,7 @@ from gemma_mtp_edu.measure.results import measurements
 runs = {}
 for name, prompt in prompts.items():
     runs |= timed_runs(pair, {name: prompt}, GAMMAS, max_new_tokens=TOKENS, repeats=2)
-    memory.release_memory(device)
+    memory.release_memory()
     print(name, "✓")
 measured = measurements(runs, predicted)
 

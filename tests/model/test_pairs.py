@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConf
 from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu import ModelPair, load_pair, model_ids
-from gemma_mtp_edu.models import memory, pairs, registry
+from gemma_mtp_edu.models import files, memory, pairs, registry
 from gemma_mtp_edu.models.compatibility import (
     IncompatiblePairError,
     UnsupportedReleaseError,
@@ -330,16 +330,6 @@ def test_devices_are_chosen_by_what_is_here(monkeypatch: pytest.MonkeyPatch) -> 
     assert choose_dtype(torch.device("mps")) == torch.float16
 
 
-def test_an_altered_copy_of_the_bundled_pair_is_refused(tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(bundled_folder(), tmp_path / "mine"))
-    path = copy / "target/model.safetensors"
-    held = bytearray(path.read_bytes())
-    held[-1000] ^= 1
-    path.write_bytes(held)
-    with pytest.raises(DamagedPairError, match=r"target/model\.safetensors has sha256"):
-        load_pair(copy)
-
-
 @pytest.mark.parametrize("config", [LlamaConfig(vocab_size=2048), GPT2Config(vocab_size=2048)])
 def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
     drafter = AutoConfig.from_pretrained(bundled_folder() / "drafter")
@@ -353,7 +343,7 @@ def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
 
 @pytest.fixture
 def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "_models", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr(files, "load_models", lambda *_: pytest.fail("it was loaded"))
 
 
 @pytest.mark.usefixtures("nothing_loaded")
@@ -394,22 +384,6 @@ def test_a_cached_pair_loads_without_a_network(cache: Path) -> None:
     for part, repo in (("target", "some/one"), ("drafter", "some/one-assistant")):
         shutil.copytree(bundled_folder() / part, snapshot(cache, repo))
     assert load_pair("some/one").name == "some/one"
-    assert memory.cached("some/one") == "cached"
-    assert memory.cached("some/other") == "not cached"
-
-
-def test_cached_checkpoints_are_told_from_cut_off_ones(cache: Path) -> None:
-    index = json.dumps({"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}})
-    for held, state in (
-        ({"config.json": "{}"}, "cached in part"),
-        ({"config.json": "{}", "1.safetensors": "", "2.safetensors": ""}, "cached"),
-        ({"config.json": "{}", "1.safetensors": ""}, "cached in part"),
-    ):
-        place = snapshot(cache, f"a/{len(held)}")
-        place.mkdir(parents=True)
-        for name, text in (held | {"model.safetensors.index.json": index}).items():
-            (place / name).write_text(text)
-        assert memory.cached(f"a/{len(held)}") == state
 
 
 E2B = (registry.PAIRS["E2B"].target_id, registry.PAIRS["E2B"].drafter_id)
@@ -423,12 +397,36 @@ def test_a_download_that_does_not_fit_is_refused_before_it(
         here = repo_id == E2B[1]
         return [SimpleNamespace(file_size=6 * 10**9, will_download=not here)] * 2
 
-    check_disk(E2B)  # not to be reached: loading says so
+    def usage(free: int) -> None:
+        disk = SimpleNamespace(free=free)
+        monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: disk)
+
+    usage(0)
+    check_disk(E2B, files.WEIGHTS)  # not to be reached: the download itself says so
     monkeypatch.setattr(huggingface_hub, "snapshot_download", plan)
-    monkeypatch.setattr(memory, "free_disk", lambda: 10**10)
+    usage(10**10)
     with pytest.raises(NoDiskSpaceError, match=r"12\.0 GB are to be downloaded, 10\.0 GB are free"):
-        check_disk(E2B)
-    monkeypatch.setattr(memory, "free_disk", lambda: 12 * 10**9)
-    check_disk(E2B)
-    monkeypatch.setattr(memory, "free_disk", lambda: 0)
-    check_disk([str(folder)])
+        check_disk(E2B, files.WEIGHTS)
+    usage(12 * 10**9)
+    check_disk(E2B, files.WEIGHTS)
+    usage(0)
+    check_disk([str(folder)], files.WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_memory_that_runs_out_on_the_way_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def load(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", load)
+    with pytest.raises(NotEnoughMemoryError, match=r"no memory left to load .*target"):
+        load_pair()
