@@ -62,15 +62,17 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
     folder = Path(target).expanduser()
     # A path is never a registered name.
     info = registry.find(target) if isinstance(target, str) else None
-    if info is not None and info.target_id:
+    if info is not None and not info.target_id:
+        folder, info = bundled_folder(), None
+        verify(folder)
+    if info is not None:
         name, *found = info.name, info.target_id, info.drafter_id
-    elif info is not None or folder.is_dir():
-        folder = bundled_folder() if info is not None else folder.resolve()  # "." has a name too
-        if info is not None:
-            verify(folder)
-        name, *found = folder.name, f"{folder}", f"{folder}-assistant"
-        if info is not None or (folder / "target").is_dir():
-            found = [str(folder / "target"), str(folder / "drafter")]
+    elif (folder / "target").is_dir():
+        folder = folder.resolve()  # "." has a name too
+        name, *found = folder.name, str(folder / "target"), str(folder / "drafter")
+    elif folder.is_dir():
+        folder = folder.resolve()
+        name, *found = folder.name, str(folder), f"{folder}-assistant"
     elif isinstance(target, str) and re.fullmatch(r"\w[\w.-]*/[\w.-]+", target):
         name, *found = target, target, f"{target}-assistant"
     else:
@@ -82,10 +84,9 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
             "as google/gemma-4-E2B-it"
         )
     if drafter is not None:
-        own = registry.find(drafter) if isinstance(drafter, str) else None
         # A registered pair's short name means its drafter; a target's id is that model itself.
-        short = own is not None and own.name.casefold() == str(drafter).casefold()
-        found[1] = sources(str(drafter))[2] if short else str(Path(drafter).expanduser())
+        short = isinstance(drafter, str) and "/" not in drafter and registry.find(drafter)
+        found[1] = sources(drafter)[2] if short else str(Path(drafter).expanduser())
     return name, found[0], found[1]
 
 

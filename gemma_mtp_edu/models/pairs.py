@@ -236,12 +236,6 @@ def load_pair(
         return ModelPair(*files.load_models(folders, place, number), tokenizer, name)
 
 
-def check_is_pair(pair: Any) -> None:  # until its callers trust theirs
-    """Raise unless it is a pair."""
-    if not isinstance(pair, ModelPair):
-        raise ValueError(f"got a {type(pair).__name__} as pair, need what load_pair() returns")
-
-
 def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
     """Return what `from_pretrained` takes for the target and the drafter of a pair.
 
