@@ -9,14 +9,13 @@ corollary 3.6 for the acceptance.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import log_softmax
 
 from gemma_mtp_edu.analysis.profile import drafter_masks
 from gemma_mtp_edu.core.drafters import MTPDrafter
@@ -36,34 +35,23 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class DistillationBatch:
-    """Texts with all that the target gives a drafter to learn from.
-
-    Attributes:
-        texts: On the target's device.
-        newest: `[batch, starts]`, where the newest token stands, for each start of a draft.
-        is_start: `[batch, starts]`; rows with fewer answer tokens are padded.
-        hidden: `[batch, seq, hidden]`, the target's last hidden states.
-        probs: `[batch, seq, vocab]`, its distribution of the next token.
-        shared_kv: Keys and values `[batch, heads, seq, head_dim]` by attention type.
-        masks: Which of them each start sees, `[batch, 1, starts, seq]`, by attention type.
-    """
+    """Texts with all that the target gives a drafter to learn from, in float32."""
 
     texts: Texts
-    newest: Int[Tensor, "batch starts"]
-    is_start: Bool[Tensor, "batch starts"]
-    hidden: Float[Tensor, "batch seq hidden"]
-    probs: Float[Tensor, "batch seq vocab"]
+    newest: Int[Tensor, "batch starts"]  # where the newest token stands, for each start of a draft
+    is_start: Bool[Tensor, "batch starts"]  # rows with fewer answer tokens are padded
+    hidden: Float[Tensor, "batch seq hidden"]  # the target's last hidden states
+    probs: Float[Tensor, "batch seq vocab"]  # its distribution of the next token
     shared_kv: SharedKV
-    masks: dict[str, Tensor]
+    masks: dict[str, Tensor]  # what each start sees of it, `[batch, 1, starts, seq]` by type
 
 
 @torch.no_grad()
 def distillation_batch(target: Any, texts: Texts) -> DistillationBatch:
-    """Run the target once and collect, in float32, what a drafter needs at every answer token."""
+    """Run the target once and collect what a drafter needs at every answer token."""
     ids, is_answer = texts.input_ids.to(target.device), texts.is_answer.to(target.device)
-    output = target(
-        input_ids=ids, use_cache=False, output_hidden_states=True, return_shared_kv_states=True
-    )
+    asked = {"output_hidden_states": True, "return_shared_kv_states": True}
+    output = target(input_ids=ids, use_cache=False, **asked)
     starts = int(is_answer.sum(dim=1).max())
     # Answer positions first, in order; rows with fewer of them are padded.
     newest = is_answer.int().argsort(dim=1, descending=True, stable=True)[:, :starts].clamp(min=1)
@@ -94,9 +82,7 @@ class Unroll(torch.nn.Module):
         loss: A name of `LOSSES`.
     """
 
-    def __init__(
-        self, drafter: Any, embedding: Any, steps: int, loss: str = "cross-entropy"
-    ) -> None:
+    def __init__(self, drafter: Any, embedding: Any, steps: int, loss: str) -> None:
         super().__init__()
         self.drafter, self.steps, self.loss = drafter, steps, LOSSES[loss]
         self.mtp = MTPDrafter(drafter, embedding)
@@ -111,12 +97,9 @@ class Unroll(torch.nn.Module):
         for step in range(self.steps):
             # Teacher forcing: the drafts before this one are taken to be right.
             at = (newest + step).clamp(max=last)
+            # `newest` stays: the position is constant for all steps, as in a run.
             states, hidden = self.mtp.step(
-                ids.gather(1, at),
-                hidden,
-                newest,  # the position, constant for all steps as in a run
-                given.shared_kv,
-                given.masks,
+                ids.gather(1, at), hidden, newest, given.shared_kv, given.masks
             )
             following = newest + step + 1
             counts = given.is_start & is_answer.gather(1, following.clamp(max=last))
@@ -146,32 +129,17 @@ class Unroll(torch.nn.Module):
         return loss + CLUSTER_WEIGHT * clusters
 
 
-def cross_entropy(probs: Rows, logits: Rows) -> Tensor:
-    """Return the cross-entropy of the drafter's distribution to the target's, in nats."""
-    return -(probs * log_softmax(logits, dim=-1)).sum(dim=-1)
-
-
-def kl(probs: Rows, logits: Rows) -> Tensor:
-    """Return KL(target, drafter): the cross-entropy less what no drafter could save."""
-    return cross_entropy(probs, logits) + torch.xlogy(probs, probs).sum(dim=-1)
-
-
-def reverse_kl(probs: Rows, logits: Rows) -> Tensor:
-    """Return KL(drafter, target): it forgives a token that is never drafted."""
-    log_q = log_softmax(logits, dim=-1)
-    return (log_q.exp() * (log_q - probs.clamp(min=1e-9).log())).sum(dim=-1)
-
-
-def rejection(probs: Rows, logits: Rows) -> Tensor:
-    """Return 1 - sum min(p, q): how often lossless sampling rejects a draft."""
-    return 1.0 - torch.minimum(probs, logits.softmax(dim=-1)).sum(dim=-1)
-
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cross-entropy": cross_entropy,
-    "kl": kl,
-    "reverse-kl": reverse_kl,
-    "acceptance": rejection,
+# Of p, the target's distribution, and z, the drafter's logits, in nats; q is softmax(z).
+LOSSES: dict[str, Callable[[Rows, Rows], Tensor]] = {
+    "cross-entropy": lambda p, z: -(p * z.log_softmax(-1)).sum(-1),
+    # KL(p, q): the cross-entropy less what no drafter could save.
+    "kl": lambda p, z: -(p * z.log_softmax(-1)).sum(-1) + torch.xlogy(p, p).sum(-1),
+    # KL(q, p): it forgives a token that is never drafted.
+    "reverse-kl": lambda p, z: (z.softmax(-1) * (z.log_softmax(-1) - p.clamp(min=1e-9).log())).sum(
+        -1
+    ),
+    # 1 - sum min(p, q): how often lossless sampling rejects a draft.
+    "acceptance": lambda p, z: 1.0 - torch.minimum(p, z.softmax(-1)).sum(-1),
 }
 
 
@@ -184,60 +152,47 @@ def _take(
 
 def muon_and_adamw(model: torch.nn.Module, lr: float) -> list[torch.optim.Optimizer]:
     """Return Muon for the layers' matrices and AdamW for embeddings, heads and norms."""
-    matrices: list[torch.nn.Parameter] = []
-    others: list[torch.nn.Parameter] = []
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            (matrices if ".layers." in name and parameter.ndim == 2 else others).append(parameter)
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in named if ".layers." in name and p.ndim == 2]
+    others = [p for name, p in named if not (".layers." in name and p.ndim == 2)]
     adamw = torch.optim.AdamW(others, lr=lr, betas=(0.9, 0.98), weight_decay=0.0, foreach=True)
-    return [Muon(matrices, lr), adamw]
+    return [Muon(matrices, {"lr": lr, "momentum": 0.95}), adamw]
 
 
 class Muon(torch.optim.Optimizer):
     """Momentum, replaced by its nearest orthogonal matrix and scaled to AdamW's step size.
 
-    `torch.optim.Muon` takes the matrices one by one and in bfloat16, which a CPU without bfloat16
-    arithmetic runs 25 times slower than this (1.6 s against 0.06 s a step for ten layers of width
-    128), and torch 2.8 has none.
+    `torch.optim.Muon`, which torch 2.8 lacks, takes the matrices one by one and in bfloat16: on a
+    CPU without bfloat16 arithmetic 25 times slower than this.
 
     Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
-        """Update every matrix that has a gradient; a closure is not called."""
+        """Update every matrix that has a gradient, those of one shape at once."""
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for parameter in group["params"]:
-                if parameter.grad is not None:
-                    by_shape[parameter.shape].append(parameter)
-            for shape, parameters in by_shape.items():
-                nesterov = [self._nesterov(p, group["momentum"]) for p in parameters]
+                if (grad := parameter.grad) is not None:
+                    mean = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+                    mean.lerp_(grad, 1 - group["momentum"])
+                    nesterov = torch.lerp(grad, mean, group["momentum"])
+                    by_shape[parameter.shape].append((parameter, nesterov))
+            for shape, entries in by_shape.items():
                 # 0.2 sqrt(max side): the root mean square that AdamW's updates have.
                 scale = 0.2 * max(shape) ** 0.5 * group["lr"]
-                for parameter, update in zip(
-                    parameters, orthogonalize(torch.stack(nesterov)), strict=True
-                ):
+                updates = orthogonalize(torch.stack([nesterov for _, nesterov in entries]))
+                for (parameter, _), update in zip(entries, updates, strict=True):
                     parameter.sub_(update, alpha=scale)
 
-    def _nesterov(self, parameter: Tensor, momentum: float) -> Tensor:
-        state, grad = self.state[parameter], parameter.grad
-        assert grad is not None
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(grad, 1 - momentum)
-        return torch.lerp(grad, state["momentum"], momentum)
 
-
-def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Return the nearest semi-orthogonal matrices of `[n, rows, columns]`, by Newton-Schulz."""
+def orthogonalize(matrices: Float[Tensor, "n rows columns"]) -> Float[Tensor, "n rows columns"]:
+    """Return the nearest semi-orthogonal matrices, by five steps of Newton-Schulz."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for _ in range(steps):
+    for _ in range(5):
         gram = x @ x.mT
         x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
     return x.mT if tall else x

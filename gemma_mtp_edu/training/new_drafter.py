@@ -28,24 +28,14 @@ SAME_AS_TARGET = (
 
 @dataclass(frozen=True, slots=True)
 class DrafterShape:
-    """The sizes of a drafter that its target leaves free.
-
-    Attributes:
-        hidden_size: Width of its layers; the target's width is another matter.
-        intermediate_size: Width of its feed-forward parts.
-        layers: Decoder layers: all sliding but the last, which is full.
-        attention_heads: Query heads; the KV heads are the target's.
-        centroids: Clusters of the vocabulary; 0 for a dense head. For a vocabulary of 262,144 more
-            than some hundred take hours to find.
-        top_centroids: Clusters whose tokens are the candidates of a draft.
-    """
+    """The sizes of a drafter that its target leaves free; its width need not be the target's."""
 
     hidden_size: int = 128
     intermediate_size: int = 256
-    layers: int = 4
-    attention_heads: int = 4
-    centroids: int = 128
-    top_centroids: int = 16
+    layers: int = 4  # all sliding but the last, which is full
+    attention_heads: int = 4  # of the queries; the KV heads are the target's
+    centroids: int = 128  # clusters of the vocabulary; 0 for a dense head
+    top_centroids: int = 16  # clusters whose tokens are the candidates of a draft
 
 
 def new_drafter(
@@ -53,12 +43,8 @@ def new_drafter(
 ) -> Gemma4AssistantForCausalLM:
     """Return an untrained drafter for `target`, in float32 on the target's device.
 
-    Its output embeddings start from the target's where the widths agree, its clusters always.
-
-    Args:
-        target: The loaded target.
-        shape: Its free sizes.
-        seed: Of the start values; the global random state is left as it was.
+    Its output embeddings start from the target's where the widths agree, its clusters always. The
+    global random state is left as it was.
 
     Raises:
         ValueError: The shape does not fit the target; the message says what does.
@@ -72,11 +58,11 @@ def new_drafter(
         same_width = table.shape[1] == shape.hidden_size
         if same_width:
             drafter.model.embed_tokens.weight.copy_(table)
-        if shape.centroids:
+        if head := drafter.masked_embedding:
             clusters, centers = balanced_clusters(table, shape.centroids)
-            drafter.masked_embedding.token_ordering.copy_(clusters.flatten())
+            head.token_ordering.copy_(clusters.flatten())
             if same_width:
-                drafter.masked_embedding.centroids.weight.copy_(centers)
+                head.centroids.weight.copy_(centers)
     drafter.tie_weights()
     drafter.generation_config = GenerationConfig(
         num_assistant_tokens=4,
@@ -98,11 +84,9 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
         for kind in ("sliding_attention", "full_attention")
     )
     if shape.centroids and text.vocab_size % shape.centroids:
-        fitting = (n for n in range(1, 4097) if text.vocab_size % n == 0)
         raise ValueError(
             f"got {shape.centroids} centroids, need a number that divides the vocabulary of "
-            f"{text.vocab_size} (the clusters are of equal size), such as "
-            f"{min(fitting, key=lambda n: abs(n - shape.centroids))}"
+            f"{text.vocab_size}, because clusters are of equal size; 0 is a dense head"
         )
     if any(shape.attention_heads % kind.num_key_value_heads for kind in (sliding, full)):
         raise ValueError(
@@ -157,9 +141,6 @@ def balanced_clusters(
 
     The library's centroid head demands equal sizes (`vocab_size // num_centroids`), so tokens are
     assigned greedily, the surest first, and a full cluster takes no more.
-
-    Returns:
-        The token ids of each cluster, and the clusters' centres.
     """
     size = table.shape[0] // num_centroids
     units = normalize(table, dim=-1)

@@ -5,11 +5,10 @@ A drafter must guess what this target writes, so nobody else's text will do as w
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
@@ -28,22 +27,14 @@ Prompts = Sequence[str | torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How a drafter does at some step of its training.
-
-    Attributes:
-        step: Steps done.
-        loss: Mean of the steps since the evaluation before; None before the first step.
-        agreement: Per draft step, the share of drafts that were the target's choice, given right
-            drafts before them; of the training texts.
-        acceptance: Accepted over drafted tokens on the held-out texts; None without any.
-        tokens_per_round: On the held-out texts.
-    """
+    """How a drafter does at some step of its training."""
 
     step: int = 0
-    loss: float | None = None
-    agreement: tuple[float, ...] = ()
-    acceptance: float | None = None
-    tokens_per_round: float | None = None
+    loss: float | None = None  # mean since the evaluation before; None before the first step
+    # In training, per draft step: drafts that were the target's choice, after right ones.
+    agreement: list[float] = field(default_factory=list)
+    acceptance: float | None = None  # accepted over drafted tokens of the held-out texts
+    tokens_per_round: float | None = None  # of the held-out texts
 
 
 def target_texts(
@@ -55,9 +46,7 @@ def target_texts(
     seed: int = 0,
     batch_size: int = 16,
 ) -> list[Texts]:
-    """Let the target answer prompts, several at a time, and return batches to train on.
-
-    Prompts of like length go together, so that little is padded.
+    """Let the target answer prompts and return batches to train on.
 
     Args:
         pair: The models; only the target runs.
@@ -65,10 +54,7 @@ def target_texts(
         max_new_tokens: Of each answer.
         temperature: 0 for greedy text; above, text is drawn from the target's distribution.
         seed: Of the draws; the global random state is left as it was.
-        batch_size: Prompts at a time.
-
-    Raises:
-        NonFiniteLogitsError: The target gave NaN or infinity.
+        batch_size: Prompts at a time; those of like length go together, so little is padded.
     """
     Settings(max_new_tokens=max_new_tokens, temperature=temperature)
     encoded = sorted((pair.encode(p, max_new_tokens)[0] for p in _listed(prompts)), key=len)
@@ -97,8 +83,7 @@ def evaluate_drafter(pair: ModelPair, texts: Sequence[GenerationTrace], gamma: i
     if not texts:
         return Evaluation()
     if pair.drafter.dtype != pair.target.dtype:
-        drafter = copy.deepcopy(pair.drafter).to(dtype=pair.target.dtype)
-        pair = ModelPair(pair.target, drafter, processor=pair.processor, name=pair.name)
+        pair = replace(pair, drafter=copy.deepcopy(pair.drafter).to(dtype=pair.target.dtype))
     runs = [replay(profile_of(pair, text, max_gamma=gamma), Constant(gamma)) for text in texts]
     rounds = [record for run in runs for record in run.draft_rounds]
     drafted = sum(len(record.draft_ids) for record in rounds)
@@ -122,24 +107,19 @@ def _answers(
 ) -> Texts:
     """Answer prompts `[seq]` at once: padded on the left to write, on the right to train."""
     filler = pair.target.generation_config.pad_token_id or 0
-    width = len(prompts[-1])
-    input_ids = torch.stack([pad(ids, (width - len(ids), 0), value=filler) for ids in prompts])
-    mask = torch.stack([pad(torch.ones_like(ids), (width - len(ids), 0)) for ids in prompts])
+    masks = [torch.ones_like(ids) for ids in prompts]
     written = plain_view(pair.target).generate(
-        input_ids,
-        attention_mask=mask,
+        pad_sequence(prompts, True, filler, "left"),
+        attention_mask=pad_sequence(masks, True, 0, "left"),
         max_new_tokens=max_new_tokens,
         pad_token_id=filler,
         logits_processor=[OnlyNumbers()],
         **sampling,
     )
     ends, rows, is_answer = pair.eos_ids, [], []
-    for ids, answer in zip(prompts, written[:, width:], strict=True):
+    for ids, answer in zip(prompts, written[:, len(prompts[-1]) :], strict=True):
         # Padding after the end mark is no answer.
         n = next((i + 1 for i, token in enumerate(answer.tolist()) if token in ends), len(answer))
         rows.append(torch.cat([ids, answer[:n]]).cpu())
         is_answer.append(torch.arange(len(ids) + n) >= len(ids))
-    return Texts(
-        pad_sequence(rows, batch_first=True, padding_value=filler),
-        pad_sequence(is_answer, batch_first=True, padding_value=False),
-    )
+    return Texts(pad_sequence(rows, True, filler), pad_sequence(is_answer, True, False))

@@ -41,30 +41,17 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to train.
-
-    Attributes:
-        steps: Optimizer steps.
-        unroll: Draft steps from every position.
-        loss: A name of `distillation.LOSSES`.
-        learning_rate: The highest; it warms up linearly over `warmup` steps and falls linearly to
-            2% from step `decay_from` on (None: from two thirds on).
-        warmup: Steps.
-        decay_from: A step, or None.
-        check_every: Steps between two evaluations, each with a point of the log and a checkpoint.
-        gamma: Drafts per round in an evaluation.
-        patience: Evaluations without a better acceptance before it stops; 0: it never stops early.
-    """
+    """How to train."""
 
     steps: int = 300
-    unroll: int = 4
-    loss: str = "cross-entropy"
-    learning_rate: float = 3e-3
-    warmup: int = 20
-    decay_from: int | None = None
-    check_every: int = 50
-    gamma: int = 4
-    patience: int = 0
+    unroll: int = 4  # draft steps from every position
+    loss: str = "cross-entropy"  # or another of `distillation.LOSSES`
+    learning_rate: float = 3e-3  # the highest
+    warmup: int = 20  # steps in which it rises to that
+    decay_from: int | None = None  # the step from which it falls to 2%; None: two thirds of all
+    check_every: int = 50  # steps between two evaluations, each with a checkpoint
+    gamma: int = 4  # drafts per round in an evaluation
+    patience: int = 0  # evaluations without a better acceptance before it stops; 0: never
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -93,11 +80,10 @@ def train(
     folder: str | Path | None = None,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Training:
-    """Train `pair.drafter` in place.
+    """Train `pair.drafter` in place, in float32; at the end it gets the target's dtype.
 
-    It is trained in float32 and gets the target's dtype at the end. With held-out texts the weights
-    of the best evaluation are kept, otherwise the last ones. After an interrupt or an error the
-    drafter is as it was before; what was learned until then is in `folder`.
+    With held-out texts the weights of the best evaluation are kept, otherwise the last ones. After
+    an interrupt or an error the drafter is as it was; what was learned until then is in `folder`.
 
     Args:
         pair: The models; the target is not changed.
@@ -105,9 +91,8 @@ def train(
             called; or their `distillation_batch`, which saves target passes where texts come again.
         plan: How to train.
         held_out: Plain greedy runs of `pair` on prompts that it is not trained on.
-        folder: For checkpoints; where it holds one, training goes on from there, by the same plan
-            with the result that it would have had without the interruption. Only `steps` and
-            `patience` may be others.
+        folder: For checkpoints; where it holds one, training goes on from there, to the result that
+            it would have had without the interruption. Only `steps` and `patience` may change.
         on_evaluation: Gets every evaluation as it happens.
 
     Raises:
@@ -151,7 +136,7 @@ class _Trainer:
         self.best: State = {}
         self.step = 0
         if not self._resumed():
-            self._evaluate()
+            self._evaluate(None, [])
 
     def run(self, batches: Batches) -> None:
         """Take the steps that are left."""
@@ -172,7 +157,7 @@ class _Trainer:
                 bar.update()
                 if self.step % plan.check_every == 0 or self.step == plan.steps:
                     loss, *agreement = (total / (self.step - self.evaluations[-1].step)).tolist()
-                    self._evaluate(loss, tuple(agreement))
+                    self._evaluate(loss, agreement)
                     total.zero_()
                     self._save()
 
@@ -203,7 +188,7 @@ class _Trainer:
         averaged: Tensor = self.accelerator.reduce(numbers, reduction="mean")
         return averaged
 
-    def _evaluate(self, loss: float | None = None, agreement: tuple[float, ...] = ()) -> None:
+    def _evaluate(self, loss: float | None, agreement: list[float]) -> None:
         found = evaluate_drafter(self.pair, self.held_out, self.plan.gamma)
         self.evaluations.append(replace(found, step=self.step, loss=loss, agreement=agreement))
         if self.held_out and self._best_evaluation() is self.evaluations[-1]:
@@ -244,10 +229,7 @@ class _Trainer:
             )
         self.pair.drafter.load_state_dict(_part(tensors, NEWEST))
         self.best, self.step = _part(tensors, BEST), notes["step"]
-        self.evaluations = [
-            Evaluation(**{**record, "agreement": tuple(record["agreement"])})
-            for record in notes["evaluations"]
-        ]
+        self.evaluations = [Evaluation(**record) for record in notes["evaluations"]]
         return True
 
 

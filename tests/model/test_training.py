@@ -96,7 +96,7 @@ def test_the_unroll_sees_what_a_run_sees() -> None:
         chosen.append(logits.argmax(-1))
         return probs.sum(-1) + 0 * logits.sum(-1)
 
-    unroll = Unroll(pair.drafter, pair.target.get_input_embeddings(), 1)
+    unroll = Unroll(pair.drafter, pair.target.get_input_embeddings(), 1, "kl")
     unroll.loss = watch
     unroll(distillation_batch(pair.target, Texts(ids, is_answer)))
     profile = profile_of(pair, plain, max_gamma=1)
@@ -308,7 +308,7 @@ def test_both_kinds_of_attention_see_the_same(texts: list[Texts]) -> None:
         drafter = new_drafter(tiny_pair().target, SMALL, seed=3)
         drafter.set_attn_implementation(attention)
         embedding = tiny_pair().target.get_input_embeddings()
-        losses.append(Unroll(drafter, embedding, 2)(given)[0].item())
+        losses.append(Unroll(drafter, embedding, 2, "kl")(given)[0].item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
