@@ -53,14 +53,9 @@ def __dir__() -> list[str]:
 
 
 def plot_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> Axes:
-    """Draw rounds in two lanes: what the drafter proposed, and the token that the target added.
+    """Draw `count` rounds in two lanes: what the drafter proposed, the token that the target added.
 
     A correction stands below the rejected draft whose place it takes, a bonus after the last draft.
-
-    Args:
-        trace: What to draw.
-        first: The first round to draw.
-        count: Rounds to draw at most.
     """
     rounds = trace.rounds[first : first + count]
     widest = max(max(len(r.draft_ids), len(r.token_ids)) for r in rounds)
@@ -168,12 +163,7 @@ def plot_pass_times(times: "PassTimes") -> Axes:
 
 
 def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw several distributions over the same few tokens as bars side by side.
-
-    Args:
-        names: The tokens' texts.
-        distributions: For each its name, and its probabilities in the order of `names`.
-    """
+    """Draw distributions over the tokens `names` as bars side by side."""
     ax, count = style.axes(3.2, 7), len(distributions)
     looks = hollow(BLUE), hollow(GREEN, "///"), hollow(RED, "..."), hollow(PINK, "xx")
     for index, (label, probs) in enumerate(distributions.items()):

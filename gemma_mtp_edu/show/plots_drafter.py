@@ -21,13 +21,8 @@ _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
 def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) -> Axes:
     """Draw where each head of a draft step looks, over the last tokens of the text.
 
-    What a head reads of all tokens before them is summed in a first column, so that every row sums
-    to 1. The colours mean the same shares in every drawing.
-
-    Args:
-        step: One step.
-        names: The text's tokens.
-        count: How many of them are drawn at most, up to the newest one.
+    What a head reads of all tokens before the last `count` is summed in a first column, so that
+    every row sums to 1. The colours mean the same shares in every drawing.
     """
     ax = style.axes(4.2)
     start = max(0, step.position - count)
@@ -117,9 +112,7 @@ def plot_ablations(results: Sequence["AblationResult"]) -> Axes:
 def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
     """Draw how many of the target's tokens a head could find, by the number of clusters searched.
 
-    Args:
-        ranks: Rank of the right cluster at each place.
-        drafter_config: The drafter's configuration.
+    `ranks` holds the rank of the right cluster at each position.
     """
     ax = style.axes()
     total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k

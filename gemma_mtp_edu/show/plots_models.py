@@ -70,12 +70,7 @@ def plot_layers(pair: "ModelPair") -> Axes:
 
 
 def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
-    """Draw how a draft step runs through a pair, with its real shapes.
-
-    Args:
-        target_config: The target's configuration; no weights are needed.
-        drafter_config: The drafter's.
-    """
+    """Draw how a draft step runs through a pair, with its real shapes; no weights are needed."""
     ax = style.axes(6, 8.3)
     target, drafter = target_config.get_text_config(), drafter_config.get_text_config()
     wide, narrow, head = target.hidden_size, drafter.hidden_size, _head_words(drafter_config)

@@ -137,13 +137,9 @@ def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
 def plot_speedup_surface(
     cost: CostModel | float, *, alpha: float, gamma: int, max_gamma: int = 12
 ) -> Axes:
-    """Draw the expected speed over alpha and the drafts per round, and mark the reader's place.
+    """Draw the expected speed over alpha and the drafts per round; a star at the reader's own two.
 
-    Args:
-        cost: A measured machine, or the cost of a draft in plain passes.
-        alpha: The reader's share of right drafts.
-        gamma: The reader's drafts per round.
-        max_gamma: The most drafts per round to draw.
+    `cost` is a measured machine, or the cost of a draft in plain passes.
     """
     ax, price = style.axes(4.0), round_cost(cost)
     longest = min(max_gamma, cost.max_gamma) if isinstance(cost, CostModel) else max_gamma

@@ -144,10 +144,8 @@ def _by_context(contexts: Sequence[Result], costs: Sequence[CostModel]) -> str:
         "Medians. The peak is what tensors held on a GPU; on a CPU it is that of the process since "
         "its start, so it can only rise. The figure is of the shortest context."
     )
-    table, ax = (
-        _table(pd.DataFrame(rows, index, columns)),
-        plots.plot_round_costs(costs[0], (1, 2, gamma)),
-    )
+    table = _table(pd.DataFrame(rows, index, columns))
+    ax = plots.plot_round_costs(costs[0], (1, 2, gamma))
     return _section(tr("Cost and memory by context"), note, table, ax)
 
 

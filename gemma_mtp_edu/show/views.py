@@ -4,7 +4,6 @@ Token text comes from a model and may be anything, so all of it is escaped and w
 visible. Colours are borders only: text keeps the page's own colour, in light and dark themes.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from gemma_mtp_edu.lessons.language import html_lang, marked, sentences, speakin
 from gemma_mtp_edu.show.style import BLUE, GREEN, PINK, RED, SKY
 
 Role = Literal["draft", "accepted", "rejected", "correction", "bonus", "prefill", "plain"]
+ROUNDS_LISTED = 40
 TEXT_SHOWN = 160  # characters of the text before a round
 
 
@@ -129,34 +129,26 @@ def summary(trace: GenerationTrace) -> str:
     )
 
 
-def text_view(trace: GenerationTrace, *, ascii_only: bool = False, max_rounds: int = 40) -> str:
+def text_view(trace: GenerationTrace, *, ascii_only: bool = False) -> str:
     """Return the rounds as plain text, one line each, with a legend and a summary.
 
     Args:
         trace: What to show.
         ascii_only: Use ASCII symbols and English, for terminals that cannot show others.
-        max_rounds: Rounds to list; the rest is counted in one line.
     """
-    if ascii_only:
-        with speaking("en"):
-            text = "\n".join(_text_lines(trace, max_rounds, ascii_only))
-        return text.encode("ascii", "backslashreplace").decode()
-    return "\n".join(_text_lines(trace, max_rounds, ascii_only))
 
-
-def _text_lines(trace: GenerationTrace, max_rounds: int, ascii_only: bool) -> Iterator[str]:
     def sign(mark: Mark) -> str:
         return mark.ascii_symbol if ascii_only else mark.symbol
 
-    for mark in _legend(trace):
-        yield f"  {sign(mark)} {tr(mark.word)}: {tr(mark.meaning)}"
-    for index, record in enumerate(trace.rounds[:max_rounds]):
-        tokens = " ".join(f"[{sign(t.mark)} {t.text}]" for t in shown_tokens(trace, record))
-        counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
-        yield f"{tr('round')} {index:>3}  {counts:>5}  {tokens}"
-    if more := more_rounds(len(trace.rounds) - max_rounds):
-        yield more
-    yield summary(trace)
+    with speaking("en" if ascii_only else None):
+        lines = [f"  {sign(m)} {tr(m.word)}: {tr(m.meaning)}" for m in _legend(trace)]
+        for index, record in enumerate(trace.rounds[:ROUNDS_LISTED]):
+            tokens = " ".join(f"[{sign(t.mark)} {t.text}]" for t in shown_tokens(trace, record))
+            counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
+            lines.append(f"{tr('round')} {index:>3}  {counts:>5}  {tokens}")
+        lines += [*more_rounds(len(trace.rounds) - ROUNDS_LISTED), summary(trace)]
+    text = "\n".join(lines)
+    return text.encode("ascii", "backslashreplace").decode() if ascii_only else text
 
 
 def _legend(trace: GenerationTrace) -> list[Mark]:
@@ -165,11 +157,11 @@ def _legend(trace: GenerationTrace) -> list[Mark]:
     return [mark for role, mark in MARKS.items() if role in roles]
 
 
-def more_rounds(count: int) -> str:
-    """Return a line for the rounds that are not listed; nothing where there are none."""
+def more_rounds(count: int) -> list[str]:
+    """Return a line for the rounds that are not listed; none where there are none."""
     if count == 1:
-        return tr("... and one more round")
-    return tr("... and {count} more rounds", count=count) if count > 0 else ""
+        return [tr("... and one more round")]
+    return [tr("... and {count} more rounds", count=count)] if count > 0 else []
 
 
 def page(template: str, **values: Any) -> str:
@@ -200,11 +192,11 @@ def html_tokens(trace: GenerationTrace, record: RoundTrace, *, verified: bool = 
     return Markup(chips)
 
 
-def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
+def html_view(trace: GenerationTrace) -> str:
     """Return the rounds as an HTML table, in the language of the moment."""
     rows = [
         (tr("{part} of {whole}", part=r.n_accepted, whole=len(r.draft_ids)), html_tokens(trace, r))
-        for r in trace.rounds[:max_rounds]
+        for r in trace.rounds[:ROUNDS_LISTED]
     ]
     return page(
         "<div{{ lang }} class='mtp-rounds'><p>{{ summary }}</p><p>{% for sign, word, meaning in "
@@ -216,12 +208,12 @@ def html_view(trace: GenerationTrace, *, max_rounds: int = 40) -> str:
         "<th scope='row' style='{{ cell }}'>{{ loop.index0 }}</th>"
         "<td style='{{ cell }}'>{{ counts }}</td>"
         "<td style='{{ cell }}text-align:left'>{{ tokens }}</td></tr>{% endfor %}</tbody></table>"
-        "{% if more %}<p>{{ more }}</p>{% endif %}</div>",
+        "{% for line in more %}<p>{{ line }}</p>{% endfor %}</div>",
         summary=summary(trace),
         legend=[(mark.symbol, tr(mark.word), tr(mark.meaning)) for mark in _legend(trace)],
         heads=(tr("round"), tr("accepted"), tr("tokens")),
         rows=rows,
-        more=more_rounds(len(trace.rounds) - max_rounds),
+        more=more_rounds(len(trace.rounds) - ROUNDS_LISTED),
     )
 
 
@@ -237,30 +229,29 @@ def step_html(
         lang: "en" or "ja"; by default the language that is chosen.
     """
     with speaking(lang):
-        record = trace.rounds[index]
-        written = "".join(trace.token_text(t) for r in trace.rounds[:index] for t in r.token_ids)
-        text, count = visible(written), len(record.draft_ids)
+        record, ids = trace.rounds[index], [t for r in trace.rounds[:index] for t in r.token_ids]
+        text, count = visible("".join(map(trace.token_text, ids))), len(record.draft_ids)
+        # Its template has an element, its values are numbers.
+        heading = Markup(
+            tr(
+                "<b>Round {index} of {last}</b>, after {written} written tokens",
+                index=index,
+                last=len(trace.rounds) - 1,
+                written=record.prefix_length - len(trace.prompt_ids),
+            )
+        )
+        guess = tr("What will the target say? Guess first.")
         return page(
             "<div{{ lang }} class='mtp-step'><p>{{ heading }}</p>"
             "<p>{{ so_far }}: <code style='white-space:pre-wrap'>{{ text }}</code></p>"
             "<p>{{ proposal }}</p><p>{{ tokens }}</p>"
             "<p role='status' aria-live='polite'>{{ verdict }}</p></div>",
-            # Its template has an element, its values are numbers.
-            heading=Markup(
-                tr(
-                    "<b>Round {index} of {last}</b>, after {written} written tokens",
-                    index=index,
-                    last=len(trace.rounds) - 1,
-                    written=record.prefix_length - len(trace.prompt_ids),
-                )
-            ),
+            heading=heading,
             so_far=tr("text so far"),
             text=text if len(text) <= TEXT_SHOWN else "..." + text[-TEXT_SHOWN:],
             proposal=_proposal(record, count),
             tokens=html_tokens(trace, record, verified=revealed),
-            verdict=_verdict(trace, record, count)
-            if revealed
-            else tr("What will the target say? Guess first."),
+            verdict=_verdict(trace, record, count) if revealed else guess,
         )
 
 
@@ -287,9 +278,7 @@ def _verdict(trace: GenerationTrace, record: RoundTrace, drafted: int) -> str:
     own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
     kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
     written = len(record.token_ids)
-    passed = (
-        tr("1 token in one target pass.")
-        if written == 1
-        else tr("{written} tokens in one target pass.", written=written)
-    )
+    passed = tr("{written} tokens in one target pass.", written=written)
+    if written == 1:
+        passed = tr("1 token in one target pass.")
     return sentences(kept if drafted else "", tr(_ENDINGS[record.next_kind], own=own), passed)

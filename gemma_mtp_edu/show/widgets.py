@@ -236,7 +236,7 @@ def summary_html(
     """Return what the explorer shows of a setting as HTML, with no widget.
 
     Args:
-        profile: The text.
+        profile: The text, and `workload` its name.
         setting: The schedule.
         cost: A measured machine, or the cost of a draft in plain passes.
         cost_ratio: The cost of a draft in plain passes, in place of the machine's own.
@@ -262,7 +262,7 @@ def outcome_html(
     return page(
         "<div{{ lang }} class='mtp-tradeoff'><p><b>{{ name }}</b></p>"
         "<ol style='padding-left:2em;margin:0'>{% for tokens in rounds %}<li>{{ tokens }}</li>"
-        "{% endfor %}</ol>{% if more %}<p>{{ more }}</p>{% endif %}"
+        "{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
         "<div role='status' aria-live='polite'><table style='border-collapse:collapse'><tbody>"
         "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
         "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
