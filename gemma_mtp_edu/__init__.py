@@ -8,52 +8,35 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gemma_mtp_edu.analysis.cost import CostModel as CostModel
-    from gemma_mtp_edu.analysis.profile import AcceptanceProfile as AcceptanceProfile
-    from gemma_mtp_edu.analysis.profile import acceptance_profile as acceptance_profile
-    from gemma_mtp_edu.analysis.reference import reference_generate as reference_generate
-    from gemma_mtp_edu.analysis.replay import best_schedule as best_schedule
-    from gemma_mtp_edu.analysis.replay import replay as replay
-    from gemma_mtp_edu.checkup import doctor as doctor
-    from gemma_mtp_edu.core.decoding import autoregressive_generate as autoregressive_generate
-    from gemma_mtp_edu.core.decoding import speculative_generate as speculative_generate
-    from gemma_mtp_edu.core.schedules import Confidence as Confidence
-    from gemma_mtp_edu.core.schedules import Constant as Constant
-    from gemma_mtp_edu.core.schedules import FromProfile as FromProfile
-    from gemma_mtp_edu.core.schedules import Heuristic as Heuristic
-    from gemma_mtp_edu.core.trace import GenerationTrace as GenerationTrace
-    from gemma_mtp_edu.core.trace import RoundTrace as RoundTrace
-    from gemma_mtp_edu.models.pairs import ModelPair as ModelPair
-    from gemma_mtp_edu.models.pairs import load_pair as load_pair
-    from gemma_mtp_edu.models.pairs import model_ids as model_ids
-    from gemma_mtp_edu.show.widgets import RoundViewer as RoundViewer
-    from gemma_mtp_edu.show.widgets import TradeoffExplorer as TradeoffExplorer
+    from gemma_mtp_edu.analysis.cost import CostModel
+    from gemma_mtp_edu.analysis.profile import AcceptanceProfile, acceptance_profile
+    from gemma_mtp_edu.analysis.reference import reference_generate
+    from gemma_mtp_edu.analysis.replay import best_schedule, replay
+    from gemma_mtp_edu.checkup import doctor
+    from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
+    from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic
+    from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+    from gemma_mtp_edu.models.memory import memory_plan
+    from gemma_mtp_edu.models.pairs import ModelPair, load_pair, model_ids
+    from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer
 
 __version__ = "0.1.0"
 
 # Imported on first use: `import gemma_mtp_edu` must not cost the seconds that torch takes to load.
-_HOMES = {
-    "AcceptanceProfile": "analysis.profile",
-    "CostModel": "analysis.cost",
-    "TradeoffExplorer": "show.widgets",
-    "acceptance_profile": "analysis.profile",
-    "best_schedule": "analysis.replay",
-    "doctor": "checkup",
-    "Confidence": "core.schedules",
-    "Constant": "core.schedules",
-    "FromProfile": "core.schedules",
-    "Heuristic": "core.schedules",
-    "RoundViewer": "show.widgets",
-    "autoregressive_generate": "core.decoding",
-    "speculative_generate": "core.decoding",
-    "GenerationTrace": "core.trace",
-    "ModelPair": "models.pairs",
-    "RoundTrace": "core.trace",
-    "load_pair": "models.pairs",
-    "model_ids": "models.pairs",
-    "reference_generate": "analysis.reference",
-    "replay": "analysis.replay",
+_NAMES = {
+    "analysis.cost": "CostModel",
+    "analysis.profile": "AcceptanceProfile acceptance_profile",
+    "analysis.reference": "reference_generate",
+    "analysis.replay": "best_schedule replay",
+    "checkup": "doctor",
+    "core.decoding": "autoregressive_generate speculative_generate",
+    "core.schedules": "Confidence Constant FromProfile Heuristic",
+    "core.trace": "GenerationTrace RoundTrace",
+    "models.memory": "memory_plan",
+    "models.pairs": "ModelPair load_pair model_ids",
+    "show.widgets": "RoundViewer TradeoffExplorer",
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 # What a lesson calls, under the short names that its first cells use.
 _MODULES = {"lesson": "lessons.setup", "checks": "lessons.checks", "plots": "show.plots"}
 __all__ = sorted(_HOMES)

@@ -1,14 +1,14 @@
 """The command line: `python -m gemma_mtp_edu demo | doctor | bench | lab`."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.lessons.language import current, tr
@@ -23,16 +23,11 @@ except ImportError:  # then the doctor alone runs, and says what is absent
     print(report.to_json() if "--json" in sys.argv else report)
     sys.exit(report.exit_code)
 
-if TYPE_CHECKING:
-    from gemma_mtp_edu import GenerationTrace, ModelPair
-
 # What a user can mend, and gets in one line; also errors of torch and jinja2, which take seconds to
 # import. Anything else is a fault of ours and keeps its traceback.
 _MENDABLE = (OSError, ValueError, ArithmeticError, MemoryError, ImportError)
 _MENDABLE_NAMES = {"OutOfMemoryError", "DamagedPairError", "TemplateError", "ClickException"}
-_CONDITIONS = ("pair", "dtype", "device", "threads", "transformers")
 _Pair = Annotated[str, typer.Option(help="pocket, E2B, a hub id or a folder")]
-_Limit = Annotated[int, typer.Option(help="tokens to write at most")]
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -92,59 +87,47 @@ def demo(
     prompt: Annotated[str, typer.Option(help="what to ask the model")],
     pair: _Pair = "pocket",
     gamma: Annotated[int | None, typer.Option(help="drafts per round")] = None,
-    max_new_tokens: _Limit = 256,
+    max_new_tokens: Annotated[int, typer.Option(help="tokens to write at most")] = 256,
 ) -> None:
     """Generate with drafts, show every round, and what they save against plain generation."""
-    from gemma_mtp_edu import load_pair
+    from tqdm import tqdm
+
+    from gemma_mtp_edu import load_pair, reference_generate
     from gemma_mtp_edu.show.views import text_view
 
-    plain, assisted = compare(load_pair(pair), prompt, gamma, max_new_tokens)
-    print(f"{tr('prompt')}: {prompt}\n\n{assisted.text}\n\n{text_view(assisted)}")
+    models, runs = load_pair(pair), []
+    # A bar in a terminal once it takes more than two seconds. The first two runs only warm up.
+    with tqdm(unit="token", delay=2, leave=False, disable=None) as bar:
+        for limit in (8, max_new_tokens):
+            for assisted in (False, True):
+                run = reference_generate(
+                    models,
+                    prompt,
+                    assisted=assisted,
+                    gamma=gamma,
+                    max_new_tokens=limit,
+                    on_tokens=lambda tokens: bar.update(len(tokens)),
+                )
+                runs.append(run)
+    plain, run = runs[2:]
+    print(f"{tr('prompt')}: {prompt}\n\n{run.text}\n\n{text_view(run)}")
     passes = tr(
         "{assisted} instead of {plain} ({saved} saved)",
-        assisted=assisted.target_passes,
+        assisted=run.target_passes,
         plain=plain.target_passes,
-        saved=plain.target_passes - assisted.target_passes,
+        saved=plain.target_passes - run.target_passes,
     )
     time = tr(
         "{assisted:.2f} s instead of {plain:.2f} s, {ratio:.2f}x ({pair} pair, {dtype}, {device}, "
         "{threads} threads, transformers {transformers})",
-        assisted=assisted.seconds,
+        assisted=run.seconds,
         plain=plain.seconds,
-        ratio=plain.seconds / assisted.seconds,
-        **{key: assisted.provenance[key] for key in _CONDITIONS},
+        ratio=plain.seconds / run.seconds,
+        **run.provenance,
     )
-    same = plain.token_ids == assisted.token_ids
+    same = plain.token_ids == run.token_ids
     text = tr("identical to plain generation" if same else "DIFFERENT to plain generation")
     print(f"{tr('target passes')}: {passes}\n{tr('time')}: {time}\n{tr('text')}: {text}")
-
-
-def compare(
-    pair: "ModelPair", prompt: str, gamma: int | None, max_new_tokens: int
-) -> "list[GenerationTrace]":
-    """Return a plain and an assisted run of one prompt, after a short warm-up of each."""
-    from gemma_mtp_edu import reference_generate
-
-    settings: dict[str, Any] = {"gamma": gamma, "max_new_tokens": 8}
-    for assisted in (False, True):
-        reference_generate(pair, prompt, assisted=assisted, **settings)
-    settings["max_new_tokens"] = max_new_tokens
-    traces = []
-    for assisted in (False, True):
-        with progress(tr("assisted" if assisted else "plain"), max_new_tokens) as on_tokens:
-            traces.append(
-                reference_generate(pair, prompt, assisted=assisted, on_tokens=on_tokens, **settings)
-            )
-    return traces
-
-
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Any]:
-    """Show a bar of tokens in a terminal once a run takes more than two seconds."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=label, unit="token", delay=2, leave=False, disable=None) as bar:
-        yield lambda tokens: bar.update(len(tokens))
 
 
 @app.command()
@@ -165,28 +148,23 @@ def bench(
     What follows --prompts goes with it. Such a file is measured prompt by prompt, alone or under
     torchrun, and the same command goes on after a kill.
     """
-    import json
-
     from gemma_mtp_edu import load_pair
     from gemma_mtp_edu.lessons.prompts import PROMPTS
     from gemma_mtp_edu.measure import bench, results
     from gemma_mtp_edu.show import report as reports
 
-    lengths = _numbers(gammas) or ((4,) if quick else (1, 2, 4, 8, 12))
+    lengths, turns = _numbers(gammas) or ((4,) if quick else (1, 2, 4, 8, 12)), 1 if quick else 3
     page = report or (out and out.with_suffix(".html"))
     if out:
         results.check_writable(out, "" if prompts else bench.SCHEMA)
     if page:
         results.check_writable(page)
     if prompts is None:
-        if any(
-            option is not None for option in (drafter, report, repeats, max_new_tokens, contexts)
-        ):
+        if (drafter, report, repeats, max_new_tokens, contexts) != (None,) * 5:
             raise typer.BadParameter("an option that needs --prompts FILE is there without it")
         firsts = {workload: texts[0] for workload, texts in PROMPTS.items()}
         questions = [text for texts in PROMPTS.values() for text in texts]
-        plan = bench.Plan(lengths, 1 if quick else 3)
-        models = load_pair(pair, device=bench.process_device())
+        models, plan = load_pair(pair, device=bench.process_device()), bench.Plan(lengths, turns)
         if record := bench.bench(models, firsts, plan, questions=questions):
             print(reports.bench_text(record))
             if out:
@@ -195,12 +173,10 @@ def bench(
     if out is None or page is None:
         raise typer.BadParameter("--prompts needs --out, the file to write, as --out r.jsonl")
     if len({path.resolve() for path in (prompts, out, page)}) < 3:
-        raise typer.BadParameter(
-            "--prompts, --out and --report (by default --out with .html) "
-            "need a file each: one would overwrite the other"
-        )
+        raise typer.BadParameter("--prompts, --out and --report (else --out's name with .html) "
+                                 "need a file each: one would overwrite the other")  # fmt: skip
     read = bench.read_prompts(prompts)
-    plan = bench.Plan(lengths, repeats or (1 if quick else 3), max_new_tokens or 48)
+    plan = bench.Plan(lengths, repeats or turns, max_new_tokens or 48)
     places = _numbers("64,256,1024" if contexts is None else contexts)
     models = load_pair(pair, drafter, device=bench.process_device())
     found = bench.run(models, read, plan, contexts=places, out=out)
@@ -218,13 +194,13 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 @app.command()
 def doctor(
-    json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
 ) -> int:
     """Say what works here, and what to do about the rest; exit code 1 where something does not."""
-    from gemma_mtp_edu import doctor as look
+    from gemma_mtp_edu.checkup import doctor
 
-    report = look()
-    print(report.to_json() if json else report)
+    report = doctor()
+    print(report.to_json() if as_json else report)
     return report.exit_code
 
 

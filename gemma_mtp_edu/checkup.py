@@ -24,7 +24,6 @@ from typing import Literal
 
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons.language import called, marked, tr
-from gemma_mtp_edu.lessons.setup import cpu, place
 from gemma_mtp_edu.models.files import without_tokens
 
 Status = Literal["ok", "note", "warning", "fail"]
@@ -186,9 +185,8 @@ def doctor() -> Report:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # a broken package may raise anything, also SystemExit
-                fix = getattr(error, "remedy", "") or tr(_AGAIN)
-                if isinstance(error, ModuleNotFoundError) and error.name:
-                    fix = _pip(error.name.split(".")[0])
+                absent = isinstance(error, ModuleNotFoundError) and error.name
+                fix = _pip(absent.split(".")[0]) if absent else tr(_AGAIN)
                 findings.append(Finding(area, name, "fail", _one_line(error), fix))
             failed |= {f.name for f in findings if f.status == "fail"}
         return Report(tuple(findings), time.monotonic() - start, language.current())
@@ -206,7 +204,7 @@ def _pip(*requirements: object) -> str:
 def _python() -> Iterator[Answer]:
     status: Status = "ok" if sys.version_info >= (3, 11) else "fail"
     fix = "" if status == "ok" else tr("use Python {wanted} or newer", wanted="3.11")
-    yield "Python", status, f"{platform.python_version()}, {called(place())}", fix
+    yield "Python", status, platform.python_version(), fix
 
 
 def _packages() -> Iterator[Answer]:
@@ -233,19 +231,20 @@ def _torch() -> Iterator[Answer]:
             found = tr("loading torch ends Python with exit code {code}", code=code)
             yield "torch", "fail", found, tr("install torch as pytorch.org/get-started says")
             return
-    torch = import_module("torch")
-    device = import_module("gemma_mtp_edu.models.pairs").choose_device()
-    where = cpu(torch.get_num_threads())
-    if device.type != "cpu":
-        where = torch.cuda.get_device_name(0) if device.type == "cuda" else "Apple GPU"
-    yield "torch", "ok", f"{torch.__version__}, {where}", ""
+    torch, pairs = import_module("torch"), import_module("gemma_mtp_edu.models.pairs")
+    device = pairs.choose_device()
+    where = torch.cuda.get_device_name(0) if device.type == "cuda" else device.type
+    yield "torch", "ok", f"{torch.__version__}, {where}, {torch.get_num_threads()} threads", ""
 
 
 def _transformers() -> Iterator[Answer]:
     releases = import_module("gemma_mtp_edu.models.compatibility")
-    releases.check_transformers()
-    import_module("transformers")
-    yield "transformers", "ok", releases.transformers_release(), ""
+    try:
+        releases.check_transformers()
+        import_module("transformers")
+        yield "transformers", "ok", releases.transformers_release(), ""
+    except releases.UnsupportedReleaseError as error:
+        yield "transformers", "fail", str(error), _pip(releases.REQUIREMENT)
 
 
 def _pairs() -> Iterator[Answer]:
@@ -259,17 +258,22 @@ def _pairs() -> Iterator[Answer]:
         dtypes = ["float32"] if name == "pocket" else [auto, "bfloat16"]
         made = [plans.memory_plan(name, dtype) for dtype in dtypes]
         plan = next((plan for plan in made if plan.fits(free)), made[-1])
-        values = {"need": plans.gigabytes(plan.total_bytes), "free": plans.gigabytes(free)}
-        if plan.fits(free):
-            fix = "" if plan is made[0] else f'load_pair("{name}", dtype="{plan.dtype}")'
-            found = tr("fits in {dtype} ({need}); {free} free", dtype=plan.dtype, **values)
-            yield name, "ok", found, fix
+        fits = plan.fits(free)
+        found = tr(
+            "fits in {dtype} ({need}); {free} free"
+            if fits
+            else "needs {need} in {dtype}, {free} free",
+            dtype=plan.dtype,
+            need=plans.gigabytes(plan.total_bytes),
+            free=plans.gigabytes(free),
+        )
+        if fits:
+            call = f'load_pair("{name}", dtype="{plan.dtype}")'
+            yield name, "ok", found, "" if plan is made[0] else call
+        elif name == "pocket":
+            yield name, "fail", found, tr("close other programs or kernels")
         else:
-            found = tr("needs {need} in {dtype}, {free} free", dtype=plan.dtype, **values)
-            if name == "pocket":
-                yield name, "fail", found, tr("close other programs or kernels")
-            else:
-                yield name, "note", found, tr("take pocket, or a machine with more memory")
+            yield name, "note", found, tr("take pocket, or a machine with more memory")
 
 
 def _both_loops() -> Iterator[Answer]:
@@ -300,7 +304,7 @@ def _widgets() -> Iterator[Answer]:
     yield "ipywidgets", "ok", found, ""
     name, found = "widgets on the page", tr("this service brings its own")
     try:
-        if place() not in ("Colab", "Kaggle"):
+        if import_module("gemma_mtp_edu.lessons.setup").place() not in ("Colab", "Kaggle"):
             release = importlib.metadata.version("jupyterlab_widgets")
             found = tr("JupyterLab's widget manager {release}", release=release)
         yield name, "ok", found, ""
@@ -312,16 +316,13 @@ def _widgets() -> Iterator[Answer]:
 def _release() -> Iterator[Answer]:
     """Tell what the installed transformers was measured to do right and wrong."""
     release = importlib.metadata.version("transformers")
-    measured = json.loads(RELEASES.read_text(encoding="utf-8")).get(release)
-    if measured is None:
+    row = json.loads(RELEASES.read_text(encoding="utf-8")).get(release)
+    if row is None:
         yield "release", "note", tr("{release} is untested", release=release), ""
-        return
-    for name, lesson in LIBRARY.items():
-        if (holds := measured["parts"].get(name)) is None:
-            continue
-        if holds:
-            yield name, "ok", tr("as it should be in {release}", release=release), ""
-        else:
-            found = tr("not so in {release}", release=release)
-            fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""
-            yield name, "note", found, fix
+    for name, holds in row["parts"].items() if row else ():
+        found = tr(
+            "as it should be in {release}" if holds else "not so in {release}", release=release
+        )
+        lesson = "" if holds else LIBRARY[name]
+        fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""
+        yield name, "ok" if holds else "note", found, fix
