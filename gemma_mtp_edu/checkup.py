@@ -1,8 +1,7 @@
-"""`doctor()`: does the course run here? Four questions, and what to do about each answer.
+"""`doctor()`: does the pair load, do both loops give one text, which pairs fit, do widgets show?
 
-Does the pair load, do both loops give the same text, which pairs fit, does a widget show. Only the
-standard library is imported before a question needs more: a package that is absent or broken is a
-finding. What the installed transformers gets wrong stands in a table that `tests/library` measured.
+Only the standard library is imported before a question needs more: what is absent or broken is a
+finding. What the installed transformers gets wrong stands in a table that `tests/library` measures.
 """
 
 import importlib.metadata
@@ -41,10 +40,8 @@ _NOT_CHECKED = marked("not checked: ")
 _HEADS = (marked("status"), marked("what"), marked("found"), marked("what to do"))
 _CELL = "style='padding:2px 8px;vertical-align:top;text-align:left'"
 _AGAIN = marked("install the course again")
-_LOOP = marked("transformers' own loop")
 # Built for the machine, or for a service's own page: never installed over.
 _KEPT = ("torch", "numpy", "ipywidgets")
-_SECONDS = 120  # that loading torch may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +104,20 @@ class Report:
         facts = {"schema": 1, "runs": self.runs, "exit_code": self.exit_code, **asdict(self)}
         return json.dumps(facts, indent=1)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = [(sign, name, f"{found}\n-> {fix}" if fix else found)
                 for sign, name, found, fix in self._rows()]  # fmt: skip
         try:
             from rich.console import Console
-            from rich.table import Table
+            from rich.table import Column, Table
         except ImportError:  # one of the packages that may be absent
             return "\n".join([self.verdict, *map(" ".join, rows)])
-        table, page = Table.grid(padding=(0, 2, 0, 0)), io.StringIO()
-        for _ in range(3):
-            table.add_column(overflow="fold")
+        columns = [Column(overflow="fold") for _ in range(3)]
+        table, page = Table.grid(*columns, padding=(0, 2, 0, 0)), io.StringIO()
         for row in rows:
             table.add_row(*row)
         Console(file=page, width=100, color_system=None, markup=False, emoji=False).print(table)
         return "\n".join([self.verdict, *map(str.rstrip, page.getvalue().splitlines())])
-
-    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         def row(cells: tuple[str, ...], kind: str) -> str:
@@ -158,15 +152,14 @@ def doctor() -> Report:
     No network is used, nothing is written or installed, and no setting is changed.
     """
     start, findings, failed = time.monotonic(), list[Finding](), set[str]()
-    questions: list[tuple[str, str, Callable[[], Iterator[Answer]], tuple[str, ...]]] = [
-        ("machine", "Python", _python, ()),
-        ("machine", "packages", _packages, ()),
-        ("machine", "torch", _torch, ()),
-        ("machine", "transformers", _transformers, ()),
-        ("pairs", "pairs", _pairs, ("torch", "packages")),
-        ("pairs", "same text with a drafter", _both_loops, ("packages", "torch", "transformers")),
-        ("notebook", "ipywidgets", _widgets, ()),
-        (_LOOP, "release", _release, ()),
+    questions: list[tuple[str, str, Callable[[], Iterator[Answer]], str]] = [
+        ("machine", "packages", _packages, ""),
+        ("machine", "torch", _torch, ""),
+        ("machine", "transformers", _transformers, ""),
+        ("pairs", "pairs", _pairs, "torch packages"),
+        ("pairs", "same text with a drafter", _both_loops, "packages torch transformers"),
+        ("notebook", "ipywidgets", _widgets, ""),
+        (marked("transformers' own loop"), "release", _release, ""),
     ]
     with (
         language.speaking(language.readable()),
@@ -175,25 +168,21 @@ def doctor() -> Report:
         redirect_stderr(io.StringIO()),
     ):
         for area, name, ask, needs in questions:
-            missing = [need for need in needs if need in failed]
+            missing = [need for need in needs.split() if need in failed]
             try:
                 answers: Iterator[Answer] = ask()
                 if missing:
                     found = tr(_NOT_CHECKED) + tr("needs {name}", name=called(missing[0]))
                     answers = iter([(name, "note", found, "")])
                 findings.extend(Finding(area, *answer) for answer in answers)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # a broken package may raise anything, also SystemExit
+            except (Exception, SystemExit) as error:  # a broken package may raise either
                 absent = isinstance(error, ModuleNotFoundError) and error.name
                 fix = _pip(absent.split(".")[0]) if absent else tr(_AGAIN)
-                findings.append(Finding(area, name, "fail", _one_line(error), fix))
+                told = f"{type(error).__name__}: {error}".splitlines()[0]
+                status: Status = "warning" if area == "notebook" else "fail"
+                findings.append(Finding(area, name, status, told, fix))
             failed |= {f.name for f in findings if f.status == "fail"}
         return Report(tuple(findings), time.monotonic() - start, language.current())
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _pip(*requirements: object) -> str:
@@ -201,16 +190,12 @@ def _pip(*requirements: object) -> str:
     return tr("pip install {what}  and restart Python", what=wanted)
 
 
-def _python() -> Iterator[Answer]:
-    status: Status = "ok" if sys.version_info >= (3, 11) else "fail"
-    fix = "" if status == "ok" else tr("use Python {wanted} or newer", wanted="3.11")
-    yield "Python", status, platform.python_version(), fix
-
-
 def _packages() -> Iterator[Answer]:
     """Compare what is installed with what the course declares."""
-    from gemma_mtp_edu.lessons import setup as lesson
-
+    old = sys.version_info < (3, 11)
+    fix = tr("use Python {wanted} or newer", wanted="3.11") if old else ""
+    yield "Python", "fail" if old else "ok", platform.python_version(), fix
+    lesson = import_module("gemma_mtp_edu.lessons.setup")
     have, needed = lesson.installed(), lesson.requirements()
     lacking = lesson.lacking(needed, have)
     if absent := [r for r in lacking if r.name not in _KEPT or r.name not in have]:
@@ -226,7 +211,7 @@ def _torch() -> Iterator[Answer]:
     """Import torch, in a Python of its own first: a wrong build may crash it, or hang."""
     if "torch" not in sys.modules:
         command = [sys.executable, "-c", "import torch"]
-        code = subprocess.run(command, capture_output=True, timeout=_SECONDS).returncode
+        code = subprocess.run(command, capture_output=True, timeout=120).returncode
         if code not in (0, 1):  # 1 is an error that the import below will tell
             found = tr("loading torch ends Python with exit code {code}", code=code)
             yield "torch", "fail", found, tr("install torch as pytorch.org/get-started says")
@@ -260,20 +245,14 @@ def _pairs() -> Iterator[Answer]:
         plan = next((plan for plan in made if plan.fits(free)), made[-1])
         fits = plan.fits(free)
         found = tr(
-            "fits in {dtype} ({need}); {free} free"
-            if fits
-            else "needs {need} in {dtype}, {free} free",
+            "needs {need} in {dtype}, {free} free",
             dtype=plan.dtype,
             need=plans.gigabytes(plan.total_bytes),
             free=plans.gigabytes(free),
         )
-        if fits:
-            call = f'load_pair("{name}", dtype="{plan.dtype}")'
-            yield name, "ok", found, "" if plan is made[0] else call
-        elif name == "pocket":
-            yield name, "fail", found, tr("close other programs or kernels")
-        else:
-            yield name, "note", found, tr("take pocket, or a machine with more memory")
+        call = f'load_pair("{name}", dtype="{plan.dtype}")' if plan is not made[0] else ""
+        status: Status = "ok" if fits else "fail" if name == "pocket" else "note"
+        yield name, status, found, call if fits else tr("take a machine with more memory")
 
 
 def _both_loops() -> Iterator[Answer]:
@@ -284,24 +263,18 @@ def _both_loops() -> Iterator[Answer]:
     library = ours.reference_generate(pair, prompt, assisted=False, max_new_tokens=32).token_ids
     plain = ours.autoregressive_generate(pair, prompt, max_new_tokens=32).token_ids
     assisted = ours.speculative_generate(pair, prompt, max_new_tokens=32).token_ids
-    name, found = "same text with a drafter", tr("{count} of {count} tokens", count=len(plain))
+    name = "same text with a drafter"
     if library == plain == assisted:
-        yield name, "ok", found, ""
+        yield name, "ok", tr("{count} of {count} tokens", count=len(plain)), ""
     else:
         yield name, "fail", tr("greedy texts with and without drafter differ"), tr(_AGAIN)
 
 
 def _widgets() -> Iterator[Answer]:
-    """Make a widget, and look for the front end's half of it."""
-    try:
-        ipywidgets = import_module("ipywidgets")
-        ipywidgets.IntSlider(value=3).close()
-    except Exception as error:  # the lessons' figures show without widgets
-        fix = _pip("ipywidgets>=7.7,<9") if isinstance(error, ModuleNotFoundError) else ""
-        yield "ipywidgets", "warning", _one_line(error), fix
-        return
-    found = tr("{release} makes a slider", release=ipywidgets.__version__)
-    yield "ipywidgets", "ok", found, ""
+    """Make a widget, and look for the front end's half of it; without, lessons show figures."""
+    ipywidgets = import_module("ipywidgets")
+    ipywidgets.IntSlider(value=3).close()
+    yield "ipywidgets", "ok", tr("{release} makes a slider", release=ipywidgets.__version__), ""
     name, found = "widgets on the page", tr("this service brings its own")
     try:
         if import_module("gemma_mtp_edu.lessons.setup").place() not in ("Colab", "Kaggle"):
@@ -320,9 +293,7 @@ def _release() -> Iterator[Answer]:
     if row is None:
         yield "release", "note", tr("{release} is untested", release=release), ""
     for name, holds in row["parts"].items() if row else ():
-        found = tr(
-            "as it should be in {release}" if holds else "not so in {release}", release=release
-        )
+        found = tr("right in {release}" if holds else "wrong in {release}", release=release)
         lesson = "" if holds else LIBRARY[name]
         fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""
         yield name, "ok" if holds else "note", found, fix

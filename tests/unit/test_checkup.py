@@ -124,23 +124,24 @@ def test_one_command_brings_all_that_is_absent(monkeypatch: pytest.MonkeyPatch) 
     lines = ["torch>=2.8,<2.15", "tqdm>=4.66,<5", "numpy>=2,<3", "packaging>=24,<28"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: lines)
     monkeypatch.setattr(lesson, "installed", lambda: have)
-    (finding,) = asked(checkup._packages)
+    python, finding = asked(checkup._packages)
+    assert python.status == "ok"
     assert (finding.status, finding.found) == ("fail", "not installed: torch, tqdm, packaging")
     assert finding.fix.startswith("pip install ") and finding.fix.count("pip") == 1
     assert "numpy" not in finding.fix, "never replaced"
     have.update(torch="2.10.0", tqdm="4.67", packaging="25.0")
-    assert [f.status for f in asked(checkup._packages)] == ["warning", "ok"]
+    assert [f.status for f in asked(checkup._packages)] == ["ok", "warning", "ok"]
 
 
 @pytest.mark.parametrize(
     ("free", "device", "status", "words"),
     [
-        (2e9, "cpu", {"pocket": "ok", "E2B": "note"}, "fits in float32"),
+        (2e9, "cpu", {"pocket": "ok", "E2B": "note"}, "in float32, "),
         (1e7, "cpu", {"pocket": "fail"}, "needs 0.30 GB in float32"),
-        (16e9, "cpu", {"E2B": "ok", "31B": "note"}, "fits in bfloat16 (13.0 GB)"),
-        (40e9, "cpu", {"E2B": "ok"}, "fits in float32"),
-        (14.6e9, "cuda", {"E2B": "ok", "E4B": "note"}, "fits in float16 (13.0 GB)"),
-        (79e9, "cuda", {"31B": "ok"}, "fits in float16"),
+        (16e9, "cpu", {"E2B": "ok", "31B": "note"}, "needs 13.0 GB in bfloat16"),
+        (40e9, "cpu", {"E2B": "ok"}, "in float32, "),
+        (14.6e9, "cuda", {"E2B": "ok", "E4B": "note"}, "needs 13.0 GB in float16"),
+        (79e9, "cuda", {"31B": "ok"}, "in float16, "),
     ],
 )
 def test_which_pairs_fit_in_which_dtype(
@@ -180,7 +181,7 @@ def test_a_lesson_shows_without_widgets(absent: str, monkeypatch: pytest.MonkeyP
 
     if absent == "ipywidgets":
         monkeypatch.setitem(sys.modules, absent, None)
-        (found,) = asked(checkup._widgets)
+        (found,) = [f for f in checkup.doctor().findings if f.area == "notebook"]
         assert (found.status, "pip install" in found.fix) == ("warning", True)
     else:
         monkeypatch.setattr(importlib.metadata, "version", version)
@@ -208,15 +209,15 @@ def test_whatever_a_question_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch
     def absent() -> Any:
         raise ModuleNotFoundError("No module named 'x.y'", name="x.y")
 
-    names = ("_python", "_packages", "_torch", "_transformers", "_pairs", "_widgets", "_release")
+    names = ("_packages", "_torch", "_transformers", "_pairs", "_widgets", "_release")
     for name in names:
         monkeypatch.setattr(checkup, name, leaving)
     monkeypatch.setattr(checkup, "_torch", absent)
     made = {f.name: f for f in checkup.doctor().findings}
-    assert (made["Python"].status, made["Python"].found) == ("fail", "SystemExit: goodbye")
+    assert (made["packages"].status, made["packages"].found) == ("fail", "SystemExit: goodbye")
     assert made["torch"].fix.startswith('pip install "x"')
     assert made["same text with a drafter"].found == "not checked: needs packages"
-    monkeypatch.setattr(checkup, "_python", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(checkup, "_packages", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         checkup.doctor()
 
