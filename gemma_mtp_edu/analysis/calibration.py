@@ -161,7 +161,7 @@ def _round(
     run: Run, drafter: Drafter, text: Int[Tensor, "1 seq"], state: TargetState | None, gamma: int
 ) -> None:
     """Run one round as `decoding.speculate` does, and forget what it passed."""
-    run.lap("between")
+    run.lap("other")
     draft = drafter.draft(text, state, gamma, run.sampler, Constant(max(1, gamma)))
     run.lap("draft")
     output = run.target.verify(torch.cat([text[:, -1:], draft.ids], dim=1))
@@ -175,7 +175,7 @@ def _round(
 
 def _plain_step(run: Run, newest: Int[Tensor, "1 1"]) -> None:
     """Run one step as `decoding.decode_plainly` does, and forget it."""
-    run.lap("between")
+    run.lap("other")
     run.commit(None, run.accept(run.target.verify(newest), None))
     run.target.crop(1)
     run.end_round()

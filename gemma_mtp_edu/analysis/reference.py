@@ -18,7 +18,7 @@ from transformers import GenerationConfig, LogitsProcessor
 from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu.analysis.lossless import first_difference
-from gemma_mtp_edu.core.decoding import clock, make_trace
+from gemma_mtp_edu.core.decoding import clock
 from gemma_mtp_edu.core.sampling import Settings, check_finite
 from gemma_mtp_edu.core.schedules import check_gamma
 from gemma_mtp_edu.core.trace import GenerationTrace, NextKind, RoundTrace, StopReason, kind_after
@@ -82,7 +82,7 @@ def reference_generate(
     if token_ids and token_ids[-1] in pair.eos_ids:
         reason = "eos"
     method = "generate, assisted" if assisted else "generate, plain"
-    return make_trace(pair, ids[0].tolist(), token_ids, recorder.rounds(), reason, method)
+    return pair.trace(ids[0].tolist(), token_ids, recorder.rounds(), reason, method)
 
 
 @dataclass(slots=True)

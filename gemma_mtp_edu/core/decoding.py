@@ -1,8 +1,7 @@
 """The two loops: one token per target pass, and draft, verify, commit, crop."""
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from transformers import StoppingCriteriaList, StopStringCriteria
 
 from gemma_mtp_edu.core.drafters import Draft, Drafter
-from gemma_mtp_edu.core.sampling import Sampler, Settings, check_finite
+from gemma_mtp_edu.core.sampling import Ids, Sampler, Settings, check_finite
 from gemma_mtp_edu.core.schedules import Constant, LastRound, Schedule
 from gemma_mtp_edu.core.target import CachedModel, TargetOutput, TargetState
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason, kind_after
@@ -94,9 +93,7 @@ def speculative_generate(
     return run.trace(f"speculative, {schedule}")
 
 
-def choose_schedule(
-    pair: Any, schedule: Schedule | None = None, gamma: int | None = None
-) -> Schedule:
+def choose_schedule(pair: Any, schedule: Schedule | None, gamma: int | None) -> Schedule:
     """Return the schedule that was asked for, or the pair's own."""
     if schedule is not None and gamma is not None:
         raise ValueError("got schedule and gamma, need one: gamma=4 is short for Constant(4)")
@@ -106,20 +103,10 @@ def choose_schedule(
 
 
 class Run:
-    """One generation: the target, the text so far, and the rounds that made it.
-
-    Attributes:
-        stop_reason: Why the text is over; None while it is not.
-    """
+    """One generation: the target, the text so far, and the rounds that made it."""
 
     def __init__(
-        self,
-        pair: Any,
-        ids: Tensor,
-        settings: Settings,
-        *,
-        shares_state: bool = False,
-        cache: Any = None,
+        self, pair: Any, ids: Ids, settings: Settings, shares_state: bool = False, cache: Any = None
     ) -> None:
         self.pair, self.settings, self.prompt_length = pair, settings, ids.shape[1]
         self.target = CachedModel(pair.target, shares_state=shares_state, cache=cache)
@@ -131,9 +118,10 @@ class Run:
         # One buffer for the whole run: appending would copy the prompt in every round.
         self._buffer = torch.cat([ids, ids.new_zeros(1, settings.max_new_tokens)], dim=1)
         self._length = self.prompt_length
-        self.stop_reason: StopReason | None = None
+        self.stop_reason: StopReason | None = None  # None while the text goes on
         self.rounds: list[RoundTrace] = []
-        self._seconds = {"draft": 0.0, "verify": 0.0}
+        self._record: dict[str, Any] = {}
+        self._seconds: dict[str, Any] = {"draft_seconds": 0.0}
         self._last_lap = clock(self._buffer.device)
 
     @property
@@ -188,19 +176,17 @@ class Run:
         prefix_length = self._length
         written = self._append([*drafts[:n_accepted], next_id])
         ended_inside = len(written) <= n_accepted
-        self.rounds.append(
-            RoundTrace(
-                prefix_length=prefix_length,
-                draft_ids=tuple(drafts),
-                n_accepted=min(n_accepted, len(written)),
-                next_id=None if ended_inside else next_id,
-                next_kind="none" if ended_inside else kind,
-                draft_probs=() if draft is None else tuple(draft.own_probs.tolist()),
-                target_probs=tuple(self._target_probs.tolist()),
-                overlaps=verification.overlaps,
-                uniforms=verification.uniforms,
-            )
-        )
+        self._record = {
+            "prefix_length": prefix_length,
+            "draft_ids": tuple(drafts),
+            "n_accepted": min(n_accepted, len(written)),
+            "next_id": None if ended_inside else next_id,
+            "next_kind": "none" if ended_inside else kind,
+            "draft_probs": () if draft is None else tuple(draft.own_probs.tolist()),
+            "target_probs": tuple(self._target_probs.tolist()),
+            "overlaps": verification.overlaps,
+            "uniforms": verification.uniforms,
+        }
         if self.settings.on_tokens is not None:
             self.settings.on_tokens(tuple(written))
         if (streamer := self.settings.streamer) is not None:
@@ -212,24 +198,21 @@ class Run:
     def lap(self, name: str) -> None:
         """Note the seconds since the last lap under a name."""
         now = clock(self._buffer.device)
-        self._seconds[name], self._last_lap = now - self._last_lap, now
+        self._seconds[f"{name}_seconds"], self._last_lap = now - self._last_lap, now
 
     def end_round(self) -> None:
-        """Give the last round its times; what was not drafting or verifying is the rest of it."""
+        """Record the round that was committed; what was not drafting or verifying is "other"."""
         self.lap("other")
-        self.rounds[-1] = replace(
-            self.rounds[-1],
-            draft_seconds=self._seconds["draft"],
-            verify_seconds=self._seconds["verify"],
-            other_seconds=self._seconds["other"],
-        )
+        self.rounds.append(RoundTrace(**self._record, **self._seconds))
 
     def trace(self, method: str) -> GenerationTrace:
         """Return the trace of the finished run."""
         assert self.stop_reason is not None
-        ids, length = self.ids[0].tolist(), self.prompt_length
-        rounds, reason = self.rounds, self.stop_reason
-        return make_trace(self.pair, ids[:length], ids[length:], rounds, reason, method)
+        ids, start = self.ids[0].tolist(), self.prompt_length
+        trace: GenerationTrace = self.pair.trace(
+            ids[:start], ids[start:], self.rounds, self.stop_reason, method
+        )
+        return trace
 
     def _append(self, tokens: list[int]) -> list[int]:
         """Write tokens up to the first one that ends the text, and return them."""
@@ -255,24 +238,3 @@ def clock(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def make_trace(
-    pair: Any,
-    prompt_ids: Sequence[int],
-    token_ids: Sequence[int],
-    rounds: Sequence[RoundTrace],
-    stop_reason: StopReason,
-    method: str,
-) -> GenerationTrace:
-    """Return the trace of a finished run, with its texts and what made it."""
-    used = {*token_ids, *(draft for r in rounds for draft in r.draft_ids)}
-    return GenerationTrace(
-        tuple(prompt_ids),
-        tuple(token_ids),
-        pair.decode(token_ids) if pair.processor is not None else "",
-        tuple(rounds),
-        stop_reason,
-        pair.token_texts(used),
-        pair.provenance(method),
-    )

@@ -1,12 +1,4 @@
-"""Who proposes tokens. To add a drafter, subclass `Drafter` and write `next_logits` or `draft`.
-
-`MTPDrafter` is the Gemma 4 drafter: it has no cache of its own. Each step sees the embedding of the
-newest token beside ONE hidden state, and attends to the target's keys and values; its own output
-state is fed back for the next step.
-
-Source: transformers 5.22.2, `Gemma4AssistantForCausalLM` and
-`SinglePositionMultiTokenCandidateGenerator`.
-"""
+"""Who proposes tokens. To add a drafter, subclass `Drafter` and write `next_logits` or `draft`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gemma_mtp_edu.core.sampling import Sampler
+from gemma_mtp_edu.core.sampling import Ids, Sampler
 from gemma_mtp_edu.core.schedules import Schedule
 from gemma_mtp_edu.core.target import CachedModel, SharedKV, TargetState
 
@@ -30,17 +22,12 @@ _NO_CANDIDATE = -1e30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """What a drafter proposes for one round.
-
-    Attributes:
-        ids: The drafts, `gamma` of them or fewer.
-        own_probs: The drafter's probability of each.
-        probs: What each was drawn from: the accept rule is exact for no other distribution. None
-            for drafts that were not drawn.
-    """
+    """What a drafter proposes for one round: `gamma` drafts or fewer."""
 
     ids: Int[Tensor, "1 gamma"]
-    own_probs: Float[Tensor, " gamma"]
+    own_probs: Float[Tensor, " gamma"]  # the drafter's probability of each
+    # What each was drawn from: the accept rule is exact for no other distribution. None for drafts
+    # that were not drawn.
     probs: Float[Tensor, "gamma vocab"] | None = None
 
 
@@ -51,12 +38,7 @@ class Drafter:
     """Whether `start` reads the target's state."""
 
     def draft(
-        self,
-        ids: Int[Tensor, "1 seq"],
-        state: TargetState | None,
-        gamma: int,
-        sampler: Sampler,
-        schedule: Schedule,
+        self, ids: Ids, state: TargetState | None, gamma: int, sampler: Sampler, schedule: Schedule
     ) -> Draft:
         """Choose up to `gamma` tokens after `ids`; the schedule may end the round before."""
         text, own, drawn = ids, [], []
@@ -72,20 +54,21 @@ class Drafter:
         own_probs = torch.stack(own) if own else torch.zeros(0, device=ids.device)
         return Draft(text[:, ids.shape[1] :], own_probs, torch.stack(drawn) if drawn else None)
 
-    def start(self, ids: Int[Tensor, "1 seq"], state: TargetState | None) -> None:
+    def start(self, ids: Ids, state: TargetState | None) -> None:
         """Get ready for a round."""
 
-    def next_logits(self, text: Int[Tensor, "1 seq"]) -> Float[Tensor, "1 vocab"]:
+    def next_logits(self, text: Ids) -> Float[Tensor, "1 vocab"]:
         """Return the scores of the token after the text and the drafts so far."""
         raise NotImplementedError
 
 
 class MTPDrafter(Drafter):
-    """Drafts with a `Gemma4AssistantForCausalLM`.
+    """The Gemma 4 drafter, `Gemma4AssistantForCausalLM`: it has no cache of its own.
 
-    Args:
-        model: The drafter model.
-        embedding: The TARGET's input embedding, which scales as the target does.
+    Each step sees the TARGET's embedding of the newest token beside ONE hidden state, and attends
+    to the target's keys and values; its own output state is fed back for the next step.
+
+    Source: transformers 5.22.2, `SinglePositionMultiTokenCandidateGenerator`.
     """
 
     needs_state = True
@@ -94,7 +77,7 @@ class MTPDrafter(Drafter):
         self.model, self.embedding = model, embedding
         self.device: torch.device = model.pre_projection.weight.device
 
-    def start(self, ids: Int[Tensor, "1 seq"], state: TargetState | None) -> None:
+    def start(self, ids: Ids, state: TargetState | None) -> None:
         """Take over the target's newest state."""
         assert state is not None
         self.hidden = state.hidden.to(self.device)
@@ -105,7 +88,7 @@ class MTPDrafter(Drafter):
         # The newest token's position, for all steps: no key or value of a draft exists.
         self.position = torch.tensor([[ids.shape[1] - 1]], device=self.device)
 
-    def next_logits(self, text: Int[Tensor, "1 seq"]) -> Float[Tensor, "1 vocab"]:
+    def next_logits(self, text: Ids) -> Float[Tensor, "1 vocab"]:
         """Run one step."""
         states, self.hidden = self.step(text[:, -1:], self.hidden, self.position, self.shared_kv)
         scores, candidates = self.score(states[0])
@@ -124,8 +107,7 @@ class MTPDrafter(Drafter):
     ) -> tuple[Float[Tensor, "batch n hidden"], Float[Tensor, "batch n backbone_hidden"]]:
         """Run one draft step, from one position of a text or from many, of several texts.
 
-        Returns:
-            The state that the head scores tokens with, and the one that the next step gets.
+        Returns the state that the head scores tokens with, and the one that the next step gets.
         """
         embeds = self.embedding(newest).to(hidden)
         states = self.model.model(
@@ -162,7 +144,7 @@ class CausalLMDrafter(Drafter):
         self.reader = CachedModel(model)
         self.passed: list[int] = []
 
-    def start(self, ids: Int[Tensor, "1 seq"], state: TargetState | None) -> None:
+    def start(self, ids: Ids, state: TargetState | None) -> None:
         """Forget drafts that did not enter the text."""
         text = ids[0].tolist()
         shorter = min(len(self.passed), len(text) - 1)
@@ -171,7 +153,7 @@ class CausalLMDrafter(Drafter):
             self.reader.crop(len(self.passed) - same)
         self.passed = self.passed[:same]
 
-    def next_logits(self, text: Int[Tensor, "1 seq"]) -> Float[Tensor, "1 vocab"]:
+    def next_logits(self, text: Ids) -> Float[Tensor, "1 vocab"]:
         """Read what is new in the text."""
         unread = text[:, len(self.passed) :]
         read = self.reader.verify if self.passed else self.reader.prefill

@@ -1,8 +1,4 @@
-"""From logits to a token, the same way for target and drafter.
-
-Logits processors are transformers' own. Every draw takes a Generator, so no global random state is
-read or changed.
-"""
+"""From logits to a token, the same way for both models; no global random state is touched."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +15,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+Ids = Int[Tensor, "1 seq"]
+Logits = Float[Tensor, "positions vocab"]
 # These look at one row of logits and at no token before it, so all rows can go through at once.
 _ROW_BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
 
@@ -42,9 +40,6 @@ class Settings:
         seed: Seed of the sampling; the global random state is neither read nor changed.
         on_tokens: Called with the new token ids of each round, as they come.
         streamer: A streamer of transformers, such as `TextStreamer(pair.tokenizer)`.
-
-    Raises:
-        ValueError: A number is out of range, or sampling is asked for with temperature 0.
     """
 
     max_new_tokens: int = 128
@@ -70,10 +65,7 @@ class Settings:
             raise ValueError("top_k and top_p need a temperature above 0: temperature 0 is greedy")
 
     def sampler(self, device: torch.device) -> "Sampler":
-        """Return how tokens are chosen; processors in the order in which `generate()` has them.
-
-        Source: transformers 5.22.2, `GenerationMixin._get_logits_processor`.
-        """
+        """Return how tokens are chosen; processors in the order in which `generate()` has them."""
         processors = LogitsProcessorList()
         if self.repetition_penalty not in (None, 1.0):
             processors.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
@@ -98,12 +90,7 @@ class Sampler:
     processors: LogitsProcessorList = field(default_factory=LogitsProcessorList)
     generator: torch.Generator | None = None
 
-    def processed(
-        self,
-        logits: Float[Tensor, "positions vocab"],
-        ids: Int[Tensor, "1 seq"],
-        draft_ids: Int[Tensor, "1 gamma"],
-    ) -> Float[Tensor, "positions vocab"]:
+    def processed(self, logits: Logits, ids: Ids, draft_ids: Int[Tensor, "1 gamma"]) -> Logits:
         """Return the logits after all processors, in float32; row j follows the first j drafts."""
         scores = logits.float()
         # Not isinstance: a subclass may look at the text.
@@ -121,7 +108,7 @@ class Sampler:
         return torch.cat(rows)
 
     def choose(
-        self, logits: Float[Tensor, "1 vocab"], text: Int[Tensor, "1 seq"]
+        self, logits: Float[Tensor, "1 vocab"], text: Ids
     ) -> tuple[Int[Tensor, "1 1"], Float[Tensor, ""], Float[Tensor, " vocab"] | None]:
         """Return the token after a text, its probability, and what it was drawn from, if drawn."""
         scores = self.processors(text, logits.float())

@@ -119,11 +119,7 @@ class FromProfile(Schedule):
 
 
 def check_gamma(gamma: Any, least: int = 1) -> int:
-    """Return a number of drafts as an int.
-
-    Raises:
-        ValueError: It is not a whole number of at least `least`.
-    """
+    """Return a number of drafts as an int; a ValueError says what else was given."""
     if isinstance(gamma, bool) or not isinstance(gamma, Integral) or gamma < least:
         raise ValueError(f"got gamma {gamma!r}, need a whole number of drafts, at least {least}")
     return int(gamma)

@@ -15,30 +15,19 @@ SharedKV = dict[str, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetOutput:
-    """What one pass gives.
-
-    Attributes:
-        logits: Scores of the next token after each passed token; after a prefill of the last only.
-        hidden: The state that each row of `logits` was made from; None unless it is shared.
-        shared_kv: Keys and values of the whole text, the passed tokens included.
-    """
+    """What one pass gives: a row for each passed token; after a prefill for the last one only."""
 
     logits: Float[Tensor, "positions vocab"]
-    hidden: Float[Tensor, "1 positions hidden"] | None = None
-    shared_kv: SharedKV | None = None
+    hidden: Float[Tensor, "1 positions hidden"] | None = None  # what `logits` were made from
+    shared_kv: SharedKV | None = None  # of the whole text, the passed tokens included
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetState:
-    """What an MTP drafter gets of the target for one round.
+    """What an MTP drafter gets of the target for one round."""
 
-    Attributes:
-        hidden: The state that predicted the newest token.
-        shared_kv: Keys and values of the tokens before the newest one, and of no other.
-    """
-
-    hidden: Float[Tensor, "1 1 hidden"]
-    shared_kv: SharedKV
+    hidden: Float[Tensor, "1 1 hidden"]  # the state that predicted the newest token
+    shared_kv: SharedKV  # of the tokens before the newest one, and of no other
 
 
 class CachedModel:

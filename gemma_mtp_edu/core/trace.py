@@ -106,8 +106,7 @@ class GenerationTrace:
     def acceptance_rate(self) -> float | None:
         """Accepted over drafted tokens; None where nothing was drafted.
 
-        Drafts after the first rejection count although the target never verified them, so this is
-        not the alpha of Leviathan et al. 2023.
+        Drafts after the first rejection count though never verified: not the paper's alpha.
         """
         return self.n_accepted / self.drafter_passes if self.drafter_passes else None
 
@@ -132,11 +131,7 @@ class GenerationTrace:
 
     @classmethod
     def from_json(cls, text: str) -> "GenerationTrace":
-        """Read a trace that `to_json` wrote.
-
-        Raises:
-            ValueError: The text is cut off, of another schema, or its rounds do not add up.
-        """
+        """Read a trace that `to_json` wrote; a ValueError says what is wrong with it."""
         trace = read_record(text, SCHEMA, cls)
         if trace.token_ids != tuple(token for r in trace.rounds for token in r.token_ids):
             raise ValueError("the rounds do not add up to token_ids: write it again with to_json()")
@@ -157,11 +152,7 @@ class GenerationTrace:
 
 
 def kind_after(n_drafted: int, n_accepted: int, *, first: bool = False) -> NextKind:
-    """Return what the target's own token is that follows a pass.
-
-    >>> kind_after(4, 4), kind_after(4, 2), kind_after(0, 0), kind_after(0, 0, first=True)
-    ('bonus', 'correction', 'plain', 'prefill')
-    """
+    """Return what the target's own token is that follows a pass."""
     if first:
         return "prefill"
     if n_drafted == 0:
@@ -175,11 +166,7 @@ def write_record(record: Any, schema: str, indent: int | None = None) -> str:
 
 
 def read_record(text: str, schema: str, kind: type[Record]) -> Record:
-    """Return the record that `write_record` wrote, its fields checked by their types.
-
-    Raises:
-        ValueError: The text is no JSON, of another schema, or a field is missing or wrong.
-    """
+    """Return the record that `write_record` wrote; a ValueError says what is wrong with it."""
     from pydantic import TypeAdapter
 
     try:

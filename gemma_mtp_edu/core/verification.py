@@ -1,7 +1,7 @@
 """The accept rules: which drafts the target keeps, and the token of its own that it adds.
 
 Pure functions. p is the target's distribution and q the drafter's, as in Leviathan et al. 2023,
-arXiv:2211.17192 (gpt-fast names them the other way round).
+arXiv:2211.17192, Algorithm 1 (gpt-fast names them the other way round).
 """
 
 from dataclasses import dataclass
@@ -12,21 +12,16 @@ from torch import Tensor
 
 Drafts = Int[Tensor, " gamma"]
 Probs = Float[Tensor, " vocab"]
+Rows = Float[Tensor, "_ vocab"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the target decided about a round's drafts.
+    """What the target decided about a round's drafts."""
 
-    Attributes:
-        n_accepted: Drafts that are kept, 0 to gamma, from the left.
-        next_id: The target's own token after them: a correction, or the bonus token.
-        overlaps: Per verified position, sum over the vocabulary of min(p, q); only when sampling.
-        uniforms: The number drawn at each verified position; only when sampling.
-    """
-
-    n_accepted: int
-    next_id: int
+    n_accepted: int  # drafts that are kept, 0 to gamma, from the left
+    next_id: int  # the target's own token after them: a correction, or the bonus token
+    # When sampling, per verified position: sum of min(p, q), and the number drawn.
     overlaps: tuple[float, ...] = ()
     uniforms: tuple[float, ...] = ()
 
@@ -50,10 +45,7 @@ def verify_greedy(target_ids: Int[Tensor, " positions"], draft_ids: Drafts) -> V
 
 
 def verify_sampling(
-    target_probs: Float[Tensor, "positions vocab"],
-    draft_probs: Float[Tensor, "gamma vocab"] | None,
-    draft_ids: Drafts,
-    generator: torch.Generator,
+    target_probs: Rows, draft_probs: Rows | None, draft_ids: Drafts, generator: torch.Generator
 ) -> Verification:
     """Keep each draft with probability min(1, p/q), so that the text follows p exactly.
 
@@ -63,8 +55,6 @@ def verify_sampling(
             were not drawn, such as an argmax: q then has all its mass on the draft.
         draft_ids: The drafts.
         generator: Draws the uniforms and the target's own token.
-
-    Source: Leviathan et al. 2023, arXiv:2211.17192, Algorithm 1.
     """
     gamma, chosen = len(draft_ids), draft_ids[:, None]
     # In float64: p and q are equal almost everywhere, and their difference must not be rounding.

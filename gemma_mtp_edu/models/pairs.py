@@ -1,7 +1,7 @@
 """Load a target with its drafter, and check that they fit before anything runs."""
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
 from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason
 from gemma_mtp_edu.models import files, memory, registry
 from gemma_mtp_edu.models.compatibility import (
     check_pair,
@@ -104,6 +105,26 @@ class ModelPair:
         if is_mtp_drafter(self.drafter.config):
             return MTPDrafter(self.drafter, self.target.get_input_embeddings())
         return CausalLMDrafter(self.drafter)
+
+    def trace(
+        self,
+        prompt_ids: Sequence[int],
+        token_ids: Sequence[int],
+        rounds: Sequence[RoundTrace],
+        stop_reason: StopReason,
+        method: str,
+    ) -> GenerationTrace:
+        """Return the trace of a finished run, with its texts and what made it."""
+        used = {*token_ids, *(draft for r in rounds for draft in r.draft_ids)}
+        return GenerationTrace(
+            tuple(prompt_ids),
+            tuple(token_ids),
+            self.decode(token_ids) if self.processor is not None else "",
+            tuple(rounds),
+            stop_reason,
+            self.token_texts(used),
+            self.provenance(method),
+        )
 
     def token_texts(self, token_ids: Collection[int]) -> dict[int, str]:
         """Return the text of each token id; empty where the pair has no processor."""
