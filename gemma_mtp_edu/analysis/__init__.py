@@ -7,7 +7,7 @@ __getattr__ = lazily(
     {
         "ablation": "ablate without AS_IS STALE",
         "anatomy": "head_work parameter_counts scored_share size_in_megabytes state_shapes",
-        "calibration": "measured_speedups time_target_passes timed_runs wait_for",
+        "calibration": "clock measured_speedups time_target_passes timed_runs",
         "cost": "round_cost",
         "custom": "draft_and_verify",
         "inside": "cluster_ranks draft_steps",

@@ -26,14 +26,6 @@ from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 _TEXT = "Tell me a story about a lighthouse keeper who counts ships, then list what she counted."
 
 
-def wait_for(device: torch.device) -> None:
-    """Wait for the GPU: its calls return before their work is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
 @dataclass(frozen=True, slots=True)
 class PassTimes:
     """Times of one target pass over several tokens, after the same context.
@@ -201,17 +193,14 @@ def measured_speedups(
 ) -> dict[str, dict[int, float]]:
     """Return per text and draft length how many times as fast as plain decoding a run was.
 
-    The prefill, which no drafter changes, is left out, as it is in every prediction.
-
-    Args:
-        pair: The models; nothing else should run on their device meanwhile.
-        prompts: Name and prompt of each text.
-        gammas: Drafts in every round.
-        max_new_tokens: Tokens to write at most.
-        repeats: Timed turns; medians count. One more warms up.
+    The prefill, which no drafter changes, is left out, as it is in every prediction. Medians count;
+    the arguments are those of `timed_runs`.
     """
     runs = timed_runs(pair, prompts, gammas, max_new_tokens=max_new_tokens, repeats=repeats)
-    seconds = {case: decoding_seconds(traces) for case, traces in runs.items()}
+    seconds = {
+        case: statistics.median(sum(r.seconds for r in trace.draft_rounds) for trace in traces)
+        for case, traces in runs.items()
+    }
     # A text of one token has no round: nothing to win, nothing to lose.
     return {
         name: {g: seconds[name, 0] / seconds[name, g] if seconds[name, g] else 1.0 for g in gammas}
@@ -229,7 +218,12 @@ def timed_runs(
 ) -> dict[tuple[str, int], list[GenerationTrace]]:
     """Return the timed runs of each text and draft length, 0 being plain decoding.
 
-    The arguments are those of `measured_speedups`; the first turn, the warm-up, is left out.
+    Args:
+        pair: The models; nothing else should run on their device meanwhile.
+        prompts: Name and prompt of each text.
+        gammas: Drafts in every round.
+        max_new_tokens: Tokens to write at most.
+        repeats: Timed turns; one more warms up.
     """
 
     def run(name: str, gamma: int) -> GenerationTrace:
@@ -240,8 +234,3 @@ def timed_runs(
     cases = [(name, gamma) for name in prompts for gamma in (0, *gammas)]
     turns = [{case: run(*case) for case in cases} for _ in range(repeats + 1)]
     return {case: [turn[case] for turn in turns[1:]] for case in cases}
-
-
-def decoding_seconds(traces: Sequence[GenerationTrace]) -> float:
-    """Return the median seconds of runs of one kind, the prefill left out."""
-    return statistics.median(sum(r.seconds for r in trace.draft_rounds) for trace in traces)

@@ -106,9 +106,6 @@ class CostModel:
             lengths: Tokens per verify pass, ascending from 1.
             contexts: Tokens before the round, ascending, 2 or more.
             repeats: Timed rounds of each length, in turns; medians count. One more warms up.
-
-        Raises:
-            ValueError: Lengths or contexts are not such numbers, or beyond the target's positions.
         """
         # Here: a cost model must be read and asked where no model library is installed.
         from gemma_mtp_edu.analysis.calibration import calibrate
@@ -174,35 +171,27 @@ class CostModel:
         Args:
             evidence: A run with drafts, from which alpha is estimated; or an acceptance profile,
                 on which every draft length is replayed.
-
-        Raises:
-            ValueError: Nothing was drafted in it.
         """
         if isinstance(evidence, AcceptanceProfile):
             longest = min(evidence.max_gamma, self.max_gamma)
-            context = len(evidence.prompt_ids) + len(evidence) / 2
-            oracle = self.predict_trace(best_schedule(evidence, self)[1]).speedup
             replays = [replay(evidence, Constant(gamma)) for gamma in range(1, longest + 1)]
-            cases = [
-                (self.predict_trace(trace).speedup, gamma, trace.tokens_per_round or 1.0, alpha)
-                for gamma, trace in enumerate(replays, 1)
-                if (alpha := metrics.alpha(trace)) is not None
-            ]
+            speedups = [self.predict_trace(trace).speedup for trace in replays]
+            best = replays[speedups.index(max(speedups))]
+            alpha, tokens = metrics.alpha(best), best.tokens_per_round
+            oracle = self.predict_trace(best_schedule(evidence, self)[1]).speedup
+            context = len(evidence.prompt_ids) + len(evidence) / 2
         else:
-            prefixes = [record.prefix_length for record in evidence.draft_rounds]
-            context, oracle = statistics.median(prefixes or [0]), None
-            alpha = metrics.alpha(evidence)
-            cases = [
-                (self.predict(alpha, gamma, context), gamma, expected_tokens(alpha, gamma), alpha)
-                for gamma in range(1, self.max_gamma + 1)
-                if alpha is not None
-            ]
-        if not cases:
+            alpha, oracle = metrics.alpha(evidence), None
+            context = statistics.median([r.prefix_length for r in evidence.draft_rounds] or [0])
+            gammas = range(1, self.max_gamma + 1)
+            speedups = [self.predict(alpha or 0.0, gamma, context) for gamma in gammas]
+            tokens = expected_tokens(alpha or 0.0, speedups.index(max(speedups)) + 1)
+        if alpha is None or tokens is None:
             raise ValueError(
                 f"got a text of {len(evidence.token_ids)} tokens in which no draft was verified: "
                 "give a trace of speculative_generate or an acceptance_profile, of a longer text"
             )
-        speedup, gamma, tokens, alpha = max(cases, key=lambda case: case[0])
+        gamma = speedups.index(max(speedups)) + 1
         plain, rest = self.plain(context), self.rest(context)
         step, verify = self.drafter_step(context), self.verify(gamma + 1, context)
         # What a round may cost so that its tokens come as fast as in plain decoding.
@@ -210,9 +199,9 @@ class CostModel:
         steps, passes = (budget - verify - rest) / gamma, budget - gamma * step - rest
         fixed = (verify + rest) / plain
         return Verdict(
-            answer=answer_of(speedup),
+            answer=answer_of(max(speedups)),
             draft_length=gamma,
-            speedup=speedup,
+            speedup=max(speedups),
             alpha=alpha,
             step_seconds=step,
             verify_seconds=verify,

@@ -30,28 +30,6 @@ def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
     return sum(r.n_accepted for r in rounds) / n_verified if n_verified else None
 
 
-def accepted_by_position(
-    traces: GenerationTrace | Iterable[GenerationTrace],
-) -> tuple[float, ...]:
-    """Return, for the first, second, ... draft of a round, how often it entered the text.
-
-    A round counts at a position only where it drafted that many tokens and the text did not end
-    inside its drafts.
-    """
-    rounds = [
-        r
-        for trace in _several(traces)
-        for r in trace.rounds
-        if r.draft_ids and r.next_kind != "none"
-    ]
-    longest = max((len(r.draft_ids) for r in rounds), default=0)
-    shares = []
-    for position in range(longest):
-        drafted = [r for r in rounds if len(r.draft_ids) > position]
-        shares.append(sum(r.n_accepted > position for r in drafted) / len(drafted))
-    return tuple(shares)
-
-
 def wasted_drafts(trace: GenerationTrace) -> int:
     """Return how many drafts did not enter the text."""
     return trace.drafter_passes - trace.n_accepted

@@ -54,16 +54,12 @@ class AcceptanceProfile:
         return len(self.token_ids)
 
     def __repr__(self) -> str:
+        right = sum(self.n_accepted) / max(1, len(self) - 1)
         of_pair = f" of {self.provenance['pair']}" if self.provenance.get("pair") else ""
         return (
             f"AcceptanceProfile({len(self)} tokens{of_pair}, {self.max_gamma} drafts from each "
-            f"position, {self.mean_accepted:.2f} of them right on average)"
+            f"position, {right:.2f} of them right on average)"
         )
-
-    @property
-    def mean_accepted(self) -> float:
-        """Mean of `n_accepted` over the positions that can be drafted from; 0 without any."""
-        return sum(self.n_accepted) / max(1, len(self) - 1)
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the profile as JSON text that `from_json` reads back as an equal profile."""
@@ -110,22 +106,15 @@ def acceptance_profile(
     """Write a text greedily and draft from every position of it.
 
     Costs the plain run, one target pass over the text, and `max_gamma` drafter passes over all
-    positions. They go in chunks of `positions_per_chunk`, so that the memory which grows with the
-    number of positions stays below `CHUNK_BYTES` however long the text is.
-
-    A pass over many positions rounds differently from a pass over one, so where the drafter finds
-    two tokens equally good a run may take the other one. What is accepted is read off the greedy
-    text, never off the one target pass. In bfloat16 a speculative run may write another text than
-    the plain one; the profile is that of the plain text.
+    positions, in chunks of at most `CHUNK_BYTES`. A pass over many positions rounds differently
+    from a pass over one, so at a tie between two drafts a run may take the other one. What is
+    accepted is read off the greedy text, never off that one target pass.
 
     Args:
         pair: A target and its Gemma 4 MTP drafter, with sdpa or eager attention.
         prompt: A user's message, or token ids `[1, seq]`.
         max_gamma: Drafts from each position; at least 1.
-        max_new_tokens: Tokens to write at most; at least 1.
-
-    Raises:
-        ValueError: A number is out of range.
+        max_new_tokens: Tokens to write at most.
     """
     from gemma_mtp_edu.core.decoding import autoregressive_generate
     from gemma_mtp_edu.core.schedules import check_gamma
@@ -170,21 +159,18 @@ def profile_of(
 
 
 def positions_per_chunk(pair: Any, text_length: int) -> int:
-    """Return how many positions one drafter pass takes.
+    """Return how many positions one drafter pass takes, so that `CHUNK_BYTES` are enough.
 
-    A position needs a mask and scores in every attention head over the text, and the embeddings and
-    scores of the candidate tokens; in float32 that is
-    `4 * ((heads + 2) * text_length + candidates * (hidden + 2))` bytes, where a dense head has no
-    embeddings of its own: `4 * ((heads + 2) * text_length + vocabulary * 2)`.
+    A position needs, in float32, two masks and the scores of every attention head over the text,
+    and scores and probabilities of the candidate tokens; a centroid head also their embeddings.
     """
     head, config = pair.drafter.masked_embedding, pair.drafter.config.get_text_config()
     candidates, width = config.vocab_size, 0
     if head is not None:
         candidates = head.centroid_intermediate_top_k * head.vocab_size_per_centroid
         width = config.hidden_size
-    heads = config.num_attention_heads
-    needed = 4 * ((heads + 2) * text_length + candidates * (width + 2))
-    return max(1, CHUNK_BYTES // needed)
+    needed = (config.num_attention_heads + 2) * text_length + candidates * (width + 2)
+    return max(1, CHUNK_BYTES // (4 * needed))
 
 
 def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any, Any]:

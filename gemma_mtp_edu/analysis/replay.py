@@ -6,25 +6,14 @@ of its own. Nothing is modelled, so a replay has no times; the cost model gives 
 
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.core.schedules import FromProfile, LastRound, Schedule
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, kind_after
 
-
-@runtime_checkable
-class RoundCosts(Protocol):
-    """What rounds cost at any place of a text, such as a `CostModel`."""
-
-    @property
-    def max_gamma(self) -> int:
-        """Drafts per round that it knows the cost of."""
-        ...
-
-    def round_seconds(self, gamma: int, context: float | None = None) -> float:
-        """Return the cost of a round of `gamma` drafts after `context` tokens."""
-        ...
+if TYPE_CHECKING:
+    from gemma_mtp_edu.analysis.cost import CostModel
 
 
 def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
@@ -80,7 +69,7 @@ def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) ->
 
 def best_schedule(
     profile: AcceptanceProfile,
-    cost: RoundCosts | Callable[[int], float],
+    cost: "CostModel | Callable[[int], float]",
     *,
     max_gamma: int | None = None,
 ) -> tuple[FromProfile, GenerationTrace]:
@@ -100,18 +89,18 @@ def best_schedule(
     Returns:
         The schedule and its replay.
     """
-    n_tokens, longest, round_cost = len(profile.token_ids), profile.max_gamma, _by_context(cost)
-    if max_gamma is not None:
-        longest = min(longest, max_gamma)
-    if isinstance(cost, RoundCosts):
+    n_tokens = len(profile.token_ids)
+    longest = profile.max_gamma if max_gamma is None else min(profile.max_gamma, max_gamma)
+    if not callable(cost):
         longest = min(longest, cost.max_gamma)
+    cost_of = _everywhere(cost) if callable(cost) else cost.round_seconds
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
     for position in range(n_tokens - 1, 0, -1):
         context = len(profile.prompt_ids) + position
         totals = []
         for n in range(min(longest, _most(profile, position)) + 1):
             after = position + min(profile.n_accepted[position], n) + 1
-            totals.append(round_cost(n, context) + cheapest[min(after, n_tokens)])
+            totals.append(cost_of(n, context) + cheapest[min(after, n_tokens)])
         cheapest[position] = min(totals)
         lengths[position] = totals.index(cheapest[position])
     schedule = FromProfile(tuple(lengths))
@@ -139,9 +128,7 @@ def _n_drafted(profile: AcceptanceProfile, schedule: Schedule, position: int, ga
     return wanted
 
 
-def _by_context(cost: RoundCosts | Callable[[int], float]) -> Callable[[int, int], float]:
-    """Return the cost of a round, by its drafts and the tokens before it."""
-    if isinstance(cost, RoundCosts):
-        return cost.round_seconds
-    everywhere = cache(cost)
-    return lambda gamma, context: everywhere(gamma)
+def _everywhere(cost: Callable[[int], float]) -> Callable[[int, float], float]:
+    """Return a cost of a round that does not look at the tokens before it."""
+    known = cache(cost)
+    return lambda gamma, context: known(gamma)

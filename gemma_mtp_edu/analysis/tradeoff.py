@@ -6,7 +6,7 @@ counted in plain passes, the time in which plain decoding writes one token.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.cost import CostModel, RoundCost, round_cost
@@ -16,7 +16,6 @@ from gemma_mtp_edu.core.schedules import Confidence, Constant, Heuristic, LastRo
 from gemma_mtp_edu.core.trace import GenerationTrace
 
 Kind = Literal["constant", "heuristic", "confidence", "oracle"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 # Speedups that were measured, by constant draft length.
 Measured = Mapping[int, float]
 
@@ -87,20 +86,6 @@ class Outcome:
         """Drafts that did not enter the text."""
         return metrics.wasted_drafts(self.trace)
 
-    @property
-    def saved_passes(self) -> int:
-        """Target passes that plain decoding would have needed beyond these."""
-        return metrics.saved_passes(self.trace)
-
-
-def schedule_of(setting: Setting, max_gamma: int) -> Schedule:
-    """Return the schedule of a setting, of at most `max_gamma` drafts; not the oracle's."""
-    if setting.kind == "heuristic":
-        return BoundedHeuristic(setting.draft_length, max_gamma)
-    if setting.kind == "confidence":
-        return Confidence(setting.threshold, max_gamma)
-    return Constant(min(setting.draft_length, max_gamma))
-
 
 def outcome(
     profile: AcceptanceProfile,
@@ -118,9 +103,12 @@ def outcome(
     """
     cost_of, longest = round_cost(cost, cost_ratio), longest_draft(profile, cost)
     _, best = best_schedule(profile, cost_of, max_gamma=longest)
-    trace = best
-    if setting.kind != "oracle":
-        trace = replay(profile, schedule_of(setting, longest))
+    schedules: dict[Kind, Schedule] = {
+        "constant": Constant(min(setting.draft_length, longest)),
+        "heuristic": BoundedHeuristic(setting.draft_length, longest),
+        "confidence": Confidence(setting.threshold, longest),
+    }
+    trace = best if setting.kind == "oracle" else replay(profile, schedules[setting.kind])
     ratio = draft_cost(cost) if cost_ratio is None else cost_ratio
     return Outcome(trace, _total(trace, cost_of), _total(best, cost_of), ratio)
 

@@ -40,10 +40,9 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
 # %%
 import statistics
-import time
 
 from gemma_mtp_edu import autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.analysis import wait_for
+from gemma_mtp_edu.analysis import clock
 
 pair = load_pair(PAIR)
 
@@ -56,11 +55,9 @@ pair = load_pair(PAIR)
 
 # %%
 def stopwatch(generate, prompt, **arguments):
-    wait_for(pair.device)
-    start = time.perf_counter()
+    start = clock(pair.device)  # waits for the device, then looks at the clock
     trace = generate(pair, prompt, **arguments)
-    wait_for(pair.device)
-    return time.perf_counter() - start, trace
+    return clock(pair.device) - start, trace
 
 
 story, counting = "Tell me a short story about a heron.", "Count from 7 to 24."
@@ -277,11 +274,9 @@ import torch
 @torch.no_grad()
 def pass_seconds(batch, n_tokens):
     ids = pair.encode(story)[:, :1].expand(batch, n_tokens)
-    wait_for(pair.device)
-    start = time.perf_counter()
+    start = clock(pair.device)
     pair.target(input_ids=ids, use_cache=False)
-    wait_for(pair.device)
-    return time.perf_counter() - start
+    return clock(pair.device) - start
 
 
 sizes = [(batch, n_tokens) for batch in (1, 16, 128) for n_tokens in (1, 5)]

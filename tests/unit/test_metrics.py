@@ -3,7 +3,6 @@
 import pytest
 
 from gemma_mtp_edu.analysis.metrics import (
-    accepted_by_position,
     alpha,
     saved_passes,
     verified,
@@ -40,8 +39,3 @@ def test_alpha_of_a_sampled_run_is_the_mean_overlap() -> None:
     sampled = RoundTrace(3, (6, 7, 8), 1, 9, "correction", overlaps=(0.9, 0.5))
     more = RoundTrace(5, (6,), 1, 9, "bonus", overlaps=(0.4,))
     assert alpha([trace(PREFILL, sampled), trace(PREFILL, more)]) == pytest.approx(0.6)
-
-
-def test_acceptance_by_position_counts_rounds_that_drafted_so_far() -> None:
-    assert accepted_by_position(trace(PREFILL, CORRECTED, FULL, ENDED)) == (1.0, 0.5, 0.0)
-    assert accepted_by_position(trace(PREFILL)) == ()
