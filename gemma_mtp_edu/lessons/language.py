@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unicodedata import east_asian_width
 
 LANGUAGES = ("en", "ja")
 VARIABLE = "GEMMA_MTP_EDU_LANG"
@@ -88,15 +87,6 @@ def sentences(*parts: str) -> str:
 def html_lang() -> str:
     """Return the attribute of an HTML element whose words are not those of an English page."""
     return "" if current() == "en" else f" lang='{current()}'"
-
-
-def columns(text: str) -> int:
-    """Return how wide a text is in a terminal, where a Japanese letter is as wide as two others.
-
-    >>> columns("KV"), columns("トークン")
-    (2, 8)
-    """
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 @cache

@@ -1,1 +1,12 @@
 """What does it do here, and at scale?"""
+
+from gemma_mtp_edu.core import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "bench": "Plan conditions",
+        "results": "ResultsCard length_for_all measurements overall_speedups",
+        "serving": "serving_commands",
+    },
+)

@@ -65,7 +65,7 @@ TARGET_MODEL_ID, ASSISTANT_MODEL_ID = model_ids(PAIR)
 processor = AutoProcessor.from_pretrained(TARGET_MODEL_ID)
 
 # %%
-from gemma_mtp_edu.models.pairs import choose_device, choose_dtype
+from gemma_mtp_edu.models import choose_device, choose_dtype
 
 device = choose_device()
 dtype = torch.float32 if PAIR == "pocket" else choose_dtype(device)

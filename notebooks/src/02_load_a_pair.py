@@ -58,7 +58,7 @@ print(pair.name, pair.target.dtype)
 # 00 adds a cache and working room, so most of its numbers are larger.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.models.registry import PAIRS
+from gemma_mtp_edu.models import PAIRS
 
 print(f"{'pair':8} {'target':22} {'drafter':8} memory")
 for info in PAIRS.values():
@@ -209,7 +209,7 @@ except ValueError as error:
 # %% tags=["nbval-check-output"]
 import copy
 
-from gemma_mtp_edu.models.compatibility import IncompatiblePairError, check_pair
+from gemma_mtp_edu.models import IncompatiblePairError, check_pair
 
 wrong = copy.deepcopy(pair.drafter.config)
 wrong.backbone_hidden_size = 2560

@@ -106,7 +106,7 @@ print(sum(int(batch.is_answer.sum()) for batch in texts), "answer tokens to lear
 # %%
 from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
 from gemma_mtp_edu.training.target_texts import evaluate_drafter
-from gemma_mtp_edu.training.training import Plan
+from gemma_mtp_edu.training import Plan
 
 shape = (
     DrafterShape()
@@ -134,7 +134,7 @@ assert before.acceptance < 0.05
 # each. With a real pair every one of them holds 262,144 numbers.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.analysis.anatomy import size_in_megabytes
+from gemma_mtp_edu.analysis import size_in_megabytes
 
 largest = max(texts, key=lambda batch: batch.input_ids.numel())
 tokens, answers = largest.input_ids.numel(), int(largest.is_answer.sum())
@@ -162,7 +162,7 @@ for what, size in {**needs, "together, at least": sum(needs.values())}.items():
 # The target is frozen, so its part can be made once and kept, if memory allows.
 
 # %%
-from gemma_mtp_edu.training.distillation import distillation_batch
+from gemma_mtp_edu.training import distillation_batch
 
 given = [distillation_batch(pair.target, batch) for batch in texts] if bundled else texts
 
@@ -170,7 +170,7 @@ given = [distillation_batch(pair.target, batch) for batch in texts] if bundled e
 # **Predict**: which number rises first, that of the training texts or that of the held-out ones?
 
 # %%
-from gemma_mtp_edu.training.training import shuffled, train
+from gemma_mtp_edu.training import shuffled, train
 
 training = train(fresh, shuffled(given), plan, held_out=held_out)
 for done in training.evaluations:

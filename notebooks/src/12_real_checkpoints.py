@@ -46,9 +46,7 @@ PAIR = "auto"  # @param ["auto", "pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"
 CONTEXT = 2048  # @param {type:"integer"}
 
 # %%
-from gemma_mtp_edu.models import memory
-from gemma_mtp_edu.models.memory import gigabytes
-from gemma_mtp_edu.models.pairs import choose_device
+from gemma_mtp_edu.models import choose_device, gigabytes, memory
 
 device = choose_device()
 free = memory.free_memory(device)
@@ -64,7 +62,7 @@ print(f"{device.type}, {gigabytes(free)} free, compute capability {capability}")
 # **Predict** for E2B in 16 bit and 2048 tokens: which of the four is largest, which smallest?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.models.memory import memory_plan
+from gemma_mtp_edu.models import memory_plan
 
 plan = memory_plan("E2B", "float16", context_length=2048)
 for part, size in plan.parts.items():
@@ -80,7 +78,7 @@ assert plan.target_bytes > plan.total_bytes / 2 > plan.cache_bytes
 # The dotted line is what a Colab T4 has left: 14.6 GB. Which pairs are to the left of it?
 
 # %%
-from gemma_mtp_edu.models.registry import PAIRS
+from gemma_mtp_edu.models import PAIRS
 from gemma_mtp_edu import plots
 
 T4 = 14_600_000_000
@@ -95,7 +93,7 @@ plots.show_figure(plots.plot_memory(plans, T4))
 # compute capability; from 8.0 on it computes in bfloat16. **Predict** the right-hand side.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.models.memory import pick_pair
+from gemma_mtp_edu.models import pick_pair
 
 gpus = {"T4": (14.6, (7, 5)), "L4": (22, (8, 9)), "A100": (40, (8, 0)), "H100": (80, (9, 0))}
 for gpu, (size, version) in gpus.items():
@@ -108,7 +106,7 @@ assert pick_pair(T4, (7, 5)) == ("E2B", "float16")
 
 # %%
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.models.pairs import choose_dtype
+from gemma_mtp_edu.models import choose_dtype
 
 name = pick_pair(free, capability, context_length=CONTEXT)[0] if PAIR == "auto" else PAIR
 if name != "pocket" and not memory_plan(name, choose_dtype(device), CONTEXT).fits(free):
@@ -201,8 +199,8 @@ for name in profiles:
 # is given back.
 
 # %%
-from gemma_mtp_edu.analysis.calibration import timed_runs
-from gemma_mtp_edu.measure.results import measurements
+from gemma_mtp_edu.analysis import timed_runs
+from gemma_mtp_edu.measure import measurements
 
 runs = {}
 for name, prompt in prompts.items():
@@ -225,8 +223,7 @@ assert same or pair.target.dtype.itemsize < 4
 # the two marks of a row?
 
 # %% tags=["timing"]
-from gemma_mtp_edu.measure.bench import Plan, conditions
-from gemma_mtp_edu.measure.results import ResultsCard
+from gemma_mtp_edu.measure import Plan, ResultsCard, conditions
 
 facts = conditions(pair, Plan(GAMMAS, 2, TOKENS))
 card = ResultsCard(pair.name, measured, prompts, verdict, memory.peak_memory(device), facts)
@@ -261,7 +258,7 @@ print(plots.score_text(card))
 # %% tags=["timing"]
 import statistics
 
-from gemma_mtp_edu.measure.results import length_for_all, overall_speedups
+from gemma_mtp_edu.measure import length_for_all, overall_speedups
 
 for gamma, speed in overall_speedups(card).items():
     mean = statistics.mean(card.speedup(name, gamma) for name in prompts)
@@ -305,8 +302,8 @@ assert again == card
 # they are E2B's with the length that vLLM's recipe recommends.
 
 # %%
-from gemma_mtp_edu.models.registry import recommended
-from gemma_mtp_edu.measure.serving import serving_commands
+from gemma_mtp_edu.models import recommended
+from gemma_mtp_edu.measure import serving_commands
 
 name, length = ("E2B", recommended("E2B")) if bundled else (pair.name, best)
 vllm, sglang, llama_cpp = serving_commands(name, length, context_length=CONTEXT)
