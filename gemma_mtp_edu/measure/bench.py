@@ -133,9 +133,7 @@ def run(
             reset_peak_memory(pair.device)
             common = {"key": key, "process": state.process_index, "run": facts}
             result = {**common, "conditions": conditions(pair, plan), **tasks[key]()}
-            if out:
-                append(part_of(out, state.process_index), result)
-            made.append(result)
+            made.append(append(part_of(out, state.process_index), result) if out else result)
     gathered = gather_object(made) if state.num_processes > 1 else made
     if not state.is_main_process:
         return None

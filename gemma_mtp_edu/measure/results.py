@@ -35,13 +35,15 @@ def part_of(out: Path, process: int) -> Path:
     return out.with_name(f"{out.name}.part-{process}")
 
 
-def append(path: Path, result: Result) -> None:
-    """Append a result; it is on disk then."""
+def append(path: Path, result: Result) -> Result:
+    """Append a result and return it with its schema; it is on disk then."""
+    result = {**result, "schema": LINES_SCHEMA}
     with path.open("a", encoding="utf-8") as file:
         # A line that a kill cut off before must not spoil this one.
         file.write(f"\n{_line(result)}")
         file.flush()
         os.fsync(file.fileno())
+    return result
 
 
 def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
@@ -118,7 +120,7 @@ def _parts(out: Path) -> list[Path]:
 
 
 def _line(result: Result) -> str:
-    return json.dumps({**result, "schema": LINES_SCHEMA}, ensure_ascii=False) + "\n"
+    return json.dumps(result, ensure_ascii=False) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
