@@ -1,10 +1,13 @@
 """One instruction-and-answer pair, and the rule that keeps held-out prompts out of training.
 
-This file does not write any text: each workload in `tools.pocket.workloads` does.
+This file does not write any text: each workload in `tools.pocket.workloads` does, from the tables
+of words and phrases in `tools/pocket/data`.
 """
 
 import hashlib
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol
 
@@ -53,3 +56,9 @@ def draw(workload: Workload, rng: Random, split: Split) -> Example:
         example = workload.sample(rng)
         if split_of(example.prompt) == split:
             return example
+
+
+def table(name: str) -> dict[str, Any]:
+    """Return a table of words and phrases of `tools/pocket/data`."""
+    path = Path(__file__).parent / "data" / f"{name}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))

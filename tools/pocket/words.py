@@ -1,4 +1,4 @@
-"""Word lists and phrasing helpers that the workloads share.
+"""Words of `data/words.toml` and phrasing helpers that the workloads share.
 
 About one draw in ten is a made-up word, so that a model learns to copy words it has never seen.
 """
@@ -7,93 +7,23 @@ import re
 from collections.abc import Sequence
 from random import Random
 
-FIRST_NAMES = """
-Mira Omar Lena Tariq Sofia Hugo Aiko Pablo Nina Ravi Zara Felix Amina Jonas Priya Luca Ingrid Kofi
-Elena Mateo Yuki Carlos Freya Hassan Clara Diego Hana Ivan Leila Marco Noor Oscar Petra Quinn Rosa
-Samir Tara Umar Vera Wei Ximena Yusuf Zoe Anders Bianca Chidi Dalia Emil Fatima George Heidi Isaac
-Jana Kenji Lars Maya Nadia Olga Paul Rania Stefan Tomas Uma Victor Wanda Xavier Yara Zane Adam Beth
-Chen Dora Erik Flora Greta Henry Iris Jamal Karin Leo Maria Nils Olive Peter Ruth Simon Tina Viktor
-Walter Alice Ben Cora David Emma Frank Gina Harry Ida Jack Kate Liam Mona Noah Otto Pia Rita Sam Tom
-Ursula Vince Willa Anna Bruno Carmen Dana Eva Finn Gloria Helen Igor Julia Karl Laura Max Nora Owen
-Paula Robert Sara Theo Una Vito Aaron Bella Cyrus Diana Elif Farid Grace Hiro Imani Joel Kiran Lila
-Malik Naomi Orla Pedro Rafael Selma Tessa Wren Amara Boris Celia Daniel Esther Fiona Gustav
-""".split()
-LAST_NAMES = """
-Olsen Garcia Tanaka Novak Singh Rossi Meyer Haddad Okafor Silva Kim Larsen Costa Weber Ahmed Lopez
-Sato Petrov Mensah Dubois Jensen Moreau Ito Kowalski Patel Bianchi Fischer Nasser Adeyemi Santos
-Park Berg Ferreira Schmidt Khan Torres Mori Ivanov Boateng Laurent Holm Marin Wang Horvat Rao Conti
-Wagner Saleh Eze Ramos Choi Lund Pereira Keller Hussain Vega Endo Popov Owusu Martin Smith Brown
-Green White Clark Baker Hill Reed Cook Wood Stone Young Hall Lake Field Marsh Frost Lane Page Ross
-""".split()
-CITIES = """
-Oslo Lima Cairo Paris Rome Tokyo Berlin Madrid Lisbon Vienna Prague Dublin Athens Warsaw Helsinki
-Stockholm Copenhagen Brussels Budapest Zurich Geneva Milan Naples Turin Seville Porto Lyon Nice
-Hamburg Munich Cologne Leipzig Dresden Krakow Riga Vilnius Tallinn Minsk Kyiv Skopje Belgrade Zagreb
-Ankara Izmir Beirut Amman Dubai Doha Muscat Tehran Baku Delhi Mumbai Pune Chennai Dhaka Karachi
-Lahore Kabul Bangkok Hanoi Manila Jakarta Seoul Busan Osaka Kyoto Nagoya Beijing Shanghai Taipei
-Sydney Perth Brisbane Auckland Wellington Nairobi Kampala Lagos Accra Dakar Tunis Rabat Algiers
-Lusaka Harare Durban Toronto Montreal Vancouver Boston Chicago Denver Seattle Austin Dallas Miami
-Houston Havana Bogota Quito Santiago Caracas Recife Cusco Bergen Malmo Utrecht Ghent Bath Leeds
-""".split()
-OBJECTS = """
-lamp chair table desk shelf sofa bed mirror clock vase bowl plate cup mug fork spoon knife pan pot
-kettle bottle jar basket box bag suitcase backpack wallet purse belt hat cap scarf glove coat jacket
-shirt dress skirt sock shoe boot ring necklace bracelet watch book notebook pencil pen brush eraser
-ruler stapler folder envelope stamp letter map poster painting candle blanket pillow towel soap comb
-broom bucket ladder hammer saw drill wrench screw nail rope chain lock key door window curtain rug
-bell drum guitar piano violin flute trumpet radio speaker camera phone laptop tablet keyboard mouse
-printer screen cable battery charger bicycle scooter skateboard helmet tent stove torch compass
-kite ball bat racket net puzzle doll robot train car boat plane balloon card coin button needle
-thread ribbon umbrella fan heater fridge oven toaster blender mixer tray stool bench hammock globe
-telescope microscope magnet sponge whistle lantern
-""".split()
-COLOURS = """
-red blue green yellow orange purple pink brown black white grey silver golden violet crimson scarlet
-turquoise teal navy cream beige amber ivory maroon olive lilac indigo coral copper bronze
-""".split()
-MATERIALS = """
-wood wool glass steel paper cotton leather plastic silk stone clay iron copper rubber linen bamboo
-marble velvet tin brass gold felt cork wax straw canvas denim concrete ceramic foam
-""".split()
-JOBS = """
-baker doctor teacher nurse farmer pilot writer painter singer dancer lawyer judge chef waiter barber
-tailor carpenter plumber welder miner sailor fisher gardener florist butcher librarian journalist
-editor poet actor director photographer designer programmer scientist chemist biologist geologist
-historian translator guide driver mechanic electrician builder roofer potter jeweller clerk cashier
-banker dentist vet surgeon firefighter soldier guard postman cleaner manager
-""".split()
-ANIMALS = """
-cat dog horse cow pig sheep goat hen duck goose turkey rabbit hamster mouse rat squirrel fox wolf
-bear deer moose elk otter beaver badger hedgehog mole bat owl eagle hawk falcon crow raven robin
-sparrow swan stork heron crane pigeon parrot penguin ostrich peacock frog toad newt snake lizard
-turtle crocodile shark whale dolphin seal walrus crab lobster octopus squid salmon trout bee wasp
-ant beetle moth spider snail worm lion tiger leopard zebra giraffe camel monkey gorilla panda koala
-""".split()
-FOODS = """
-bread butter cheese milk cream yogurt rice pasta flour sugar salt pepper honey jam oats eggs beef
-chicken fish soup salad pizza burger noodles beans lentils peas corn carrots potatoes onions garlic
-tomatoes cucumbers spinach cabbage mushrooms pumpkin apples pears plums cherries grapes lemons limes
-oranges bananas mangoes peaches figs dates walnuts almonds raisins cocoa coffee tea cinnamon ginger
-basil parsley mint vanilla
-""".split()
-HOBBIES = """
-chess rowing painting reading cooking baking hiking running swimming cycling skating skiing sailing
-fishing gardening knitting sewing pottery drawing singing dancing yoga tennis football golf surfing
-climbing camping photography astronomy
-""".split()
-ADJECTIVES = """
-big small old new quiet bright heavy light soft round long short clean dusty warm cold tall narrow
-gentle brave happy tired busy clever young pretty strange plain
-""".split()
-COUNTRIES = """
-Norway Sweden Denmark Finland Iceland Germany France Spain Portugal Italy Greece Austria Hungary Poland
-Turkey Egypt Kenya Ghana Nigeria Morocco India Nepal China Japan Vietnam Thailand Indonesia Australia
-Canada Mexico Brazil Peru Chile Argentina Colombia
-""".split()
-DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+from tools.pocket.example import table
+
+_LISTS = {name: listed.split() for name, listed in table("words").items()}
+FIRST_NAMES = _LISTS["first_names"]
+LAST_NAMES = _LISTS["last_names"]
+CITIES = _LISTS["cities"]
+OBJECTS = _LISTS["objects"]
+COLOURS = _LISTS["colours"]
+MATERIALS = _LISTS["materials"]
+JOBS = _LISTS["jobs"]
+ANIMALS = _LISTS["animals"]
+FOODS = _LISTS["foods"]
+HOBBIES = _LISTS["hobbies"]
+ADJECTIVES = _LISTS["adjectives"]
+COUNTRIES = _LISTS["countries"]
+DAYS = _LISTS["days"]
+MONTHS = _LISTS["months"]
 MADE_UP_SHARE = 0.1
 
 

@@ -15,85 +15,10 @@ from types import FrameType
 from typing import Any
 
 from tools.pocket import words
-from tools.pocket.example import Example
+from tools.pocket.example import Example, table
 
 NAME = "code"
-# A task: default name, arguments, task phrases (the first one goes into the docstring), body lines.
-# In the texts {A} and {B} are the arguments and {n}, {m}, {c} are constants drawn for the prompt.
-Task = tuple[str, str, tuple[str, ...], str]
-TASKS: tuple[Task, ...] = (
-    ("add_numbers", "a b", ("the sum of two numbers", "+adds two numbers"), "return {A} + {B}"),
-    ("subtract_numbers", "a b", ("the difference of two numbers", "+subtracts the second number from the first"), "return {A} - {B}"),
-    ("multiply_numbers", "a b", ("the product of two numbers", "+multiplies two numbers"), "return {A} * {B}"),
-    ("average", "a b", ("the average of two numbers", "the mean of two numbers"), "return ({A} + {B}) / 2"),
-    ("larger", "a b", ("the larger of two numbers", "the bigger of two numbers", "the maximum of two numbers"), "if {A} > {B}:\n    return {A}\nreturn {B}"),
-    ("smaller", "a b", ("the smaller of two numbers", "the minimum of two numbers"), "if {A} < {B}:\n    return {A}\nreturn {B}"),
-    ("rectangle_area", "width height", ("the area of a rectangle", "+computes the area of a rectangle"), "return {A} * {B}"),
-    ("rectangle_perimeter", "width height", ("the perimeter of a rectangle",), "return 2 * ({A} + {B})"),
-    ("multiply_by_{n}", "x", ("a number multiplied by {n}", "+multiplies a number by {n}", "a number times {n}"), "return {A} * {n}"),
-    ("add_{n}", "x", ("a number plus {n}", "+adds {n} to a number"), "return {A} + {n}"),
-    ("subtract_{n}", "x", ("a number minus {n}", "+subtracts {n} from a number"), "return {A} - {n}"),
-    ("times_{n}_plus_{m}", "x", ("a number times {n} plus {m}", "+multiplies a number by {n} and adds {m}", "+multiplies its input by {n} and then adds {m}"), "return {A} * {n} + {m}"),
-    ("times_{n}_minus_{m}", "x", ("a number times {n} minus {m}", "+multiplies a number by {n} and subtracts {m}"), "return {A} * {n} - {m}"),
-    ("double", "x", ("the double of a number", "+doubles a number", "twice a number"), "return {A} * 2"),
-    ("square", "x", ("the square of a number", "+squares a number"), "return {A} * {A}"),
-    ("cube", "x", ("the cube of a number", "+cubes a number"), "return {A} * {A} * {A}"),
-    ("absolute", "x", ("the absolute value of a number",), "if {A} < 0:\n    return -{A}\nreturn {A}"),
-    ("{c}", "{d}", ("{d} converted to {e}", "+converts {d} to {e}"), "return {A} * {f}"),
-    ("is_even", "x", ("?a number is even",), "return {A} % 2 == 0"),
-    ("is_odd", "x", ("?a number is odd",), "return {A} % 2 == 1"),
-    ("is_positive", "x", ("?a number is positive",), "return {A} > 0"),
-    ("is_negative", "x", ("?a number is negative",), "return {A} < 0"),
-    ("is_divisible_by_{n}", "x", ("?a number is divisible by {n}", "?a number can be divided by {n}"), "return {A} % {n} == 0"),
-    ("is_greater_than_{n}", "x", ("?a number is greater than {n}", "?a number is larger than {n}", "?a number is bigger than {n}"), "return {A} > {n}"),
-    ("is_less_than_{n}", "x", ("?a number is less than {n}", "?a number is smaller than {n}", "?a number is below {n}"), "return {A} < {n}"),
-    ("is_between_{n}_and_{o}", "x", ("?a number is between {n} and {o}",), "return {n} <= {A} <= {o}"),
-    ("are_equal", "a b", ("?two numbers are equal", "?two numbers are the same"), "return {A} == {B}"),
-    ("reverse_text", "text", ("a string reversed", "+reverses a string", "the reverse of a string", "+reverses a word"), "return {A}[::-1]"),
-    ("to_upper", "text", ("a string in upper case", "+converts a string to upper case", "a string in capital letters", "+makes a string uppercase"), "return {A}.upper()"),
-    ("to_lower", "text", ("a string in lower case", "+converts a string to lower case", "+makes a string lowercase"), "return {A}.lower()"),
-    ("repeat_text", "text", ("a string repeated {n} times", "+repeats a string {n} times"), "return {A} * {n}"),
-    ("count_{k}", "text", ('the number of times "{k}" is in a string', '+counts the letter "{k}" in a string', '+counts how often the letter "{k}" is in a string'), 'count = 0\nfor letter in {A}:\n    if letter == "{k}":\n        count += 1\nreturn count'),
-    ("count_vowels", "text", ("the number of vowels in a string", "+counts the vowels in a string"), 'count = 0\nfor letter in {A}:\n    if letter in "aeiou":\n        count += 1\nreturn count'),
-    ("first_{n}_letters", "text", ("the first {n} letters of a string", "the first {n} characters of a string"), "return {A}[:{n}]"),
-    ("last_{n}_letters", "text", ("the last {n} letters of a string", "the last {n} characters of a string"), "return {A}[-{n}:]"),
-    ("join_words", "words", ('a list of words joined with "{s}"', '+joins a list of words with "{s}"'), 'return "{s}".join({A})'),
-    ("starts_with_{k}", "text", ('?a string starts with "{k}"', '?a string begins with "{k}"'), 'return {A}.startswith("{k}")'),
-    ("ends_with_{k}", "text", ('?a string ends with "{k}"', '?a string ends in "{k}"'), 'return {A}.endswith("{k}")'),
-    ("is_palindrome", "text", ("?a string is a palindrome", "?a word is a palindrome"), "return {A} == {A}[::-1]"),
-    ("text_length", "text", ("the length of a string", "the number of letters in a string"), "return len({A})"),
-    ("greet", "name", ("a greeting for a name", "+greets a person by name"), 'return "Hello, " + {A} + "!"'),
-    ("sum_list", "numbers", ("the sum of a list of numbers", "+adds up a list of numbers", "+sums a list"), "total = 0\nfor number in {A}:\n    total += number\nreturn total"),
-    ("product_list", "numbers", ("the product of a list of numbers", "+multiplies all numbers in a list"), "result = 1\nfor number in {A}:\n    result *= number\nreturn result"),
-    ("largest", "numbers", ("the largest number in a list", "the biggest number in a list", "the maximum of a list", "+finds the largest number in a list"), "return max({A})"),
-    ("smallest", "numbers", ("the smallest number in a list", "the minimum of a list", "+finds the smallest number in a list"), "return min({A})"),
-    ("list_length", "numbers", ("the number of items in a list", "+counts the items in a list", "the length of a list"), "return len({A})"),
-    ("list_average", "numbers", ("the average of a list of numbers", "the mean of a list of numbers"), "return sum({A}) / len({A})"),
-    ("greater_than_{n}", "numbers", ("the numbers in a list that are greater than {n}", "+keeps the numbers greater than {n} in a list", "all numbers of a list larger than {n}"), "result = []\nfor number in {A}:\n    if number > {n}:\n        result.append(number)\nreturn result"),
-    ("less_than_{n}", "numbers", ("the numbers in a list that are less than {n}", "+keeps the numbers less than {n} in a list", "all numbers of a list smaller than {n}"), "result = []\nfor number in {A}:\n    if number < {n}:\n        result.append(number)\nreturn result"),
-    ("even_numbers", "numbers", ("the even numbers in a list", "+keeps the even numbers of a list"), "result = []\nfor number in {A}:\n    if number % 2 == 0:\n        result.append(number)\nreturn result"),
-    ("odd_numbers", "numbers", ("the odd numbers in a list", "+keeps the odd numbers of a list"), "result = []\nfor number in {A}:\n    if number % 2 == 1:\n        result.append(number)\nreturn result"),
-    ("squares", "numbers", ("the squares of a list of numbers", "+squares each number in a list"), "return [number * number for number in {A}]"),
-    ("double_list", "numbers", ("each number in a list doubled", "+doubles each number in a list"), "return [number * 2 for number in {A}]"),
-    ("add_{n}_to_list", "numbers", ("each number in a list plus {n}", "+adds {n} to each number in a list"), "return [number + {n} for number in {A}]"),
-    ("multiply_list_by_{n}", "numbers", ("each number in a list times {n}", "+multiplies each number in a list by {n}"), "return [number * {n} for number in {A}]"),
-    ("sort_list", "numbers", ("a list in sorted order", "+sorts a list", "+sorts a list of numbers"), "return sorted({A})"),
-    ("sort_descending", "numbers", ("a list sorted from largest to smallest", "+sorts a list in descending order"), "return sorted({A}, reverse=True)"),
-    ("reverse_list", "numbers", ("a list in reverse order", "+reverses a list"), "return {A}[::-1]"),
-    ("first_item", "numbers", ("the first item of a list", "the first element of a list"), "return {A}[0]"),
-    ("last_item", "numbers", ("the last item of a list", "the last element of a list"), "return {A}[-1]"),
-    ("count_{n}", "numbers", ("the number of times {n} is in a list", "+counts how often {n} is in a list"), "return {A}.count({n})"),
-    ("contains_{n}", "numbers", ("?a list contains {n}", "?{n} is in a list"), "return {n} in {A}"),
-    ("sum_to_n", "n", ("the sum of the numbers from 1 to n", "+adds the numbers from 1 to n"), "total = 0\nfor i in range(1, {A} + 1):\n    total += i\nreturn total"),
-    ("factorial", "n", ("the factorial of a number", "+computes the factorial of a number"), "result = 1\nfor i in range(2, {A} + 1):\n    result *= i\nreturn result"),
-    ("count_to_n", "n", ("a list of the numbers from 1 to n",), "return list(range(1, {A} + 1))"),
-    ("fizz_{n}", "x", ('"{w}" if a number is divisible by {n}, else the number',), 'if {A} % {n} == 0:\n    return "{w}"\nreturn {A}'),
-    ("get_value", "data key", ("the value of a key in a dictionary", "+looks up a key in a dictionary"), "return {A}[{B}]"),
-    ("get_or_default", "data key", ("the value of a key in a dictionary, or {n} if it is missing",), "return {A}.get({B}, {n})"),
-)  # fmt: skip
-UNITS = (("meters", "centimeters", 100), ("kilometers", "meters", 1000), ("hours", "minutes", 60),
-         ("minutes", "seconds", 60), ("days", "hours", 24), ("weeks", "days", 7),
-         ("feet", "inches", 12), ("years", "months", 12), ("kilograms", "grams", 1000))  # fmt: skip
+TABLE = table("functions")
 INPUTS: dict[str, list[Any]] = {
     "number": [0, 1, 2, 3, 5, 6, 7, 12, 20, 35, 60, 97, -1, -4, -30],
     "text": [
@@ -133,9 +58,9 @@ MAX_SIZE = 100_000
 
 def sample(rng: Random) -> Example:
     """Draw a task, its constants, a name and a way to ask for it."""
-    default, arguments, phrases, body = rng.choices(
-        TASKS, weights=[1 + 0.4 * task[3].count("\n") for task in TASKS]
-    )[0]
+    tasks = TABLE["tasks"]
+    (drawn,) = rng.choices(tasks, weights=[1 + 0.4 * task["body"].count("\n") for task in tasks])
+    default, arguments, phrases, body = drawn.values()
     parts = _constants(rng)
     phrase = rng.choice(phrases).format(**parts)
     default = default.format(**parts)
@@ -178,7 +103,7 @@ def grade(example: Example, text: str) -> dict[str, bool]:
 
 def _constants(rng: Random) -> dict[str, Any]:
     number = rng.choice([rng.randint(2, 12), rng.randint(2, 20), rng.randint(2, 100)])
-    big, small, factor = rng.choice(UNITS)
+    big, small, factor = rng.choice(TABLE["units"])
     return {
         "n": number, "m": rng.randint(1, 20), "o": number + rng.randint(2, 90),
         "c": f"{big}_to_{small}", "d": big, "e": small, "f": factor,

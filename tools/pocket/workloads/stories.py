@@ -3,10 +3,10 @@
 from random import Random
 
 from tools.pocket import words
-from tools.pocket.example import Example
-from tools.pocket.workloads import story_words as slots_of
+from tools.pocket.example import Example, table
 
 NAME = "story"
+SLOTS = table("stories")
 
 MADE_UP_HEROES = 0.1  # on top of the made-up words that `words` draws
 
@@ -20,8 +20,8 @@ def sample(rng: Random) -> Example:
     described = f"{values['trait']} {hero}" if rng.random() < 0.3 else hero
     extra = f" {rng.choice(('named', 'named', 'called'))} {name}" if named else ""
     if rng.random() < 0.3:
-        extra += " " + rng.choice(slots_of.CLAUSES).format(**values)
-    prompt = rng.choice(slots_of.ASKS).format(
+        extra += " " + rng.choice(SLOTS["clauses"]).format(**values)
+    prompt = rng.choice(SLOTS["asks"]).format(
         short=rng.choice(("", "short ", "short ", "very short ", "little ", "funny ", "new ")),
         a=_article(described), extra=extra, end=rng.choice((".", ".", "", "!")),
     )  # fmt: skip
@@ -45,21 +45,21 @@ def _hero(rng: Random) -> str:
 
 def _values(rng: Random, hero: str, name: str, named: bool) -> dict[str, object]:
     """Draw what fills the slots of the sentences; two slots of a kind never hold the same."""
-    trait, trait2 = rng.sample(slots_of.TRAITS, 2)
-    place, place2 = rng.sample(slots_of.PLACES, 2)
-    gift, gift2 = rng.sample(slots_of.GIFTS, 2)
-    feelings = rng.sample(slots_of.FEELINGS, 3)
-    saying, saying2 = rng.sample(slots_of.SAYINGS, 2)
-    said, said2 = rng.sample(slots_of.SPEAKS, 2)
-    helper = rng.choice(slots_of.HELPERS)
+    trait, trait2 = rng.sample(SLOTS["traits"], 2)
+    place, place2 = rng.sample(SLOTS["places"], 2)
+    gift, gift2 = rng.sample(SLOTS["gifts"], 2)
+    feelings = rng.sample(SLOTS["feelings"], 3)
+    saying, saying2 = rng.sample(SLOTS["sayings"], 2)
+    said, said2 = rng.sample(SLOTS["speaks"], 2)
+    helper = rng.choice(SLOTS["helpers"])
     the_helper = "the " + helper.removeprefix("a ").removeprefix("an ")
     return {
-        "time": rng.choice(slots_of.TIMES), "trait": trait, "hero": hero, "name": name,
+        "time": rng.choice(SLOTS["times"]), "trait": trait, "hero": hero, "name": name,
         "Name": _capital(name), "them": rng.choice((name, f"the {hero}")),
         "a_trait_hero": _article(f"{trait} {hero}"), "called": f" called {name}" if named else "",
         "a_trait2": _article(trait2), "A_trait2": _capital(_article(trait2)),
-        "place": place, "place2": place2, "wish": rng.choice(slots_of.WISHES),
-        "problem": rng.choice(slots_of.PROBLEMS), "lesson": rng.choice(slots_of.LESSONS),
+        "place": place, "place2": place2, "wish": rng.choice(SLOTS["wishes"]),
+        "problem": rng.choice(SLOTS["problems"]), "lesson": rng.choice(SLOTS["lessons"]),
         "feeling": feelings[0], "feeling2": feelings[1], "feeling3": feelings[2],
         "helper": helper, "Helper": _capital(helper), "the_helper": the_helper,
         "The_helper": _capital(the_helper), "gift": gift, "gift2": gift2,
@@ -72,15 +72,15 @@ def _values(rng: Random, hero: str, name: str, named: bool) -> dict[str, object]
 
 def _story(rng: Random, values: dict[str, object]) -> str:
     """Return five to seven sentences: setting, wish, trouble, help, sometimes more, end."""
-    middles = rng.sample(slots_of.MIDDLES, rng.choice((0, 1, 1, 2)))
-    patterns = (slots_of.OPENINGS, slots_of.WANTS, slots_of.TROUBLES, slots_of.AIDS)
-    parts = [rng.choice(choices) for choices in patterns] + middles + [rng.choice(slots_of.ENDS)]
+    middles = rng.sample(SLOTS["middles"], rng.choice((0, 1, 1, 2)))
+    patterns = (SLOTS["openings"], SLOTS["wants"], SLOTS["troubles"], SLOTS["aids"])
+    parts = [rng.choice(choices) for choices in patterns] + middles + [rng.choice(SLOTS["ends"])]
     sentences = []
     for part in parts:
-        deed, deed2 = rng.sample(slots_of.DEEDS, 2)  # drawn anew for each sentence
-        fresh = {"deed": deed, "deed2": deed2, "sight": rng.choice(slots_of.SIGHTS)}
+        deed, deed2 = rng.sample(SLOTS["deeds"], 2)  # drawn anew for each sentence
+        fresh = {"deed": deed, "deed2": deed2, "sight": rng.choice(SLOTS["sights"])}
         sentences.append(
-            _capital(part.format(**values, **fresh, upset=rng.choice(slots_of.UPSETS)))
+            _capital(part.format(**values, **fresh, upset=rng.choice(SLOTS["upsets"])))
         )
     return " ".join(sentences)
 
