@@ -4,6 +4,7 @@ Start with `load_pair()` and `reference_generate(pair, "your prompt")`.
 """
 
 import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -36,19 +37,33 @@ _NAMES = {
     "models.pairs": "ModelPair load_pair model_ids",
     "show.widgets": "RoundViewer TradeoffExplorer",
 }
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 # What a lesson calls, under the short names that its first cells use.
 _MODULES = {"lesson": "lessons.setup", "checks": "lessons.checks", "plots": "show.plots"}
-__all__ = sorted(_HOMES)
+__all__ = sorted(name for names in _NAMES.values() for name in names.split())
+
+
+def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return a `__getattr__` for a package that takes each name from its module when asked for it.
+
+    Args:
+        package: Its `__name__`.
+        names: What it offers, separated by blanks, by module.
+    """
+    homes = {name: module for module, listed in names.items() for name in listed.split()}
+
+    def offered(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{homes[name]}"), name)
+
+    return offered
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{_MODULES[name]}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return lazily(__name__, _NAMES)(name)
     except ImportError:
         # Some transformers releases fail while they are loaded: say what to install instead.
         import_module(f"{__name__}.models.compatibility").check_transformers()

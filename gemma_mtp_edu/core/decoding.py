@@ -97,9 +97,9 @@ def choose_schedule(pair: Any, schedule: Schedule | None, gamma: int | None) -> 
     """Return the schedule that was asked for, or the pair's own."""
     if schedule is not None and gamma is not None:
         raise ValueError("got schedule and gamma, need one: gamma=4 is short for Constant(4)")
-    if gamma is not None:
-        return Constant(gamma)
-    return schedule or pair.default_schedule()
+    if schedule is not None and not hasattr(schedule, "gamma"):
+        raise ValueError(f"got schedule {schedule!r}, need one such as Constant(4) or Heuristic(4)")
+    return Constant(gamma) if gamma is not None else schedule or pair.default_schedule()
 
 
 class Run:

@@ -1,7 +1,4 @@
-"""Frozen records of a generation: what was drafted, what was accepted, what it cost.
-
-Records hold plain numbers and strings, so a trace can be stored, reread and drawn with no model.
-"""
+"""Records of a generation, as plain numbers: stored, reread and drawn with no model."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """What does it do here, and at scale?"""
 
-from gemma_mtp_edu.core import lazily
+from gemma_mtp_edu import lazily
 
 __getattr__ = lazily(
     __name__,

@@ -1,6 +1,6 @@
 """What do I load? Pairs, and whether they fit."""
 
-from gemma_mtp_edu.core import lazily
+from gemma_mtp_edu import lazily
 
 __getattr__ = lazily(
     __name__,

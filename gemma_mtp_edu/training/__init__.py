@@ -1,6 +1,6 @@
 """How is a drafter made?"""
 
-from gemma_mtp_edu.core import lazily
+from gemma_mtp_edu import lazily
 
 # What is called as its module is, `new_drafter` and `target_texts`, is taken from there.
 __getattr__ = lazily(

@@ -359,41 +359,10 @@ def test_nan_is_reported_not_written() -> None:
     try:
         weight.data[5] = float("nan")
         for temperature in (0.0, 1.0):
-            with pytest.raises(NonFiniteLogitsError, match="NaN after 0 tokens"):
+            with pytest.raises(NonFiniteLogitsError, match=r"the target's best scores are .*nan"):
                 speculative_generate(pair, prompt_ids(4), temperature=temperature)
     finally:
         weight.data.copy_(before)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"gamma": 0}, "gamma 0"),
-        ({"gamma": True}, "gamma True"),
-        ({"gamma": 2, "schedule": Constant(2)}, "need one of them"),
-        ({"schedule": "heuristic"}, "need a schedule such as"),
-        ({"max_new_tokens": 0}, "max_new_tokens 0"),
-        ({"temperature": -1.0}, "temperature -1.0"),
-        ({"temperature": float("nan")}, "temperature nan"),
-        ({"temperature": 1.0, "top_p": 0.0}, "top_p 0.0"),
-        ({"temperature": 1.0, "top_k": 0}, "top_k 0"),
-        ({"repetition_penalty": 0.0}, "repetition_penalty 0.0"),
-        ({"stop_strings": ["a", ""]}, "stop_strings"),
-    ],
-)
-def test_bad_numbers_are_named(pair: ModelPair, arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        speculative_generate(pair, "Hello", **arguments)
-
-
-def test_a_cache_that_cannot_be_cut_is_refused() -> None:
-    class Other(DynamicCache):
-        pass
-
-    pair = tiny_pair()
-    CachedModel(pair.target, shares_state=False, cache=Other(config=pair.target.config))
-    with pytest.raises(ValueError, match="need a DynamicCache"):
-        CachedModel(pair.target, shares_state=False, cache=object())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("softcap", [None, 5.0])

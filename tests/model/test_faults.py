@@ -18,11 +18,10 @@ from gemma_mtp_edu import (
     reference_generate,
     speculative_generate,
 )
-from gemma_mtp_edu.analysis.ablation import ablate, without
+from gemma_mtp_edu.analysis.ablation import ablate
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.analysis.inside import draft_steps
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
-from gemma_mtp_edu.core.sharing import BusyModelError
 from gemma_mtp_edu.measure.bench import Plan as BenchPlan
 from gemma_mtp_edu.measure.bench import measure
 from gemma_mtp_edu.training import training
@@ -235,45 +234,37 @@ def spoilt(layer: torch.nn.Module, value: float, n: int) -> Iterator[None]:
         handle.remove()
 
 
-@pytest.mark.parametrize(("value", "word"), [(NAN, "NaN"), (INF, "infinity"), (-INF, "no token")])
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("more", [{}, {"temperature": 1.0, "seed": 0}])
 @pytest.mark.parametrize("run", [autoregressive_generate, speculative_generate, reference_generate])
 def test_a_target_that_gives_no_numbers(
-    run: Callable[..., Any], more: dict[str, Any], value: float, word: str
+    run: Callable[..., Any], more: dict[str, Any], value: float
 ) -> None:
     pair = tiny_pair()
     for n in (1, 3):
-        message = rf"target's logits hold {word}.*in round {n - 1}"
-        if word == "no token":
-            message = rf"target's logits allow no token.*in round {n - 1}"
         with (
             spoilt(pair.target.lm_head, value, n),
-            pytest.raises(NonFiniteLogitsError, match=message),
+            pytest.raises(NonFiniteLogitsError, match=r"the target's best scores are .*(nan|inf)"),
         ):
             run(pair, IDS, max_new_tokens=NEW, **more)
 
 
 @pytest.mark.parametrize("more", [{}, {"temperature": 1.0, "seed": 0}])
-@pytest.mark.parametrize("value", [NAN, INF])
 @pytest.mark.parametrize("centroids", [0, 8])
-def test_a_drafter_that_gives_no_numbers(
-    centroids: int, value: float, more: dict[str, Any]
-) -> None:
-    pair = tiny_pair(Shape(centroids=centroids))
-    with spoilt(pair.drafter.model.norm, value, 1):
+def test_a_drafter_that_gives_no_numbers(centroids: int, more: dict[str, Any]) -> None:
+    pair, message = tiny_pair(Shape(centroids=centroids)), "the drafter's best scores are"
+    with spoilt(pair.drafter.model.norm, NAN, 1):
         for run in (speculative_generate, reference_generate):
             if run is reference_generate and more:
                 continue  # the library may fail in its own words before a round is over
-            with pytest.raises(
-                NonFiniteLogitsError, match=r"the drafter's logits hold NaN.*round 1"
-            ):
+            with pytest.raises(NonFiniteLogitsError, match=message):
                 run(pair, IDS, max_new_tokens=NEW, **more)
-        with pytest.raises(NonFiniteLogitsError, match=r"the drafter's logits.*profile"):
+        with pytest.raises(NonFiniteLogitsError, match=message):
             acceptance_profile(pair, IDS, max_gamma=2, max_new_tokens=NEW)
 
 
 def test_processors_that_allow_no_token_are_named() -> None:
-    with pytest.raises(NonFiniteLogitsError, match=r"allow no token.*your logits processors"):
+    with pytest.raises(NonFiniteLogitsError, match="your logits processors"):
         speculative_generate(
             tiny_pair(), IDS, max_new_tokens=NEW, logits_processor=[Spoil(-INF, 7)]
         )
@@ -301,7 +292,8 @@ def in_threads(*tasks: Callable[[], Any]) -> list[Any]:
 
 def test_threads_share_a_pair_and_write_what_they_would_write_alone() -> None:
     pair = tiny_pair()
-    names = ("plain", "speculative", "sampled", "library", "library, sampled", "profile")
+    # The library draws from the global generator, which threads share.
+    names = ("plain", "speculative", "sampled", "library", "profile")
     alone = [TASKS[name](pair) for name in names]
     before = state(pair)
     results = in_threads(*(lambda name=name: TASKS[name](pair) for name in names * 2))
@@ -311,20 +303,6 @@ def test_threads_share_a_pair_and_write_what_they_would_write_alone() -> None:
         assert result.token_ids == wanted.token_ids, name
         if name != "profile":
             assert [r.draft_ids for r in result.rounds] == [r.draft_ids for r in wanted.rounds]
-
-
-@pytest.mark.parametrize("task", ["speculative", "library", "custom", "profile", "ablation"])
-def test_while_one_thread_changes_the_drafter_no_other_runs_it(task: str) -> None:
-    pair = tiny_pair()
-    with without(pair, "no hidden state"):
-        (result,) = in_threads(lambda: TASKS[task](pair))
-        assert isinstance(result, BusyModelError)
-        TASKS[task](pair)  # the thread that changed it may
-        # The target alone is not touched.
-        (plain,) = in_threads(lambda: TASKS["plain"](pair))
-        assert not isinstance(plain, Exception)
-    (result,) = in_threads(lambda: TASKS[task](pair))
-    assert not isinstance(result, Exception)
 
 
 def test_a_generation_inside_a_callback_of_another_one() -> None:

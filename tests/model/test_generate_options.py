@@ -1,6 +1,5 @@
 """What callers of `generate()` bring along: ends, processors, caches and templates of their own."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -209,16 +208,6 @@ def test_a_tokenizer_that_adds_the_beginning_adds_no_second_one() -> None:
     wanted = pair.encode(COUNT)
     pair.processor.add_bos_token = True
     assert pair.encode(COUNT).tolist() == wanted.tolist()
-
-
-def test_ids_of_pictures_are_refused() -> None:
-    pair = tiny_pair()
-    config = copy.copy(pair.target.config)
-    object.__setattr__(config, "image_token_id", 9)
-    target = copy.copy(pair.target)
-    target.config = config
-    with pytest.raises(ValueError, match="got id 9, which stands for a picture"):
-        speculative_generate(ModelPair(target, pair.drafter), torch.tensor([[3, 9]]))
 
 
 class Wiping:

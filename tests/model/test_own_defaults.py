@@ -57,36 +57,3 @@ def test_target_texts_of_a_broken_target_are_refused(tiny: ModelPair, temperatur
             target_texts(tiny, [IDS], max_new_tokens=4, temperature=temperature)
     finally:
         hook.remove()
-
-
-TEXT = {"role": "user", "content": "Hi"}
-
-
-@pytest.mark.parametrize(
-    "turn",
-    [
-        {"role": "user", "content": [{"type": "image", "url": "x"}]},
-        {"role": "user", "content": " "},
-        {"role": "user", "content": []},
-        {"role": "wizard", "content": "Hi"},
-        {"role": "user", "content": [{"type": "text", "text": ""}]},
-        {"role": "\ud800", "content": "Hi"},
-    ],
-)
-def test_turns_that_would_be_left_out_are_refused(pair: ModelPair, turn: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"got the turn .*need a role of user, assistant"):
-        pair.encode_messages([turn])
-
-
-def test_a_template_that_refuses_is_explained(
-    pair: ModelPair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    template = "{{ raise_exception('roles must alternate') }}"
-    monkeypatch.setattr(pair.processor, "chat_template", template)
-    with pytest.raises(ValueError, match=r"refuses the messages \(roles must alternate\)"):
-        pair.encode_messages([{"role": "user", "content": "Hi"}])
-
-
-def test_a_conversation_as_prompt_gets_the_right_advice(pair: ModelPair) -> None:
-    with pytest.raises(ValueError, match=r"pair\.encode_messages\(messages\)"):
-        pair.encode([TEXT])  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -106,3 +107,46 @@ def test_a_trace_prints_as_a_table_of_rounds() -> None:
     lines = str(make_trace(PREFILL, BONUS)).splitlines()
     assert len(lines) == 4
     assert "bonus" in lines[3] and " a<12><13>" in lines[3]
+
+
+WRONG: tuple[Any, ...] = (
+    None,
+    5,
+    -1,
+    True,
+    "x",
+    [],
+    ["x"],
+    [-1],
+    [[1]],
+    {},
+    {"a": 5},
+    float("nan"),
+)
+
+
+def test_no_field_of_another_kind_is_read() -> None:
+    """Each field in turn becomes something else: it is refused, or read as the record it makes."""
+    whole = json.loads(make_trace(PREFILL, BONUS).to_json())
+    refused, fields = 0, [(whole, name) for name in whole if name != "schema"]
+    fields += [(entry, name) for entry in whole["rounds"] for name in entry]
+    for holder, name in fields:
+        right = holder[name]
+        for wrong in WRONG:
+            holder[name] = wrong
+            try:
+                read = GenerationTrace.from_json(json.dumps(whole))
+            except ValueError:
+                refused += 1
+            else:
+                # NaN is not equal to itself; as text it is.
+                assert GenerationTrace.from_json(read.to_json()).to_json() == read.to_json()
+        holder[name] = right
+    assert refused > 0.6 * len(fields) * len(WRONG)
+
+
+def test_every_cut_of_a_trace_is_refused() -> None:
+    text = make_trace(PREFILL, BONUS).to_json()
+    for end in range(len(text)):
+        with pytest.raises(ValueError, match=r"JSON|schema"):
+            GenerationTrace.from_json(text[:end])
