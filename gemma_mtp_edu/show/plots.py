@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.training.target_texts import Evaluation
 
 # Where else a name is looked for, modules that load no model library first.
-_HOMES = "style views plots_cost plots_tradeoff plots_drafter widgets plots_models report".split()
+_HOMES = "style views plots_cost plots_tradeoff widgets report plots_drafter".split()
 # A font that matplotlib ships; what it lacks is escaped, else it would draw an empty box.
 FONT = "DejaVu Sans Mono"
 BOX_INCHES, LANE_INCHES, LABEL_INCHES = 1.08, 0.52, 2.1

@@ -10,26 +10,10 @@ from matplotlib.axes import Axes
 from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
 from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.lessons.language import marked, tr
-from gemma_mtp_edu.measure.results import (
-    ResultsCard,
-    length_for_all,
-    overall_speedups,
-    prediction_errors,
-)
+from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    LINES,
-    PER_ROUND,
-    PINK,
-    RED,
-    SPEED,
-    drafts,
-    hollow,
-)
+from gemma_mtp_edu.show.style import BLUE, GREEN, GREY, LINES, PINK, RED, SPEED, drafts, hollow
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
@@ -50,7 +34,7 @@ def plot_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> Axes:
                 alpha=alpha, few=tokens[third], third=third, many=tokens[-1], most=max_gamma,
             )
         )  # fmt: skip
-    ax.set(xlabel=PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
+    ax.set(xlabel=style.PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
     alt = tr(
         "Line chart of the tokens of a round by its number of drafts. All lines start at 1 and "
         "flatten, the lower alpha the sooner. {lines}.",
@@ -192,7 +176,7 @@ def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:
     return style.tidy(ax, alt, "beside")
 
 
-def plot_card(card: ResultsCard) -> Axes:
+def plot_card(card: results.ResultsCard) -> Axes:
     """Draw a card as one picture: its conditions, and measured speed by draft length."""
     ax, rows = style.axes(4.8, 8), []
     places = style.by_length(ax, card.gammas, f"measured {SPEED}")
@@ -205,7 +189,7 @@ def plot_card(card: ResultsCard) -> Axes:
             for gamma, value in zip(card.gammas, values, strict=True)
         )
         rows.append(f"{name}: {', '.join(told)}")
-    overall, best = overall_speedups(card), length_for_all(card)
+    overall, best = results.overall_speedups(card), results.length_for_all(card)
     # Behind the texts' own lines.
     ax.plot(places, [overall[gamma] for gamma in card.gammas], color="black", linewidth=3,
             alpha=0.45, zorder=1, label="all together")  # fmt: skip
@@ -232,11 +216,11 @@ def plot_card(card: ResultsCard) -> Axes:
     return style.tidy(ax, alt, "beside")
 
 
-def _small_print(card: ResultsCard) -> str:
+def _small_print(card: results.ResultsCard) -> str:
     known = {**card.provenance, "pair": card.pair}
     facts = ", ".join(f"{key} {known[key]}" for key in _FACTS if key in known)
     tokens = max(m.tokens for m in card.measurements)
-    errors = sorted(map(abs, prediction_errors(card).values()))
+    errors = sorted(map(abs, results.prediction_errors(card).values()))
     return (
         f"{shorten(facts, 150, placeholder=' ...')}\n"
         f"greedy, one prompt a workload, up to {tokens} tokens, medians, prefill left out; "
