@@ -235,7 +235,7 @@ def compute_capability(device: "torch.device") -> tuple[int, int] | None:
 
 def release_memory() -> None:
     """Give back what no variable holds any more, so that the next step can have it."""
-    from accelerate.utils import clear_device_cache
+    from accelerate.utils.memory import clear_device_cache
 
     clear_device_cache(garbage_collection=True)
 

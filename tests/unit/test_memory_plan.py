@@ -226,3 +226,9 @@ def test_all_gpus_of_a_spread_pair_count(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
     memory.reset_peak_memory(torch.device("cuda", 0))
     assert (reset, memory.peak_memory(torch.device("cuda", 0))) == ([0, 1], 110)
+
+
+def test_memory_is_given_back_and_its_peak_is_known() -> None:
+    memory.release_memory()
+    memory.reset_peak_memory(torch.device("cpu"))
+    assert memory.peak_memory(torch.device("cpu")) > 50e6
