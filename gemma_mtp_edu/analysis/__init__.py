@@ -6,11 +6,10 @@ __getattr__ = lazily(
     __name__,
     {
         "ablation": "ablate without AS_IS STALE",
-        "anatomy": "head_work parameter_counts scored_share size_in_megabytes state_shapes",
         "calibration": "clock measured_speedups time_target_passes timed_runs",
         "cost": "round_cost",
         "custom": "draft_and_verify",
-        "inside": "cluster_ranks draft_steps",
+        "inside": "cluster_ranks draft_steps head_work",
         "lossless": "distributions_after emitted_distribution first_difference "
         "library_distribution top2_margin total_variation",
         "theory": "best_gamma expected_speedup expected_tokens",

@@ -1,9 +1,9 @@
-"""Draft from one position of a text, and keep every tensor on the way."""
+"""What a pair's layers are, and what happens inside one draft step: every tensor on the way."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -13,63 +13,96 @@ from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.target import CachedModel, TargetState
 from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.models.pairs import ModelPair
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInfo:
+    """One decoder layer of the target or the drafter.
+
+    `kv` says where keys and values come from: "own" (it computes them), "shared" (it reads those
+    of a lower layer), "handed over" (own, and the drafter reads them too) or "target" (a drafter's).
+    """
+
+    index: int
+    attention: str  # "sliding" or "full"
+    kv: str
+    head_dim: int
+
+
+def layers(pair: ModelPair) -> tuple[list[LayerInfo], list[LayerInfo]]:
+    """Return the decoder layers of target and drafter."""
+    target = pair.target.config.get_text_config()
+    producers = set(kv_layers(target).values())
+    first_shared = target.num_hidden_layers - target.num_kv_shared_layers
+
+    def of(config: Any, kv: Callable[[int], str]) -> list[LayerInfo]:
+        kinds = [kind.removesuffix("_attention") for kind in config.layer_types]
+        return [
+            LayerInfo(i, kind, kv(i), config.per_layer_config[i].head_dim)
+            for i, kind in enumerate(kinds)
+        ]
+
+    def source(i: int) -> str:
+        return "handed over" if i in producers else "own" if i < first_shared else "shared"
+
+    return of(target, source), of(pair.drafter.config.get_text_config(), lambda i: "target")
+
+
+class HeadWork(NamedTuple):
+    """Multiplications to score one draft, with the centroid head and without it."""
+
+    centroids: int
+    clusters: int
+    dense: int
+
+    @property
+    def times_less(self) -> float:
+        """How many times less work the centroid head does."""
+        return self.dense / (self.centroids + self.clusters)
+
+
+def head_work(drafter_config: Any) -> HeadWork | None:
+    """Return the work of a drafter's head, from its configuration alone; None for a dense one."""
+    if not drafter_config.use_ordered_embeddings:
+        return None
+    text, centroids = drafter_config.get_text_config(), drafter_config.num_centroids
+    scored = drafter_config.centroid_intermediate_top_k * (text.vocab_size // centroids)
+    return HeadWork(*(n * text.hidden_size for n in (centroids, scored, text.vocab_size)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LayerView:
-    """What one drafter layer asked the target's memory, and where it looked.
+    """What one drafter layer asked the target's memory, and where it looked."""
 
-    Attributes:
-        attention: "sliding" or "full".
-        queries: One per head, before the position is turned into them.
-        keys: The target's keys that it compares them with.
-        weights: How much each head reads of each value; every row sums to 1.
-        first: Index in the text of the token that column 0 of `weights` belongs to.
-    """
-
-    attention: str
-    queries: Float[Tensor, "heads head_dim"]
-    keys: Float[Tensor, "kv_heads kv_seq head_dim"]
-    weights: Float[Tensor, "heads kv_seq"]
-    first: int
+    attention: str  # "sliding" or "full"
+    queries: Float[Tensor, "heads head_dim"]  # before the position is turned into them
+    keys: Float[Tensor, "kv_heads kv_seq head_dim"]  # the target's
+    weights: Float[Tensor, "heads kv_seq"]  # every row sums to 1
+    first: int  # index in the text of the token that column 0 of `weights` belongs to
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DraftStep:
-    """One draft step, from its input to its draft.
+    """One draft step, from its input to its draft."""
 
-    Attributes:
-        newest_id: The token that was written or drafted last.
-        position: The position that the step is told.
-        embedding: The target's embedding of `newest_id`.
-        hidden: The target's hidden state; from the second step on the drafter's `fed_back`.
-        joined: Both, side by side.
-        projected: The same at the drafter's width.
-        layers: The drafter's layers.
-        state: What the head scores tokens with.
-        fed_back: The state at the target's width, for the next step.
-        clusters: The clusters that were searched, the best first; empty for a dense head.
-        draft_id: The draft.
-        draft_prob: The drafter's probability of it, among the searched tokens.
-        target_id: What the target writes there; None behind a wrong draft and past the text's end.
-        target_rank: Rank of its cluster, 0 for the best; None where it or the clusters are unknown.
-    """
-
-    newest_id: int
-    position: int
-    embedding: Float[Tensor, " backbone_hidden"]
-    hidden: Float[Tensor, " backbone_hidden"]
-    joined: Float[Tensor, " both"]
-    projected: Float[Tensor, " hidden"]
+    newest_id: int  # the token that was written or drafted last
+    position: int  # that the step is told
+    embedding: Float[Tensor, " backbone_hidden"]  # the target's, of `newest_id`
+    hidden: Float[Tensor, " backbone_hidden"]  # the target's; later the drafter's `fed_back`
+    joined: Float[Tensor, " both"]  # both, side by side
+    projected: Float[Tensor, " hidden"]  # the same at the drafter's width
     layers: tuple[LayerView, ...]
-    state: Float[Tensor, " hidden"]
-    fed_back: Float[Tensor, " backbone_hidden"]
-    clusters: tuple[int, ...]
+    state: Float[Tensor, " hidden"]  # what the head scores tokens with
+    fed_back: Float[
+        Tensor, " backbone_hidden"
+    ]  # the state at the target's width, for the next step
+    clusters: tuple[int, ...]  # that were searched, the best first; empty for a dense head
     draft_id: int
-    draft_prob: float
-    target_id: int | None
-    target_rank: int | None
+    draft_prob: float  # among the candidates
+    target_id: int | None  # what the target writes there; None after a wrong draft and the end
+    target_rank: int | None  # of its cluster, 0 for the best; None where that is unknown
 
     @property
     def target_was_searched(self) -> bool | None:

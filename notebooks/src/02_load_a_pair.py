@@ -70,12 +70,23 @@ for info in PAIRS.values():
 # **Predict**: how many times smaller is the drafter than the target?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis import parameter_counts
+from collections import Counter
 
+PARTS = {  # by what a parameter's name holds; the first match counts
+    "vision": "vision and audio", "audio": "vision and audio", "multi_modal": "vision and audio",
+    "per_layer": "per-layer embeddings", "embed_tokens": "embeddings", "lm_head": "embeddings",
+    "self_attn": "attention", "mlp": "feed-forward", "experts": "feed-forward",
+    "router": "feed-forward", "masked_embedding": "centroid head",
+    "pre_projection": "projections to and from the target",
+    "post_projection": "projections to and from the target",
+}  # fmt: skip
 totals = []
 for role, model in (("target", pair.target), ("drafter", pair.drafter)):
-    counts = parameter_counts(model)
-    totals.append(sum(counts.values()))
+    counts = Counter()
+    for name, parameter in model.named_parameters():  # tied weights count once
+        part = next((part for key, part in PARTS.items() if key in name), "norms")
+        counts[part] += parameter.numel()
+    totals.append(counts.total())
     print(f"{role}: {totals[-1]:,} parameters")
     for part, count in sorted(counts.items(), key=lambda item: -item[1]):
         print(f"    {part:36}{count:>12,}")
@@ -147,10 +158,11 @@ plots.show_figure(plots.plot_layers(pair))
 # This is what a target pass over a prompt hands to the drafter, by shape:
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis import state_shapes
-
-for name, shape in state_shapes(pair, "Name 3 colors.").items():
-    print(f"{name:26}{shape}")
+output = pair.target(input_ids=ids, output_hidden_states=True, return_shared_kv_states=True)
+print(f"{'last hidden state':26}{tuple(output.hidden_states[-1].shape)}")
+for kind, (keys, values) in sorted(output.shared_kv_states.items()):
+    print(f"{kind + ' keys':26}{tuple(keys.shape)}")
+    print(f"{kind + ' values':26}{tuple(values.shape)}")
 
 # %% [markdown]
 # The first is `[batch, tokens, hidden size]`: the output of the target's last layer. The others are `[batch,
@@ -179,9 +191,11 @@ assert pair.drafter.pre_projection.in_features == 2 * target_text.hidden_size
 # the tokens in them.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis import scored_share
-
-print(f"share of the vocabulary that is scored per draft: {scored_share(pair.drafter):.1%}")
+config = pair.drafter.config
+share = config.centroid_intermediate_top_k / config.num_centroids
+if not config.use_ordered_embeddings:  # a dense head
+    share = 1.0
+print(f"share of the vocabulary that is scored per draft: {share:.1%}")
 
 # %% [markdown]
 # ## When two models do not fit

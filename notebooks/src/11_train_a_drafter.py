@@ -134,7 +134,6 @@ assert before.acceptance < 0.05
 # each. With a real pair every one of them holds 262,144 numbers.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.analysis import size_in_megabytes
 
 largest = max(texts, key=lambda batch: batch.input_ids.numel())
 tokens, answers = largest.input_ids.numel(), int(largest.is_answer.sum())
@@ -142,7 +141,7 @@ vocabulary = pair.target.config.get_text_config().vocab_size
 weights = sum(p.numel() for p in fresh.drafter.parameters())
 float32 = 4  # bytes
 needs = {
-    "target's weights": size_in_megabytes(pair.target) * 1e6,
+    "target's weights": sum(p.numel() * p.element_size() for p in pair.target.parameters()),
     # Weights, gradients, and up to two states of an optimizer.
     "drafter, gradients, optimizer": float32 * 4 * weights,
     "target's laws": float32 * tokens * vocabulary,

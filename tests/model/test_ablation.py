@@ -9,8 +9,7 @@ import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate
 from gemma_mtp_edu.analysis.ablation import AS_IS, PARTS, STALE, ablate, stale_run, without
-from gemma_mtp_edu.analysis.anatomy import head_work
-from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps
+from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps, head_work
 from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.trace import GenerationTrace

@@ -10,8 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
 from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.anatomy import head_work
-from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
+from gemma_mtp_edu.analysis.inside import DraftStep, LayerView, head_work
 from gemma_mtp_edu.show import plots
 
 ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
