@@ -22,7 +22,7 @@ class LayerInfo:
     """One decoder layer of the target or the drafter.
 
     `kv` says where keys and values come from: "own" (it computes them), "shared" (it reads those
-    of a lower layer), "handed over" (own, and the drafter reads them too) or "target" (a drafter's).
+    of a lower layer), "handed over" (own, and the drafter reads them) or "target" (a drafter's).
     """
 
     index: int

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from gemma_mtp_edu.analysis.anatomy import head_work, layers
+from gemma_mtp_edu.analysis.inside import head_work, layers
 from gemma_mtp_edu.lessons.language import marked, tr
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.show import style
