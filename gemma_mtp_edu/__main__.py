@@ -16,6 +16,7 @@ from gemma_mtp_edu.models.files import without_tokens
 
 try:
     import typer
+    from typer.main import get_command
 except ImportError:  # then the doctor alone runs, and says what is absent
     from gemma_mtp_edu import doctor as checkup
 
@@ -23,10 +24,10 @@ except ImportError:  # then the doctor alone runs, and says what is absent
     print(report.to_json() if "--json" in sys.argv else report)
     sys.exit(report.exit_code)
 
-# What a user can mend, and gets in one line; also errors of torch and jinja2, which take seconds to
+# What a user can mend, and gets in one line; by name, because torch and jinja2 take seconds to
 # import. Anything else is a fault of ours and keeps its traceback.
-_MENDABLE = (OSError, ValueError, ArithmeticError, MemoryError, ImportError)
-_MENDABLE_NAMES = {"OutOfMemoryError", "DamagedPairError", "TemplateError", "ClickException"}
+_MENDABLE = {"OSError", "ValueError", "ArithmeticError", "MemoryError", "ImportError",
+             "OutOfMemoryError", "DamagedPairError", "TemplateError", "ClickException"}  # fmt: skip
 _Pair = Annotated[str, typer.Option(help="pocket, E2B, a hub id or a folder")]
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -35,38 +36,28 @@ app = typer.Typer(add_completion=False, help=__doc__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    command = typer.main.get_command(app)
     try:
-        with command.make_context("python -m gemma_mtp_edu", given) as context:
+        with get_command(app).make_context("python -m gemma_mtp_edu", given) as context:
             code = int(context.command.invoke(context) or 0)
         sys.stdout.flush()
+    except typer.Exit as left:  # of --help and --version
+        code = left.exit_code
     except BrokenPipeError:  # the reader has gone, as `| head` does
         code = 141
     except Exception as error:
-        code = _failed(error)
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if not names & _MENDABLE:
+            raise
+        told = getattr(error, "format_message", error.__str__)()
+        if "OutOfMemoryError" in names:
+            told = f"the device is out of memory ({told}): take a smaller pair or fewer tokens"
+        print(f"error: {without_tokens(told)}", file=sys.stderr)
+        code = 2
     try:
         sys.stdout.flush()
     except OSError:  # it cannot be written, and Python would try again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
-
-
-def _failed(error: Exception) -> int:
-    """Say in a line what a user can mend, and return the exit code.
-
-    Raises:
-        Exception: It is a fault of ours.
-    """
-    if isinstance(error, typer.Exit):  # of --help and --version
-        return error.exit_code
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if not isinstance(error, _MENDABLE) and not names & _MENDABLE_NAMES:
-        raise error
-    told = error.format_message() if hasattr(error, "format_message") else str(error)
-    if "OutOfMemoryError" in names:
-        told = f"the device is out of memory ({told}): take a smaller pair or fewer tokens"
-    print(f"error: {without_tokens(told)}", file=sys.stderr)
-    return 2
 
 
 def _version(asked: bool) -> None:
@@ -98,17 +89,11 @@ def demo(
     models, runs = load_pair(pair), []
     # A bar in a terminal once it takes more than two seconds. The first two runs only warm up.
     with tqdm(unit="token", delay=2, leave=False, disable=None) as bar:
+        more: dict[str, Any] = {"gamma": gamma, "on_tokens": lambda tokens: bar.update(len(tokens))}
         for limit in (8, max_new_tokens):
             for assisted in (False, True):
-                run = reference_generate(
-                    models,
-                    prompt,
-                    assisted=assisted,
-                    gamma=gamma,
-                    max_new_tokens=limit,
-                    on_tokens=lambda tokens: bar.update(len(tokens)),
-                )
-                runs.append(run)
+                settings = {**more, "assisted": assisted, "max_new_tokens": limit}
+                runs.append(reference_generate(models, prompt, **settings))
     plain, run = runs[2:]
     print(f"{tr('prompt')}: {prompt}\n\n{run.text}\n\n{text_view(run)}")
     passes = tr(
