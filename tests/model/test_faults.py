@@ -1,14 +1,14 @@
 """Interrupts, exceptions, NaN and threads: whatever happens, the pair is as before and usable."""
 
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from transformers import LogitsProcessor
 
 from gemma_mtp_edu import (
     CostModel,
@@ -21,6 +21,7 @@ from gemma_mtp_edu import (
 from gemma_mtp_edu.analysis.ablation import ablate
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.analysis.inside import draft_steps
+from gemma_mtp_edu.analysis.reference import drawing
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
 from gemma_mtp_edu.measure.bench import Plan as BenchPlan
 from gemma_mtp_edu.measure.bench import measure
@@ -120,33 +121,25 @@ def test_an_interrupt_in_any_pass_of_either_model(task: str) -> None:
     assert speculative_generate(pair, IDS, max_new_tokens=NEW).token_ids == wanted
 
 
-class Streamer:
-    """Raises when it gets its n-th value."""
-
-    def __init__(self, n: int) -> None:
-        self.left = n
-
-    def put(self, value: torch.Tensor) -> None:
-        self.left -= 1
-        if not self.left:
-            raise Stop
-
-    def end(self) -> None:
-        """Do nothing."""
-
-
 @pytest.mark.parametrize("run", [autoregressive_generate, speculative_generate, reference_generate])
 def test_an_exception_in_a_listener_at_any_round(run: Callable[..., Any]) -> None:
     pair = tiny_pair()
     wanted = run(pair, IDS, max_new_tokens=NEW)
     before = state(pair)
     for n in range(1, len(wanted.rounds) + 1):
-        listener = Streamer(n)
+        heard: list[Any] = []
+
+        def listen(tokens: Any, n: int = n, heard: list[Any] = heard) -> None:
+            heard.append(tokens)
+            if len(heard) == n:
+                raise Stop
+
         with pytest.raises(Stop):
-            run(pair, IDS, max_new_tokens=NEW, on_tokens=lambda _, s=listener: s.put(IDS))
+            run(pair, IDS, max_new_tokens=NEW, on_tokens=listen)
         if run is not reference_generate:
+            heard.clear()
             with pytest.raises(Stop):
-                run(pair, IDS, max_new_tokens=NEW, streamer=Streamer(n))
+                run(pair, IDS, max_new_tokens=NEW, streamer=SimpleNamespace(put=listen, end=None))
         assert state(pair) == before
     assert run(pair, IDS, max_new_tokens=NEW).token_ids == wanted.token_ids
 
@@ -206,18 +199,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     assert train(pair, shuffled(texts), plan, folder=tmp_path) == expected
 
 
-class Spoil(LogitsProcessor):
-    """Puts something in place of the scores once the text has some length."""
-
-    def __init__(self, value: float, length: int) -> None:
-        self.value, self.length = value, length
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        if input_ids.shape[1] >= self.length:
-            return torch.full_like(scores, self.value)
-        return scores
-
-
 @contextmanager
 def spoilt(layer: torch.nn.Module, value: float, n: int) -> Iterator[None]:
     """Put a value into a layer's output from its n-th pass on."""
@@ -264,30 +245,11 @@ def test_a_drafter_that_gives_no_numbers(centroids: int, more: dict[str, Any]) -
 
 
 def test_processors_that_allow_no_token_are_named() -> None:
+    def forbid(ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(scores, -INF) if ids.shape[1] >= 7 else scores
+
     with pytest.raises(NonFiniteLogitsError, match="your logits processors"):
-        speculative_generate(
-            tiny_pair(), IDS, max_new_tokens=NEW, logits_processor=[Spoil(-INF, 7)]
-        )
-
-
-def in_threads(*tasks: Callable[[], Any]) -> list[Any]:
-    """Run tasks at the same time; each gives its result or its exception."""
-    results: list[Any] = [None] * len(tasks)
-    start = threading.Barrier(len(tasks))
-
-    def work(place: int) -> None:
-        start.wait()
-        try:
-            results[place] = tasks[place]()
-        except Exception as error:
-            results[place] = error
-
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(tasks))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
+        speculative_generate(tiny_pair(), IDS, max_new_tokens=NEW, logits_processor=[forbid])
 
 
 def test_threads_share_a_pair_and_write_what_they_would_write_alone() -> None:
@@ -296,10 +258,10 @@ def test_threads_share_a_pair_and_write_what_they_would_write_alone() -> None:
     names = ("plain", "speculative", "sampled", "library", "profile")
     alone = [TASKS[name](pair) for name in names]
     before = state(pair)
-    results = in_threads(*(lambda name=name: TASKS[name](pair) for name in names * 2))
+    with ThreadPoolExecutor(2 * len(names)) as threads:
+        results = list(threads.map(lambda name: TASKS[name](pair), names * 2))
     assert state(pair) == before
     for name, wanted, result in zip(names * 2, alone * 2, results, strict=True):
-        assert not isinstance(result, Exception), (name, result)
         assert result.token_ids == wanted.token_ids, name
         if name != "profile":
             assert [r.draft_ids for r in result.rounds] == [r.draft_ids for r in wanted.rounds]
@@ -317,3 +279,30 @@ def test_a_generation_inside_a_callback_of_another_one() -> None:
     for trace in (outer, *inner):
         assert trace.token_ids == wanted.token_ids
         assert [r.draft_ids for r in trace.rounds] == [r.draft_ids for r in wanted.rounds]
+
+
+@pytest.mark.parametrize("device", ["cpu", "mps"])
+def test_a_seed_leaves_the_global_generators_as_they_were(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apple = ["before"]
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: apple[-1])
+    monkeypatch.setattr(torch.mps, "set_rng_state", apple.append)
+    before, drawn = torch.get_rng_state(), list[torch.Tensor]()
+
+    def draw() -> None:
+        with drawing(torch.device(device), 3):
+            apple.append("drawn from")
+            drawn.append(torch.rand(4))
+            raise Stop
+
+    for _ in range(2):
+        with pytest.raises(Stop):
+            draw()
+        assert torch.equal(torch.get_rng_state(), before)
+        assert apple[-1] == ("before" if device == "mps" else "drawn from")
+        apple[:] = ["before"]
+    assert torch.equal(*drawn)
+    with drawing(torch.device(device), None):
+        torch.rand(1)
+    assert not torch.equal(torch.get_rng_state(), before), "without a seed it draws on"
