@@ -19,7 +19,6 @@ REQUIREMENT = f"transformers>={OLDEST},<{BEFORE}"
 REMEDY = f'run  pip install "{REQUIREMENT}"  and restart Python'
 KV_TYPES = ("full_attention", "sliding_attention")
 ASSISTANT_TYPES = ("gemma4_assistant", "gemma4_unified_assistant")
-_OWN = "take the drafter that was made for this target (its id is the target's id + '-assistant')"
 
 
 class UnsupportedReleaseError(ImportError):
@@ -71,13 +70,9 @@ def is_mtp_drafter(config: Any) -> bool:
 
 
 def kv_layers(target: Any) -> dict[str, int]:
-    """Return, per attention type, the target layer whose keys and values are handed to the drafter.
+    """Return, per attention type, the target layer whose keys and values the drafter reads.
 
-    It is the last layer of that type that makes KV of its own (transformers 5.22.2,
-    `Gemma4TextAttention.store_full_length_kv`).
-
-    Args:
-        target: The target's configuration.
+    It is the last one that makes its own (transformers 5.22.2, `Gemma4TextAttention`).
     """
     text = target.get_text_config()
     shared = getattr(text, "num_kv_shared_layers", 0)
@@ -96,37 +91,12 @@ def check_pair(target: Any, drafter: Any) -> None:
             f"the target is a {target.model_type}, which is a drafter: it cannot write alone; pass "
             "the full model as target and this one as drafter"
         )
-    wanted, got = target.get_text_config().vocab_size, drafter.get_text_config().vocab_size
-    if got != wanted:
-        raise IncompatiblePairError(
-            f"drafter vocabulary {got} != target vocabulary {wanted}: a pair must share one "
-            f"tokenizer; {_OWN}"
-        )
-    if is_mtp_drafter(drafter):
-        _check_mtp_drafter(target, drafter)
-
-
-def check_token_ordering(drafter: Any) -> None:
-    """Raise where the centroid head was never filled in: it could only draft token 0."""
-    head = getattr(drafter, "masked_embedding", None)
-    if head is None or head.token_ordering.is_meta:
-        return
-    ordering = head.token_ordering
-    if (distinct := ordering.unique().numel()) != ordering.numel():
-        raise IncompatiblePairError(
-            f"the drafter's token_ordering holds {distinct} different tokens of "
-            f"{ordering.numel()}: a drafter with fresh weights has none; load trained weights, or "
-            "fill drafter.masked_embedding.token_ordering with a permutation of all token ids"
-        )
-
-
-def _check_mtp_drafter(target: Any, drafter: Any) -> None:
     text, heads = target.get_text_config(), drafter.get_text_config()
-    if drafter.backbone_hidden_size != text.hidden_size:
-        raise IncompatiblePairError(
-            f"drafter backbone_hidden_size {drafter.backbone_hidden_size} != target hidden_size "
-            f"{text.hidden_size}: this drafter was made for another target; {_OWN}"
-        )
+    _check_same("vocabulary", text.vocab_size, "vocabulary", heads.vocab_size)
+    if not is_mtp_drafter(drafter):
+        return
+    width = drafter.backbone_hidden_size
+    _check_same("hidden_size", text.hidden_size, "backbone_hidden_size", width)
     producers = kv_layers(target) if getattr(text, "layer_types", None) else {}
     for kind in KV_TYPES:
         if kind not in producers:
@@ -134,24 +104,39 @@ def _check_mtp_drafter(target: Any, drafter: Any) -> None:
                 f"the target ({target.model_type}) has no {kind} layer with KV of its own, which "
                 "an MTP drafter reads: use a Gemma 4 target"
             )
-        if kind not in heads.layer_types:
-            continue
-        # The drafter attends to the target's keys and values, so heads must have one size.
-        given = text.per_layer_config[producers[kind]]
-        needed = heads.per_layer_config[heads.layer_types.index(kind)]
-        for name in ("head_dim", "num_key_value_heads"):
-            if getattr(given, name) != getattr(needed, name):
-                raise IncompatiblePairError(
-                    f"{kind}: the target's shared KV has {name} {getattr(given, name)}, the "
-                    f"drafter needs {getattr(needed, name)}: {_OWN}"
-                )
-    vocab, centroids = heads.vocab_size, drafter.num_centroids
-    searched = drafter.centroid_intermediate_top_k
-    if drafter.use_ordered_embeddings and (
-        centroids < 1 or vocab % centroids or not 1 <= searched <= centroids
-    ):
+        if kind in heads.layer_types:
+            # The drafter attends to the target's keys and values, so heads must have one size.
+            given = text.per_layer_config[producers[kind]]
+            needed = heads.per_layer_config[heads.layer_types.index(kind)]
+            for name in ("head_dim", "num_key_value_heads"):
+                shown = f"{kind} {name}"
+                _check_same(shown, getattr(given, name), shown, getattr(needed, name))
+    centroids, searched = drafter.num_centroids, drafter.centroid_intermediate_top_k
+    fits = 1 <= searched <= centroids and heads.vocab_size % centroids == 0
+    if drafter.use_ordered_embeddings and not fits:
         raise IncompatiblePairError(
-            f"drafter vocabulary {vocab}, num_centroids {centroids} and "
+            f"drafter vocabulary {heads.vocab_size}, num_centroids {centroids} and "
             f"centroid_intermediate_top_k {searched}: the centroid head needs a num_centroids that "
             "divides the vocabulary, and searches 1 to all of them"
+        )
+
+
+def _check_same(name: str, target: int, drafter_name: str, drafter: int) -> None:
+    if target != drafter:
+        raise IncompatiblePairError(
+            f"drafter {drafter_name} {drafter} != target {name} {target}: this drafter was made "
+            "for another target; take the one whose id is the target's id + '-assistant'"
+        )
+
+
+def check_token_ordering(drafter: Any) -> None:
+    """Raise where the centroid head was never filled in: it could only draft token 0."""
+    ordering = getattr(getattr(drafter, "masked_embedding", None), "token_ordering", None)
+    if ordering is None or ordering.is_meta:
+        return
+    if (distinct := ordering.unique().numel()) != ordering.numel():
+        raise IncompatiblePairError(
+            f"the drafter's token_ordering holds {distinct} different tokens of "
+            f"{ordering.numel()}: a drafter with fresh weights has none; load trained weights, or "
+            "fill drafter.masked_embedding.token_ordering with a permutation of all token ids"
         )
