@@ -32,14 +32,7 @@ class IncompatiblePairError(ValueError):
 
 
 def check_transformers(version: str | None = None) -> None:
-    """Raise unless the transformers release can run a Gemma 4 drafter.
-
-    Args:
-        version: The release to judge; by default the one that is loaded, or else installed.
-
-    Raises:
-        UnsupportedReleaseError: The release is outside of what was tested, or there is none.
-    """
+    """Raise unless a transformers release, by default the one here, can run a Gemma 4 drafter."""
     version = version or transformers_release()
     try:
         # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
@@ -81,11 +74,7 @@ def kv_layers(target: Any) -> dict[str, int]:
 
 
 def check_pair(target: Any, drafter: Any) -> None:
-    """Raise unless a drafter can draft for a target, asked of their configurations alone.
-
-    Raises:
-        IncompatiblePairError: It names what was got, what is needed and what to do.
-    """
+    """Raise unless a drafter can draft for a target, asked of their configurations alone."""
     if is_mtp_drafter(target):
         raise IncompatiblePairError(
             f"the target is a {target.model_type}, which is a drafter: it cannot write alone; pass "

@@ -49,16 +49,7 @@ def bundled_folder() -> Path:
 
 
 def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str, str, str]:
-    """Return a pair's name, and where target and drafter are: folders or hub ids.
-
-    Args:
-        target: What `load_pair` takes.
-        drafter: What `load_pair` takes.
-
-    Raises:
-        PairNotFoundError: Nothing has that name.
-        DamagedPairError: It is the bundled pair, and a file is not as it was made.
-    """
+    """Return the name of what `load_pair` takes, and where both models are: folders or hub ids."""
     folder = Path(target).expanduser()
     # A path is never a registered name.
     info = registry.find(target) if isinstance(target, str) else None
@@ -91,15 +82,7 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
 
 
 def fetch(source: str, patterns: list[str]) -> Path:
-    """Return the folder of a model's files, checked; those of a hub id are downloaded first.
-
-    Args:
-        source: A folder or a hub id.
-        patterns: Which files to ask of the hub.
-
-    Raises:
-        PairNotFoundError: They are not to be had.
-    """
+    """Return a model's folder, checked; files of a hub id that fit the patterns are fetched."""
     from huggingface_hub import snapshot_download
 
     folder = Path(source)
@@ -121,13 +104,7 @@ def fetch(source: str, patterns: list[str]) -> Path:
 
 
 def load(kind: Any, folder: Path, **kwargs: Any) -> Any:
-    """Call a class's `from_pretrained`, and name the folder that it cannot read.
-
-    Raises:
-        UnsafeModelError: It would have to run code that comes with the model.
-        DamagedPairError: Files are missing or altered, or of a model that it does not know.
-        NotEnoughMemoryError: Memory ran out on the way.
-    """
+    """Call a class's `from_pretrained`, and name the folder that it cannot read."""
     try:
         # False, not unset: then nobody is asked either whether to run that code.
         return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
@@ -172,11 +149,7 @@ def _load_model(folder: Path, place: Any, dtype: Any) -> Any:
 
 
 def verify(folder: Path) -> None:
-    """Compare every file that the manifest in `folder` lists with its sha256 sum.
-
-    Raises:
-        DamagedPairError: The manifest or a file is missing, or a sum differs.
-    """
+    """Raise unless every file that the manifest in `folder` lists has its sha256 sum."""
     again = "install the package again (in a clone: make pocket)"
     try:
         sums = dict(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"])
@@ -197,13 +170,7 @@ def verify(folder: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise where a model's folder lacks its configuration, or holds what must not be read.
-
-    Raises:
-        PairNotFoundError: There is no config.json.
-        UnsafeModelError: Weights are pickles, or a file names code or other weights to load.
-        DamagedPairError: A JSON file is cut off; the library would go on without some of them.
-    """
+    """Raise where a model's folder lacks its configuration, or holds what must not be read."""
     if not (folder / "config.json").is_file():
         raise PairNotFoundError(
             f"cannot load {folder}: no config.json in it. A model folder needs config.json, "
@@ -218,9 +185,9 @@ def check_folder(folder: Path) -> None:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
+            # The library goes on without some of these files.
             raise DamagedPairError(
-                f"{path.name} in {folder} is not a complete JSON text ({error}): the file is cut "
-                "off or altered; copy or download it again"
+                f"{path} is cut off or altered ({error}): copy or download it again"
             ) from error
         for name, value in _entries(record):
             _check_entry(path, name, value)
@@ -233,11 +200,11 @@ def _check_entry(path: Path, name: str, value: Any) -> None:
             "and code that a model chooses is never run here: delete that entry"
         )
     # The library reads a file by the end of its name: as a pickle where that is another one.
-    shards = set(map(str, value.values())) if name == "weight_map" else set[str]()
+    named = list(value.values()) if name == "weight_map" else []
     if name == "transformers_weights" and value is not None:
-        shards = {f"/{value}"}  # in no case: the library would obey it
-    for shard in shards:
-        if not re.fullmatch(r"[^/\\:]+\.safetensors", shard):
+        named = [f"/{value}"]  # in no case: the library would obey it
+    for shard in named:
+        if not re.fullmatch(r"[^/\\:]+\.safetensors", str(shard)):
             raise UnsafeModelError(
                 f"cannot load {path}: it names the weights file {shard!r}, need safetensors files "
                 f"beside it under their usual names; {_RESAVE}"

@@ -38,23 +38,16 @@ class NoDiskSpaceError(OSError):
 class MemoryPlan:
     """What a pair needs, by part, in bytes; the Python process itself comes on top.
 
-    Attributes:
-        name: The pair.
-        dtype: Of weights and cache.
-        context_length: Tokens of prompt and answer together.
-        target_bytes: The target's weights.
-        drafter_bytes: The drafter's weights.
-        cache_bytes: Keys and values of the whole context.
-        working_bytes: Room to read a prompt of the whole context, to verify, and for an acceptance
-            profile. Where a larger need of the whole pair is published, the difference is in it.
+    Working bytes are room to read a prompt of the whole context, to verify, and for an acceptance
+    profile. Where a larger need of the whole pair is published, the difference is in them.
     """
 
     name: str
     dtype: str
-    context_length: int
+    context_length: int  # tokens of prompt and answer together
     target_bytes: int
     drafter_bytes: int
-    cache_bytes: int
+    cache_bytes: int  # keys and values of the whole context
     working_bytes: int
 
     @property
@@ -80,9 +73,6 @@ def memory_plan(pair: str, dtype: Any = "bfloat16", context_length: int = CONTEX
         pair: Its name or hub id.
         dtype: "float32", "bfloat16", "float16", or the torch dtype.
         context_length: Tokens of prompt and answer together.
-
-    Raises:
-        ValueError: The name is not registered, or the dtype is another one.
     """
     dtype, info = str(dtype).removeprefix("torch."), find(pair)
     if dtype not in DTYPE_BYTES:
@@ -140,14 +130,10 @@ def gigabytes(size: float) -> str:
 def check_memory(name: str, configs: Any, device: "torch.device", dtype: "torch.dtype") -> bool:
     """Raise where the weights of a pair do not fit in what is free.
 
-    Args:
-        name: Of the pair.
-        configs: Of its models.
-        device: Where to. On CUDA without an index the CPU's memory takes what the GPUs cannot.
-        dtype: Of the weights.
+    On CUDA without an index all GPUs are meant, and the CPU's memory takes what they cannot.
 
     Returns:
-        Whether the one device has a quarter more than that, for the cache and to work.
+        Whether one device has a quarter more than that, for the cache and to work.
     """
     from accelerate.utils import get_max_memory
 
@@ -182,12 +168,7 @@ def one_device(device: "torch.device") -> "torch.device":
 
 
 def check_disk(sources: Sequence[str], patterns: list[str]) -> None:
-    """Raise where what is still to be downloaded does not fit on the disk.
-
-    Args:
-        sources: Hub ids, which the hub is asked about, or folders, which need no download.
-        patterns: Which of their files.
-    """
+    """Raise where what is still to be downloaded of hub ids does not fit on the disk."""
     from huggingface_hub import constants, snapshot_download
 
     need = 0
@@ -249,10 +230,7 @@ def reset_peak_memory(device: "torch.device") -> None:
 
 
 def peak_memory(device: "torch.device") -> int:
-    """Return bytes: on CUDA the most that tensors held since the reset, elsewhere the process's.
-
-    A large pair lies on several GPUs, so all of them count; each has its own most.
-    """
+    """Return bytes: the most that tensors held on all GPUs since the reset, or else the process."""
     if device.type == "cuda":
         import torch
 

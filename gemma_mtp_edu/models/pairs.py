@@ -32,23 +32,12 @@ _DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 @dataclass(slots=True, eq=False)
 class ModelPair:
-    """A target and the drafter that proposes tokens for it; checked when it is made.
+    """A target and the drafter that proposes tokens for it; checked when it is made."""
 
-    Attributes:
-        target: The model that decides, a `transformers` causal language model.
-        drafter: The model that proposes: `Gemma4AssistantForCausalLM`, or a smaller causal model.
-        processor: Tokenizer or processor with a chat template; None where prompts are token ids.
-        name: What traces and figures call the pair.
-
-    Raises:
-        UnsupportedReleaseError: The installed transformers release cannot run an MTP drafter.
-        IncompatiblePairError: The models do not fit together.
-    """
-
-    target: Any
-    drafter: Any
-    processor: Any = None
-    name: str = ""
+    target: Any  # the model that decides, a causal language model of transformers
+    drafter: Any  # the one that proposes: `Gemma4AssistantForCausalLM`, or a smaller causal model
+    processor: Any = None  # tokenizer with a chat template; None where prompts are token ids
+    name: str = ""  # what traces and figures call the pair
 
     def __post_init__(self) -> None:
         check_transformers()
@@ -65,8 +54,7 @@ class ModelPair:
     @property
     def device(self) -> torch.device:
         """The device that takes the input ids."""
-        device: torch.device = self.target.device
-        return device
+        return torch.device(self.target.device)
 
     @property
     def positions(self) -> int | None:
@@ -151,10 +139,6 @@ class ModelPair:
         Args:
             prompt: A user's message, which goes through the chat template, or ids as they are.
             max_new_tokens: Tokens that are to follow: the target must have positions for them.
-
-        Raises:
-            ValueError: The prompt is empty, too long, of a wrong shape, or holds ids that are no
-                tokens.
         """
         if isinstance(prompt, str):
             if not prompt.strip():
@@ -188,9 +172,6 @@ class ModelPair:
 
         Args:
             messages: Turns with "role" ("user" or "assistant") and "content"; a user's comes last.
-
-        Raises:
-            ValueError: The pair has no processor with a chat template.
         """
         if self.processor is None:
             raise ValueError(
@@ -203,15 +184,13 @@ class ModelPair:
         text.encode()  # half a character, of a file read wrongly, is a UnicodeEncodeError here
         # The template writes the mark of the beginning itself; some tokenizers would add another.
         encoded = self.processor(text=text, return_tensors="pt", add_special_tokens=False)
-        ids: Tensor = encoded["input_ids"].to(self.device)
-        return ids
+        return encoded["input_ids"].to(self.device)
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids."""
         if self.processor is None:
             raise ValueError("this pair has no processor: ModelPair(..., processor=...) takes one")
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
-        return text
+        return str(self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
 
 
 def load_pair(
@@ -243,7 +222,11 @@ def load_pair(
     name, *sources = files.sources(target, drafter)
     small = Path(sources[0]).parent == files.bundled_folder()
     place = choose_device(device)
-    number = _dtype(dtype, place, small=small)
+    if dtype == "auto":
+        dtype = torch.float32 if small else choose_dtype(place)
+    number = getattr(torch, str(dtype).removeprefix("torch."), None)
+    if number not in _DTYPES:
+        raise ValueError(f"got dtype {dtype!r}, need 'auto' or one of {_DTYPES}")
     with _quiet_progress(small):
         folders = [files.fetch(source, files.SETTINGS) for source in sources]
         configs = [files.load(AutoConfig, folder) for folder in folders]
@@ -258,14 +241,7 @@ def load_pair(
 
 
 def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
-    """Return what `from_pretrained` takes for the target and the drafter of a pair.
-
-    Args:
-        target: What `load_pair` takes.
-
-    Returns:
-        Two hub ids or two folders; for the bundled pair its folders in the package.
-    """
+    """Return what `from_pretrained` takes for target and drafter of what `load_pair` takes."""
     return files.sources(target)[1:]
 
 
@@ -277,11 +253,7 @@ def configured_eos_ids(config: Any) -> set[int]:
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named.
-
-    Raises:
-        ValueError: There is no such device here.
-    """
+    """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
     if device != "auto":
         try:
             torch.empty(0, device=device)
@@ -304,15 +276,6 @@ def choose_dtype(device: torch.device) -> torch.dtype:
         return torch.float32
     computes = (memory.compute_capability(device) or (0, 0)) >= (8, 0)
     return torch.bfloat16 if computes else torch.float16
-
-
-def _dtype(dtype: Dtype, device: torch.device, *, small: bool) -> torch.dtype:
-    if dtype == "auto":
-        return torch.float32 if small else choose_dtype(device)
-    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
-    if found not in _DTYPES:
-        raise ValueError(f"got dtype {dtype!r}, need 'auto' or one of {_DTYPES}")
-    return found
 
 
 @contextmanager

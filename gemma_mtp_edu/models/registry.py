@@ -14,21 +14,14 @@ FULL = sys.maxsize  # a full-attention layer keeps all tokens
 
 @dataclass(frozen=True, slots=True)
 class PairSize:
-    """Numbers that memory plans are made from.
+    """Numbers that memory plans are made from."""
 
-    Attributes:
-        target: Parameters of the target, its vision and audio parts included.
-        drafter: Parameters of the drafter.
-        cache: Layers with keys and values of their own, as (how many, key-value heads times head
-            size, tokens that each keeps). An MTP drafter keeps nothing.
-        widest: Inner width of the target's widest feed-forward part; of experts, those that work.
-        vocabulary: Tokens in the vocabulary.
-    """
-
-    target: int
+    target: int  # parameters, those of the vision and audio parts included
     drafter: int
+    # The target's layers with keys and values of their own, as (how many, key-value heads times
+    # head size, tokens that each keeps). An MTP drafter keeps nothing.
     cache: tuple[tuple[int, int, int], ...]
-    widest: int
+    widest: int  # of the target's feed-forward parts, the inner width; of experts, those that work
     vocabulary: int = 262_144
 
     def cache_numbers(self, context_length: int) -> int:
@@ -38,23 +31,15 @@ class PairSize:
 
 @dataclass(frozen=True, slots=True)
 class PairInfo:
-    """What is known of a pair before it is loaded.
-
-    Attributes:
-        name: Short name that `load_pair` takes.
-        target_size: Parameters of the target, as published.
-        drafter_size: Parameters of the drafter, as published.
-        memory_gb: Memory that the pair needs, in GB, in bf16 (bundled pair: fp32). E2B and E4B as
-            published, with a short context; the larger ones two bytes a parameter, weights only.
-        draft_length: Recommended number of drafts per round.
-        size: What memory plans are made from.
-    """
+    """What is known of a pair before it is loaded."""
 
     name: str
-    target_size: str
+    target_size: str  # parameters, as published
     drafter_size: str
+    # In GB, in bf16 (bundled pair: fp32). E2B and E4B as published, with a short context; the
+    # larger ones two bytes a parameter, weights only.
     memory_gb: float
-    draft_length: int
+    draft_length: int  # the recommended number of drafts per round
     size: PairSize
 
     @property
