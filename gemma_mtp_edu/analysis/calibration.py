@@ -22,6 +22,7 @@ from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.target import CachedModel, TargetState
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
+Prompts = Mapping[str, str | Int[Tensor, "1 seq"]]
 # Real words, because which experts a mixture-of-experts target reads depends on the text.
 _TEXT = "Tell me a story about a lighthouse keeper who counts ships, then list what she counted."
 
@@ -79,21 +80,16 @@ def calibrate(
     pair: Any, lengths: tuple[int, ...], contexts: tuple[int, ...], repeats: int
 ) -> dict[str, Any]:
     """Return the fields of a `CostModel`, by running rounds as the loops run them."""
+    parts = ("plain_seconds", "verify_seconds", "drafter_seconds", "other_seconds")
     rows = [_at_context(pair, context, lengths, repeats) for context in contexts]
-    plain, verify, drafter, other = zip(*rows, strict=True)
     cuda = pair.device.type == "cuda"
     hardware = torch.cuda.get_device_name(pair.device) if cuda else platform.processor()
     return {
         "contexts": contexts,
         "lengths": lengths,
-        "plain_seconds": plain,
-        "verify_seconds": verify,
-        "drafter_seconds": drafter,
-        "other_seconds": other,
-        "provenance": {
-            **pair.provenance(f"calibrated, median of {repeats}"),
-            "hardware": hardware or platform.machine(),
-        },
+        **dict(zip(parts, zip(*rows, strict=True), strict=True)),
+        "provenance": pair.provenance(f"calibrated, median of {repeats}")
+        | {"hardware": hardware or platform.machine()},
     }
 
 
@@ -185,7 +181,7 @@ def _context_ids(pair: Any, length: int) -> Int[Tensor, "1 length"]:
 
 def measured_speedups(
     pair: Any,
-    prompts: Mapping[str, str | Int[Tensor, "1 seq"]],
+    prompts: Prompts,
     gammas: Sequence[int],
     *,
     max_new_tokens: int = 64,
@@ -210,7 +206,7 @@ def measured_speedups(
 
 def timed_runs(
     pair: Any,
-    prompts: Mapping[str, str | Int[Tensor, "1 seq"]],
+    prompts: Prompts,
     gammas: Sequence[int],
     *,
     max_new_tokens: int = 64,

@@ -22,7 +22,8 @@ def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, definition 3.1 and corollary 3.6.
     """
-    rounds = [r for trace in _several(traces) for r in trace.rounds if r.draft_ids]
+    several = traces if isinstance(traces, Iterable) else [traces]
+    rounds = [r for trace in several for r in trace.rounds if r.draft_ids]
     overlaps = [value for r in rounds for value in r.overlaps]
     if overlaps:
         return sum(overlaps) / len(overlaps)
@@ -38,7 +39,3 @@ def wasted_drafts(trace: GenerationTrace) -> int:
 def saved_passes(trace: GenerationTrace) -> int:
     """Return how many more target passes plain decoding would have needed."""
     return len(trace.token_ids) - trace.target_passes
-
-
-def _several(traces: GenerationTrace | Iterable[GenerationTrace]) -> Iterable[GenerationTrace]:
-    return traces if isinstance(traces, Iterable) else [traces]

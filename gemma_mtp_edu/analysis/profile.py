@@ -70,8 +70,7 @@ class AcceptanceProfile:
         """Read a profile that `to_json` wrote.
 
         Raises:
-            ValueError: The text is not JSON, of another schema, or its entries contradict each
-                other.
+            ValueError: The text is of another schema, or its entries contradict each other.
         """
         profile = read_record(text, SCHEMA, cls)
         n, limit = len(profile), profile.max_new_tokens
@@ -183,11 +182,8 @@ def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any
     Args:
         pair: The models.
         text: Token ids `[1, seq]`.
-        newest: Indexes into the text: where the newest token stands.
-        max_gamma: Drafts from each position.
-
-    Returns:
-        Ids and probabilities, both `[positions, max_gamma]`.
+        newest: Indexes into the text `[positions]`: where the newest token stands.
+        max_gamma: Drafts from each; the results are `[positions, max_gamma]`.
     """
     import torch
 
@@ -234,22 +230,13 @@ def drafter_masks(newest: Any, length: int, window: int, dtype: Any) -> dict[str
         newest: Positions `[batch, n]` of the newest tokens.
         length: Tokens of the text.
         window: Tokens that sliding attention reaches back.
-        dtype: Of the attention scores, which sdpa and eager attention both add a mask to.
-
-    Returns:
-        Masks `[batch, 1, n, length]` by attention type.
+        dtype: Of the attention scores, to which masks `[batch, 1, n, length]` are added.
     """
     import torch
 
     key, newest = torch.arange(length, device=newest.device), newest[:, None, :, None]
     before = key < newest
     visible = {"full_attention": before, "sliding_attention": before & (key >= newest - window)}
-    return {kind: additive_mask(seen, dtype) for kind, seen in visible.items()}
-
-
-def additive_mask(visible: Any, dtype: Any) -> Any:
-    """Return a mask to add to attention scores."""
-    import torch
-
-    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return mask.masked_fill_(~visible, torch.finfo(dtype).min)
+    none = torch.zeros(before.shape, dtype=dtype, device=key.device)
+    lowest = torch.finfo(dtype).min
+    return {kind: none.masked_fill(~seen, lowest) for kind, seen in visible.items()}

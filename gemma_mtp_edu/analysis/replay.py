@@ -73,7 +73,7 @@ def best_schedule(
     *,
     max_gamma: int | None = None,
 ) -> tuple[FromProfile, GenerationTrace]:
-    """Return the cheapest choice of draft lengths for this text, the oracle: none can beat it.
+    """Return the cheapest draft lengths for this text, the oracle, and the replay with them.
 
     Dynamic programming from the end: the cheapest rest of the text from a position is the best over
     all draft lengths of the cost of that round and the cheapest rest after it. Every position gets
@@ -85,9 +85,6 @@ def best_schedule(
             wherever it stands; 0 drafts is a plain pass. It may be any function: a longer round may
             be cheaper. Where two lengths cost the same, the shorter one is taken.
         max_gamma: Drafts per round at most; by default all that profile and cost model know.
-
-    Returns:
-        The schedule and its replay.
     """
     n_tokens = len(profile.token_ids)
     longest = profile.max_gamma if max_gamma is None else min(profile.max_gamma, max_gamma)

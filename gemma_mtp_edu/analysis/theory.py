@@ -62,11 +62,7 @@ def expected_speedup(
 
 
 def best_gamma(
-    alpha: float,
-    cost_ratio: float,
-    verify_cost: VerifyCost = free_verify,
-    *,
-    max_gamma: int = 16,
+    alpha: float, cost_ratio: float, verify_cost: VerifyCost = free_verify, *, max_gamma: int = 16
 ) -> int:
     """Return the draft length of the greatest expected speedup, the shortest of equals.
 

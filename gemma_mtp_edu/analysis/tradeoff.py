@@ -22,11 +22,7 @@ Measured = Mapping[int, float]
 
 @dataclass(frozen=True)
 class BoundedHeuristic(Heuristic):
-    """A heuristic schedule with an upper bound for its draft lengths.
-
-    >>> BoundedHeuristic(4, 5).gamma(6, LastRound(4, 4, 4))  # 6 without the bound
-    5
-    """
+    """A heuristic schedule with an upper bound for its draft lengths."""
 
     max_gamma: int
 
@@ -93,14 +89,7 @@ def outcome(
     cost: CostModel | float,
     cost_ratio: float | None = None,
 ) -> Outcome:
-    """Replay a setting on a text and count the cost of its rounds.
-
-    Args:
-        profile: The text.
-        setting: The schedule.
-        cost: As in `round_cost`.
-        cost_ratio: As in `round_cost`.
-    """
+    """Replay a setting on a text; its rounds cost what `round_cost` says."""
     cost_of, longest = round_cost(cost, cost_ratio), longest_draft(profile, cost)
     _, best = best_schedule(profile, cost_of, max_gamma=longest)
     schedules: dict[Kind, Schedule] = {
@@ -120,8 +109,7 @@ def draft_cost(cost: CostModel | float) -> float:
 
 def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:
     """Return the most drafts per round that are known of both the text and the machine."""
-    known = cost.max_gamma if isinstance(cost, CostModel) else profile.max_gamma
-    return min(profile.max_gamma, known)
+    return min(profile.max_gamma, getattr(cost, "max_gamma", profile.max_gamma))
 
 
 def speedups_by_length(
