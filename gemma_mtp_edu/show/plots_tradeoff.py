@@ -166,7 +166,7 @@ def plot_speedup_surface(
     ax.plot(_ALPHAS, [best(value) or float("nan") for value in _ALPHAS], "--", color="white",
             linewidth=1.2, path_effects=outline)  # fmt: skip
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
-    ax.set(xlabel="alpha, share of judged drafts that are right", ylabel=PER_ROUND,
+    ax.set(xlabel="alpha, share of verified drafts that are right", ylabel=PER_ROUND,
            ylim=(rows[0], rows[-1]),
            title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
     ax.title.set_fontsize(10)

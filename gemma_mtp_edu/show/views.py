@@ -35,7 +35,7 @@ class Mark:
 # All colours reach the contrast of 3 to 1 that graphics need, on white pages and on dark ones.
 MARKS: dict[Role, Mark] = {
     "draft": Mark("?", "?", "#767676", "dotted", marked("draft"),
-                  marked("draft that is not judged yet")),
+                  marked("draft that is not verified yet")),
     "accepted": Mark("✓", "+", GREEN, "solid", marked("accepted"),
                      marked("draft that the target agreed with")),
     "rejected": Mark("✗", "x", RED, "dashed", marked("rejected"),
