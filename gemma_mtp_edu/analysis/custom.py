@@ -8,8 +8,6 @@ Names are ours where `generate()` drops its own for a custom function: it passes
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,6 +33,7 @@ _OF_A_TEXT = (
     "attention_mask", "cache_position", "logits_to_keep", "mm_token_type_ids", "past_key_values",
     "position_ids", "return_dict", "token_type_ids", "use_cache",
 )  # fmt: skip
+_ENDS = (EosTokenCriteria, MaxLengthCriteria)
 _NOT_KEPT = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
 
 
@@ -67,35 +66,32 @@ def draft_and_verify(
         **model_kwargs: What else `generate()` prepared: its cache is used; a mask must be without
             padding. (`generate()` passes these twice if they are named.)
 
-    Returns:
-        Prompt and text, as `generate()` returns them.
-
-    Raises:
-        ValueError: The drafter is missing, there is more than one prompt, or padding, or
-            something is asked for that this loop cannot do.
+    Returns prompt and text, as `generate()` does; a ValueError says what this loop cannot do.
 
     Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     _check(input_ids, drafter, generation_config, model_kwargs)
     cache = model_kwargs.get("past_key_values")
-    with _modes_kept(model, drafter):
-        pair = ModelPair(model, drafter)
-        prompt = pair.encode(input_ids)
+    trained = [m for part in (model, drafter) for m in part.modules() if m.training]
+    try:
+        pair = ModelPair(model, drafter)  # in evaluation mode
+        prompt, proposer = pair.encode(input_ids), pair.new_drafter()
         if cache is not None:
             _leave_one_unread(cache, prompt.shape[1])
         eos, longest = _ends(stopping_criteria, generation_config)
         room = min(longest, pair.positions or sys.maxsize) - prompt.shape[1]
         settings = Settings(max_new_tokens=room, streamer=token_streamer)
-        run = Run(pair, prompt, settings, shares_state=pair.new_drafter().needs_state, cache=cache)
-        run.sampler, run.eos_ids = Sampler(logits_processor), eos
-        run.criteria = StoppingCriteriaList(
-            c for c in stopping_criteria if type(c) not in (EosTokenCriteria, MaxLengthCriteria)
-        )
+        run = Run(pair, prompt, settings, shares_state=proposer.needs_state, cache=cache)
+        run.eos_ids, generator = eos, None
+        run.criteria = StoppingCriteriaList(c for c in stopping_criteria if type(c) not in _ENDS)
         if generation_config.do_sample:
             start = int(torch.randint(2**62, ())) if seed is None else seed
             generator = torch.Generator(prompt.device).manual_seed(start)
-            run.sampler = Sampler(logits_processor, generator)
-        speculate(run, pair.new_drafter(), choose_schedule(pair, schedule, gamma))
+        run.sampler = Sampler(logits_processor, generator)
+        speculate(run, proposer, choose_schedule(pair, schedule, gamma))
+    finally:
+        for part in trained:
+            part.training = True
     if generation_config.return_dict_in_generate:
         return GenerateDecoderOnlyOutput(sequences=run.ids, past_key_values=run.target.cache)
     return run.ids
@@ -120,9 +116,10 @@ def _leave_one_unread(cache: Any, prompt_length: int) -> None:
             "rejection; leave cache_implementation unset"
         )
     surplus = cache.get_seq_length() - (prompt_length - 1)
+    full = [c for c in cache.layers if c.is_sliding and c.get_seq_length() >= c.sliding_window]
     # A longer cache is one of another text. And past its window a sliding layer has forgotten what
     # it would need again.
-    if surplus > 1 or (surplus == 1 and any(map(_is_past_its_window, cache.layers))):
+    if surplus > 1 or (surplus == 1 and full):
         raise ValueError(
             f"the cache holds {cache.get_seq_length()} tokens and the prompt has {prompt_length}, "
             "need a cache of fewer: pass the whole conversation, its new turn too, or no cache"
@@ -131,32 +128,11 @@ def _leave_one_unread(cache: Any, prompt_length: int) -> None:
         cache.crop(-1)
 
 
-def _is_past_its_window(layer: Any) -> bool:
-    return bool(layer.is_sliding) and layer.get_seq_length() >= layer.sliding_window
-
-
-@contextmanager
-def _modes_kept(*models: Any) -> Iterator[None]:
-    """Put what was in training mode back into it: a pair is in evaluation mode."""
-    trained = [part for model in models for part in model.modules() if part.training]
-    try:
-        yield
-    finally:
-        for part in trained:
-            part.training = True
-
-
 def _check(ids: Tensor, drafter: Any, config: GenerationConfig, given: dict[str, Any]) -> None:
     if drafter is None:
-        raise ValueError(
-            "draft_and_verify needs drafter=...: pass what you passed as assistant_model under "
-            "this name, because generate() keeps assistant_model from custom functions"
-        )
+        raise ValueError("draft_and_verify needs drafter=...: what you passed as assistant_model")
     if ids.shape[0] != 1:
-        raise ValueError(
-            f"got {ids.shape[0]} sequences, need 1: assisted decoding takes one prompt at a time; "
-            "call generate() once for each, with num_return_sequences=1"
-        )
+        raise ValueError(f"got {ids.shape[0]} sequences, need 1: call generate() once for each")
     mask = given.get("attention_mask")
     if mask is not None and not bool(mask.all()):
         raise ValueError("got an attention mask with padding, need none: one prompt has no padding")
@@ -164,14 +140,8 @@ def _check(ids: Tensor, drafter: Any, config: GenerationConfig, given: dict[str,
     there = {k: v for k, v in given.items() if v is not None and not (type(v) is dict and not v)}
     unread = [name for name in there if name not in _OF_A_TEXT]
     if unread:
-        raise ValueError(
-            f"got {', '.join(unread)} for draft_and_verify, which reads text alone: pass input_ids "
-            "and attention_mask only, or use generate() with assistant_model=..."
-        )
+        raise ValueError(f"got {', '.join(unread)} for draft_and_verify, which reads text alone")
     if given.get("use_cache") is False:
         raise ValueError("got use_cache=False, need True: rejected drafts are cut out of a cache")
     if missing := [name for name in _NOT_KEPT if getattr(config, name, None)]:
-        raise ValueError(
-            f"got {', '.join(missing)}=True, but draft_and_verify keeps none of them: leave them "
-            "out, or look at the trace of speculative_generate"
-        )
+        raise ValueError(f"got {', '.join(missing)}=True, but draft_and_verify keeps none of them")

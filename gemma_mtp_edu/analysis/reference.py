@@ -8,29 +8,20 @@ replaced.
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor
+from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu.analysis.lossless import first_difference
 from gemma_mtp_edu.core.decoding import clock
 from gemma_mtp_edu.core.sampling import Settings, check_finite
 from gemma_mtp_edu.core.schedules import check_gamma
-from gemma_mtp_edu.core.trace import GenerationTrace, NextKind, RoundTrace, StopReason, kind_after
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason, kind_after
 from gemma_mtp_edu.models.pairs import ModelPair
-
-_OWN_HOOKS = (
-    "_forward_hooks",
-    "_forward_hooks_with_kwargs",
-    "_forward_hooks_always_called",
-    "_forward_pre_hooks",
-    "_forward_pre_hooks_with_kwargs",
-)
 
 
 def reference_generate(
@@ -43,8 +34,7 @@ def reference_generate(
 ) -> GenerationTrace:
     """Run `target.generate()` with or without the drafter and record what happened.
 
-    The models' configurations and hooks and the global random state are as before afterwards, also
-    after an error: the run works on views of the models.
+    It works on views of the models: an interrupt leaves their configurations and hooks as before.
 
     Args:
         pair: The models.
@@ -56,8 +46,7 @@ def reference_generate(
             drafter (transformers#47932), and it may go past stop strings.
 
     Returns:
-        The trace. Round 0 is the prefill. Its target probabilities are those of the raw logits,
-        before temperature, top-k and top-p; those of `speculative_generate` are after them.
+        The trace; its target probabilities are before temperature, top-k and top-p.
 
     Source: transformers 5.22.2, `GenerationMixin._assisted_decoding`.
     """
@@ -69,35 +58,15 @@ def reference_generate(
         drafter = arguments["assistant_model"] = drafter_with(pair, gamma)
     recorder = _Recorder(target, drafter, ids.shape[1], chosen)
     with drawing(pair.device, chosen.seed if chosen.temperature > 0 else None):
-        try:
-            output = target.generate(
-                input_ids=ids, attention_mask=torch.ones_like(ids), streamer=recorder, **arguments
-            )
-        except RuntimeError:
-            recorder.check()  # the library's own words name no model
-            raise
-    recorder.check()
+        output = target.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), streamer=recorder, **arguments
+        )
     token_ids = output[0, ids.shape[1] :].tolist()
     reason: StopReason = "length" if len(token_ids) >= chosen.max_new_tokens else "stop"
     if token_ids and token_ids[-1] in pair.eos_ids:
         reason = "eos"
     method = "generate, assisted" if assisted else "generate, plain"
-    return pair.trace(ids[0].tolist(), token_ids, recorder.rounds(), reason, method)
-
-
-@dataclass(slots=True)
-class _Pass:
-    """One target pass while it is recorded; probabilities stay tensors until the run is over."""
-
-    draft_ids: Tensor
-    draft_probs: list[Tensor]
-    draft_seconds: float
-    started: float
-    target_probs: Tensor | None = None
-    best: Tensor | None = None
-    chunk: tuple[int, ...] = ()
-    verify_seconds: float = 0.0
-    ended: float = 0.0
+    return pair.trace(ids[0].tolist(), token_ids, recorder.rounds, reason, method)
 
 
 class _Recorder(BaseStreamer):
@@ -105,24 +74,20 @@ class _Recorder(BaseStreamer):
 
     def __init__(self, target: Any, drafter: Any, prompt_length: int, settings: Settings) -> None:
         self.device: torch.device = target.device
-        self.prompt_length, self.settings = prompt_length, settings
-        self.passes: list[_Pass] = []
-        self.draft_probs: list[Tensor] = []
-        self.draft_seconds = self.step_started = 0.0
+        self.length, self.settings = prompt_length, settings
+        self.rounds: list[RoundTrace] = []
         self.saw_prompt = False
+        self._forget()
         target.register_forward_pre_hook(self._target_starts, with_kwargs=True)
         target.register_forward_hook(self._target_ends)
         drafter.register_forward_pre_hook(self._drafter_starts)
         drafter.register_forward_hook(self._drafter_ends)
-        self.last_end = clock(self.device)
 
-    def check(self) -> None:
-        """Raise where a model gave no number to choose by; the library does not look."""
-        for current in self.passes:
-            if current.draft_probs:
-                check_finite(torch.stack(current.draft_probs), "drafter")
-            if current.best is not None:
-                check_finite(current.best, "target")
+    def _forget(self) -> None:
+        """Begin a round."""
+        self.drafts, self.draft_probs, self.target_probs = torch.zeros(0), list[Tensor](), ()
+        self.draft_seconds, self.verify_seconds = 0.0, 0.0
+        self.started = clock(self.device)
 
     def put(self, value: Tensor) -> None:
         """Take the prompt first, then one chunk of tokens per target pass."""
@@ -131,72 +96,60 @@ class _Recorder(BaseStreamer):
         if not self.saw_prompt:
             self.saw_prompt = True
             return
-        current = self.passes[-1]
-        current.chunk = tuple(value.reshape(-1).tolist())
-        current.ended = self.last_end = clock(self.device)
+        drafts, chunk = tuple(self.drafts.tolist()), tuple(value.reshape(-1).tolist())
+        shorter = min(len(drafts), len(chunk))
+        differs = first_difference(drafts[:shorter], chunk[:shorter])
+        n_accepted = shorter if differs is None else differs
+        # A chunk that ends inside the drafts has no token of the target's own: the text ended.
+        ended = n_accepted == len(chunk)
+        kind = kind_after(len(drafts), n_accepted, first=not self.rounds)
+        seconds = clock(self.device) - self.started
+        self.rounds.append(
+            RoundTrace(
+                prefix_length=self.length,
+                draft_ids=drafts,
+                n_accepted=n_accepted,
+                next_id=None if ended else chunk[n_accepted],
+                next_kind="none" if ended else kind,
+                draft_probs=tuple(float(p) for p in self.draft_probs),
+                target_probs=self.target_probs,
+                draft_seconds=self.draft_seconds,
+                verify_seconds=self.verify_seconds,
+                other_seconds=max(0.0, seconds - self.draft_seconds - self.verify_seconds),
+            )
+        )
+        self.length += len(chunk)
         if self.settings.on_tokens is not None:
-            self.settings.on_tokens(current.chunk)
+            self.settings.on_tokens(chunk)
+        self._forget()
 
     def end(self) -> None:
         """Tell the caller's streamer."""
         if self.settings.streamer is not None:
             self.settings.streamer.end()
 
-    def rounds(self) -> list[RoundTrace]:
-        """Return the records, once the run is over."""
-        records: list[RoundTrace] = []
-        length = self.prompt_length
-        for current in self.passes:
-            if current.chunk:
-                records.append(_record(current, length, first=not records))
-                length += len(current.chunk)
-        return records
-
     def _target_starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         ids = kwargs["input_ids"][0]
-        drafts = ids[1:] if self.passes else ids[:0]
+        self.drafts = ids[1:] if self.rounds else ids[:0]
         self.step_started = clock(self.device)
-        self.passes.append(_Pass(drafts, self.draft_probs, self.draft_seconds, self.last_end))
-        self.draft_probs, self.draft_seconds = [], 0.0
 
     def _target_ends(self, module: Any, args: Any, output: Any) -> None:
-        current = self.passes[-1]
-        current.verify_seconds = clock(self.device) - self.step_started
-        current.best = output.logits[0].amax(-1)
-        drafts = current.draft_ids
-        if len(drafts):
-            logits = output.logits[0, -len(drafts) - 1 : -1].float()
-            current.target_probs = logits.softmax(-1).gather(1, drafts[:, None])[:, 0]
+        self.verify_seconds = clock(self.device) - self.step_started
+        # The library does not look, and would write token 0.
+        check_finite(output.logits[0].amax(-1), "target")
+        if self.rounds and len(self.drafts):
+            logits = output.logits[0, -len(self.drafts) - 1 : -1].float()
+            probs = logits.softmax(-1).gather(1, self.drafts[:, None])[:, 0]
+            self.target_probs = tuple(probs.tolist())
 
     def _drafter_starts(self, module: Any, args: Any) -> None:
         self.step_started = clock(self.device)
 
     def _drafter_ends(self, module: Any, args: Any, output: Any) -> None:
         self.draft_seconds += clock(self.device) - self.step_started
-        self.draft_probs.append(output.logits[0, -1].float().softmax(-1).max())
-
-
-def _record(current: _Pass, prefix_length: int, *, first: bool) -> RoundTrace:
-    drafts, chunk = tuple(current.draft_ids.tolist()), current.chunk
-    n_accepted = min(len(drafts), len(chunk))
-    if (differs := first_difference(drafts[:n_accepted], chunk[:n_accepted])) is not None:
-        n_accepted = differs
-    # A chunk that ends inside the drafts has no token of the target's own: the text ended there.
-    ended = n_accepted == len(chunk)
-    kind: NextKind = "none" if ended else kind_after(len(drafts), n_accepted, first=first)
-    known = current.draft_seconds + current.verify_seconds
-    return RoundTrace(
-        prefix_length=prefix_length,
-        draft_ids=drafts,
-        n_accepted=n_accepted,
-        next_id=None if ended else chunk[n_accepted],
-        next_kind=kind,
-        draft_probs=tuple(float(p) for p in current.draft_probs),
-        target_probs=() if current.target_probs is None else tuple(current.target_probs.tolist()),
-        draft_seconds=current.draft_seconds,
-        verify_seconds=current.verify_seconds,
-        other_seconds=max(0.0, current.ended - current.started - known),
-    )
+        best = output.logits[0, -1].float().softmax(-1).max()
+        check_finite(best, "drafter")
+        self.draft_probs.append(best)
 
 
 def _arguments(pair: ModelPair, settings: Settings) -> dict[str, Any]:
@@ -218,25 +171,19 @@ def _arguments(pair: ModelPair, settings: Settings) -> dict[str, Any]:
 def view_of(model: Any) -> Any:
     """Return the same model, with the same weights, but hooks and generation settings of its own.
 
-    What is hooked or set on the view is gone with it, whatever happens, and no other thread that
-    runs the model ever sees it.
+    What is hooked or set on the view is gone with it, and no other thread ever sees it.
     """
     view = copy.copy(model)
-    for name in _OWN_HOOKS:
-        setattr(view, name, copy.copy(getattr(model, name)))
+    vars(view).update({k: copy.copy(v) for k, v in vars(model).items() if "_hooks" in k})
     view.generation_config = copy.copy(model.generation_config)
     return view
 
 
 def plain_view(target: Any) -> Any:
-    """Return a view of the target without the checkpoint's defaults, only with its special ids.
-
-    Those defaults would be the library's alone: beams, penalties, time limits, other outputs.
-    """
+    """Return a view of the target without the checkpoint's defaults (beams, penalties, limits)."""
     view, own = view_of(target), target.generation_config
-    view.generation_config = GenerationConfig(
-        bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
-    )
+    ids = {k: getattr(own, k) for k in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    view.generation_config = GenerationConfig(**ids)
     return view
 
 
@@ -248,16 +195,10 @@ def drafter_with(pair: ModelPair, gamma: int | None) -> Any:
     return drafter
 
 
-class OnlyNumbers(LogitsProcessor):
-    """Raises at logits that no token can be chosen by; the library would write token 0.
-
-    Looking makes a GPU wait, so it belongs into runs that nobody times.
-    """
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Return the scores as they are."""
-        check_finite(scores.amax(-1), "target")
-        return scores
+def only_numbers(input_ids: Tensor, scores: Tensor) -> Tensor:
+    """Return the scores as they are, a logits processor that raises where the best is no number."""
+    check_finite(scores.amax(-1), "target")
+    return scores
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from gemma_mtp_edu.analysis.profile import profile_of
-from gemma_mtp_edu.analysis.reference import OnlyNumbers, drawing, plain_view
+from gemma_mtp_edu.analysis.reference import drawing, only_numbers, plain_view
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.sampling import Settings
@@ -113,7 +113,7 @@ def _answers(
         attention_mask=pad_sequence(masks, True, 0, "left"),
         max_new_tokens=max_new_tokens,
         pad_token_id=filler,
-        logits_processor=[OnlyNumbers()],
+        logits_processor=[only_numbers],
         **sampling,
     )
     ends, rows, is_answer = pair.eos_ids, [], []
