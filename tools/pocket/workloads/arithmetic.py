@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from tools.pocket import words
-from tools.pocket.example import Example
+from tools.pocket.example import Example, table
 
 NAME = "arithmetic"
 COLUMNS = ("Ones", "Tens", "Hundreds", "Thousands")
 Kind = Callable[[Random], tuple[str, str]]  # draws a prompt and its answer
+TABLE = table("arithmetic")
 SMALL = "two three four five six seven eight nine ten".split()
 
 
@@ -71,18 +72,9 @@ def _start(rng: Random) -> int:
 def _count_up(rng: Random) -> tuple[str, str]:
     start = _start(rng)
     stop = start + rng.choice([rng.randrange(4, 16), rng.randrange(8, 40)])
-    request = rng.choice(
-        [
-            "Count [|up] from {a} [to|up to] {b}",
-            "Count [|up] from {a} to {b}[| for me| in order]",
-            "[Write|List|Give me|Show|Print|Say] [|all] the [numbers|whole numbers] from {a} to {b}",
-            "[Write|List|Give me|Name] [all|the|all the] numbers between {a} and {b}, both included",
-            "[Start|Begin] at {a} and count [up|] to {b}",
-            "[Write|List] every number from {a} to {b}",
-        ]
-    )
+    request = rng.choice(TABLE["count_up"])
     if start == 1:
-        request = rng.choice([request, request, "Count [to|up to] {b}[| for me]"])
+        request = rng.choice([request, request, TABLE["count_up_from_one"]])
     prompt = words.ask(rng, words.spin(rng, request).format(a=start, b=stop))
     return prompt, _show(list(range(start, stop + 1)))
 
@@ -90,15 +82,7 @@ def _count_up(rng: Random) -> tuple[str, str]:
 def _count_down(rng: Random) -> tuple[str, str]:
     stop = rng.choice([0, 1, 1, rng.randrange(40), rng.randrange(900)])
     start = stop + rng.choice([rng.randrange(4, 16), rng.randrange(8, 36)])
-    request = rng.choice(
-        [
-            "Count [down|backwards|back] from {a} to {b}[| for me]",
-            "[Start|Begin] at {a} and count [down|back|backwards] to {b}",
-            "[Write|List|Give me|Show] the numbers from {a} down to {b}",
-            "[Write|Give me|Make|Show] a countdown from {a} to {b}",
-            "[Write|List] the numbers from {a} to {b} [backwards|in falling order|going down]",
-        ]
-    )
+    request = rng.choice(TABLE["count_down"])
     prompt = words.ask(rng, words.spin(rng, request).format(a=start, b=stop))
     return prompt, _show(list(range(start, stop - 1, -1)))
 
@@ -108,16 +92,7 @@ def _count_by(rng: Random) -> tuple[str, str]:
     start = rng.choice([0, step, step * rng.randrange(1, 9)])
     stop = start + step * rng.randrange(4, 20)
     by = f"{step}s" if rng.random() < 0.6 or step not in range(2, 11) else _number_plural(step)
-    request = rng.choice(
-        [
-            "Count by {by} from {a} to {b}",
-            "Count from {a} to {b} by {by}",
-            "Count from {a} to {b} in [steps of {step}|{by}]",
-            "[Count|Skip count|Go] in [steps of {step}|{by}] from {a} [to|up to] {b}",
-            "[List|Write|Give me] the numbers from {a} to {b} in steps of {step}",
-            "[Start|Begin] at {a} and [add {step} each time|count by {by}] until you [reach|get to] {b}",
-        ]
-    )
+    request = rng.choice(TABLE["count_by"])
     request = words.spin(rng, request).format(a=start, b=stop, by=by, step=step)
     return words.ask(rng, request), _show(list(range(start, stop + 1, step)))
 
@@ -131,13 +106,7 @@ def _parity(rng: Random) -> tuple[str, str]:
     odd = rng.randrange(2)
     start = rng.choice([0, 0, rng.randrange(45), rng.randrange(450)]) * 2 + odd
     stop = start + 2 * rng.randrange(4, 15)
-    request = rng.choice(
-        [
-            "[List|Write|Give me|Name|Show] [|all] the {kind} numbers [from {a} to {b}|between {a} and {b}]",
-            "[List|Write] [|all] {kind} numbers from {a} [to|up to] {b}",
-            "Count [|up] from {a} to {b} [using|with|in] [only|] {kind} numbers",
-        ]
-    )
+    request = rng.choice(TABLE["parity"])
     kind = "odd" if odd else "even"
     request = words.spin(rng, request).format(a=start, b=stop, kind=kind)
     return words.ask(rng, request), _show(list(range(start, stop + 1, 2)))
@@ -147,35 +116,16 @@ def _neighbour(rng: Random) -> tuple[str, str]:
     number = rng.randrange(1, rng.choice([30, 100, 1000]))
     side = rng.choice(["after", "before"])
     near = number + (1 if side == "after" else -1)
-    question = rng.choice(
-        [
-            "[What|Which] number [comes|is] [right|just|] {side} {n}?",
-            "[What|Which] number [comes|is] [right|just|] {side} {n}",
-            "[Tell|Give] me the number {side} {n}[.|]",
-            "[what|which] number comes {side} {n}?",
-        ]
-    )
+    question = rng.choice(TABLE["neighbour"])
     prompt = words.spin(rng, question).format(side=side, n=number)
     return prompt, f"The number {side} {number} is {near}."
 
 
 def _double(rng: Random) -> tuple[str, str]:
     start, count = rng.randrange(1, 13), rng.randrange(4, 9)
-    times = "{n} numbers" if rng.random() < 0.5 else "{word} numbers"
-    request = rng.choice(
-        [
-            "[Start|Begin] [at|with] {a} and [keep doubling|double each time], " + times,
-            "[Write|Give me|List|Show] [a doubling sequence|the doubling sequence] [of|with] "
-            + times
-            + " [that starts|starting] [at|with] {a}",
-            "[Write|List|Give me] "
-            + times
-            + ", each [double|twice] the one before, starting at {a}",
-        ]
-    )
-    word = SMALL[count - 2]
-    prompt = words.ask(rng, words.spin(rng, request).format(a=start, n=count, word=word))
-    return prompt, _show([start * 2**power for power in range(count)])
+    number = str(count) if rng.random() < 0.5 else SMALL[count - 2]
+    request = words.spin(rng, rng.choice(TABLE["double"])).format(a=start, n=number)
+    return words.ask(rng, request), _show([start * 2**power for power in range(count)])
 
 
 def _column_sum(rng: Random) -> tuple[str, str]:
@@ -185,25 +135,7 @@ def _column_sum(rng: Random) -> tuple[str, str]:
     if minus and first < second:
         first, second = second, first
     sign = "-" if minus else "+"
-    forms = [
-        "[What is|What's|How much is|what is|what's|how much is] {a} {sign} {b}[?|]",
-        "[Work out|Calculate|Compute|Solve|Find|calculate|compute|solve] {a} {sign} {b}[.|]",
-        "{a} {sign} {b}[| =| = ?|?]",
-        "[Please|Can you|Could you] [work out|calculate|compute|solve] {a} {sign} {b}",
-    ]
-    if minus:
-        forms += [
-            "[What is|what is|How much is] {a} [minus|take away|less] {b}[?|]",
-            "[Subtract|Take|subtract|take away] {b} from {a}[.|]",
-            "[What is|Find|Give me|Tell me] the difference [between|of] {a} and {b}",
-        ]
-    else:
-        forms += [
-            "[What is|what is|How much is|What do you get for] {a} [plus|and] {b}[?|]",
-            "[Add|add|Add up|Sum|Please add] {a} and {b}[.|]",
-            "[What is|Find|Give me|Tell me] the sum of {a} and {b}",
-            "[Add|add] {b} to {a}[.|]",
-        ]
+    forms = TABLE["sums"] + TABLE["minus" if minus else "plus"]
     prompt = words.spin(rng, rng.choice(forms)).format(a=first, b=second, sign=sign)
     return prompt, _columns(first, second, minus)
 
@@ -243,13 +175,7 @@ def _word_problem(rng: Random) -> tuple[str, str]:
     verb = "gives away|sells|loses|breaks" if minus else "buys|finds|gets|makes"
     more = f"[{verb}] {second}" + (" [of them|]" if minus else " [more|more {things}]")
     ending = "does {name} have [now|left|]" if minus else "does {name} have [now|in total|]"
-    form = rng.choice(
-        [
-            "{name} has {a} {things} and " + more + ". How many {things} " + ending + "?",
-            "{name} has {a} {things}. {name} " + more + ". How many {things} " + ending + "?",
-            "If {name} has {a} {things} and " + more + ", how many {things} " + ending + "?",
-        ]
-    )
+    form = rng.choice(TABLE["word_problem"]).replace("{more}", more).replace("{ending}", ending)
     who = words.name(rng)
     prompt = words.spin(rng, form).format(name=who, a=first, things=thing)
     prompt = prompt.replace(" ?", "?").replace(" .", ".").replace(" ,", ",")
@@ -261,9 +187,7 @@ def _word_problem(rng: Random) -> tuple[str, str]:
 def _table(rng: Random) -> tuple[str, str]:
     number, start = rng.randrange(2, 13), rng.choice([1, 1, 1, 2, 3, 4, 5])
     stop = rng.choice([10, 10, rng.randrange(start + 2, 11), 12]) if start < 8 else 12
-    request = "[Write|Give me|Show|Show me|List|Print|Make] the [{n} times table|times table [of|for] {n}]"
-    request += "[| from {a} to {b}| from {a} [up to|through] {b}]"
-    request = words.spin(rng, request)
+    request = words.spin(rng, TABLE["table"])
     if "{a}" not in request:
         start, stop = 1, 10
     lines = [f"{number} x {i} = {number * i}" for i in range(start, stop + 1)]
@@ -275,13 +199,7 @@ def _compare(rng: Random) -> tuple[str, str]:
     first, second = rng.sample(range(1, limit), 2)
     up = rng.random() < 0.6
     word = rng.choice(["larger", "bigger", "greater"] if up else ["smaller", "less"])
-    form = rng.choice(
-        [
-            "[Which|which|What] [number is|is] {word}, {a} or {b}?",
-            "[Which|Which one|Which number] is {word}: {a} or {b}[?|]",
-            "[Compare|compare] {a} and {b}. Which [one|number|] is {word}?",
-        ]
-    )
+    form = rng.choice(TABLE["compare"])
     prompt = words.spin(rng, form).format(word=word, a=first, b=second)
     best, other = (max, min) if up else (min, max)
     return prompt, f"{best(first, second)} is {word} than {other(first, second)}."
@@ -289,13 +207,6 @@ def _compare(rng: Random) -> tuple[str, str]:
 
 def _product(rng: Random) -> tuple[str, str]:
     first, second = rng.randrange(2, 13), rng.randrange(2, 10)
-    form = rng.choice(
-        [
-            "[What is|what is|How much is|What's] {a} [times|x|multiplied by|*] {b}[?|]",
-            "[Multiply|multiply|Please multiply] {a} by {b}[.|]",
-            "[Work out|Calculate|Compute|compute] {a} [x|times|*] {b}[.|]",
-            "{a} [x|*] {b} =",
-        ]
-    )
+    form = rng.choice(TABLE["product"])
     prompt = words.spin(rng, form).format(a=first, b=second)
     return prompt, f"{first} x {second} = {first * second}."

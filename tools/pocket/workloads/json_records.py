@@ -5,16 +5,16 @@ the same key. Keys stand in the prompt's order, and values are copied from it.
 """
 
 import json
-from collections.abc import Callable
 from random import Random
 
 from tools.pocket import words
-from tools.pocket.example import Example
+from tools.pocket.example import Example, table
 
 NAME = "json"
 Value = str | int | float | bool | list[str]
 Record = dict[str, Value]
-Clause = tuple[str, Callable[[Random], Value], str]
+Clause = tuple[str, str, str]  # a field, how its value is made, the part of a sentence about it
+TABLE = table("records")
 
 
 def sample(rng: Random) -> Example:
@@ -30,26 +30,6 @@ def grade(example: Example, text: str) -> dict[str, bool]:
     except ValueError:
         return {"parses": False, "right": False}
     return {"parses": True, "right": json.dumps(parsed) == json.dumps(example.spec["record"])}
-
-
-def _whole(low: int, high: int) -> Callable[[Random], int]:
-    return lambda rng: rng.randint(low, high)
-
-
-def _decimal(low: int, high: int, places: int = 2) -> Callable[[Random], float]:
-    return lambda rng: round(rng.randint(low * 100, high * 100) / 100, rng.randint(1, places))
-
-
-def _one_of(*options: str) -> Callable[[Random], str]:
-    return lambda rng: rng.choice(options)
-
-
-def _some(items: list[str]) -> Callable[[Random], list[str]]:
-    return lambda rng: words.distinct(rng, items, rng.choice([2, 2, 3, 3, 4]))
-
-
-def _flag(rng: Random) -> bool:
-    return rng.random() < 0.5
 
 
 def _title(rng: Random) -> str:
@@ -69,7 +49,8 @@ def _product(rng: Random) -> str:
 
 
 def _email(rng: Random) -> str:
-    return f"{words.name(rng).lower()}{rng.choice(['', str(rng.randint(1, 99))])}@example.{rng.choice(['com', 'org'])}"
+    user = words.name(rng).lower() + rng.choice(["", str(rng.randint(1, 99))])
+    return f"{user}@example.{rng.choice(['com', 'org'])}"
 
 
 def _date(rng: Random) -> str:
@@ -80,120 +61,45 @@ def _clock(rng: Random) -> str:
     return f"{rng.randint(6, 22):02}:{rng.choice(['00', '15', '30', '45'])}"
 
 
-_COLOUR: Clause = ("color", words.colour, "[has the color|comes in the color] {v}")
-# Per kind: its noun, its first field, and the others with the sentence part that states each.
-KINDS: dict[str, tuple[Clause, list[Clause]]] = {
-    "person": (
-        ("name", words.full_name, "[named|called|with the name|by the name of] {v}"),
-        [
-            ("age", _whole(3, 95), "is {v} years old"),
-            ("city", words.city, "[lives|is living] in {v}"),
-            ("job", words.job, "works as {av}"),
-            ("hobbies", _some(words.HOBBIES), "[likes|enjoys|loves] {v}"),
-            ("email", _email, "[has|uses] the email [|address] {v}"),
-            ("married", _flag, "[{is} married]"),
-        ],
-    ),
-    "book": (
-        ("title", _title, "[titled|called|with the title|named] {v}"),
-        [
-            ("author", words.full_name, "[was written by|is by|has the author] {v}"),
-            ("year", _whole(1850, 2029), "[was published in|came out in|is from] {v}"),
-            ("pages", _whole(40, 900), "has {v} pages"),
-            ("price", _decimal(3, 60), "costs {v}"),
-        ],
-    ),
-    "product": (
-        ("name", _product, "[named|called|with the name] {v}"),
-        [
-            ("price", _decimal(1, 400), "[costs|sells for] {v}"),
-            ("quantity", _whole(1, 500), "has [a|the] quantity of {v}"),
-            ("material", words.material, "is made of {v}"),
-            ("in_stock", _flag, "{is} in stock"),
-            _COLOUR,
-        ],
-    ),
-    "city": (
-        ("city", words.city, "[named|called|with the name] {v}"),
-        [
-            ("country", words.country, "[is in the country|has the country] {v}"),
-            ("population", _whole(1000, 9_999_999), "has [a population of {v}|{v} inhabitants]"),
-            ("temperature", _whole(-15, 42), "has a temperature of {v}[| degrees]"),
-            ("weather", _one_of("sunny", "rainy", "cloudy", "windy", "snowy"), "has {v} weather"),
-            ("humidity", _whole(10, 99), "has [a|] humidity of {v}"),
-        ],
-    ),
-    "event": (
-        ("event", _one_of("concert", "meeting", "workshop", "party", "lecture"), "[named|called] {v}"),
-        [
-            ("city", words.city, "[takes place|is held] in {v}"),
-            ("date", _date, "[is|takes place|happens] on {v}"),
-            ("time", _clock, "[starts|begins] at {v}"),
-            ("guests", _whole(2, 400), "has {v} guests"),
-            ("free", _flag, "{is} free"),
-        ],
-    ),
-    "pet": (
-        ("name", words.name, "[named|called|with the name] {v}"),
-        [
-            ("animal", words.animal, "is {av}"),
-            ("age", _whole(1, 20), "is {v} years old"),
-            ("owner", words.full_name, "belongs to {v}"),
-            ("weight", _decimal(1, 60, 1), "weighs {v}[| kg]"),
-            _COLOUR,
-        ],
-    ),
-    "recipe": (
-        ("name", lambda rng: f"{words.food(rng)} {rng.choice(['soup', 'pie', 'cake', 'salad', 'stew'])}",
-         "[named|called|for] {v}"),
-        [
-            ("servings", _whole(1, 12), "serves {v}[| people]"),
-            ("minutes", _whole(5, 180), "takes {v} minutes"),
-            ("ingredients", _some(words.FOODS), "[uses|needs|contains] {v}"),
-            ("vegan", _flag, "{is} vegan"),
-        ],
-    ),
-    "car": (
-        ("model", lambda rng: words.pseudo_word(rng).capitalize() + rng.choice(["", f" {rng.randint(2, 900)}"]),
-         "[of the model|with the model name] {v}"),
-        [
-            ("year", _whole(1960, 2029), "[was built in|is from] {v}"),
-            ("price", _whole(800, 90_000), "costs {v}"),
-            ("seats", _whole(2, 9), "has {v} seats"),
-            ("electric", _flag, "{is} electric"),
-            _COLOUR,
-        ],
-    ),
-    "song": (
-        ("title", _title, "[titled|called|with the title|named] {v}"),
-        [
-            ("artist", words.full_name, "is [sung |]by {v}"),
-            ("album", _title, "is on the album {v}"),
-            ("year", _whole(1950, 2029), "[came out in|is from] {v}"),
-            ("seconds", _whole(60, 600), "lasts {v} seconds"),
-        ],
-    ),
-    "user account": (
-        ("username", lambda rng: words.name(rng).lower() + str(rng.randint(1, 999)),
-         "[named|called|with the username] {v}"),
-        [
-            ("email", _email, "[has|uses] the email [|address] {v}"),
-            ("id", _whole(1, 99_999), "has the id {v}"),
-            ("language", _one_of("English", "French", "German", "Spanish", "Hindi"), "uses the language {v}"),
-            ("active", _flag, "{is} active"),
-            ("roles", _some(["admin", "editor", "reader", "guest", "owner"]), "has the roles {v}"),
-        ],
-    ),
-}  # fmt: skip
-OPENERS = (
-    "[Write|Give me|Make|Create|Return|Generate|Produce|Output|Build] "
-    "[a JSON record|a JSON object|JSON|a record in JSON|the JSON|a small JSON object]"
-)
-FREE_KEYS = (
-    "host port mode level size width height depth user team score rank speed limit color shape label "
-    "status code group owner path format theme volume count total debug verbose retries timeout start "
-    "end region plan points floor room seat gate flight brand type version note first last left right"
-).split()
+def _dish(rng: Random) -> str:
+    return f"{words.food(rng)} {rng.choice(['soup', 'pie', 'cake', 'salad', 'stew'])}"
+
+
+def _model(rng: Random) -> str:
+    return words.pseudo_word(rng).capitalize() + rng.choice(["", f" {rng.randint(2, 900)}"])
+
+
+def _username(rng: Random) -> str:
+    return words.name(rng).lower() + str(rng.randint(1, 999))
+
+
+def _flag(rng: Random) -> bool:
+    return rng.random() < 0.5
+
+
+def _whole(rng: Random, low: str, high: str) -> int:
+    return rng.randint(int(low), int(high))
+
+
+def _decimal(rng: Random, low: str, high: str, places: str = "2") -> float:
+    return round(rng.randint(int(low) * 100, int(high) * 100) / 100, rng.randint(1, int(places)))
+
+
+def _one_of(rng: Random, *options: str) -> str:
+    return rng.choice(options)
+
+
+def _some(rng: Random, *items: str) -> list[str]:
+    choices = getattr(words, items[0]) if items[0].isupper() else items
+    return words.distinct(rng, choices, rng.choice([2, 2, 3, 3, 4]))
+
+
+def _make(rng: Random, how: str) -> Value:
+    """Draw a value as the table says: by one of the functions above or by one of `words`."""
+    name, *arguments = how.split()
+    maker = globals().get(f"_{name}") or getattr(words, name)
+    value: Value = maker(rng, *arguments)
+    return value
 
 
 def _say(value: Value) -> str:
@@ -204,8 +110,8 @@ def _say(value: Value) -> str:
 
 def _draw(rng: Random, least: int) -> tuple[str, list[Clause]]:
     """Return a kind and some of its fields in a random order, a list always last."""
-    kind = rng.choice(list(KINDS))
-    first, others = KINDS[kind]
+    kind = rng.choice(list(TABLE["kinds"]))
+    first, *others = [(key, *how) for key, how in TABLE["kinds"][kind].items()]
     count = rng.randint(min(least, len(others)), len(others))
     return kind, [first, *sorted(rng.sample(others, count), key=_is_list)]
 
@@ -217,10 +123,10 @@ def _is_list(field: Clause) -> bool:
 def _told(rng: Random) -> tuple[str, Record]:
     """State the record as a sentence."""
     kind, ((key, make, naming), *clauses) = _draw(rng, rng.choice((1, 2, 3, 3)))
-    record: Record = {key: make(rng)}
+    record: Record = {key: _make(rng, make)}
     parts = []
     for key, make, clause in clauses:
-        value = record[key] = make(rng)
+        value = record[key] = _make(rng, make)
         said = words.spin(rng, clause)
         parts.append(
             said.replace("{is}", "is" if value else "is not")
@@ -232,11 +138,12 @@ def _told(rng: Random) -> tuple[str, Record]:
     )
     link = "who" if kind == "person" else rng.choice(["that", "which"])
     if rng.random() < 0.6:
-        request = f"{words.spin(rng, OPENERS)} {rng.choice(['for', 'for', 'about', 'describing'])} {noun} {link} "
+        request = f"{words.spin(rng, TABLE['openers'])} {rng.choice(['for', 'for', 'about', 'describing'])} {noun} {link} "
         return words.ask(rng, request + words.joined(parts)), record
     fact = f"{noun} {link} {words.joined(parts)}"
-    request = "[Turn|Convert|Put|Change] [this|the following|this text|this description] into JSON"
-    return words.ask_about(rng, words.spin(rng, request), fact + rng.choice([".", ""])), record
+    return words.ask_about(
+        rng, words.spin(rng, TABLE["convert"]), fact + rng.choice([".", ""])
+    ), record
 
 
 def _listed(rng: Random) -> tuple[str, Record]:
@@ -245,7 +152,7 @@ def _listed(rng: Random) -> tuple[str, Record]:
     if rng.random() < 0.3:
         rng.shuffle(fields)
     fields.sort(key=_is_list)
-    record: Record = {key: make(rng) for key, make, _ in fields}
+    record: Record = {key: _make(rng, make) for key, make, _ in fields}
     return _state(rng, record, words.a(kind)), record
 
 
@@ -260,37 +167,28 @@ def _state(rng: Random, record: Record, noun: str) -> str:
     if roll < 0.35 and "\n" not in listing:
         link = "where" if form == " is " else "with"
         what = rng.choice([f" for {noun}", f" for {noun}", ""])
-        return words.ask(rng, f"{words.spin(rng, OPENERS)}{what} {link} {listing}")
+        return words.ask(rng, f"{words.spin(rng, TABLE['openers'])}{what} {link} {listing}")
     if roll < 0.65:
-        request = "[Turn|Convert|Put] [this|the following|these facts|this data] into [JSON|a JSON object]"
-        return words.ask_about(rng, words.spin(rng, request), listing)
+        return words.ask_about(rng, words.spin(rng, TABLE["convert_listed"]), listing)
     if roll < 0.85:
         what = rng.choice([f" for {noun}", ""])
-        return words.ask_about(rng, words.spin(rng, OPENERS) + what, listing)
+        return words.ask_about(rng, words.spin(rng, TABLE["openers"]) + what, listing)
     if roll < 0.93:
-        bare = [
-            "JSON",
-            "json",
-            "As JSON",
-            f"JSON for {noun}",
-            f"json for {noun}",
-            f"JSON of {noun}",
-        ]
-        return f"{rng.choice(bare)}: {listing}"
+        return f"{rng.choice(TABLE['bare']).format(noun=noun)}: {listing}"
     keys = words.joined(list(record))
     values = words.joined([_say(value) for value in record.values() if not isinstance(value, list)])
     if any(isinstance(value, list) for value in record.values()):
-        return words.ask_about(rng, words.spin(rng, OPENERS), listing)
-    request = f"{words.spin(rng, OPENERS)} with the keys {keys} and the values {values}"
+        return words.ask_about(rng, words.spin(rng, TABLE["openers"]), listing)
+    request = f"{words.spin(rng, TABLE['openers'])} with the keys {keys} and the values {values}"
     return words.ask(rng, request)
 
 
 def _free(rng: Random) -> tuple[str, Record]:
     """State arbitrary keys, often unknown words, with values of any type."""
-    keys = words.distinct(rng, FREE_KEYS, rng.choice([2, 3, 4, 5, 5, 6]))
-    makers = [words.thing, words.name, words.pseudo_word, words.colour, words.city]
-    makers += [_whole(0, 9), _whole(10, 999), _decimal(0, 30), _flag]
-    record: Record = {key: rng.choice(makers)(rng) for key in keys}
+    keys = words.distinct(rng, TABLE["free_keys"].split(), rng.choice([2, 3, 4, 5, 5, 6]))
+    makers = ["thing", "name", "pseudo_word", "colour", "city"]
+    makers += ["whole 0 9", "whole 10 999", "decimal 0 30", "flag"]
+    record: Record = {key: _make(rng, rng.choice(makers)) for key in keys}
     return _state(rng, record, rng.choice(["a config", "a settings file", "a record"])), record
 
 
@@ -299,7 +197,7 @@ def _order(rng: Random) -> tuple[str, Record]:
     record: Record = {"quantity": rng.randint(2, 60), "item": words.plural(words.thing(rng))}
     text = f"{record['quantity']} {record['item']}"
     if rng.random() < 0.8:
-        record["price"] = _decimal(1, 90)(rng)
+        record["price"] = _decimal(rng, "1", "90")
         text += f" at {record['price']} each"
     if rng.random() < 0.7:
         record["city"] = words.city(rng)
@@ -307,5 +205,5 @@ def _order(rng: Random) -> tuple[str, Record]:
     if rng.random() < 0.5:
         record["customer"] = words.full_name(rng)
         text += f", ordered by {record['customer']}"
-    opener = words.spin(rng, OPENERS) + rng.choice([" for an order", " for this order"])
+    opener = words.spin(rng, TABLE["openers"]) + rng.choice([" for an order", " for this order"])
     return words.ask_about(rng, opener, text + rng.choice(["", "."])), record
