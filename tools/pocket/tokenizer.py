@@ -16,24 +16,7 @@ from tools.pocket.corpus import sample_mix
 VOCAB_SIZE = 2048
 # The ids of pad, eos and bos are those of the Gemma family.
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<|turn>", "<turn|>"]
-CHAT_TEMPLATE = """\
-{{ bos_token }}
-{%- for message in messages -%}
-    {%- set role = 'model' if message['role'] == 'assistant' else message['role'] -%}
-    {{ '<|turn>' + role + '\\n' }}
-    {%- if message['content'] is string -%}
-        {{ message['content'] | trim }}
-    {%- else -%}
-        {%- for part in message['content'] if part['type'] == 'text' -%}
-            {{ part['text'] | trim }}
-        {%- endfor -%}
-    {%- endif -%}
-    {{ '<turn|>\\n' }}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-    {{ '<|turn>model\\n' }}
-{%- endif -%}
-"""
+CHAT_TEMPLATE = (Path(__file__).parent / "data" / "chat_template.jinja").read_text(encoding="utf-8")
 
 
 def train_tokenizer(seed: int, n_examples: int = 30_000) -> PreTrainedTokenizerFast:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from random import Random
 
 from tools.pocket import words
-from tools.pocket.example import Example
+from tools.pocket.example import Example, table
 
 NAME = "rewrite"
 LONG_SHARE = 0.1
-THIS = "[this text|the text|the following text|this passage|the text below]"
+TABLE = table("extraction")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +97,9 @@ def _copy(rng: Random) -> tuple[str, str]:
     text = _write(_text(rng, rng.choice([1, 1, 2, 3]), 6))
     one = text.count(". ") == 0
     what = "[sentence|sentence|text|line]" if one else "[text|passage|paragraph]"
-    request = (
-        f"[Repeat|Copy|Copy|Write out|Repeat back|Type] [this|the following] {what}"
-        "[| exactly| word for word| without any change| as it is| unchanged]"
-    )
+    request = TABLE["copy"].replace("{what}", what)
     if rng.random() < 0.2:
-        request = "[Repeat|Copy] [the text|this] [after the colon|below] [|exactly]"
-        request = (
-            "[Repeat after me|Say this|Copy this|Echo this|Write this down]"
-            if rng.random() < 0.5
-            else request
-        )
+        request = TABLE["copy_bare" if rng.random() < 0.5 else "copy_short"]
     return words.ask_about(rng, words.spin(rng, request), text), text
 
 
@@ -126,16 +118,12 @@ def _replace(rng: Random) -> tuple[str, str]:
         body = [rng.choice(named), *_text(rng, 1, 4, old)]
         text = _write(body)
         new = words.name(rng)
-    request = rng.choice(
-        [
-            "[Replace|Change|Swap] [|every|each|all] {old} [by|with|for] {new} [in|in] " + THIS,
-            "[Replace|Change] [the word|every] {old} [with|to|by] {new} [in|in] " + THIS,
-            "[Rewrite|Copy|Write] " + THIS + " with {new} [instead of|in place of] {old}",
-            "[Replace|Change] {old} [with|to|by] {new} [everywhere|] in " + THIS,
-        ]
-    )
-    request = words.spin(rng, request).format(old=old, new=new)
+    request = _request(rng, rng.choice(TABLE["replace"])).format(old=old, new=new)
     return words.ask_about(rng, request, text), _swap_word(text, old, new)
+
+
+def _request(rng: Random, template: str) -> str:
+    return words.spin(rng, template.replace("{this}", TABLE["this"]))
 
 
 def _swap_word(text: str, old: str, new: str) -> str:
@@ -159,27 +147,15 @@ def _list_text(rng: Random, items: list[str]) -> str:
 def _numbered(rng: Random) -> tuple[str, str]:
     items = _items(rng, 3, 9)
     bullets = rng.random() < 0.35
-    kind = (
-        "[bulleted list|bullet list|list with bullets|bullet point list]"
-        if bullets
-        else "[numbered list|numbered list|list with numbers]"
-    )
-    request = rng.choice(
-        [
-            f"[Make|Write|Create|Give me] a {kind} [of|from|with] [these items|these words|these|the following|the items]",
-            f"[Turn|Put|Rewrite|Change] [these items|these words|this|the following] [into] a {kind}",
-        ]
-    ).replace("Rewrite", "Convert")
+    kind = TABLE["bulleted" if bullets else "numbered"]
+    request = rng.choice(TABLE["make_list"]).replace("{kind}", kind)
     lines = [f"- {item}" if bullets else f"{i}. {item}" for i, item in enumerate(items, 1)]
     return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(lines)
 
 
 def _one_per_line(rng: Random) -> tuple[str, str]:
     items = _items(rng, 3, 10)
-    request = (
-        "[Put|Write|List|Print|Show] [these words|these items|each of these|the following words] "
-    )
-    request += "[one per line|one on each line|on separate lines|each on its own line]"
+    request = TABLE["one_per_line"]
     return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(items)
 
 
@@ -191,17 +167,8 @@ def _names(rng: Random) -> tuple[str, str]:
     facts = _text(rng, 2, 5)
     while not _distinct_of(facts, "names"):
         facts = _text(rng, 2, 5)
-    request = rng.choice(
-        [
-            "[List|Write|Give me|Find|Extract|Name] [the names|all names|all the names|every name|the people] [in|from|in] "
-            + THIS,
-            "[Who is named|Which people are named|Who is mentioned] in " + THIS + "?",
-            "[Which names|What names] are in " + THIS + "?",
-        ]
-    )
-    return _about(rng, words.spin(rng, request), _write(facts)), ", ".join(
-        _distinct_of(facts, "names")
-    )
+    request = _request(rng, rng.choice(TABLE["names"]))
+    return _about(rng, request, _write(facts)), ", ".join(_distinct_of(facts, "names"))
 
 
 def _about(rng: Random, request: str, text: str) -> str:
@@ -216,13 +183,8 @@ def _cities(rng: Random) -> tuple[str, str]:
     while not _distinct_of(facts, "cities"):
         facts = _text(rng, 1, 4)
     cities = _distinct_of(facts, "cities")
-    if len(cities) == 1:
-        request = "[[What|Which] city is [mentioned|named] in {this}?|[Find|Extract|Give me|Name] the city in {this}]"
-    else:
-        request = "[[What|Which] cities are [mentioned|named] in {this}?|[Find|Extract|List|Name] [all|all the|the] cities in {this}]"
-    request = words.spin(
-        rng, request.replace("{this}", "[this text|the text|this sentence|the text below]")
-    )
+    request = TABLE["city" if len(cities) == 1 else "cities"]
+    request = words.spin(rng, request.replace("{this}", TABLE["this_or_sentence"]))
     if len(facts) > 1:
         request = request.replace("this sentence", "this text")
     return _about(rng, request, _write(facts)), ", ".join(cities)
@@ -242,22 +204,13 @@ def _detail(rng: Random) -> tuple[str, str]:
         else f"0{rng.randint(10, 99)} {rng.randint(100, 999)} {rng.randint(1000, 9999)}"
     )
     price = f"${rng.randint(1, 300)}.{rng.randint(0, 99):02}"
-    what, value, carriers = rng.choice([
-        ("email address", email, ["Write to {v} for help", "You can reach {p} at {v}", "The email of {p} is {v}", "Send the {t} list to {v}"]),
-        ("email", email, ["Write to {v} for help", "You can reach {p} at {v}", "Please send the bill to {v}"]),
-        ("date", date, ["The {t} will arrive on {v}", "{p} was born on {v}", "The party of {p} is on {v}", "We met {p} on {v}"]),
-        ("phone number", phone, ["Call {p} at {v}", "The phone number of {p} is {v}", "You can call the shop at {v}"]),
-        ("price", price, ["The {t} costs {v}", "{p} paid {v} for the {t}", "The price of the {t} is {v}", "{p} sold the {t} for {v}"]),
-    ])  # fmt: skip
-    carrier = rng.choice(carriers).format(v=value, p=person, t=thing) + "."
+    drawn = rng.choice(TABLE["carriers"])
+    value = {"email": email, "date": date, "phone": phone, "price": price}[drawn["value"]]
+    carrier = rng.choice(drawn["says"]).format(v=value, p=person, t=thing) + "."
     facts = [f.text for f in _text(rng, 0, 3) if "dollars" not in f.text]
     facts.insert(rng.randint(0, len(facts)), carrier)
-    request = words.spin(
-        rng,
-        "[[Extract|Find|Give me|Write|Copy|Pick out] [only|] the {what} [from|in] {this}|[What is|Which is] the {what} in {this}?|"
-        "[What|Which] {what} is [in|given in|mentioned in] {this}?]".replace("{this}", THIS),
-    )
-    return _about(rng, request.replace("{what}", what), " ".join(facts)), value
+    request = _request(rng, TABLE["detail"]).replace("{what}", drawn["what"])
+    return _about(rng, request, " ".join(facts)), value
 
 
 def _quote(rng: Random) -> tuple[str, str]:
@@ -266,23 +219,14 @@ def _quote(rng: Random) -> tuple[str, str]:
     index = rng.randrange(min(len(facts), 5))
     ordinal = "last" if rng.random() < 0.2 else ordinals[index]
     answer = facts[-1] if ordinal == "last" else facts[index]
-    request = (
-        "[Quote|Copy|Repeat|Write|Give me|Find|Show] [only|] the {o} sentence [of|from|in] " + THIS
-    )
-    if rng.random() < 0.2:
-        request = "[What|Which] is the {o} sentence [of|in] " + THIS + "?"
-    return _about(rng, words.spin(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
+    request = TABLE["quote_question" if rng.random() < 0.2 else "quote"]
+    return _about(rng, _request(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
 
 
 def _capitals(rng: Random) -> tuple[str, str]:
     items = [w.lower() for w in _items(rng, 1, 4)]
     lower = rng.random() < 0.25
-    kind = (
-        "[lower case|small letters|lower case letters]"
-        if lower
-        else "[capital letters|upper case|capitals|all caps|uppercase]"
-    )
-    request = f"[Write|Rewrite|Put|Say] [this|these words|the following|the words] in {kind}"
+    request = TABLE["capitals"].replace("{kind}", TABLE["lower" if lower else "upper"])
     if len(items) == 1:
         request = request.replace("these words|", "this word|").replace("the words", "the word")
     text = " ".join(items)
@@ -292,7 +236,7 @@ def _capitals(rng: Random) -> tuple[str, str]:
 
 def _full_stop(rng: Random) -> tuple[str, str]:
     text = _write([_fact(rng) for _ in range(rng.randint(1, 3))])
-    request = "[Add|Put] [the missing|a] full stop [at|to] the end of [this|this text|the text|the following text]"
+    request = TABLE["full_stop"]
     return words.ask_about(rng, words.spin(rng, request), text[:-1]), text
 
 
@@ -302,7 +246,7 @@ def _quoted_word(rng: Random) -> tuple[str, str]:
         for _ in range(rng.randint(1, 4))
     ]
     text, count = " ".join(items), rng.randint(2, 6)
-    request = f'[Write|Repeat|Say|Print] ["{text}"|the words "{text}"|{text}] {count} times'
+    request = TABLE["quoted_word"].replace("{text}", text).replace("{count}", str(count))
     if len(items) == 1:
         request = request.replace("the words", "the word")
     return words.ask(rng, words.spin(rng, request)), "\n".join([text] * count)
@@ -310,9 +254,7 @@ def _quoted_word(rng: Random) -> tuple[str, str]:
 
 def _reorder(rng: Random) -> tuple[str, str]:
     items = _items(rng, 3, 6)
-    request = "[Write|List|Put|Give me] [these words|these items|this list|the items] in [reverse|reversed|backward] order"
-    if rng.random() < 0.3:
-        request = "[Reverse|Turn around] [|the order of] [these words|this list|these items]"
+    request = TABLE["reverse" if rng.random() < 0.3 else "reorder"]
     return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), ", ".join(
         reversed(items)
     )

@@ -21,30 +21,13 @@ NAME = "code"
 TABLE = table("functions")
 INPUTS: dict[str, list[Any]] = {
     "number": [0, 1, 2, 3, 5, 6, 7, 12, 20, 35, 60, 97, -1, -4, -30],
-    "text": [
-        "",
-        "hello",
-        "level",
-        "Banana Bread",
-        "a",
-        "moon tea",
-        "xylophone zebra",
-        "trees",
-        "abcdefghijklmnopqrstuvwxyz" * 5,
-    ],
-    "numbers": [
-        [3, 1, 2],
-        [7],
-        [10, -4, 25, 8, 8],
-        [5, 6, 12, 33, 9, 2],
-        [40, 99, 70],
-        [9, 4, 1, 50],
-        [61, 20, 84],
-        list(range(110)),
-    ],
+    "text": ["", "hello", "level", "Banana Bread", "a", "moon tea", "xylophone zebra", "trees",
+             "abcdefghijklmnopqrstuvwxyz" * 5],
+    "numbers": [[3, 1, 2], [7], [10, -4, 25, 8, 8], [5, 6, 12, 33, 9, 2], [40, 99, 70],
+                [9, 4, 1, 50], [61, 20, 84], list(range(110))],
     "words": [["red", "blue"], ["one"], ["x", "y", "z"]],
     "count": [1, 2, 3, 5, 6],
-}
+}  # fmt: skip
 ALLOWED_CALLS = {"len", "max", "min", "sum", "sorted", "range", "list", "abs", "str", "int", "round",
                  "reversed", "enumerate", "zip", "any", "all", "set", "float", "bool"}  # fmt: skip
 ALLOWED_METHODS = {"upper", "lower", "join", "startswith", "endswith", "count", "append", "get", "sort",
