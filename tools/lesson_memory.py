@@ -2,24 +2,20 @@
 
     python -m tools.lesson_memory [NN_name ...]
 
-Each lesson runs from top to bottom in a kernel of its own. Its peak is the larger of two numbers:
-what the system says of the kernel at the end, which is exact, and the sum over the kernel and the
-processes that it started, looked at many times a second.
+Each lesson runs from top to bottom in a kernel of its own, and the system says at the end how much
+that held at most, and the largest of the processes that it started. Their sum is what is written.
 """
 
 import json
 import os
 import platform
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 from nbclient import NotebookClient
 
 from tools.document import table, write_parts
@@ -30,44 +26,13 @@ RESULT = ROOT / "docs" / "memory.json"
 DOCUMENT = ROOT / "docs" / "memory.md"
 LIMIT = 1_500_000_000
 PACKAGES = ("torch", "transformers", "numpy", "matplotlib", "ipywidgets", "ipykernel")
-SECONDS_BETWEEN = 0.05
 # ru_maxrss: KiB on Linux, bytes on macOS.
 _LAST_CELL = """
 import resource, sys
 unit = 1 if sys.platform == "darwin" else 1024
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+print(unit * sum(resource.getrusage(w).ru_maxrss for w in who))
 """
-
-
-class Watch:
-    """The largest sum of memory that the processes below this one held together."""
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._over = threading.Event()
-
-    @contextmanager
-    def watching(self) -> Iterator["Watch"]:
-        """Look again and again until the block ends."""
-        thread = threading.Thread(target=self._look, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._over.set()
-            thread.join()
-
-    def _look(self) -> None:
-        while not self._over.wait(SECONDS_BETWEEN):
-            total = sum(map(_held, psutil.Process().children(recursive=True)))
-            self.peak = max(self.peak, total)
-
-
-def _held(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:  # it has ended meanwhile
-        return 0
 
 
 def peak_of(cells: nbformat.NotebookNode, folder: Path) -> int:
@@ -83,11 +48,9 @@ def peak_of(cells: nbformat.NotebookNode, folder: Path) -> int:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
     )
-    with Watch().watching() as watch:
-        client.execute(env=os.environ | KERNEL_ENVIRONMENT)
+    client.execute(env=os.environ | KERNEL_ENVIRONMENT)
     # A busy machine sends the number and its line end apart.
-    printed = "".join(o.text for o in cells.cells[-1].outputs if o.get("name") == "stdout")
-    return max(int(printed), watch.peak)
+    return int("".join(o.text for o in cells.cells[-1].outputs if o.get("name") == "stdout"))
 
 
 def conditions() -> dict[str, Any]:

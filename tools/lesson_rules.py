@@ -6,11 +6,10 @@ notebook, those of `lesson_shape` only for lessons, whose names begin with a num
 
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
+from selectolax.lexbor import LexborHTMLParser
 
 from tools.built_lesson import Lesson, Rule, first_line, outputs, tags
 from tools.buttons import buttons, setup_cell
@@ -174,17 +173,5 @@ def _is_comparable(output: NotebookNode) -> bool:
     return output.output_type == "execute_result" and "text/plain" in output.data
 
 
-class _Alts(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.alts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, Any]]) -> None:
-        if tag == "img":
-            self.alts.append(dict(attrs).get("alt") or "")
-
-
 def _html_alts(html: str) -> list[str]:
-    parser = _Alts()
-    parser.feed(html)
-    return parser.alts
+    return [image.attributes.get("alt") or "" for image in LexborHTMLParser(html).css("img")]

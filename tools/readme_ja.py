@@ -4,8 +4,10 @@ Tables are translated cell by cell, so that both say the same numbers; a cell th
 an error, not a gap.
 """
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from tools.lessons import ROOT
 
@@ -15,50 +17,9 @@ Rules = Sequence[tuple[str, str]]
 _SAME = (
     r"[-`\d.x() ]*|`\S+`|[\d.]+[MB](?: effective / [\d.]+B)?|pocket|Colab .*|CPU, .*|\w+ \(\d+\)"
 )
-HARDWARE: Rules = (
-    ("pair", "ペア"),
-    ("target", "ターゲット"),
-    ("drafter", "ドラフター"),
-    ("memory for both", "両方に必要なメモリ"),
-    (r"(\S+ GB) in fp32", r"\1(fp32)"),
-    (r"(\S+ GB), published", r"\1(公表値)"),
-    (r"(\S+ GB), computed", r"\1(計算値)"),
-    (r"needs (\S+ GB)", r"\1 必要"),
-    (r"(\S+) effective / (\S+)", r"実効 \1 / \2"),
-    (r"(\w+), (\d+) layers", r"\1、\2 レイヤ"),
-    (r"(\w+), (\S+) active", r"\1、アクティブ \2"),
-    ("yes", "可"),
-    ("no", "不可"),
-)
-BENCH: Rules = (
-    ("context", "コンテキスト"),
-    ("workload", "ワークロード"),
-    ("prompt lookup, library", "プロンプト ルックアップ、ライブラリ"),
-    ("assisted, library", "アシスト付き、ライブラリ"),
-    ("assisted, ours", "アシスト付き、このプロジェクト"),
-    ("long", "長い"),
-    ("short", "短い"),
-    ("arithmetic|chat|code|json|list|qa|rewrite|story", r"\g<0>"),
-)
-CONCLUSIONS: Rules = (
-    (
-        "ours over library's assisted run, mean",
-        "ライブラリのアシスト付き生成に対するこのプロジェクトの速さの比、平均",
-    ),
-    (
-        "ours over plain, best length per workload, mean",
-        "通常のデコードに対するこのプロジェクトの比、ワークロードごとの最良のドラフト長、平均",
-    ),
-    (r"ours over plain, (\w+)", r"通常のデコードに対するこのプロジェクトの比、\1"),
-    (
-        "library's target passes over ours",
-        "ターゲットのパス数の比(ライブラリ / このプロジェクト)",
-    ),
-    (
-        "share of texts equal to the library's plain one",
-        "ライブラリの通常のテキストと一致した割合",
-    ),
-)
+# Each rule is a pattern for a whole cell, and what it says in Japanese.
+_RULES: dict[str, Rules] = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))
+HARDWARE, BENCH, CONCLUSIONS = (_RULES[name] for name in ("hardware", "bench", "conclusions"))
 
 
 def table(english: str, rules: Rules) -> str:
@@ -95,4 +56,4 @@ def _cell(text: str, rules: Rules) -> str:
             return match.expand(japanese)
     if re.fullmatch(_SAME, text):
         return text
-    raise ValueError(f"got {text!r}, need a rule for it in tools/readme_ja.py")
+    raise ValueError(f"got {text!r}, need a rule for it in tools/readme_ja.json")

@@ -29,7 +29,6 @@ from gemma_mtp_edu.lessons.prompts import PROMPTS
 from gemma_mtp_edu.show.plots import describe_rounds
 from gemma_mtp_edu.show.widgets import numbers, setting_words
 from tests.browser import lab
-from tools import readme_ja
 from tools.document import write_parts
 from tools.figures import telling_rounds
 from tools.lessons import ROOT, write_notebook
@@ -50,42 +49,15 @@ class Edition:
     """
 
     language: str
-    readme: Path
+    readme: str
     pictures: Mapping[str, str]
     texts: Mapping[str, str]
     caption: str
 
 
-EDITIONS = (
-    Edition(
-        "en",
-        ROOT / "README.md",
-        {"explorer": "explorer.png", "viewer": "viewer.png"},
-        {
-            "explorer": "The trade-off explorer in JupyterLab: buttons choose a workload and a "
-            "schedule, sliders the draft length, a threshold and the cost of a draft. Below them "
-            "stand the tokens of the first rounds, a table, and the speed by draft length. "
-            "Story: {setting}. {rows}.",
-            "viewer": "The round viewer in JupyterLab: a slider, the buttons Round before, Next "
-            "round and Reveal the verdict, and below them one round with its verdict. {told}",
-        },
-        'Both show what the `{pair}` pair wrote to "{prompt}"; a draft is taken to cost '
-        "{cost:.2f} of a plain pass.",
-    ),
-    Edition(
-        "ja",
-        readme_ja.README,
-        {"explorer": "explorer_ja.png", "viewer": "viewer_ja.png"},
-        {
-            "explorer": "JupyterLab のトレードオフ エクスプローラー。"
-            "ボタンでワークロードとスケジュールを、スライダーでドラフト長、しきい値、ドラフトのコストを選ぶ。その下に、最初の数ラウンドのトークン、"
-            "表、ドラフト長ごとの速さが並ぶ。story: {setting}。{rows}。",
-            "viewer": "JupyterLab のラウンド ビューアー。スライダーと、前後のラウンドへ進むボタン、"
-            "判定を表示するボタンがあり、その下に判定の付いたラウンドが一つ示されている。{told}",
-        },
-        "どちらも、`{pair}` ペアが「{prompt}」に対して書いたテキストです。ドラフト 1 個のコストは、"
-        "通常のパスの {cost:.2f} としています。",
-    ),
+EDITIONS = tuple(
+    Edition(**entry)
+    for entry in json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
 )
 WORKLOADS = ("story", "arithmetic", "json")
 GAMMA, COST = 4, 0.1
@@ -191,7 +163,7 @@ def main() -> int:
                 write_notebook_of(profiles, edition.language, server.folder)
                 with lab.watched_page(browser) as page:
                     take(page, server, edition.pictures)
-                write_parts(edition.readme, {"widgets": markdown(profiles, edition)})
+                write_parts(ROOT / edition.readme, {"widgets": markdown(profiles, edition)})
                 print(f"took {', '.join(edition.pictures.values())}")
     return 0
 

@@ -135,7 +135,7 @@ def test_the_picture_has_a_text_that_says_what_it_shows() -> None:
 
 @pytest.mark.parametrize("edition", screenshots.EDITIONS, ids=lambda edition: edition.language)
 def test_pictures_of_the_widgets_are_there_small_and_told(edition: screenshots.Edition) -> None:
-    shown = part(edition.readme.read_text(encoding="utf-8"), "widgets")
+    shown = part((ROOT / edition.readme).read_text(encoding="utf-8"), "widgets")
     tags = dict(re.findall(r'<img src="([^"]*)" alt="([^"]*)"', shown))
     names = (screenshots.IMAGES / name for name in edition.pictures.values())
     assert list(tags) == [path.relative_to(ROOT).as_posix() for path in names]
