@@ -16,7 +16,7 @@ from gemma_mtp_edu.models.memory import NotEnoughMemoryError, one_device
 
 MANIFEST = "manifest.json"
 # All that is ever asked of the hub: no pickle and no Python is among it.
-SETTINGS, WEIGHTS = ["*.json", "*.jinja", "tokenizer*"], ["model*.safetensors"]
+SETTINGS, WEIGHTS = ["*.json", "*.jinja", "*.model"], ["model*.safetensors"]
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
 # What tokens of the hub look like, also those that stand in a file and not in the environment, that
 # follow a letter, as in a URL's %3Dhf_..., or have three parts with dots between them.

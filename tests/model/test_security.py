@@ -49,41 +49,27 @@ def folder(tmp_path: Path) -> Path:
     return copy
 
 
-def test_the_marked_pickle_works(mark: Path) -> None:
-    pickle.loads(pickle.dumps(Touch(mark)))
-    assert mark.exists()
-
-
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt"])
-@pytest.mark.parametrize("as_torch", [True, False])
 def test_weights_in_a_pickle_are_refused_and_never_read(
-    folder: Path, mark: Path, name: str, as_torch: bool
+    folder: Path, mark: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if as_torch:
-        torch.save({"weight": Touch(mark)}, folder / "target" / name)
-    else:
-        (folder / "target" / name).write_bytes(pickle.dumps(Touch(mark)))
+    path = folder / "target" / name
+    path.write_bytes(pickle.dumps(Touch(mark)))
     with pytest.raises(UnsafeModelError, match=f"got weights in {name}, need safetensors"):
         load_pair(folder)
-    assert not mark.exists()
-
-
-def test_a_pickle_beside_nothing_else_is_refused_by_the_library_s_own_switch(
-    folder: Path, mark: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the first look misses it, such as on the hub, the library may not read it either."""
-    torch.save({"weight": Touch(mark)}, folder / "target/pytorch_model.bin")
+    torch.save({"weight": Touch(mark)}, path)
+    with pytest.raises(UnsafeModelError, match=f"got weights in {name}, need safetensors"):
+        load_pair(folder)
+    # Where our look misses it, the library may not read it either.
     monkeypatch.setattr("gemma_mtp_edu.models.files.check_folder", lambda folder: None)
     with pytest.raises(DamagedPairError, match="safetensors"):
         load_pair(folder)
-    assert not mark.exists()
-
-
-def test_a_pickle_that_is_called_safetensors_is_no_safetensors(folder: Path, mark: Path) -> None:
-    torch.save({"weight": Touch(mark)}, folder / "target/model.safetensors")
-    with pytest.raises(Exception, match=r"(?i)header|safetensors|metadata"):
+    path.rename(folder / "target/model.safetensors")
+    with pytest.raises(DamagedPairError, match=r"(?i)header|metadata"):
         load_pair(folder)
     assert not mark.exists()
+    pickle.loads(pickle.dumps(Touch(mark)))
+    assert mark.exists(), "the pickle works"
 
 
 @pytest.mark.parametrize("shard", ["w.bin", "w.dat", "../w.safetensors", "w/w.safetensors", "ROOT"])
@@ -134,11 +120,8 @@ def test_weights_in_several_files_load(folder: Path) -> None:
         save_file({n: weights[n] for n in part}, folder / "target" / shard, metadata=metadata)
     index = {"metadata": {}, "weight_map": {n: s for s, part in shards.items() for n in part}}
     (folder / "target/model.safetensors.index.json").write_text(json.dumps(index))
-    trace = speculative_generate(load_pair(folder), "Count from 3 to 9.", max_new_tokens=8)
-    assert (
-        trace.token_ids
-        == speculative_generate(load_pair(), "Count from 3 to 9.", max_new_tokens=8).token_ids
-    )
+    loaded = load_pair(folder).target.state_dict()
+    assert all(torch.equal(loaded[name], weights[name]) for name in names)
 
 
 def test_a_checkpoint_s_write_follows_no_link(tmp_path: Path) -> None:

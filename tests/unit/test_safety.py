@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,13 @@ def committed_files() -> list[Path]:
     names = [name for name in done.stdout.split("\0") if name]
     found = [ROOT / name for name in names] or list(ROOT.glob("*/**/*"))
     return [path for path in found if path.is_file() and path.suffix != ".safetensors"]
+
+
+def test_neither_pickles_nor_code_are_asked_of_the_hub() -> None:
+    asked = files.SETTINGS + files.WEIGHTS
+    wrong = ("tokenizer.py", "pytorch_model.bin", "model.pt", "original/consolidated.00.pth")
+    assert not [name for name in wrong for pattern in asked if fnmatch(name, pattern)]
+    assert fnmatch("model-00001-of-00002.safetensors", *files.WEIGHTS)
 
 
 def test_no_committed_file_holds_a_token() -> None:
