@@ -194,17 +194,19 @@ def may_see(answer: bool, best: bool, newest: int, key: int) -> str:
 
 @tried(
     [(3, 12, 512, 100), (3, 12, 512, 2048), (10, 50, 1024, 1024), (2, 0, 512, 9000)],
-    lambda full, sliding, window, context: full * context + sliding * min(context, window),
+    lambda full, sliding, window, n: full * n + sliding * min(n, window),
 )
-def cache_entries(
-    answer: int, best: int, full: int, sliding: int, window: int, context: int
-) -> str:
+def cache_entries(answer: int, best: int, full: int, sliding: int, window: int, n: int) -> str:
     """Lesson 12: token entries in a cache of full and sliding layers after a context."""
-    if answer == (full + sliding) * context:
+    if answer == (full + sliding) * n:
         return tr("Does a sliding layer keep what lies before its window?")
-    if answer == full * context + sliding * window:
+    if answer == full * n + sliding * window:
         return tr("Is the window full yet?")
     return tr("How many tokens does each kind of layer keep, and how many layers are there?")
+
+
+def _choice(speeds: dict[int, float]) -> int:
+    return max(speeds, key=lambda gamma: speeds[gamma])
 
 
 @tried(
@@ -227,15 +229,10 @@ def one_length(answer: int, best: int, sweep: dict[int, list[float]]) -> str:
     wins = [min(sweep, key=lambda gamma: sweep[gamma][i]) == answer for i in workloads]
     if 2 * sum(wins) > len(wins):
         return tr("It wins most workloads. How long does somebody wait for all of them?")
-    if answer == max(
-        sweep, key=lambda gamma: sum(sweep[0][i] / sweep[gamma][i] for i in workloads)
-    ):
+    speedups = {n: sum(sweep[0][i] / own[i] for i in workloads) for n, own in sweep.items()}
+    if answer == _choice(speedups):
         return tr("Its mean speedup is the best. Which workload takes most of the time?")
     return tr("Add the seconds of each length. 0 is a length, too.")
-
-
-def _choice(predicted: dict[int, float]) -> int:
-    return max(predicted, key=lambda gamma: predicted[gamma])
 
 
 @tried(
@@ -246,10 +243,9 @@ def _choice(predicted: dict[int, float]) -> int:
     ],
     lambda predicted, measured: measured[_choice(predicted)] / max(measured.values()),
 )
-def kept_speed(
-    answer: float, best: float, predicted: dict[int, float], measured: dict[int, float]
-) -> str:
+def kept_speed(answer: float, best: float, *sweeps: dict[int, float]) -> str:
     """Lesson 12: share of the best measured speed that the predicted length gives."""
+    predicted, measured = sweeps
     promised, real = predicted[_choice(predicted)], measured[_choice(predicted)]
     if agrees(answer * best, 1):
         return tr("That is how much faster the best is. Which share of it does the choice keep?")
