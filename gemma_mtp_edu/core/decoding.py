@@ -237,4 +237,6 @@ def clock(device: torch.device) -> float:
     """Return the time in seconds, once a GPU has done its work: it runs ahead of Python."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter()
