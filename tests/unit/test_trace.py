@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, kind_after
 
 PREFILL = RoundTrace(3, (), 0, 10, "prefill")
 BONUS = RoundTrace(4, (11, 12), 2, 13, "bonus", (0.9, 0.8), (0.7, 0.6), 0.1, 0.2, 0.05)
@@ -31,6 +31,11 @@ def test_hand_worked_counts() -> None:
     assert trace.acceptance_rate == pytest.approx(4 / 7)
     assert trace.tokens_per_round == pytest.approx(6 / 3)
     assert trace.seconds == pytest.approx(0.35)
+
+
+def test_what_follows_a_pass() -> None:
+    assert [kind_after(4, n) for n in (4, 2, 0)] == ["bonus", "correction", "correction"]
+    assert (kind_after(0, 0), kind_after(0, 0, first=True)) == ("plain", "prefill")
 
 
 def test_a_round_without_drafts_is_a_round() -> None:

@@ -187,3 +187,11 @@ def match_only(p, q, drafts, generator):
 def test_broken_rules_are_caught(rule: Rule, one_hot: bool) -> None:
     counts = emitted(rule, one_hot)
     assert stats.chisquare(counts, TRIALS * P.numpy()).pvalue < 1e-6
+
+
+def test_a_draft_that_the_target_never_writes_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by a draw of exactly 0."""
+    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.zeros(n, dtype=torch.float64))
+    p = torch.tensor([[0.0, 1.0], [0.5, 0.5]])
+    q, drafts = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
+    assert verify_sampling(p, q, drafts, torch.Generator()).n_accepted == 0
