@@ -71,15 +71,9 @@ def distillation_batch(target: Any, texts: Texts) -> DistillationBatch:
 
 
 class Unroll(torch.nn.Module):
-    """Draft several steps from every answer position, each after the text's own tokens.
+    """Draft `steps` times from every answer position, each time after the text's own tokens.
 
-    A module of its own, so that accelerate can wrap it: all that is trained runs in `forward`.
-
-    Args:
-        drafter: A `Gemma4AssistantForCausalLM`, in float32.
-        embedding: The target's input embedding, frozen.
-        steps: Draft steps.
-        loss: A name of `LOSSES`.
+    A module, so that accelerate can wrap it. The embedding is the frozen target's.
     """
 
     def __init__(self, drafter: Any, embedding: Any, steps: int, loss: str) -> None:

@@ -5,6 +5,7 @@ drafter is unrolled, one optimizer step follows. accelerate places it on one dev
 under `accelerate launch` each process takes its share of the batches.
 """
 
+import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -34,7 +36,6 @@ from gemma_mtp_edu.training.distillation import (
 from gemma_mtp_edu.training.target_texts import Evaluation, evaluate_drafter
 
 CHECKPOINT = "checkpoint.safetensors"
-NEWEST, BEST, OPTIMIZER = "newest.", "best.", "optimizer."
 Batches = Iterable[Texts | DistillationBatch]
 State = dict[str, Tensor]
 
@@ -102,9 +103,8 @@ def train(
     # Whatever the caller has switched off: a training needs gradients.
     with torch.inference_mode(False), torch.enable_grad(), _restored(pair):
         pair.drafter.float()
-        trainer = _Trainer(pair, plan, held_out, Path(folder) if folder else None, on_evaluation)
-        trainer.run(batches)
-        training = trainer.finish()
+        place = Path(folder) if folder else None
+        training = _Trainer(pair, plan, held_out, place, on_evaluation).run(batches)
         pair.drafter.to(dtype=pair.target.dtype)
     return training
 
@@ -124,9 +124,8 @@ class _Trainer:
         self.folder, self.on_evaluation = folder, on_evaluation
         # With one draft step the projection back to the target's width has no gradient.
         wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self.accelerator = Accelerator(
-            mixed_precision="no", cpu=pair.device.type == "cpu", kwargs_handlers=[wrapper]
-        )
+        on_cpu = pair.device.type == "cpu"
+        self.accelerator = Accelerator(mixed_precision="no", cpu=on_cpu, kwargs_handlers=[wrapper])
         module = Unroll(pair.drafter, pair.target.get_input_embeddings(), plan.unroll, plan.loss)
         # Alone it stays on the pair's device, which need not be the first GPU.
         together = self.accelerator.num_processes > 1
@@ -138,8 +137,8 @@ class _Trainer:
         if not self._resumed():
             self._evaluate(None, [])
 
-    def run(self, batches: Batches) -> None:
-        """Take the steps that are left."""
+    def run(self, batches: Batches) -> Training:
+        """Take the steps that are left, and give the drafter the weights that are kept."""
         plan, share = self.plan, self.accelerator.num_processes
         mine = islice(batches, self.step * share + self.accelerator.process_index, None, share)
         total = torch.zeros(plan.unroll + 1, device=self.pair.device)
@@ -160,13 +159,11 @@ class _Trainer:
                     self._evaluate(loss, agreement)
                     total.zero_()
                     self._save()
-
-    def finish(self) -> Training:
-        """Give the drafter the weights that are kept."""
+        kept = self.step
         if self.best:
             self.pair.drafter.load_state_dict(self.best)
-        kept = self._best_evaluation().step if self.best else self.step
-        return Training(tuple(self.evaluations), kept, self.step < self.plan.steps)
+            kept = self._best_evaluation().step
+        return Training(tuple(self.evaluations), kept, self.step < plan.steps)
 
     def _step(self, batch: Texts | DistillationBatch) -> Tensor:
         """Return the loss and the agreement of each draft step, averaged over processes."""
@@ -192,7 +189,7 @@ class _Trainer:
         found = evaluate_drafter(self.pair, self.held_out, self.plan.gamma)
         self.evaluations.append(replace(found, step=self.step, loss=loss, agreement=agreement))
         if self.held_out and self._best_evaluation() is self.evaluations[-1]:
-            self.best = weights_of(self.pair.drafter)
+            self.best = copy.deepcopy(self.pair.drafter.state_dict())
         if self.accelerator.is_main_process:
             self.on_evaluation(self.evaluations[-1])
 
@@ -206,18 +203,17 @@ class _Trainer:
     def _save(self) -> None:
         self.accelerator.wait_for_everyone()
         if self.folder is not None and self.accelerator.is_main_process:
-            parts = {NEWEST: weights_of(self.pair.drafter), BEST: self.best}
-            tensors = {part + name: v for part in parts for name, v in parts[part].items()}
             evaluations = [asdict(evaluation) for evaluation in self.evaluations]
             notes = {"step": self.step, "plan": asdict(self.plan), "evaluations": evaluations}
-            save_checkpoint(self.folder, tensors, self.optimizers, notes)
+            weights = {"newest": self.pair.drafter.state_dict(), "best": self.best}
+            save_checkpoint(self.folder, weights, self.optimizers, notes)
 
     def _resumed(self) -> bool:
         """Load the checkpoint, if there is one."""
         found = load_checkpoint(self.folder, self.optimizers) if self.folder else None
         if found is None:
             return False
-        notes, tensors = found
+        notes, weights = found
         was, now = notes["plan"], asdict(self.plan)
         # A training may go on for longer or with more patience; all else shapes its weights.
         names = [n for n in now if n not in ("steps", "patience") and was.get(n) != now[n]]
@@ -227,8 +223,8 @@ class _Trainer:
                 f"the checkpoint in {self.folder} is of a training with another plan ({different}):"
                 " train into another folder, or remove that one to begin anew"
             )
-        self.pair.drafter.load_state_dict(_part(tensors, NEWEST))
-        self.best, self.step = _part(tensors, BEST), notes["step"]
+        self.pair.drafter.load_state_dict(weights["newest"])
+        self.best, self.step = weights.get("best", {}), notes["step"]
         self.evaluations = [Evaluation(**record) for record in notes["evaluations"]]
         return True
 
@@ -236,7 +232,7 @@ class _Trainer:
 @contextmanager
 def _restored(pair: ModelPair) -> Iterator[None]:
     """Freeze the target meanwhile, and put the drafter back where its training ends early."""
-    weights, dtype = weights_of(pair.drafter), pair.drafter.dtype
+    weights, dtype = copy.deepcopy(pair.drafter.state_dict()), pair.drafter.dtype
     parameters = [*pair.target.parameters(), *pair.drafter.parameters()]
     needed = [parameter.requires_grad for parameter in parameters]
     try:
@@ -252,54 +248,51 @@ def _restored(pair: ModelPair) -> Iterator[None]:
             parameter.requires_grad_(value)
 
 
-def weights_of(model: torch.nn.Module) -> State:
-    """Return copies of all weights; a tied weight stands under each of its names."""
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
 def save_checkpoint(
-    folder: Path, tensors: State, optimizers: list[torch.optim.Optimizer], notes: dict[str, Any]
+    folder: Path, weights: dict[str, State], optimizers: list[Optimizer], notes: dict[str, Any]
 ) -> None:
     """Write weights, optimizer states and notes as one file; a cut-off write leaves the old one."""
     folder.mkdir(parents=True, exist_ok=True)
     states = {
-        f"{OPTIMIZER}{place}.{parameter}.{name}": value.clone()
+        f"optimizer{place}": {
+            f"{parameter}/{name}": value
+            for parameter, values in optimizer.state_dict()["state"].items()
+            for name, value in values.items()
+        }
         for place, optimizer in enumerate(optimizers)
-        for parameter, values in optimizer.state_dict()["state"].items()
+    }
+    tensors = {
+        f"{part}/{name}": value.clone()  # a file holds no tensor twice, and tied weights are one
+        for part, values in (weights | states).items()
         for name, value in values.items()
     }
     partial = folder / f"{CHECKPOINT}.partial"
     partial.unlink(missing_ok=True)  # a link there would lead the write elsewhere
-    save_file(tensors | states, partial, metadata={"notes": json.dumps(notes)})
+    save_file(tensors, partial, metadata={"notes": json.dumps(notes)})
     partial.replace(folder / CHECKPOINT)
 
 
 def load_checkpoint(
-    folder: Path, optimizers: list[torch.optim.Optimizer]
-) -> tuple[dict[str, Any], State] | None:
+    folder: Path, optimizers: list[Optimizer]
+) -> tuple[dict[str, Any], dict[str, State]] | None:
     """Return a checkpoint's notes and weights, None where there is none; optimizers get theirs."""
-    path = folder / CHECKPOINT
+    path, parts = folder / CHECKPOINT, defaultdict[str, State](dict)
     if not path.exists():
         return None
     try:
         with safe_open(path, "pt") as file:
             notes: dict[str, Any] = json.loads(file.metadata()["notes"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            for part, name in (key.split("/", 1) for key in file.keys()):
+                parts[part][name] = file.get_tensor(f"{part}/{name}")
     except Exception as error:  # safetensors raises an error class of its own
         raise ValueError(f"{path} cannot be read ({error}): remove it to begin anew") from error
     for place, optimizer in enumerate(optimizers):
-        state: dict[int, State] = defaultdict(dict)
-        for key, value in _part(tensors, f"{OPTIMIZER}{place}.").items():
-            parameter, name = key.split(".", 1)
-            state[int(parameter)][name] = value
+        state = defaultdict[int, State](dict)
+        for parameter, name in (key.split("/") for key in parts[f"optimizer{place}"]):
+            state[int(parameter)][name] = parts[f"optimizer{place}"][f"{parameter}/{name}"]
         # The groups hold numbers that the training sets anew at every step.
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
-    return notes, {name: v for name, v in tensors.items() if not name.startswith(OPTIMIZER)}
-
-
-def _part(tensors: State, start: str) -> State:
-    return {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
+    return notes, parts
 
 
 def shuffled(items: Sequence[Any], seed: int = 0) -> Iterator[Any]:

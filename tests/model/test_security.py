@@ -129,7 +129,7 @@ def test_a_checkpoint_s_write_follows_no_link(tmp_path: Path) -> None:
     victim.write_text("mine")
     inside.mkdir()
     (inside / "checkpoint.safetensors.partial").symlink_to(victim)
-    save_checkpoint(inside, {"w": torch.ones(2)}, [], {})
+    save_checkpoint(inside, {"newest": {"w": torch.ones(2)}}, [], {})
     assert victim.read_text() == "mine"
     assert not (inside / "checkpoint.safetensors").is_symlink()
 
@@ -169,7 +169,7 @@ def test_a_configuration_chooses_no_code_from_the_hub(folder: Path, key: str, ke
 
 
 def test_a_checkpoint_is_no_pickle(tmp_path: Path, mark: Path) -> None:
-    save_checkpoint(tmp_path, {"w": torch.ones(2)}, [], {})
+    save_checkpoint(tmp_path, {"newest": {"w": torch.ones(2)}}, [], {})
     assert load_checkpoint(tmp_path, []) is not None
     (tmp_path / "checkpoint.safetensors").write_bytes(pickle.dumps(Touch(mark)))
     with pytest.raises(ValueError, match="cannot be read"):

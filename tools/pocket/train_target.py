@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 
 from gemma_mtp_edu.training.distillation import muon_and_adamw
-from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint, weights_of
+from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
 from tools.pocket import loop
 from tools.pocket.corpus import (
     BLEND_SHARES,
@@ -57,7 +57,7 @@ def run_phase(
     first = 0
     if found := load_checkpoint(folder, opts):
         first = found[0]["step"]
-        model.load_state_dict(found[1])
+        model.load_state_dict(found[1]["model"])
     log = loop.TrainingLog(folder.parent / f"{phase.name}.csv")
     stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch, shares=phase.shares)
     running, tokens = 0.0, 0
@@ -69,10 +69,10 @@ def run_phase(
             values = {"loss": running / 50, "tokens": tokens / 1000}
             if (step + 1) % 250 == 0:
                 values["held_out_loss"] = held_out_loss(model, tokenizer)
-                save_checkpoint(folder, weights_of(model), opts, {"step": step + 1})
+                save_checkpoint(folder, {"model": model.state_dict()}, opts, {"step": step + 1})
             log.write(step, **values)
             running, tokens = 0.0, 0
-    save_checkpoint(folder, weights_of(model), opts, {"step": phase.steps})
+    save_checkpoint(folder, {"model": model.state_dict()}, opts, {"step": phase.steps})
 
 
 def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) -> Gemma4ForCausalLM:
