@@ -102,13 +102,13 @@ links: $(READY) ## ask for every address in documents and lessons, over the netw
 	@$(BIN)/python -m tools.links
 
 notebooks: $(READY) ## build notebooks/*.ipynb from notebooks/src; NAMES="00_first_run" for some
-	@$(BIN)/python -m tools.notebooks build $(NAMES)
+	@$(BIN)/python -m tools.notebooks $(NAMES)
 
 notebooks-ja: $(READY) ## build notebooks/ja/*.ipynb from the sources and their translations; NAMES too
-	@$(BIN)/python -m tools.japanese build $(NAMES)
+	@$(BIN)/python -m tools.notebooks --language ja $(NAMES)
 
 buttons: $(READY) ## rewrite all addresses; a fork: make buttons REPOSITORY=https://github.com/me/fork
-	@$(BIN)/python -m tools.buttons write $(if $(REPOSITORY),--repository "$$REPOSITORY")
+	@$(BIN)/python -m tools.buttons $(if $(REPOSITORY),--repository "$$REPOSITORY")
 
 screenshots: $(READY) ## take README's pictures of the widgets, in JupyterLab and Chromium
 	@$(BIN)/python -m tools.screenshots

@@ -1,7 +1,6 @@
 """Write the repository's address, which stands in pyproject.toml, wherever readers click.
 
-    python -m tools.buttons write [--repository https://github.com/me/fork]
-    python -m tools.buttons check
+    python -m tools.buttons [--repository https://github.com/me/fork]
 
 In a lesson the whole cells tagged `buttons` and `setup` are written (the first is added where it is
 missing). In a document the text between `<!-- buttons NN_name -->` and `<!-- /buttons -->` is
@@ -15,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from nbformat import NotebookNode
+
 from tools.lessons import (
     JAPANESE,
     ROOT,
-    japanese_notebooks,
     lesson_name,
     notebooks,
     read_notebook,
@@ -128,18 +128,6 @@ def _rewrite_setup(cell: str, slug: str) -> str:
     return f"{_SETUP_HEADER}\n{setup_cell(slug)}{gap}"
 
 
-def rewrite_notebook(notebook: Path, slug: str, name: str) -> None:
-    """Write the two cells into a built notebook without executing it."""
-    content = read_notebook(notebook)
-    for cell in content.cells:
-        tags = cell.metadata.get("tags", [])
-        if "buttons" in tags:
-            cell.source = "\n".join(buttons(slug, name))
-        elif "setup" in tags:
-            cell.source = setup_cell(slug)
-    write_notebook(content, notebook)
-
-
 def rewrite_document(text: str, slug: str, old: frozenset[str]) -> str:
     """Return a document with its buttons and addresses as they should be.
 
@@ -167,35 +155,28 @@ def pending(root: Path = ROOT) -> dict[Path, str]:
     return {path: text for path, text in new.items() if text != texts[path]}
 
 
-def stale_notebooks(root: Path = ROOT) -> list[Path]:
-    """Return the notebooks whose buttons or setup cell are not as they should be."""
-    slug = repository_slug(root)
-    return [
-        notebook
-        for notebook in [*notebooks(root), *japanese_notebooks(root)]
-        if not _is_current(notebook, slug, lesson_name(notebook, root))
-    ]
-
-
-def _is_current(notebook: Path, slug: str, name: str) -> bool:
-    wanted = {"buttons": "\n".join(buttons(slug, name)), "setup": setup_cell(slug)}
-    return all(
-        cell.source == wanted[tag]
-        for cell in read_notebook(notebook).cells
-        for tag in cell.metadata.get("tags", [])
-        if tag in wanted
-    )
+def stale_notebooks(root: Path = ROOT) -> dict[Path, NotebookNode]:
+    """Return the notebooks whose buttons or setup cell are not as they should be, with them so."""
+    slug, found = repository_slug(root), {}
+    for path in [*notebooks(root), *notebooks(root, JAPANESE)]:
+        name = lesson_name(path, root)
+        wanted = {"buttons": "\n".join(buttons(slug, name)), "setup": setup_cell(slug)}
+        notebook = read_notebook(path)
+        for cell in notebook.cells:
+            for tag in wanted.keys() & set(cell.metadata.get("tags", [])):
+                if cell.source != wanted[tag]:
+                    cell.source, found[path] = wanted[tag], notebook
+    return found
 
 
 def write(root: Path = ROOT) -> list[Path]:
-    """Bring everything up to date and return the files that were changed."""
-    slug = repository_slug(root)
+    """Bring everything up to date, without executing it, and return the files that were changed."""
     changed = pending(root)
     for path, text in changed.items():
         path.write_text(text, encoding="utf-8")
     stale = stale_notebooks(root)
-    for notebook in stale:
-        rewrite_notebook(notebook, slug, lesson_name(notebook, root))
+    for path, notebook in stale.items():
+        write_notebook(notebook, path)
     return [*changed, *stale]
 
 
@@ -204,33 +185,19 @@ def _documents(root: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code."""
+    """Rewrite buttons, setup cells and addresses, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.buttons")
-    commands = parser.add_subparsers(dest="command", required=True)
-    writing = commands.add_parser("write", help="rewrite buttons, setup cells and addresses")
-    writing.add_argument("--repository", help=f"set it first: {_GITHUB}OWNER/NAME")
-    commands.add_parser("check", help="fail unless all are as pyproject.toml says")
+    parser.add_argument("--repository", help=f"set it first: {_GITHUB}OWNER/NAME")
     args = parser.parse_args(arguments)
     try:
-        return _write(args.repository) if args.command == "write" else _check()
+        if args.repository:
+            set_repository(args.repository)
+        for path in write():
+            print(f"rewrote {path.relative_to(ROOT)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-
-
-def _write(repository: str | None) -> int:
-    if repository:
-        set_repository(repository)
-    for path in write():
-        print(f"rewrote {path.relative_to(ROOT)}")
     return 0
-
-
-def _check() -> int:
-    stale = [*pending(), *stale_notebooks()]
-    for path in stale:
-        print(f"{path.relative_to(ROOT)} has another address: run  make buttons", file=sys.stderr)
-    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ that held at most, and the largest of the processes that it started. Their sum i
 """
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -16,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 
 from tools.document import table, write_parts
-from tools.lessons import ROOT, parse_source, sources
-from tools.notebooks import CELL_SECONDS, KERNEL_ENVIRONMENT
+from tools.lessons import ROOT, chosen, parse_source, sources
+from tools.notebooks import executed
 
 RESULT = ROOT / "docs" / "memory.json"
 DOCUMENT = ROOT / "docs" / "memory.md"
@@ -42,13 +40,7 @@ def peak_of(cells: nbformat.NotebookNode, folder: Path) -> int:
         CellExecutionError: A cell failed.
     """
     cells.cells.append(nbformat.v4.new_code_cell(_LAST_CELL))
-    client = NotebookClient(
-        cells,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.execute(env=os.environ | KERNEL_ENVIRONMENT)
+    executed(cells, folder)
     # A busy machine sends the number and its line end apart.
     return int("".join(o.text for o in cells.cells[-1].outputs if o.get("name") == "stdout"))
 
@@ -69,16 +61,13 @@ def memory_table(record: dict[str, Any]) -> str:
 
 def main(names: Sequence[str]) -> int:
     """Measure lessons, keep the others' numbers, write both files and return the exit code."""
-    known = {source.stem: source for source in sources()}
-    if unknown := [name for name in names if name not in known]:
-        print(f"no lesson named {', '.join(unknown)}; there are: {', '.join(known)}")
-        return 2
+    known = {source.stem for source in sources()}
     old = json.loads(RESULT.read_text(encoding="utf-8"))["peaks"] if RESULT.exists() else {}
     peaks = {name: peak for name, peak in old.items() if name in known}
-    for name in names or known:
-        cells = parse_source(known[name].read_text(encoding="utf-8"))
-        peaks[name] = peak_of(cells, ROOT / "notebooks")
-        print(f"{name} {peaks[name] / 1e9:.2f} GB", flush=True)
+    for source in chosen(names):
+        cells = parse_source(source.read_text(encoding="utf-8"))
+        peaks[source.stem] = peak_of(cells, ROOT / "notebooks")
+        print(f"{source.stem} {peaks[source.stem] / 1e9:.2f} GB", flush=True)
     record = {"conditions": conditions(), "peaks": dict(sorted(peaks.items()))}
     RESULT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     write_parts(DOCUMENT, {"memory": memory_table(record)})

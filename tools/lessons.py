@@ -1,11 +1,12 @@
 """Where lessons lie, and how their sources and notebooks are read and written; no execution here.
 
 Authors edit `notebooks/src/NN_name.py` (py:percent). Readers open `notebooks/NN_name.ipynb`, or
-`notebooks/ja/NN_name.ipynb`, which is made of the same source and of translations: see `japanese`.
+`notebooks/ja/NN_name.ipynb`, which is made of the same source and of its translation.
 """
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "py:percent"
 CHECKED = "nbval-check-output"
 TAGS = frozenset({"buttons", "setup", "language", "timing", CHECKED})
-JAPANESE = "ja"
+ENGLISH, JAPANESE = "en", "ja"
 # The Python patch release, widget models and time stamps would change at every build, and
 # `metadata.widgets` without state shows "Invalid Notebook" on GitHub (colabtools#5288).
 METADATA = {
@@ -32,10 +33,21 @@ def sources(root: Path = ROOT) -> list[Path]:
     return sorted((root / "notebooks" / "src").glob("*.py"))
 
 
-def notebook_of(source: Path, root: Path = ROOT) -> Path:
-    """Return the notebook that is built from a source."""
-    relative = source.relative_to(root / "notebooks" / "src")
-    return root / "notebooks" / relative.with_suffix(".ipynb")
+def chosen(names: Sequence[str]) -> list[Path]:
+    """Return the sources of lessons by name, or all where none is named.
+
+    Raises:
+        SystemExit: There is no such lesson.
+    """
+    known = {source.stem: source for source in sources()}
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"no lesson named {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+def notebook_of(source: Path, root: Path = ROOT, language: str = ENGLISH) -> Path:
+    """Return the notebook in a language that is built from a source."""
+    return _folder(root, language) / f"{source.stem}.ipynb"
 
 
 def source_of(notebook: Path, root: Path = ROOT) -> Path:
@@ -43,14 +55,13 @@ def source_of(notebook: Path, root: Path = ROOT) -> Path:
     return root / "notebooks" / "src" / f"{notebook.stem}.py"
 
 
-def notebooks(root: Path = ROOT) -> list[Path]:
-    """Return every English notebook, in reading order."""
-    return sorted((root / "notebooks").glob("*.ipynb"))
+def notebooks(root: Path = ROOT, language: str = ENGLISH) -> list[Path]:
+    """Return every notebook in a language, in reading order."""
+    return sorted(_folder(root, language).glob("*.ipynb"))
 
 
-def japanese_notebooks(root: Path = ROOT) -> list[Path]:
-    """Return every Japanese notebook, in reading order."""
-    return sorted((root / "notebooks" / JAPANESE).glob("*.ipynb"))
+def _folder(root: Path, language: str) -> Path:
+    return root / "notebooks" / ("" if language == ENGLISH else language)
 
 
 def lesson_name(notebook: Path, root: Path = ROOT) -> str:

@@ -1,7 +1,4 @@
-"""Build the notebooks from their sources, and check that they belong together.
-
-    python -m tools.notebooks build [NN_name ...]
-    python -m tools.notebooks check
+"""Build notebooks from their sources: `python -m tools.notebooks [--language ja] [NN_name ...]`.
 
 A notebook is built whole: no old output is used, so none can outlive the code that made it.
 """
@@ -10,15 +7,21 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
+from tools import translation
 from tools.lessons import (
+    ENGLISH,
+    JAPANESE,
     ROOT,
+    chosen,
     has_cells_of,
+    lesson_name,
     notebook_of,
     notebooks,
     parse_source,
@@ -48,76 +51,60 @@ def build(source: str, notebook: Path) -> None:
         CellExecutionError: A cell failed; the old notebook is left as it was.
     """
     cells = parse_source(source)
-    folder = notebook.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    client = NotebookClient(
-        cells,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(folder)}},
-    )
-    client.execute(env=os.environ | KERNEL_ENVIRONMENT)
-    write_notebook(client.nb, notebook)
+    notebook.parent.mkdir(parents=True, exist_ok=True)
+    executed(cells, notebook.parent)
+    write_notebook(cells, notebook)
 
 
-def differences(root: Path = ROOT) -> list[str]:
+def executed(cells: NotebookNode, folder: Path) -> NotebookNode:
+    """Run a notebook's cells in a fresh kernel that works in a folder, and return it."""
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(cells, timeout=CELL_SECONDS, kernel_name="python3", resources=resources)
+    return client.execute(env=os.environ | KERNEL_ENVIRONMENT)
+
+
+def text_of(source: Path, language: str = ENGLISH, root: Path = ROOT) -> str:
+    """Return what a notebook in a language is built from.
+
+    Raises:
+        KeyError: A paragraph has no translation; `translation.complaints` says which.
+    """
+    if language == JAPANESE:
+        return translation.edition(source, root)
+    return source.read_text(encoding="utf-8")
+
+
+def differences(root: Path = ROOT, language: str = ENGLISH) -> list[str]:
     """Return one sentence for each source and notebook that do not belong together."""
-    built = {notebook_of(source, root) for source in sources(root)}
-    found = [f"{path.name} has not been built" for path in sorted(built) if not path.exists()]
-    for path in notebooks(root):
+    built = [notebook_of(source, root, language) for source in sources(root)]
+    found = [f"{lesson_name(p, root)} has not been built" for p in built if not p.exists()]
+    for path in notebooks(root, language):
         if path not in built:
-            found.append(f"{path.name} has no source")
-        elif not has_cells_of(read_notebook(path), source_of(path, root).read_text("utf-8")):
-            found.append(f"{path.name} differs from its source")
+            found.append(f"{lesson_name(path, root)} has no source")
+        elif not has_cells_of(read_notebook(path), text_of(source_of(path, root), language, root)):
+            found.append(f"{lesson_name(path, root)} differs from its source")
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code."""
-    args = _parser().parse_args(arguments)
-    if args.command == "build":
-        return build_all(args.names, _english)
-    found = differences()
-    for sentence in found:
-        print(f"{sentence}: run  make notebooks", file=sys.stderr)
-    return 1 if found else 0
-
-
-def build_all(names: Sequence[str], to_build: Callable[[Path], tuple[str, Path]]) -> int:
-    """Build lessons, all by default, and return the exit code.
-
-    Args:
-        names: Lessons such as `00_first_run`.
-        to_build: Gives for a source the text to build and the notebook to write.
-    """
-    known = {source.stem: source for source in sources()}
-    if unknown := [name for name in names if name not in known]:
-        have = ", ".join(known)
-        print(f"no lesson named {', '.join(unknown)}; there are: {have}", file=sys.stderr)
-        return 2
-    for name in names or known:
+    """Build lessons and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.notebooks")
+    parser.add_argument("names", nargs="*", help="lessons such as 00_first_run; all by default")
+    parser.add_argument("--language", choices=(ENGLISH, JAPANESE), default=ENGLISH)
+    args = parser.parse_args(arguments)
+    if args.language == JAPANESE and (wrong := translation.complaints()):
+        print(*wrong, sep="\n", file=sys.stderr)
+        return 1
+    for source in chosen(args.names):
         start = time.perf_counter()
-        print(f"{name} ...", end=" ", flush=True)
+        print(f"{source.stem} ...", end=" ", flush=True)
         try:
-            build(*to_build(known[name]))
+            build(text_of(source, args.language), notebook_of(source, language=args.language))
         except CellExecutionError as error:
             print(f"failed\n{error}", file=sys.stderr)
             return 1
         print(f"{time.perf_counter() - start:.0f} s")
     return 0
-
-
-def _english(source: Path) -> tuple[str, Path]:
-    return source.read_text(encoding="utf-8"), notebook_of(source)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.notebooks")
-    commands = parser.add_subparsers(dest="command", required=True)
-    building = commands.add_parser("build", help="execute sources and write their notebooks")
-    building.add_argument("names", nargs="*", help="lessons such as 00_first_run; all by default")
-    commands.add_parser("check", help="fail unless every notebook is its source")
-    return parser
 
 
 if __name__ == "__main__":

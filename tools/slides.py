@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gemma_mtp_edu.show import style
-from tools.lessons import parse_source, sources
+from tools.lessons import chosen, parse_source
 from tools.notebooks import KERNEL_ENVIRONMENT
 
 DOTS_PER_INCH = 200
@@ -93,14 +93,11 @@ def main(arguments: Sequence[str]) -> int:
         print("need a folder: python -m tools.slides FOLDER [NN_name ...]", file=sys.stderr)
         return 2
     folder, names = Path(arguments[0]), arguments[1:]
-    known = {source.stem: source for source in sources() if source.stem[0].isdigit()}
-    if unknown := [name for name in names if name not in known]:
-        print(f"no lesson {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
-        return 2
+    lessons = [lesson for lesson in chosen(names) if names or lesson.stem[0].isdigit()]
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(KERNEL_ENVIRONMENT)  # offline, no progress bars
     matplotlib.use("Agg")
-    slides = [slide for name in names or known for slide in export(known[name], folder)]
+    slides = [slide for source in lessons for slide in export(source, folder)]
     (folder / "index.md").write_text(index(slides), encoding="utf-8")
     print(f"{len(slides)} figures in {folder}")
     return 0

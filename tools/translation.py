@@ -1,4 +1,7 @@
-"""Translated paragraphs: how they are stored, and which are missing or stale.
+"""Translated paragraphs: how they are stored, what is missing or stale, the edition made of them.
+
+    python -m tools.translation todo [NN_name ...]   what is missing, as entries to fill in
+    python -m tools.translation check                fail where a paragraph is missing or stale
 
 `notebooks/src/ja/NN_name.md` holds one entry for each paragraph of `notebooks/src/NN_name.py`:
 
@@ -7,18 +10,27 @@
 
 The ten digits are the start of the SHA-256 of the English paragraph. Where the English changes, its
 hash does too, so its old translation is stale and reported, never shown beside a text that it no
-longer says. `common.md` holds what several lessons say; a lesson's own entry wins.
+longer says. `common.md` holds what several lessons say; a lesson's own entry wins. A notebook is
+made of the English source: its code cells as they are, its text by paragraph, and one cell more,
+which chooses the language.
 """
 
 import hashlib
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import jupytext
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
-from tools.lessons import JAPANESE, ROOT, parse_source, sources
+from tools.buttons import buttons, repository_slug
+from tools.lessons import FORMAT, JAPANESE, METADATA, ROOT, chosen, parse_source, sources
+from tools.translation_rules import RULES
 
 COMMON = "common"
+LANGUAGE_CELL = 'lesson.language("ja")'
 _ENTRY = re.compile(r"^<!-- en ([0-9a-f]{10}) -->$", re.MULTILINE)
 _FENCE = re.compile(r"^(```|~~~)")
 
@@ -130,3 +142,60 @@ def translated(markdown: str, have: dict[str, str]) -> str:
         KeyError: A paragraph has no translation.
     """
     return "\n\n".join(have[paragraph_hash(text)] for text in paragraphs(markdown))
+
+
+def as_entries(paragraphs: dict[str, str]) -> str:
+    """Return paragraphs in the form of a file of translations."""
+    return "\n\n".join(f"<!-- en {key} -->\n{text}" for key, text in paragraphs.items())
+
+
+def edition(source: Path, root: Path = ROOT) -> str:
+    """Return a lesson's Japanese source in the form of the English one.
+
+    Raises:
+        KeyError: A paragraph has no translation; `complaints` says which.
+    """
+    have = translations(source.stem, root)
+    cells = []
+    for cell in parse_source(source.read_text(encoding="utf-8")).cells:
+        tags = cell.metadata.get("tags", [])
+        if "buttons" in tags:
+            name = f"{JAPANESE}/{source.stem}"
+            cell.source = "\n".join(buttons(repository_slug(root), name))
+        elif cell.cell_type == "markdown":
+            cell.source = translated(cell.source, have)
+        cells.append(cell)
+        if "setup" in tags:
+            cells.append(new_code_cell(LANGUAGE_CELL, metadata={"tags": ["language"]}))
+    return jupytext.writes(new_notebook(cells=cells, metadata=METADATA), fmt=FORMAT)
+
+
+def complaints(root: Path = ROOT) -> list[str]:
+    """Return one sentence for each paragraph that is missing or stale, or that breaks a rule."""
+    found = []
+    for source in sources(root):
+        have, name = translations(source.stem, root), source.stem
+        for key, text in lesson_paragraphs(source.read_text(encoding="utf-8")).items():
+            if key not in have:
+                found.append(f"{name}: {key} is missing: {text.splitlines()[0][:60]!r}")
+                continue
+            wrong = (sentence for rule in RULES for sentence in rule(text, have[key]))
+            found += [f"{name}: {key} {sentence}" for sentence in wrong]
+    for name, keys in stale(root).items():
+        found += [f"{name}: {key} is stale: its English has changed or is gone" for key in keys]
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is to be translated, or what is wrong, and return the exit code."""
+    if arguments[:1] == ["todo"]:
+        wanted = [missing(source) for source in chosen(arguments[1:])]
+        print(*map(as_entries, filter(None, wanted)), sep="\n\n")
+        return 0
+    found = complaints()
+    print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

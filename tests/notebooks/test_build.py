@@ -99,15 +99,15 @@ def test_a_failing_lesson_leaves_the_old_notebook(lesson: tuple[Path, Path]) -> 
 
 def test_differences_are_named(lesson: tuple[Path, Path], tmp_path: Path) -> None:
     source, notebook = lesson
-    assert differences(tmp_path) == ["tiny.ipynb has not been built"]
+    assert differences(tmp_path) == ["tiny has not been built"]
     build(source.read_text(), notebook)
     assert differences(tmp_path) == []
     content = json.loads(notebook.read_text())
     content["cells"][0]["source"] = ["# Another title"]
     notebook.write_text(json.dumps(content))
-    assert differences(tmp_path) == ["tiny.ipynb differs from its source"]
+    assert differences(tmp_path) == ["tiny differs from its source"]
     source.unlink()
-    assert differences(tmp_path) == ["tiny.ipynb has no source"]
+    assert differences(tmp_path) == ["tiny has no source"]
 
 
 class Comparing:

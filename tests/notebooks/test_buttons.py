@@ -77,7 +77,7 @@ def test_a_changed_address_is_found(checkout: Path, damage: str) -> None:
 def test_a_changed_notebook_is_found(checkout: Path) -> None:
     path = checkout / "notebooks/00_example.ipynb"
     path.write_text(path.read_text().replace("lesson.setup(install=new)", "lesson.setup()"))
-    assert buttons.stale_notebooks(checkout) == [path]
+    assert list(buttons.stale_notebooks(checkout)) == [path]
 
 
 @pytest.mark.parametrize(

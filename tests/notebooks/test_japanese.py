@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from nbformat import NotebookNode
 
-from tools import japanese, translation
+from tools import notebooks as building
+from tools import translation
 from tools import translation_rules as rules
 from tools.buttons import buttons, repository_slug
 from tools.lessons import (
+    JAPANESE,
     ROOT,
     has_cells_of,
     notebook_of,
@@ -66,7 +68,7 @@ def test_paragraphs_have_one_entry_each_and_buttons_none() -> None:
 def test_missing_paragraphs_are_reported(checkout: Path) -> None:
     translation.translation_file("common", checkout).write_text(entry(TITLE, "# 題"))
     translation.translation_file("00_tiny", checkout).write_text(entry(CODE, CODE))
-    (sentence,) = japanese.complaints(checkout)
+    (sentence,) = translation.complaints(checkout)
     assert sentence == f"00_tiny: {translation.paragraph_hash(ONE)} is missing: 'One'"
 
 
@@ -74,10 +76,10 @@ def test_stale_paragraphs_are_reported(checkout: Path) -> None:
     texts = entry(TITLE, "# 題") + entry(ONE, "一つの段落。") + entry(CODE, CODE)
     translation.translation_file("00_tiny", checkout).write_text(texts)
     translation.translation_file("common", checkout).write_text(entry(TITLE, "# 別の題"))
-    assert japanese.complaints(checkout) == []
+    assert translation.complaints(checkout) == []
     source = checkout / "notebooks" / "src" / "00_tiny.py"
     source.write_text(SOURCE.replace("One", "Another"))
-    missing, old = japanese.complaints(checkout)
+    missing, old = translation.complaints(checkout)
     assert "is missing: 'Another'" in missing
     assert old.startswith(f"00_tiny: {translation.paragraph_hash(ONE)} is stale")
 
@@ -97,7 +99,7 @@ def test_doubtful_entries_are_refused(text: str) -> None:
 
 def test_what_is_to_do_is_ready_to_fill_in() -> None:
     english = translation.lesson_paragraphs(SOURCE)
-    assert translation.entries(japanese.as_entries(english)) == english
+    assert translation.entries(translation.as_entries(english)) == english
 
 
 def test_a_cell_is_translated_paragraph_by_paragraph() -> None:
@@ -113,14 +115,14 @@ def code_cells(notebook: NotebookNode) -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
 def test_code_is_the_english_one_and_a_cell_that_chooses_the_language(source: Path) -> None:
     english = code_cells(read_notebook(notebook_of(source)))
-    code = code_cells(read_notebook(japanese.notebook_path(source)))
-    assert code[1] == (japanese.LANGUAGE_CELL, ["language"])
+    code = code_cells(read_notebook(notebook_of(source, language=JAPANESE)))
+    assert code[1] == (translation.LANGUAGE_CELL, ["language"])
     assert [code[0], *code[2:]] == english
 
 
 def test_every_paragraph_is_translated_and_every_notebook_is_built() -> None:
-    assert japanese.complaints() == []
-    assert japanese.differences() == []
+    assert translation.complaints() == []
+    assert building.differences(language=JAPANESE) == []
 
 
 @pytest.fixture
@@ -134,33 +136,33 @@ def translated_checkout(checkout: Path) -> Path:
 
 def test_an_edition_is_made_cell_by_cell(translated_checkout: Path) -> None:
     (source,) = sources(translated_checkout)
-    cells = parse_source(japanese.edition(source, translated_checkout)).cells
+    cells = parse_source(translation.edition(source, translated_checkout)).cells
     assert cells[0].source == "\n".join(buttons(repository_slug(), "ja/00_tiny"))
     assert [cell.source for cell in cells[1:]] == [
         "# 題\n\n一つの段落。",
         "print(1)",
         f"# 題\n\n{CODE}",
         "from gemma_mtp_edu import lesson",
-        japanese.LANGUAGE_CELL,
+        translation.LANGUAGE_CELL,
     ]
 
 
 def test_notebooks_that_differ_are_named(translated_checkout: Path) -> None:
     root = translated_checkout
     (source,) = sources(root)
-    path = japanese.notebook_path(source, root)
-    assert japanese.differences(root) == ["ja/00_tiny has not been built"]
-    write_notebook(parse_source(japanese.edition(source, root)), path)
-    assert japanese.differences(root) == []
+    path = notebook_of(source, root, JAPANESE)
+    assert building.differences(root, JAPANESE) == ["ja/00_tiny has not been built"]
+    write_notebook(parse_source(translation.edition(source, root)), path)
+    assert building.differences(root, JAPANESE) == []
     path.write_text(path.read_text().replace("print(1)", "print(2)"))
-    assert japanese.differences(root) == ["ja/00_tiny differs from its source"]
+    assert building.differences(root, JAPANESE) == ["ja/00_tiny differs from its source"]
     path.rename(path.with_name("01_gone.ipynb"))
-    assert "ja/01_gone has no source" in japanese.differences(root)
+    assert "ja/01_gone has no source" in building.differences(root, JAPANESE)
 
 
 def test_an_edition_survives_its_form(translated_checkout: Path) -> None:
     (source,) = sources(translated_checkout)
-    text = japanese.edition(source, translated_checkout)
+    text = translation.edition(source, translated_checkout)
     assert has_cells_of(parse_source(text), text)
 
 
@@ -191,5 +193,5 @@ def test_every_rule_is_broken_here() -> None:
 def test_a_broken_rule_is_a_complaint(translated_checkout: Path) -> None:
     path = translation.translation_file("00_tiny", translated_checkout)
     path.write_text(path.read_text().replace("一つの段落", "**一つ。**の段落"))
-    (sentence,) = japanese.complaints(translated_checkout)
+    (sentence,) = translation.complaints(translated_checkout)
     assert "not rendered" in sentence

@@ -4,24 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from tools import buttons, japanese
+from tools import buttons
 from tools.built_lesson import Lesson, Rule
 from tools.lesson_rules import FORM_RULES, rules_for
 from tools.lesson_shape import LESSON_RULES
-from tools.lessons import japanese_notebooks, lesson_name, notebooks, read_notebook, source_of
-from tools.notebooks import differences
+from tools.lessons import ENGLISH, JAPANESE, lesson_name, notebooks, read_notebook, source_of
+from tools.notebooks import differences, text_of
 
-NOTEBOOKS = [*notebooks(), *japanese_notebooks()]
+NOTEBOOKS = [*notebooks(), *notebooks(language=JAPANESE)]
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lesson_name)
 def lesson(request: pytest.FixtureRequest) -> Lesson:
     path: Path = request.param
-    english, name = source_of(path), lesson_name(path)
-    is_english = path in notebooks()
-    source = english.read_text(encoding="utf-8") if is_english else japanese.edition(english)
+    source = text_of(source_of(path), ENGLISH if path in notebooks() else JAPANESE)
     size, slug = path.stat().st_size, buttons.repository_slug()
-    return Lesson(name, read_notebook(path), size, source, slug)
+    return Lesson(lesson_name(path), read_notebook(path), size, source, slug)
 
 
 @pytest.mark.parametrize("rule", FORM_RULES + LESSON_RULES, ids=lambda rule: rule.__name__)

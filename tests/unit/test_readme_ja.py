@@ -8,7 +8,7 @@ import pytest
 
 from tools import bench_table, buttons, figures, hardware, readme_ja
 from tools.document import part
-from tools.lessons import japanese_notebooks, lesson_name
+from tools.lessons import lesson_name, notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,7 +58,7 @@ def test_tables_and_headings_are_the_same(mark: str) -> None:
 
 
 def test_every_japanese_lesson_has_its_buttons_and_its_title() -> None:
-    for path in japanese_notebooks():
+    for path in notebooks(language="ja"):
         if path.stem[0].isdigit():
             for address in buttons.addresses(buttons.repository_slug(), lesson_name(path)).values():
                 assert address in JAPANESE
