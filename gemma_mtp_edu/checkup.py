@@ -219,7 +219,7 @@ def _torch() -> Iterator[Answer]:
     torch, pairs = import_module("torch"), import_module("gemma_mtp_edu.models.pairs")
     device = pairs.choose_device()
     where = torch.cuda.get_device_name(0) if device.type == "cuda" else device.type
-    yield "torch", "ok", f"{torch.__version__}, {where}, {torch.get_num_threads()} threads", ""
+    yield "torch", "ok", f"{torch.__version__}, {where}", ""
 
 
 def _transformers() -> Iterator[Answer]:

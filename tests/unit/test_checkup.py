@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
 JAPANESE = re.compile("[ぁ-んァ-ヶ一-龠]")
 # Names, numbers, calls and others' errors stand for themselves.
-PLAIN = re.compile(r"[\w.+-]*|load_pair\(.*\)|CUDA: .*|\w+Error: .*|[\w.+-]+, CPU.*|[\w.]+, local")
+PLAIN = re.compile(r"[\w.+-]*|load_pair\(.*\)|CUDA: .*|\w+Error: .*|[\w.+-]+, cpu")
 
 
 def report(*statuses: Status) -> Report:
