@@ -7,7 +7,7 @@ __getattr__ = lazily(
     {
         "ablation": "ablate without AS_IS STALE",
         "calibration": "clock measured_speedups time_target_passes timed_runs",
-        "cost": "round_cost",
+        "cost": "answer_of round_cost",
         "custom": "draft_and_verify",
         "inside": "cluster_ranks draft_steps head_work",
         "lossless": "distributions_after emitted_distribution first_difference "

@@ -6,7 +6,8 @@ __getattr__ = lazily(
     __name__,
     {
         "bench": "Plan conditions",
-        "results": "ResultsCard length_for_all measurements overall_speedups",
+        "results": "ResultsCard best_lengths length_for_all measurements overall_speedups "
+        "prediction_errors",
         "serving": "serving_commands",
     },
 )

@@ -242,7 +242,21 @@ plots.show_figure(plots.plot_predictions(marks))
 # the best speed would you have? A speed within 5% of plain decoding counts as about even.
 
 # %% tags=["timing"]
-print(plots.score_text(card))
+import statistics
+
+from gemma_mtp_edu.analysis import answer_of
+from gemma_mtp_edu.measure import best_lengths, prediction_errors
+
+errors = sorted(map(abs, prediction_errors(card).values()))
+print(f"median error {statistics.median(errors):.0%}, worst {errors[-1]:.0%}")
+drafted = [m for m in measured if m.gamma]
+right = [
+    answer_of(m.predicted_speedup) == answer_of(card.speedup(m.workload, m.gamma)) for m in drafted
+]
+print(f"whether drafting pays: predicted right in {sum(right)} of {len(drafted)} cases")
+for name, (guess, fastest, kept) in best_lengths(card).items():
+    lengths = f"best with {guess} drafts by prediction, with {fastest} by measurement"
+    print(f"{name}: {lengths}; the prediction's gives {kept:.0%} of the best speed")
 
 # %% [markdown]
 # The share of the best speed is the useful number. A prediction may be 10% off everywhere and still name the right
@@ -256,8 +270,6 @@ print(plots.score_text(card))
 # the speedups, or add the seconds?
 
 # %% tags=["timing"]
-import statistics
-
 from gemma_mtp_edu.measure import length_for_all, overall_speedups
 
 for gamma, speed in overall_speedups(card).items():

@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.lessons import language
-from gemma_mtp_edu.show import plots, report
+from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import Chart
@@ -109,11 +109,6 @@ def test_every_colour_of_the_package_stands_out_from_white() -> None:
     }
     assert len({color for _, color in found}) > 5
     assert [pair for pair in found if contrast(pair[1], "white") < GRAPHICS] == []
-
-
-def test_text_of_the_report_is_readable() -> None:
-    ((text, page),) = re.findall(r"color: (#\w+); background: (#\w+)", report.STYLE)
-    assert contrast(text, page) >= TEXT
 
 
 def test_text_in_figures_is_readable(axes: Axes) -> None:

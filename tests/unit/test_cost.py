@@ -114,7 +114,7 @@ def test_a_drafter_that_is_right_pays() -> None:
     assert (verdict.answer, verdict.draft_length) == ("pays", 6)
     assert verdict.speedup == pytest.approx(70 / 19.25, rel=0.3)  # contexts above 10 are in it
     assert verdict.alpha == 1.0
-    assert verdict_text(verdict).startswith("MTP pays here: 6 drafts per round should write")
+    assert verdict_text(verdict).startswith("MTP pays here. Best with 6 drafts: predicted ")
     assert "would reach" in verdict_text(verdict)
 
 
@@ -128,7 +128,7 @@ def test_a_drafter_that_is_wrong_does_not() -> None:
     assert verdict.break_even_step_seconds is None
     assert verdict.break_even_verify_seconds == pytest.approx((10 - 1.25) * (1 + 20 / 100), rel=0.1)
     words = verdict_text(verdict)
-    assert "does not pay here: even the best choice, 1 draft per round" in words
+    assert "does not pay here. Best with 1 draft: " in words
     assert "18% of the cases (here 0%)" in words
     assert "a draft takes" not in words
 

@@ -30,7 +30,6 @@ from gemma_mtp_edu.measure.results import (
 )
 from gemma_mtp_edu.models.memory import memory_plan
 from gemma_mtp_edu.show import plots
-from gemma_mtp_edu.show.report import score_text
 
 RUN = {"pair": "pocket", "gammas": [2, 4]}
 
@@ -180,12 +179,6 @@ def test_score_by_hand() -> None:
     assert errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
     kept = pytest.approx(2.0 / 2.5)
     assert best_lengths(card) == {"json": (2, 4, kept), "story": (2, 2, 1.0)}
-    words = score_text(card)
-    assert "worst 50%" in words
-    # Story with 4 drafts loses, and was predicted to pay.
-    assert "predicted right in 3 of 4 cases" in words
-    assert "json: best with 2 drafts by prediction, with 4 drafts by measurement" in words
-    assert "80% of the best speed" in words
 
 
 def test_one_length_adds_seconds() -> None:
