@@ -155,32 +155,26 @@ def measured(quality: pd.DataFrame, speed: pd.DataFrame, conditions: Mapping[str
         [f"`{name}`", *("" if math.isnan(share) else f"{share:.0%}" for share in row)]
         for name, row in zip(quality.index, quality.to_numpy(), strict=True)
     ]
+    columns = {
+        "identical": ("same text as plain", "{:.0%}"),
+        "acceptance": ("acceptance rate", "{:.2f}"),
+        "tokens_per_round": ("tokens per round", "{:.2f}"),
+        "speedup": ("plain time / assisted time", "{:.2f}"),
+        "tokens": ("tokens an answer", "{:.0f}"),
+    }
+    shown = [form.format for _, form in columns.values()]
     rows = [
-        [
-            f"`{name}`",
-            f"{row.identical:.0%}",
-            f"{row.acceptance:.2f}",
-            f"{row.tokens_per_round:.2f}",
-            f"{row.speedup:.2f}",
-            f"{row.tokens:.0f}",
-        ]
-        for name, row in zip(speed.index, speed.itertuples(), strict=True)
+        [f"`{name}`", *(show(value) for show, value in zip(shown, row, strict=True))]
+        for name, row in zip(speed.index, speed[list(columns)].to_numpy(), strict=True)
     ]
-    header = ["workload", "same text as plain", "acceptance rate", "tokens per round"]
-    header += ["plain time / assisted time", "tokens an answer"]
-    mean = [
-        "mean",
-        "",
-        f"{speed['acceptance'].mean():.2f}",
-        f"{speed['tokens_per_round'].mean():.2f}",
-    ]
-    mean += [f"{speed['speedup'].mean():.2f}", ""]
+    means = (f"{speed[name].mean():.2f}" for name in ("acceptance", "tokens_per_round", "speedup"))
+    header = ["workload", *(title for title, _ in columns.values())]
     return (
         f"{', '.join(f'{name} {value}' for name, value in conditions.items())}.\n\n"
         "Share of answers that meet each demand:\n\n"
         f"{table(['workload', *quality.columns], shares)}\n\n"
         "Assisted against plain generation:\n\n"
-        f"{table(header, [*rows, mean])}"
+        f"{table(header, [*rows, ['mean', '', *means, '']])}"
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from tools.pocket.example import Example, Split, Workload, draw
@@ -130,10 +131,8 @@ def pool_batches(
 def _collate(
     tokenizer: PreTrainedTokenizerFast, rows: list[tuple[list[int], list[int], str]]
 ) -> Batch:
-    width = max(len(ids) for ids, _, _ in rows)
-    input_ids = torch.full((len(rows), width), tokenizer.pad_token_id)
-    labels = torch.full((len(rows), width), IGNORED)
-    for row, (ids, row_labels, _) in enumerate(rows):
-        input_ids[row, : len(ids)] = torch.tensor(ids)
-        labels[row, : len(ids)] = torch.tensor(row_labels)
+    input_ids, labels = (
+        pad_sequence([torch.tensor(row[part]) for row in rows], True, filler)
+        for part, filler in ((0, tokenizer.pad_token_id), (1, IGNORED))
+    )
     return Batch(input_ids, labels, [workload for _, _, workload in rows])

@@ -5,6 +5,7 @@ About one draw in ten is a made-up word, so that a model learns to copy words it
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from random import Random
 
 from tools.pocket.example import table
@@ -45,64 +46,21 @@ def pick(rng: Random, words: Sequence[str]) -> str:
     return word.capitalize() if words[0][0].isupper() else word
 
 
-def name(rng: Random) -> str:
-    """Return a first name."""
-    return pick(rng, FIRST_NAMES)
-
-
-def last_name(rng: Random) -> str:
-    """Return a last name."""
-    return pick(rng, LAST_NAMES)
-
-
-def full_name(rng: Random) -> str:
-    """Return a first and a last name."""
-    return f"{name(rng)} {last_name(rng)}"
-
-
-def city(rng: Random) -> str:
-    """Return a city."""
-    return pick(rng, CITIES)
-
-
-def country(rng: Random) -> str:
-    """Return a country."""
-    return pick(rng, COUNTRIES)
-
-
-def thing(rng: Random) -> str:
-    """Return an object in the singular."""
-    return pick(rng, OBJECTS)
-
-
 def colour(rng: Random) -> str:
     """Return a colour."""
     return rng.choice(COLOURS)
 
 
-def material(rng: Random) -> str:
-    """Return a material."""
-    return pick(rng, MATERIALS)
+name, last_name = partial(pick, words=FIRST_NAMES), partial(pick, words=LAST_NAMES)
+city, country = partial(pick, words=CITIES), partial(pick, words=COUNTRIES)
+thing, material = partial(pick, words=OBJECTS), partial(pick, words=MATERIALS)
+job, hobby = partial(pick, words=JOBS), partial(pick, words=HOBBIES)
+animal, food = partial(pick, words=ANIMALS), partial(pick, words=FOODS)
 
 
-def job(rng: Random) -> str:
-    """Return a job."""
-    return pick(rng, JOBS)
-
-
-def animal(rng: Random) -> str:
-    """Return an animal."""
-    return pick(rng, ANIMALS)
-
-
-def food(rng: Random) -> str:
-    """Return a food."""
-    return pick(rng, FOODS)
-
-
-def hobby(rng: Random) -> str:
-    """Return a hobby."""
-    return pick(rng, HOBBIES)
+def full_name(rng: Random) -> str:
+    """Return a first and a last name."""
+    return f"{name(rng)} {last_name(rng)}"
 
 
 def distinct(rng: Random, words: Sequence[str], count: int) -> list[str]:
@@ -159,17 +117,12 @@ def ask(rng: Random, request: str) -> str:
     if roll < 0.74:
         return f"{request}, please."
     if roll < 0.88:
-        opener = rng.choice(
-            ["Can you", "Could you", "Can you please", "Could you please", "Would you"]
-        )
-        return f"{opener} {casual}?"
+        openers = "Can you|Could you|Can you please|Could you please|Would you"
+        return f"{rng.choice(openers.split('|'))} {casual}?"
     if roll < 0.91:
-        return (
-            rng.choice(["I need you to ", "I want you to ", "I would like you to "]) + casual + "."
-        )
-    return rng.choice(
-        [casual, casual, f"please {casual}", f"can you {casual}?", f"{casual} please"]
-    )
+        return f"{rng.choice(('I need you to', 'I want you to', 'I would like you to'))} {casual}."
+    forms = "{}|{}|please {}|can you {}?|{} please"
+    return rng.choice(forms.split("|")).replace("{}", casual)
 
 
 def ask_about(rng: Random, request: str, text: str) -> str:

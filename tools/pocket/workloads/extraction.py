@@ -59,11 +59,7 @@ def _fact(rng: Random, who: str = "") -> Fact:
         Fact(f"{person} likes {food} and {hobby}.", one),
         Fact(f"The {thing} is made of {words.material(rng)}."),
         Fact(f"{person} gave the {thing} to {other}.", both),
-        Fact(
-            f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.",
-            (),
-            at,
-        ),
+        Fact(f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.", (), at),
         Fact(f"{person} found {words.a(colour)} {thing} under the {words.thing(rng)}.", one),
         Fact(f"The {animal} slept on the {adjective} {thing}."),
         Fact(f"{person} moved from {city} when {person} was {number} years old.", (person,), at),
@@ -75,12 +71,9 @@ def _fact(rng: Random, who: str = "") -> Fact:
         Fact(f"The meeting is on {day} at {rng.randint(8, 18)}:{rng.randint(10, 59)}."),
         Fact(f"{person} sold the {adjective} {thing} for {number} dollars.", one),
         Fact(f"In {month}, {person} will travel to {city}.", one, at),
-        Fact(
-            f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.",
-            both,
-        ),
+        Fact(f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.", both),
         Fact(f"The {adjective} {animal} ate all the {food}."),
-    ]
+    ]  # fmt: skip
     return rng.choice(facts)
 
 

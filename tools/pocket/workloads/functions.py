@@ -97,11 +97,8 @@ def _constants(rng: Random) -> dict[str, Any]:
 
 def _own_name(rng: Random, default: str) -> str:
     verbs = "compute calc do make run get find apply my check solve".split()
-    made_up = [
-        words.pseudo_word(rng),
-        f"{rng.choice(verbs)}_{words.pseudo_word(rng)}",
-        f"f{rng.randint(1, 99)}",
-    ]
+    made_up = [words.pseudo_word(rng)]
+    made_up += [f"{rng.choice(verbs)}_{words.pseudo_word(rng)}", f"f{rng.randint(1, 99)}"]
     return rng.choice([default, default, f"{rng.choice(verbs)}_{default}", "f", *made_up])
 
 
