@@ -96,18 +96,14 @@ def _constants(rng: Random) -> dict[str, Any]:
 
 
 def _own_name(rng: Random, default: str) -> str:
-    verbs = "compute calc do make run get find apply my check solve".split()
+    verbs = TABLE["verbs"].split()
     made_up = [words.pseudo_word(rng)]
     made_up += [f"{rng.choice(verbs)}_{words.pseudo_word(rng)}", f"f{rng.randint(1, 99)}"]
     return rng.choice([default, default, f"{rng.choice(verbs)}_{default}", "f", *made_up])
 
 
 def _own_arguments(rng: Random, kinds: list[str]) -> list[str]:
-    common = {
-        "numbers": "values items data entries row scores prices", "text": "s word line phrase string",
-        "words": "parts items names", "number": "value num y z left right first second p q amount",
-    }  # fmt: skip
-    return words.distinct(rng, common.get(kinds[0], "m k p q value limit").split(), len(kinds))
+    return words.distinct(rng, TABLE["own_arguments"][kinds[0]].split(), len(kinds))
 
 
 def _kind(argument: str) -> str:
@@ -131,30 +127,18 @@ def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
     task = {"+": phrase[1:], "?": "[checks|tests|returns|tells] [if|whether] " + phrase[1:]}.get(
         phrase[0], f"[returns|returns|gives] {phrase}"
     )
-    called = f"[named|called|with the name] {function}" if function else ""
-    takes = f"takes {words.joined(names)} and" if names else ""
-    opener = (
-        "[Write|Create|Make|Give me|Define] a [|Python|Python|small Python|simple Python] function"
-    )
-    imperative = _imperative(task)
-    form = rng.choice(
-        [
-            f"{opener} {called} that {takes} {task}",
-            f"{opener} {called} that {takes} {task}",
-            f"[Write|Create|Make] a function {called} in Python that {takes} {task}",
-            f"[Write|Give me] [|the] Python code for a function {called} that {takes} {task}",
-            f"[Write|Define|Implement|Code] {function or 'a function'}[| in Python], [a function that|which] {takes} {task}"
-            if function
-            else f"I need a [Python|] function that {takes} {task}",
-            f"[Write|Give me|Show me] [Python code|code] to {imperative}" if not function and not names
-            else f"{opener} {called}. It {takes} {task}",
-            f"[Python function|python function|def] {function}{'(' + ', '.join(names) + ')' if names else ''} that {task}"
-            if function
-            else f"[Python function|python function|a Python function] that {takes} {task}",
-        ]
-    )  # fmt: skip
-    request = words.spin(rng, form).replace(" ,", ",")
-    request = request.replace(" .", ".")
+    values = {
+        "opener": TABLE["opener"],
+        "called": f"[named|called|with the name] {function}" if function else "",
+        "takes": f"takes {words.joined(names)} and" if names else "",
+        "task": task,
+        "imperative": _imperative(task),
+        "function": function,
+        "arguments": f"({', '.join(names)})" if names else "",
+    }
+    more = TABLE["named" if function else "unnamed" if names else "bare"]
+    form = rng.choice(TABLE["requests"] + more)
+    request = words.spin(rng, form.format(**values)).replace(" ,", ",").replace(" .", ".")
     bare = ("I need", "Python f", "python f", "def", "a Python")
     return request if request.startswith(bare) else words.ask(rng, request)
 
