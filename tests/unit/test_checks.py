@@ -106,7 +106,7 @@ FUNCTIONS: dict[Any, tuple[Any, list[tuple[Any, str]]]] = {
         emitted_distribution,
         [
             (torch.minimum, "the rejected mass"),
-            (lambda p, q: q, "It sums to 1.000, and it is not p. Did you count the chance of"),
+            (lambda p, q: q, "It sums to 1, but is not p. Did you count the chance of"),
         ],
     ),
     checks.visible_entries: (
@@ -267,7 +267,7 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
     (
         checks.saved_passes,
         (PLAIN, ASSISTED),
-        {None: NOT_TRIED, 12: "20 passes became 8", 13: "inside the drafts", 5: "Not 5."},
+        {None: NOT_TRIED, 12: f"{RIGHT} 20 passes became 8", 13: "inside the drafts", 5: "Not 5."},
     ),
     (
         checks.kv_layer,
@@ -277,7 +277,7 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
     (
         checks.best_length,
         (THREES, 0.1),
-        {None: NOT_TRIED, 3: RIGHT, 1: "too few", 4: "too many", 0: "1 to 4"},
+        {None: NOT_TRIED, 3: RIGHT, 1: "Too few", 4: "Too many", 0: "1 to 4"},
     ),
     # All drafts are wrong and half sure: the sooner drafting stops, the better.
     (
@@ -294,7 +294,7 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
             "no hidden state": "changes the first draft too",
             "advancing positions": "does another row lose more",
             "as is": "does another row lose more",
-            "hidden state not fed back": "Right. The last draft is kept in 25% of all chains ins",
+            "hidden state not fed back": "Right. The last draft is kept in 25% of chains instead of",
         },
     ),
 ]
@@ -316,9 +316,9 @@ def test_answers(check: Any, given: tuple[Any, ...], replies: dict[Any, str], sa
         (2.05 / 1.72, 2.05 / 0.52, RIGHT),
         (1.2, 3.9, RIGHT),
         (1.05 / 1.72, 3.94, "What else does it write"),
-        (1.19, 1.05 / 0.52, "second machine. The kept drafts"),
+        (1.19, 1.05 / 0.52, "0.52. The kept drafts"),
         (1.19, 0.52 / 2.05, "its inverse"),
-        (3.94, 1.19, "Not 3.94 on the first machine. How many tokens"),
+        (3.94, 1.19, "Not 3.94 where the speedup is 1.72. How many"),
     ],
 )
 def test_round_costs(first: float | None, second: float | None, reply: str, said: Any) -> None:
