@@ -294,7 +294,7 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
             "no hidden state": "changes the first draft too",
             "advancing positions": "does another row lose more",
             "as is": "does another row lose more",
-            "hidden state not fed back": "Right. The last draft is kept in 25% of chains instead of",
+            "hidden state not fed back": "Right. The last draft is kept in 25% of chains",
         },
     ),
 ]

@@ -17,7 +17,7 @@ JAPANESE = language.catalogue("ja")
 
 
 def templates(tree: ast.AST, questions: bool) -> Iterator[str]:
-    """Yield what `tr` and `marked` are given, and both sides of a choice; of checkers also the rows."""
+    """Yield what `tr` and `marked` are given, both sides of a choice, and checkers' questions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple) and questions:
             assert not isinstance(node.value.elts[1], ast.JoinedStr), ast.unparse(node)
