@@ -16,13 +16,17 @@ from gemma_mtp_edu.analysis.reference import reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import residual_distribution
+from gemma_mtp_edu.lessons import checks_measuring
 from gemma_mtp_edu.lessons.checking import NOT_TRIED as NOT_TRIED
 from gemma_mtp_edu.lessons.checking import RIGHT as RIGHT
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
-from gemma_mtp_edu.lessons.checks_measuring import *  # noqa: F403
 from gemma_mtp_edu.lessons.language import marked
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.models.pairs import ModelPair
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(checks_measuring, name)
 
 
 @tried([(60, 1), (61, 5), (60, 5), (1, 5), (2, 3)], lambda n, k: 1 + math.ceil((n - 1) / k))
