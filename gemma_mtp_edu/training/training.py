@@ -159,10 +159,9 @@ class _Trainer:
                     self._evaluate(loss, agreement)
                     total.zero_()
                     self._save()
-        kept = self.step
         if self.best:
             self.pair.drafter.load_state_dict(self.best)
-            kept = self._best_evaluation().step
+        kept = self._best_evaluation().step if self.best else self.step
         return Training(tuple(self.evaluations), kept, self.step < plan.steps)
 
     def _step(self, batch: Texts | DistillationBatch) -> Tensor:
@@ -210,8 +209,7 @@ class _Trainer:
 
     def _resumed(self) -> bool:
         """Load the checkpoint, if there is one."""
-        found = load_checkpoint(self.folder, self.optimizers) if self.folder else None
-        if found is None:
+        if not (found := self.folder and load_checkpoint(self.folder, self.optimizers)):
             return False
         notes, weights = found
         was, now = notes["plan"], asdict(self.plan)
@@ -253,22 +251,14 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer states and notes as one file; a cut-off write leaves the old one."""
     folder.mkdir(parents=True, exist_ok=True)
-    states = {
-        f"optimizer{place}": {
-            f"{parameter}/{name}": value
-            for parameter, values in optimizer.state_dict()["state"].items()
-            for name, value in values.items()
-        }
-        for place, optimizer in enumerate(optimizers)
-    }
-    tensors = {
-        f"{part}/{name}": value.clone()  # a file holds no tensor twice, and tied weights are one
-        for part, values in (weights | states).items()
-        for name, value in values.items()
-    }
+    tensors = {f"{part}/{name}": v for part in weights for name, v in weights[part].items()}
+    for place, optimizer in enumerate(optimizers):
+        for parameter, values in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer{place}/{parameter}/{name}": v for name, v in values.items()}
+    copies = {name: tensor.clone() for name, tensor in tensors.items()}  # tied ones not twice
     partial = folder / f"{CHECKPOINT}.partial"
     partial.unlink(missing_ok=True)  # a link there would lead the write elsewhere
-    save_file(tensors, partial, metadata={"notes": json.dumps(notes)})
+    save_file(copies, partial, metadata={"notes": json.dumps(notes)})
     partial.replace(folder / CHECKPOINT)
 
 
@@ -288,8 +278,9 @@ def load_checkpoint(
         raise ValueError(f"{path} cannot be read ({error}): remove it to begin anew") from error
     for place, optimizer in enumerate(optimizers):
         state = defaultdict[int, State](dict)
-        for parameter, name in (key.split("/") for key in parts[f"optimizer{place}"]):
-            state[int(parameter)][name] = parts[f"optimizer{place}"][f"{parameter}/{name}"]
+        for key, value in parts[f"optimizer{place}"].items():
+            parameter, name = key.split("/")
+            state[int(parameter)][name] = value
         # The groups hold numbers that the training sets anew at every step.
         optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(state)})
     return notes, parts
