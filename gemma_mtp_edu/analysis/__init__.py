@@ -9,7 +9,7 @@ __getattr__ = lazily(
         "calibration": "clock measured_speedups time_target_passes timed_runs",
         "cost": "answer_of round_cost",
         "custom": "draft_and_verify",
-        "inside": "cluster_ranks draft_steps head_work",
+        "inside": "cluster_ranks draft_steps",
         "lossless": "distributions_after emitted_distribution first_difference "
         "library_distribution top2_margin total_variation",
         "theory": "best_gamma expected_speedup expected_tokens",

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile, profile_of
 from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, speculate
-from gemma_mtp_edu.core.sampling import Settings
+from gemma_mtp_edu.core.sampling import Ids, Settings
 from gemma_mtp_edu.core.schedules import Constant, check_gamma
 from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -24,23 +24,17 @@ from gemma_mtp_edu.models.pairs import ModelPair
 
 AS_IS = "as is"
 STALE = "the library's stale KV"
-Prompt = str | Int[Tensor, "1 seq"]
-Change = Callable[[dict[str, Any]], dict[str, Any]]
+Prompt = str | Ids
+Inputs = dict[str, Any]  # of the drafter's own layers
 
 
 @dataclass(frozen=True, slots=True)
 class AblationResult:
-    """How many drafts are accepted with one thing changed.
+    """How many drafts are accepted with one thing changed."""
 
-    Attributes:
-        part: What was changed.
-        kept: For the first, second, ... draft: in which share of the chains it and all before it
-            are what the target writes.
-        as_is: The same for the whole drafter, from the same positions of the same texts.
-        n_chains: Number of chains.
-    """
-
-    part: str
+    part: str  # what was changed
+    # For the first, second, ... draft: in which share of the chains it and all before it are what
+    # the target writes; and the same for the whole drafter, from the same positions.
     kept: tuple[float, ...]
     as_is: tuple[float, ...]
     n_chains: int
@@ -70,17 +64,12 @@ def ablate(
         parts: Some of `PARTS`, or `STALE`; by default all.
         gamma: Drafts per chain.
         max_new_tokens: Tokens to write for each prompt at most.
-
-    Raises:
-        ValueError: A part is unknown, or the texts are too short.
     """
     gamma, chosen = check_gamma(gamma), (*PARTS, STALE) if parts is None else parts
-    for part in chosen:
-        if part not in (*PARTS, STALE):
-            raise ValueError(f"got part {part!r}, need one of {[*PARTS, STALE]}")
+    if unknown := {*chosen} - {*PARTS, STALE}:
+        raise ValueError(f"got part {unknown.pop()!r}, need one of {[*PARTS, STALE]}")
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
     whole = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-    clean = _chains(whole, gamma)
     results = []
     for part in chosen:
         if part == STALE:
@@ -88,7 +77,7 @@ def ablate(
             continue
         with without(pair, part):
             changed = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-        results.append(_result(part, _chains(changed, gamma), clean, gamma))
+        results.append(_result(part, _chains(changed), _chains(whole), gamma))
     return tuple(results)
 
 
@@ -143,9 +132,9 @@ def _stale_result(
     return _result(STALE, stale, clean, gamma)
 
 
-def _chains(profiles: Sequence[AcceptanceProfile], gamma: int) -> list[int]:
+def _chains(profiles: Sequence[AcceptanceProfile]) -> list[int]:
     """Return how many drafts are accepted, from every position with room for a whole chain."""
-    return [n for p in profiles for n in p.n_accepted[1 : max(1, len(p) - gamma + 1)]]
+    return [n for p in profiles for n in p.n_accepted[1 : max(1, len(p) - p.max_gamma + 1)]]
 
 
 def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> AblationResult:
@@ -162,46 +151,37 @@ def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> Abla
 
 
 class _Chain:
-    """Tells the first step of a chain from later ones: those get the drafter's own last state."""
+    """Tells the first step of a chain from later ones: those get the drafter's own last state.
 
-    def __init__(self, drafter: Any, stack: ExitStack) -> None:
-        self.width, self.step = drafter.config.backbone_hidden_size, 0
-        self.first: Tensor | None = None
-        self.last: Tensor | None = None
+    `hidden` gives each step's state from the one it would get and the first step's.
+    """
+
+    def __init__(self, drafter: Any, stack: ExitStack, hidden: Callable[..., Tensor]) -> None:
+        self.hidden, self.width, self.step = hidden, drafter.config.backbone_hidden_size, 0
+        self.first = self.last = drafter.pre_projection.weight.new_zeros(0)
         stack.callback(drafter.pre_projection.register_forward_pre_hook(self._starts).remove)
         stack.callback(drafter.post_projection.register_forward_hook(self._ends).remove)
 
-    def _starts(self, module: Any, args: tuple[Tensor]) -> None:
-        hidden = args[0][..., self.width :]
-        if self.last is not None and torch.equal(hidden, self.last):
+    def _starts(self, module: Any, args: tuple[Tensor]) -> tuple[Tensor]:
+        embedding, hidden = args[0].split(self.width, dim=-1)
+        if torch.equal(hidden, self.last):
             self.step += 1
         else:
             self.step, self.first = 0, hidden
+        return (torch.cat([embedding, self.hidden(hidden, self.first)], dim=-1),)
 
     def _ends(self, module: Any, args: Any, output: Tensor) -> None:
         self.last = output
 
 
-def _hidden(drafter: Any, stack: ExitStack, *, zeros: bool) -> None:
-    """Put zeros in the hidden state's stead, or the first step's state into all steps."""
-    chain = _Chain(drafter, stack)
-
-    def starts(module: Any, args: tuple[Tensor]) -> tuple[Tensor]:
-        embedding, first = args[0][..., : chain.width], chain.first
-        hidden = torch.zeros_like(embedding) if zeros or first is None else first
-        return (torch.cat([embedding, hidden], dim=-1),)
-
-    stack.callback(drafter.pre_projection.register_forward_pre_hook(starts).remove)
-
-
 def _advancing(drafter: Any, stack: ExitStack) -> None:
-    chain = _Chain(drafter, stack)
+    chain = _Chain(drafter, stack, lambda own, first: own)
     _change(drafter, stack, lambda kw: {"position_ids": kw["position_ids"] + chain.step})
 
 
 def _alone(drafter: Any, stack: ExitStack, kind: str) -> None:
     # Where all values are zero, attention adds nothing, whatever its weights are.
-    def changed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    def changed(kwargs: Inputs) -> Inputs:
         states = kwargs["shared_kv_states"].items()
         kept = {k: (keys, v if k == kind else torch.zeros_like(v)) for k, (keys, v) in states}
         return {"shared_kv_states": kept}
@@ -222,22 +202,19 @@ def _shuffled(drafter: Any, stack: ExitStack, *, together: bool) -> None:
         seen_first = hidden.argsort(dim=1, stable=True)
         return torch.empty_like(hidden).scatter(1, seen_first, (draws + hidden).argsort(dim=1))
 
-    def changed(kwargs: dict[str, Any]) -> dict[str, Any]:
+    def changed(kwargs: Inputs) -> Inputs:
         # Each position sees others: it becomes a row of the batch, with an order of its own.
         embeds, masks, states = kwargs["inputs_embeds"].transpose(0, 1), {}, {}
         for kind, (keys, values) in kwargs["shared_kv_states"].items():
             mask = kwargs["attention_mask"][kind]
             masks[kind] = mask if mask is None else mask[0, 0, :, None, None]
             by_row = order(mask, len(embeds), keys.shape[2]).to(keys.device)
-            given = keys[0][:, by_row].transpose(0, 1) if together else keys
             values = values[0][:, by_row].transpose(0, 1)
+            given = keys[0][:, by_row].transpose(0, 1) if together else keys
             states[kind] = (given.expand(len(embeds), -1, -1, -1), values)
-        return {
-            "inputs_embeds": embeds,
-            "attention_mask": masks,
-            "position_ids": kwargs["position_ids"].transpose(0, 1),
-            "shared_kv_states": states,
-        }
+        position = kwargs["position_ids"].transpose(0, 1)
+        return {"inputs_embeds": embeds, "attention_mask": masks, "position_ids": position,
+                "shared_kv_states": states}  # fmt: skip
 
     def ends(module: Any, args: Any, output: Any) -> Any:
         output.last_hidden_state = output.last_hidden_state.transpose(0, 1)
@@ -247,27 +224,23 @@ def _shuffled(drafter: Any, stack: ExitStack, *, together: bool) -> None:
     stack.callback(drafter.model.register_forward_hook(ends).remove)
 
 
-def _change(drafter: Any, stack: ExitStack, changed: Change) -> None:
-    def starts(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _change(drafter: Any, stack: ExitStack, changed: Callable[[Inputs], Inputs]) -> None:
+    def starts(module: Any, args: Any, kwargs: Inputs) -> tuple[Any, Inputs]:
         return args, kwargs | changed(kwargs)
 
     stack.callback(drafter.model.register_forward_pre_hook(starts, with_kwargs=True).remove)
 
 
 def _dense_head(drafter: Any, stack: ExitStack) -> None:
-    head, is_used = drafter.masked_embedding, drafter.config.use_ordered_embeddings
-
-    def put_back() -> None:
-        drafter.masked_embedding, drafter.config.use_ordered_embeddings = head, is_used
-
-    stack.callback(put_back)
+    for part, name in ((drafter, "masked_embedding"), (drafter.config, "use_ordered_embeddings")):
+        stack.callback(setattr, part, name, getattr(part, name))
     drafter.masked_embedding, drafter.config.use_ordered_embeddings = None, False
 
 
-PARTS: dict[str, Callable[[Any, ExitStack], None]] = {
+PARTS: dict[str, Callable[[Any, ExitStack], Any]] = {
     AS_IS: lambda drafter, stack: None,
-    "no hidden state": lambda d, stack: _hidden(d, stack, zeros=True),
-    "hidden state not fed back": lambda d, stack: _hidden(d, stack, zeros=False),
+    "no hidden state": lambda d, stack: _Chain(d, stack, lambda own, first: 0 * own),
+    "hidden state not fed back": lambda d, stack: _Chain(d, stack, lambda own, first: first),
     "keys and values shuffled together": lambda d, stack: _shuffled(d, stack, together=True),
     "values shuffled alone": lambda d, stack: _shuffled(d, stack, together=False),
     "full KV alone": lambda d, stack: _alone(d, stack, "full_attention"),

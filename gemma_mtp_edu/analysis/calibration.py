@@ -12,34 +12,28 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, clock, speculative_generate
 from gemma_mtp_edu.core.drafters import Drafter
-from gemma_mtp_edu.core.sampling import Settings
-from gemma_mtp_edu.core.schedules import Constant
-from gemma_mtp_edu.core.target import CachedModel, TargetState
+from gemma_mtp_edu.core.sampling import Ids, Settings
+from gemma_mtp_edu.core.schedules import Schedule
+from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
-Prompts = Mapping[str, str | Int[Tensor, "1 seq"]]
+Prompt = str | Ids
+# Seconds of a plain step, of a verify pass by length, of one more draft, and of the rest.
+Parts = tuple[float, tuple[float, ...], float, float]
 # Real words, because which experts a mixture-of-experts target reads depends on the text.
 _TEXT = "Tell me a story about a lighthouse keeper who counts ships, then list what she counted."
 
 
 @dataclass(frozen=True, slots=True)
 class PassTimes:
-    """Times of one target pass over several tokens, after the same context.
+    """Times of one target pass over several tokens, after the same context."""
 
-    Attributes:
-        lengths: Tokens per pass.
-        seconds: Median seconds of a pass, in the order of `lengths`.
-        context_length: Tokens in the cache before each pass.
-    """
-
-    lengths: tuple[int, ...]
-    seconds: tuple[float, ...]
-    context_length: int
+    lengths: tuple[int, ...]  # tokens per pass
+    seconds: tuple[float, ...]  # median seconds of a pass, in the order of `lengths`
+    context_length: int  # tokens in the cache before each pass
 
     @property
     def relative(self) -> tuple[float, ...]:
@@ -49,19 +43,11 @@ class PassTimes:
 
 @torch.inference_mode()
 def time_target_passes(
-    pair: Any,
-    prompt: str | Int[Tensor, "1 seq"],
-    lengths: Sequence[int] = (1, 5, 9, 17),
-    *,
-    repeats: int = 7,
+    pair: Any, prompt: Prompt, lengths: Sequence[int] = (1, 5, 9, 17), *, repeats: int = 7
 ) -> PassTimes:
     """Measure a target pass over each number of tokens, as decoding makes it: with a filled cache.
 
-    Args:
-        pair: The models; only the target runs.
-        prompt: The context, as text or ids.
-        lengths: Tokens per pass.
-        repeats: Timed passes per length; the median counts. One more of each warms up.
+    `prompt` is the context. The median of `repeats` passes counts; one more of each warms up.
     """
     ids, target = pair.encode(prompt), CachedModel(pair.target)
     target.prefill(ids)
@@ -80,23 +66,21 @@ def calibrate(
     pair: Any, lengths: tuple[int, ...], contexts: tuple[int, ...], repeats: int
 ) -> dict[str, Any]:
     """Return the fields of a `CostModel`, by running rounds as the loops run them."""
-    parts = ("plain_seconds", "verify_seconds", "drafter_seconds", "other_seconds")
+    names = ("plain_seconds", "verify_seconds", "drafter_seconds", "other_seconds")
     rows = [_at_context(pair, context, lengths, repeats) for context in contexts]
     cuda = pair.device.type == "cuda"
     hardware = torch.cuda.get_device_name(pair.device) if cuda else platform.processor()
+    provenance = pair.provenance(f"calibrated, median of {repeats}")
     return {
         "contexts": contexts,
         "lengths": lengths,
-        **dict(zip(parts, zip(*rows, strict=True), strict=True)),
-        "provenance": pair.provenance(f"calibrated, median of {repeats}")
-        | {"hardware": hardware or platform.machine()},
+        **dict(zip(names, zip(*rows, strict=True), strict=True)),
+        "provenance": provenance | {"hardware": hardware or platform.machine()},
     }
 
 
 @torch.inference_mode()
-def _at_context(
-    pair: Any, context: int, lengths: tuple[int, ...], repeats: int
-) -> tuple[float, tuple[float, ...], float, float]:
+def _at_context(pair: Any, context: int, lengths: tuple[int, ...], repeats: int) -> Parts:
     """Return `medians` after one context.
 
     Every round starts from it: what a round passes is forgotten after it. So rounds of all lengths,
@@ -115,61 +99,52 @@ def _at_context(
         # Each time another length comes first, so that none of them gains by its place.
         start = repeat % len(lengths)
         for length in lengths[start:] + lengths[:start]:
-            _round(drafted, drafter, text, state, length - 1)
-            _plain_step(plain, text[:, -1:])
+            _round(drafted, text, length - 1, drafter, state)
+            _round(plain, text)
     skipped = 1 + len(lengths)  # the prefill and the warm-up
     return medians(drafted.rounds[skipped:], plain.rounds[skipped:])
 
 
-def medians(
-    rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]
-) -> tuple[float, tuple[float, ...], float, float]:
-    """Return median seconds: a plain step, a verify pass by length, one more draft, the rest.
+def medians(rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]) -> Parts:
+    """Return the median seconds of what rounds, and the steps of plain decoding, are made of.
 
     The time in the drafter is a straight line over the number of drafts (least squares through
     the medians): its slope is one more draft, and what is left without any goes to the rest.
     """
     verify, drafting = defaultdict(list), defaultdict(list)
     for record in rounds:
-        n_drafted = len(record.draft_ids)
-        verify[n_drafted + 1].append(record.verify_seconds)
-        drafting[n_drafted].append(record.draft_seconds)
+        verify[len(record.draft_ids)].append(record.verify_seconds)
+        drafting[len(record.draft_ids)].append(record.draft_seconds)
     counts = sorted(drafting)
     line = statistics.linear_regression(counts, [statistics.median(drafting[n]) for n in counts])
     rest = statistics.median(record.other_seconds for record in rounds)
     return (
         statistics.median(step.seconds for step in steps),
-        tuple(statistics.median(verify[length]) for length in sorted(verify)),
+        tuple(statistics.median(verify[n]) for n in counts),
         max(0.0, line.slope),
         rest + max(0.0, line.intercept),
     )
 
 
 def _round(
-    run: Run, drafter: Drafter, text: Int[Tensor, "1 seq"], state: TargetState | None, gamma: int
+    run: Run, text: Ids, gamma: int = 0, drafter: Drafter | None = None, state: Any = None
 ) -> None:
-    """Run one round as `decoding.speculate` does, and forget what it passed."""
+    """Run a round as `decoding`'s loops do, plain without a drafter; forget what it passed."""
     run.lap("other")
-    draft = drafter.draft(text, state, gamma, run.sampler, Constant(max(1, gamma)))
-    run.lap("draft")
-    output = run.target.verify(torch.cat([text[:, -1:], draft.ids], dim=1))
+    draft, passed = None, text[:, -1:]
+    if drafter is not None:
+        draft = drafter.draft(text, state, gamma, run.sampler, Schedule())
+        run.lap("draft")
+        passed = torch.cat([passed, draft.ids], dim=1)
+    output = run.target.verify(passed)
     verification = run.accept(output, draft)
     run.commit(draft, verification)
-    n_drafted = draft.ids.shape[1]
-    run.target.crop(n_drafted + 1)
-    run.target.state_after(output, verification.n_accepted, n_drafted - verification.n_accepted)
+    run.target.crop(passed.shape[1])
+    run.target.state_after(output, verification.n_accepted, gamma - verification.n_accepted)
     run.end_round()
 
 
-def _plain_step(run: Run, newest: Int[Tensor, "1 1"]) -> None:
-    """Run one step as `decoding.decode_plainly` does, and forget it."""
-    run.lap("other")
-    run.commit(None, run.accept(run.target.verify(newest), None))
-    run.target.crop(1)
-    run.end_round()
-
-
-def _context_ids(pair: Any, length: int) -> Int[Tensor, "1 length"]:
+def _context_ids(pair: Any, length: int) -> Ids:
     """Return a prompt of that many tokens: a text again and again, or without tokenizer noise."""
     if pair.processor is None:
         vocabulary = pair.target.config.get_text_config().vocab_size
@@ -180,22 +155,16 @@ def _context_ids(pair: Any, length: int) -> Int[Tensor, "1 length"]:
 
 
 def measured_speedups(
-    pair: Any,
-    prompts: Prompts,
-    gammas: Sequence[int],
-    *,
-    max_new_tokens: int = 64,
-    repeats: int = 3,
+    pair: Any, prompts: Mapping[str, Prompt], gammas: Sequence[int], **limits: int
 ) -> dict[str, dict[int, float]]:
     """Return per text and draft length how many times as fast as plain decoding a run was.
 
     The prefill, which no drafter changes, is left out, as it is in every prediction. Medians count;
     the arguments are those of `timed_runs`.
     """
-    runs = timed_runs(pair, prompts, gammas, max_new_tokens=max_new_tokens, repeats=repeats)
     seconds = {
         case: statistics.median(sum(r.seconds for r in trace.draft_rounds) for trace in traces)
-        for case, traces in runs.items()
+        for case, traces in timed_runs(pair, prompts, gammas, **limits).items()
     }
     # A text of one token has no round: nothing to win, nothing to lose.
     return {
@@ -206,7 +175,7 @@ def measured_speedups(
 
 def timed_runs(
     pair: Any,
-    prompts: Prompts,
+    prompts: Mapping[str, Prompt],
     gammas: Sequence[int],
     *,
     max_new_tokens: int = 64,
@@ -214,12 +183,8 @@ def timed_runs(
 ) -> dict[tuple[str, int], list[GenerationTrace]]:
     """Return the timed runs of each text and draft length, 0 being plain decoding.
 
-    Args:
-        pair: The models; nothing else should run on their device meanwhile.
-        prompts: Name and prompt of each text.
-        gammas: Drafts in every round.
-        max_new_tokens: Tokens to write at most.
-        repeats: Timed turns; one more warms up.
+    Nothing else should run on the pair's device meanwhile. There are `repeats` timed turns after
+    one that warms up.
     """
 
     def run(name: str, gamma: int) -> GenerationTrace:

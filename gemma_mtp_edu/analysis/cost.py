@@ -4,11 +4,11 @@ Predicting needs only the measured numbers; `calibration` measures them, with th
 """
 
 import statistics
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
@@ -21,12 +21,12 @@ SCHEMA = "gemma_mtp_edu.cost/1"
 # Measured times differ by a few percent from run to run: so near to 1 a speedup is about even.
 MARGIN = 0.05
 Answer = Literal["pays", "about even", "does not pay"]
-# What a round of that many drafts costs, in plain passes.
-RoundCost = Callable[[int], float]
+RoundCost = Callable[[int], float]  # of a round of that many drafts, in plain passes
+Ints = Sequence[int]
+LENGTHS = (1, 2, 3, 4, 5, 7, 9, 13, 17)
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """Predicted seconds of all after the prefill, with drafts and for the same tokens without."""
 
     seconds: float
@@ -38,31 +38,23 @@ class Prediction:
         return self.plain_seconds / self.seconds if self.seconds else 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether drafting pays on a machine, with which draft length, and what would change that.
 
-    Attributes:
-        answer: "pays", "about even" or "does not pay".
-        draft_length: The best constant number of drafts per round; at least 1.
-        speedup: Predicted speed with it, plain decoding being 1.
-        alpha: Share of the verified drafts that were right.
-        step_seconds: The time of a draft, and `verify_seconds` of such a round's verify pass.
-        break_even_alpha: Where such rounds are as fast as plain decoding, all else being equal; as
-            the two after it None where that number alone cannot make them so.
-        best_speedup: With the oracle's length in every round; None unless it was replayed.
+    A break-even value is that at which such rounds are as fast as plain decoding, all else being
+    equal; None where that number alone cannot make them so.
     """
 
     answer: Answer
-    draft_length: int
-    speedup: float
-    alpha: float
-    step_seconds: float
-    verify_seconds: float
+    draft_length: int  # the best constant number of drafts per round; at least 1
+    speedup: float  # predicted with it, plain decoding being 1
+    alpha: float  # share of the verified drafts that were right
+    step_seconds: float  # of a draft
+    verify_seconds: float  # of such a round's verify pass
     break_even_alpha: float | None
     break_even_step_seconds: float | None
     break_even_verify_seconds: float | None
-    best_speedup: float | None
+    best_speedup: float | None  # with the oracle's length in every round, where it was replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +63,25 @@ class CostModel:
 
     Between measured numbers it takes the straight line; beyond the first or last context that
     one's times. A `context` is the tokens before the round; None is the shortest measured one.
-
-    Attributes:
-        contexts: Context lengths, ascending.
-        lengths: Tokens of a verify pass, ascending from 1: `gamma + 1` of them.
-        plain_seconds: Per context, a whole step of plain decoding.
-        verify_seconds: Per context and length, a verify pass and its verification.
-        drafter_seconds: Per context, one more draft.
-        other_seconds: Per context, the rest of a round.
-        provenance: Pair, device, dtype, versions and repeats.
     """
 
-    contexts: tuple[int, ...]
-    lengths: tuple[int, ...]
-    plain_seconds: tuple[float, ...]
-    verify_seconds: tuple[tuple[float, ...], ...]
-    drafter_seconds: tuple[float, ...]
-    other_seconds: tuple[float, ...]
+    contexts: tuple[int, ...]  # ascending
+    lengths: tuple[int, ...]  # tokens of a verify pass, ascending from 1: `gamma + 1` of them
+    plain_seconds: tuple[float, ...]  # per context, a whole step of plain decoding
+    verify_seconds: tuple[tuple[float, ...], ...]  # per context and length, with the accept rule
+    drafter_seconds: tuple[float, ...]  # per context, one more draft
+    other_seconds: tuple[float, ...]  # per context, the rest of a round
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def calibrate(
-        cls,
-        pair: Any,
-        *,
-        lengths: Sequence[int] = (1, 2, 3, 4, 5, 7, 9, 13, 17),
-        contexts: Sequence[int] = (64, 512),
-        repeats: int = 5,
+        cls, pair: Any, *, lengths: Ints = LENGTHS, contexts: Ints = (64, 512), repeats: int = 5
     ) -> "CostModel":
         """Measure a pair on this machine; nothing else should run on it meanwhile.
 
-        Args:
-            pair: The models.
-            lengths: Tokens per verify pass, ascending from 1.
-            contexts: Tokens before the round, ascending, 2 or more.
-            repeats: Timed rounds of each length, in turns; medians count. One more warms up.
+        Rounds of all `lengths` (tokens per verify pass, ascending from 1) take turns after each of
+        the `contexts` (tokens before the round, ascending, 2 or more). The median of `repeats`
+        rounds counts; one more of each warms up.
         """
         # Here: a cost model must be read and asked where no model library is installed.
         from gemma_mtp_edu.analysis.calibration import calibrate
@@ -125,11 +101,9 @@ class CostModel:
     def verify(self, n_tokens: int, context: float | None = None) -> float:
         """Return the seconds of a verify pass over that many tokens, at most the measured ones."""
         if not 1 <= n_tokens <= self.lengths[-1]:
-            raise ValueError(
-                f"got a pass over {n_tokens} tokens, measured are 1 to {self.lengths[-1]}: "
-                f"calibrate again with lengths up to {n_tokens}"
-            )
-        times = [between(self.lengths, row, n_tokens) for row in self.verify_seconds]
+            measured = f"measured are 1 to {self.lengths[-1]}: calibrate again with more lengths"
+            raise ValueError(f"got a pass over {n_tokens} tokens, {measured}")
+        times = [float(np.interp(n_tokens, self.lengths, row)) for row in self.verify_seconds]
         return self._at(times, context)
 
     def drafter_step(self, context: float | None = None) -> float:
@@ -168,9 +142,8 @@ class CostModel:
     def verdict(self, evidence: GenerationTrace | AcceptanceProfile) -> Verdict:
         """Return whether drafting pays here, with which draft length, and what would change that.
 
-        Args:
-            evidence: A run with drafts, from which alpha is estimated; or an acceptance profile,
-                on which every draft length is replayed.
+        `evidence` is a run with drafts, from which alpha is estimated; or an acceptance profile, on
+        which every draft length is replayed.
         """
         if isinstance(evidence, AcceptanceProfile):
             longest = min(evidence.max_gamma, self.max_gamma)
@@ -187,17 +160,14 @@ class CostModel:
             speedups = [self.predict(alpha or 0.0, gamma, context) for gamma in gammas]
             tokens = expected_tokens(alpha or 0.0, speedups.index(max(speedups)) + 1)
         if alpha is None or tokens is None:
-            raise ValueError(
-                f"got a text of {len(evidence.token_ids)} tokens in which no draft was verified: "
-                "give a trace of speculative_generate or an acceptance_profile, of a longer text"
-            )
+            n_tokens = len(evidence.token_ids)
+            raise ValueError(f"no draft was verified in {n_tokens} tokens, need a longer text")
         gamma = speedups.index(max(speedups)) + 1
         plain, rest = self.plain(context), self.rest(context)
         step, verify = self.drafter_step(context), self.verify(gamma + 1, context)
         # What a round may cost so that its tokens come as fast as in plain decoding.
-        budget = tokens * plain
+        budget, fixed = tokens * plain, (verify + rest) / plain
         steps, passes = (budget - verify - rest) / gamma, budget - gamma * step - rest
-        fixed = (verify + rest) / plain
         return Verdict(
             answer=answer_of(max(speedups)),
             draft_length=gamma,
@@ -212,7 +182,7 @@ class CostModel:
         )
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return the model as JSON text that `from_json` reads back as an equal model."""
+        """Return the model as JSON text for `from_json`."""
         return write_record(self, SCHEMA, indent)
 
     @classmethod
@@ -230,7 +200,7 @@ class CostModel:
         return model
 
     def _at(self, times: Sequence[float], context: float | None) -> float:
-        return times[0] if context is None else between(self.contexts, times, context)
+        return times[0] if context is None else float(np.interp(context, self.contexts, times))
 
 
 def answer_of(speedup: float) -> Answer:
@@ -244,29 +214,13 @@ def answer_of(speedup: float) -> Answer:
     return "pays" if speedup > 1 else "does not pay"
 
 
-def between(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
-    """Return the value at `x` on the straight lines through points; beyond them the nearest one's.
-
-    >>> between((1, 5), (10.0, 18.0), 2), between((1, 5), (10.0, 18.0), 9)
-    (12.0, 18.0)
-    """
-    right = bisect_right(xs, x)
-    if right == 0:
-        return ys[0]
-    if right == len(xs):
-        return ys[-1]
-    share = (x - xs[right - 1]) / (xs[right] - xs[right - 1])
-    return ys[right - 1] + share * (ys[right] - ys[right - 1])
-
-
-def check_grid(lengths: Sequence[int], contexts: Sequence[int]) -> None:
+def check_grid(lengths: Ints, contexts: Ints) -> None:
     """Raise a ValueError unless passes of these lengths, after these contexts, can be measured."""
-    ascending = all(a < b for numbers in (lengths, contexts) for a, b in pairwise(numbers))
+    ascending = all([*numbers] == sorted(set(numbers)) for numbers in (lengths, contexts))
     if not (ascending and len(lengths) > 1 and contexts and lengths[0] == 1 and contexts[0] > 1):
         raise ValueError(
             f"got lengths {tuple(lengths)} and contexts {tuple(contexts)}, need both ascending: "
-            "tokens per verify pass from 1, at least two of them, such as (1, 2, 5, 9, 17), and "
-            "tokens before the round from 2, such as (64, 512)"
+            "tokens per verify pass from 1, at least two, and tokens before the round from 2"
         )
 
 

@@ -52,21 +52,11 @@ def draft_and_verify(
 ) -> Int[Tensor, "1 seq"] | GenerateDecoderOnlyOutput:
     """Decode as `speculative_generate` does; called by `generate()`, not by you.
 
-    Args:
-        model: The target.
-        input_ids: The prompt.
-        logits_processor: What `generate()` made of temperature, top-k and the like.
-        stopping_criteria: What `generate()` made of lengths and end tokens, and what you added.
-        generation_config: Of this call.
-        drafter: The drafter model; required.
-        schedule: How many tokens to draft; by default what the drafter's configuration says.
-        gamma: The same number of drafts in every round; instead of a schedule.
-        seed: Seed of the sampling; by default drawn from torch's global generator.
-        token_streamer: A streamer of transformers.
-        **model_kwargs: What else `generate()` prepared: its cache is used; a mask must be without
-            padding. (`generate()` passes these twice if they are named.)
-
-    Returns prompt and text, as `generate()` does; a ValueError says what this loop cannot do.
+    Of the arguments the call gives `drafter`, the model, and may give `schedule`, or `gamma` for a
+    constant one (by default what the drafter's configuration says), `seed` (by default drawn from
+    torch's global generator) and `token_streamer`, a streamer of transformers. The others are what
+    `generate()` prepares: its cache is used; a mask must be without padding. It passes these twice
+    if they are named. Returned are prompt and text, as by `generate()`.
 
     Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """

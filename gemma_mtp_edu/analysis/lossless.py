@@ -1,17 +1,15 @@
 """Is the text the target's own? Two texts compared; the distributions at one position, exactly."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from gemma_mtp_edu.analysis.inside import read
 from gemma_mtp_edu.core.drafters import MTPDrafter
-from gemma_mtp_edu.core.verification import residual_distribution
+from gemma_mtp_edu.core.sampling import Ids
+from gemma_mtp_edu.core.verification import Probs, residual_distribution
 from gemma_mtp_edu.models.pairs import ModelPair
-
-Probs = Float[Tensor, " vocab"]
 
 
 def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
@@ -20,10 +18,8 @@ def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
     >>> first_difference([1, 2, 3], [1, 5, 3]), first_difference([1], [1])
     (1, None)
     """
-    pairs = enumerate(zip(one, other, strict=False))
-    shorter = min(len(one), len(other))
-    first = next((i for i, (a, b) in pairs if a != b), shorter)
-    return None if first == len(one) == len(other) else first
+    pairs = enumerate(zip_longest(one, other))
+    return next((i for i, (a, b) in pairs if a != b), None)
 
 
 def emitted_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
@@ -65,30 +61,22 @@ def total_variation(one: Probs, other: Probs) -> float:
 
 
 @torch.no_grad()
-def distributions_after(
-    pair: ModelPair, ids: Int[Tensor, "1 seq"], temperature: float = 1.0
-) -> tuple[Float[Tensor, " vocab"], Float[Tensor, " vocab"]]:
+def distributions_after(pair: ModelPair, ids: Ids, temperature: float = 1.0) -> tuple[Probs, Probs]:
     """Return the target's distribution p and the MTP drafter's q of the token after a text.
 
-    Args:
-        pair: A target with its MTP drafter.
-        ids: The text, at least two tokens.
-        temperature: Divides both models' logits; above 0.
-
-    Returns:
-        p and q in float64, on the CPU, because some devices know no float64. q is 0 for tokens that
-        are no candidates of the centroid head.
+    Both are in float64, on the CPU, because some devices know no float64. q is 0 for tokens that
+    are no candidates of the centroid head. The text has two tokens or more.
     """
     target, state = read(pair, ids)
-    target_probs = (target.verify(ids[:, -1:]).logits[0].cpu().double() / temperature).softmax(-1)
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
     drafter.start(ids, state)
-    logits = drafter.next_logits(ids)[0].cpu().double()
-    return target_probs, (logits / temperature).softmax(-1)
+    both = target.verify(ids[:, -1:]).logits[0], drafter.next_logits(ids)[0]
+    p, q = ((logits.cpu().double() / temperature).softmax(-1) for logits in both)
+    return p, q
 
 
 @torch.no_grad()
-def top2_margin(pair: ModelPair, ids: Int[Tensor, "1 seq"]) -> float:
+def top2_margin(pair: ModelPair, ids: Ids) -> float:
     """Return by how much the target's best next token beats the second best, in logits."""
     best = pair.target(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].topk(2)
     return float(best.values[0] - best.values[1])

@@ -6,12 +6,7 @@ that were never verified), alpha (the chance that a verified draft is accepted),
 
 from collections.abc import Iterable
 
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-
-
-def verified(record: RoundTrace) -> int:
-    """Return how many drafts the target verified: the accepted ones and the first rejected one."""
-    return record.n_accepted + (record.next_kind == "correction")
+from gemma_mtp_edu.core.trace import GenerationTrace
 
 
 def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
@@ -24,11 +19,12 @@ def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
     """
     several = traces if isinstance(traces, Iterable) else [traces]
     rounds = [r for trace in several for r in trace.rounds if r.draft_ids]
-    overlaps = [value for r in rounds for value in r.overlaps]
-    if overlaps:
+    if overlaps := [value for r in rounds for value in r.overlaps]:
         return sum(overlaps) / len(overlaps)
-    n_verified = sum(map(verified, rounds))
-    return sum(r.n_accepted for r in rounds) / n_verified if n_verified else None
+    # Verified are the accepted drafts and the first rejected one.
+    n_accepted = sum(r.n_accepted for r in rounds)
+    n_verified = n_accepted + sum(r.next_kind == "correction" for r in rounds)
+    return n_accepted / n_verified if n_verified else None
 
 
 def wasted_drafts(trace: GenerationTrace) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gemma_mtp_edu.core.schedules import check_gamma
 from gemma_mtp_edu.core.trace import GenerationTrace, StopReason, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.profile/1"
@@ -23,24 +24,18 @@ class AcceptanceProfile:
     draft proposes token `i`. Entry 0 is empty, because the first token comes from the prefill.
 
     Attributes:
-        prompt_ids: The prompt's token ids.
-        token_ids: The generated token ids, end marks included.
-        text: The generated text, without special tokens.
         n_accepted: Per position how many drafts of the chain the target would accept: the first
             ones that are equal to the text, so at most the tokens that are left.
         draft_ids: Per position the drafter's own chain of `max_gamma` drafts. It feeds back its own
             drafts, also wrong ones, and goes on past the end of the text.
         draft_probs: The drafter's probability of each draft.
-        max_gamma: Drafts per position.
         max_new_tokens: The limit that the text was written under; rounds near it draft fewer.
-        stop_reason: "eos" or "length".
         vocabulary: The text of every token id in text and drafts.
-        provenance: Pair, method, dtype, device and versions that made it.
     """
 
     prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    text: str
+    token_ids: tuple[int, ...]  # end marks included
+    text: str  # without special tokens
     n_accepted: tuple[int, ...]
     draft_ids: tuple[tuple[int, ...], ...]
     draft_probs: tuple[tuple[float, ...], ...]
@@ -62,16 +57,12 @@ class AcceptanceProfile:
         )
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return the profile as JSON text that `from_json` reads back as an equal profile."""
+        """Return the profile as JSON text for `from_json`."""
         return write_record(self, SCHEMA, indent)
 
     @classmethod
     def from_json(cls, text: str) -> "AcceptanceProfile":
-        """Read a profile that `to_json` wrote.
-
-        Raises:
-            ValueError: The text is of another schema, or its entries contradict each other.
-        """
+        """Read a profile that `to_json` wrote; a ValueError says what is wrong with another."""
         profile = read_record(text, SCHEMA, cls)
         n, limit = len(profile), profile.max_new_tokens
         sizes = [0, *[profile.max_gamma] * (n - 1)]
@@ -112,11 +103,10 @@ def acceptance_profile(
     Args:
         pair: A target and its Gemma 4 MTP drafter, with sdpa or eager attention.
         prompt: A user's message, or token ids `[1, seq]`.
-        max_gamma: Drafts from each position; at least 1.
+        max_gamma: Drafts from each position.
         max_new_tokens: Tokens to write at most.
     """
     from gemma_mtp_edu.core.decoding import autoregressive_generate
-    from gemma_mtp_edu.core.schedules import check_gamma
 
     check_gamma(max_gamma)
     plain = autoregressive_generate(pair, prompt, max_new_tokens=max_new_tokens)
@@ -173,17 +163,12 @@ def positions_per_chunk(pair: Any, text_length: int) -> int:
 
 
 def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any, Any]:
-    """Return the drafter's chain, and its probabilities, from each of some positions of a text.
+    """Return the drafter's chains `[positions, max_gamma]` from positions of a text, and their q.
 
     In a run the drafter sees the keys and values of the tokens before the newest one, because no
-    others exist yet. Here one target pass has made those of the whole text, and a mask hides from
-    each position what it would not see there.
-
-    Args:
-        pair: The models.
-        text: Token ids `[1, seq]`.
-        newest: Indexes into the text `[positions]`: where the newest token stands.
-        max_gamma: Drafts from each; the results are `[positions, max_gamma]`.
+    others exist yet. Here one target pass has made those of the whole text `[1, seq]`, and a mask
+    hides from each position what it would not see there. `newest` holds the indexes `[positions]`
+    at which the newest token stands.
     """
     import torch
 
@@ -198,8 +183,8 @@ def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any
             input_ids=text, use_cache=False, return_shared_kv_states=True
         )
         shared_kv = {
-            kind: (keys.to(drafter.device), values.to(drafter.device))
-            for kind, (keys, values) in passed.shared_kv_states.items()
+            kind: tuple(states.to(drafter.device) for states in both)
+            for kind, both in passed.shared_kv_states.items()
         }
         for at in newest.split(positions_per_chunk(pair, text.shape[1])) if len(newest) else ():
             # The state that predicted the newest token stands one before it.
@@ -235,8 +220,6 @@ def drafter_masks(newest: Any, length: int, window: int, dtype: Any) -> dict[str
     import torch
 
     key, newest = torch.arange(length, device=newest.device), newest[:, None, :, None]
-    before = key < newest
+    before, lowest = key < newest, torch.finfo(dtype).min
     visible = {"full_attention": before, "sliding_attention": before & (key >= newest - window)}
-    none = torch.zeros(before.shape, dtype=dtype, device=key.device)
-    lowest = torch.finfo(dtype).min
-    return {kind: none.masked_fill(~seen, lowest) for kind, seen in visible.items()}
+    return {kind: (~seen).to(dtype) * lowest for kind, seen in visible.items()}

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu.analysis.lossless import first_difference
 from gemma_mtp_edu.core.decoding import clock
-from gemma_mtp_edu.core.sampling import Settings, check_finite
+from gemma_mtp_edu.core.sampling import Ids, Settings, check_finite
 from gemma_mtp_edu.core.schedules import check_gamma
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason, kind_after
 from gemma_mtp_edu.models.pairs import ModelPair
@@ -26,7 +25,7 @@ from gemma_mtp_edu.models.pairs import ModelPair
 
 def reference_generate(
     pair: ModelPair,
-    prompt: str | Int[Tensor, "1 seq"],
+    prompt: str | Ids,
     *,
     assisted: bool = True,
     gamma: int | None = None,
@@ -45,8 +44,7 @@ def reference_generate(
         **settings: See `Settings`. Assisted sampling by the library is not lossless for this
             drafter (transformers#47932), and it may go past stop strings.
 
-    Returns:
-        The trace; its target probabilities are before temperature, top-k and top-p.
+    The trace's target probabilities are before temperature, top-k and top-p.
 
     Source: transformers 5.22.2, `GenerationMixin._assisted_decoding`.
     """
@@ -204,14 +202,8 @@ def only_numbers(input_ids: Tensor, scores: Tensor) -> Tensor:
 @contextmanager
 def drawing(device: torch.device, seed: int | None) -> Iterator[None]:
     """Seed the global generators, for code that draws from no others, and put their state back."""
-    if seed is None:
-        yield
-        return
-    mps = torch.mps.get_rng_state() if device.type == "mps" else None
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        try:
+    devices = [] if device.type == "cpu" else [device]
+    with torch.random.fork_rng(devices, seed is not None, device_type=device.type):
+        if seed is not None:
             torch.manual_seed(seed)
-            yield
-        finally:
-            if mps is not None:
-                torch.mps.set_rng_state(mps)
+        yield

@@ -5,7 +5,6 @@ of its own. Nothing is modelled, so a replay has no times; the cost model gives 
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
@@ -17,19 +16,10 @@ if TYPE_CHECKING:
 
 
 def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
-    """Return the rounds that a greedy run with this schedule has.
+    """Return the rounds that a greedy run with this schedule has, without times.
 
-    Args:
-        profile: The drafts at every position of the text.
-        schedule: Any schedule, also one that asks for more than `profile.max_gamma` drafts, as long
-            as no round really makes more: because the text is about to end, or because the drafter
-            is unsure before.
-
-    Returns:
-        A trace without times and target probabilities. Its vocabulary is the profile's.
-
-    Raises:
-        ValueError: A round needs more drafts than the profile holds.
+    The schedule may ask for more than `profile.max_gamma` drafts where no round really makes more:
+    the text is about to end, or the drafter is unsure before. Else it is a ValueError.
     """
     rounds = [RoundTrace(len(profile.prompt_ids), (), 0, profile.token_ids[0], "prefill")]
     position, last = 1, None
@@ -77,27 +67,25 @@ def best_schedule(
 
     Dynamic programming from the end: the cheapest rest of the text from a position is the best over
     all draft lengths of the cost of that round and the cheapest rest after it. Every position gets
-    its best length, also one that this choice does not visit.
+    its best length, also one that this choice does not visit; of equals the shortest.
 
     Args:
         profile: The drafts at every position of the text.
-        cost: A `CostModel`; or a function that gives the cost of a round with that many drafts,
-            wherever it stands; 0 drafts is a plain pass. It may be any function: a longer round may
-            be cheaper. Where two lengths cost the same, the shorter one is taken.
+        cost: A `CostModel`, or any function that gives the cost of a round with that many drafts,
+            wherever it stands; 0 drafts is a plain pass.
         max_gamma: Drafts per round at most; by default all that profile and cost model know.
     """
     n_tokens = len(profile.token_ids)
     longest = profile.max_gamma if max_gamma is None else min(profile.max_gamma, max_gamma)
     if not callable(cost):
         longest = min(longest, cost.max_gamma)
-    cost_of = _everywhere(cost) if callable(cost) else cost.round_seconds
     lengths, cheapest = [0] * n_tokens, [0.0] * (n_tokens + 1)
     for position in range(n_tokens - 1, 0, -1):
-        context = len(profile.prompt_ids) + position
-        totals = []
+        context, totals = len(profile.prompt_ids) + position, []
         for n in range(min(longest, _most(profile, position)) + 1):
             after = position + min(profile.n_accepted[position], n) + 1
-            totals.append(cost_of(n, context) + cheapest[min(after, n_tokens)])
+            here = cost(n) if callable(cost) else cost.round_seconds(n, context)
+            totals.append(here + cheapest[min(after, n_tokens)])
         cheapest[position] = min(totals)
         lengths[position] = totals.index(cheapest[position])
     schedule = FromProfile(tuple(lengths))
@@ -119,13 +107,6 @@ def _n_drafted(profile: AcceptanceProfile, schedule: Schedule, position: int, ga
     if wanted > profile.max_gamma:
         raise ValueError(
             f"{schedule} makes {wanted} drafts at position {position}, this profile holds "
-            f"{profile.max_gamma} for each: make it again with acceptance_profile(..., "
-            f"max_gamma={wanted}) or more"
+            f"{profile.max_gamma}: make it again with acceptance_profile(max_gamma={wanted})"
         )
     return wanted
-
-
-def _everywhere(cost: Callable[[int], float]) -> Callable[[int, float], float]:
-    """Return a cost of a round that does not look at the tokens before it."""
-    known = cache(cost)
-    return lambda gamma, context: known(gamma)

@@ -1,31 +1,27 @@
 """What the paper predicts from one number, alpha: tokens per round, speedup, the best draft length.
 
 The model behind it: each draft is right with the same probability alpha, whatever came before.
-Times are relative to a plain pass of the target.
+Times are relative to a plain pass of the target; `verify_cost` gives that of a verify pass over so
+many tokens, by default the paper's assumption that it costs what a plain pass does.
 
 Source: Leviathan et al. 2023, arXiv:2211.17192.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 
-# Time of a verify pass over that many tokens, relative to a plain pass.
 VerifyCost = Callable[[int], float]
 
 
 def free_verify(n_tokens: int) -> float:
-    """Return 1: the paper's assumption that a pass over several tokens costs what one does."""
+    """Return 1."""
     return 1.0
 
 
 def expected_tokens(alpha: float, gamma: int) -> float:
     """Return the expected tokens of a round: accepted drafts and the target's own token.
 
-    Args:
-        alpha: Probability that the target accepts a draft, 0 to 1.
-        gamma: Drafts per round, 0 or more.
-
-    Returns:
-        (1 - alpha^(gamma + 1)) / (1 - alpha), which is gamma + 1 for alpha 1.
+    It is (1 - alpha^(gamma + 1)) / (1 - alpha), which is gamma + 1 for alpha 1.
 
     Source: Leviathan et al. 2023, arXiv:2211.17192, equation 1.
 
@@ -49,7 +45,7 @@ def expected_speedup(
         cost_ratio: Time of a drafter step over that of a plain pass, the paper's c; 0 or more.
         verify_cost: Measured cost of a verify pass over `gamma + 1` tokens, instead of free.
 
-    Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8; there `verify_cost` is 1.
+    Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8.
 
     >>> round(expected_speedup(0.8, 4, 0.1), 3)  # 3.3616 tokens in 1.4 plain passes
     2.401
@@ -64,18 +60,13 @@ def expected_speedup(
 def best_gamma(
     alpha: float, cost_ratio: float, verify_cost: VerifyCost = free_verify, *, max_gamma: int = 16
 ) -> int:
-    """Return the draft length of the greatest expected speedup, the shortest of equals.
-
-    Up to `max_gamma` lengths are tried; 0 means that drafting never pays. The other arguments are
-    those of `expected_speedup`.
+    """Return the shortest length of the greatest expected speedup; 0 where drafting never pays.
 
     >>> best_gamma(0.8, 0.1), best_gamma(0.3, 0.5)
     (6, 0)
     """
-    speedups = [
-        expected_speedup(alpha, gamma, cost_ratio, verify_cost) for gamma in range(max_gamma + 1)
-    ]
-    return speedups.index(max(speedups))
+    lengths = range(max_gamma + 1)
+    return max(lengths, key=lambda g: expected_speedup(alpha, g, cost_ratio, verify_cost))
 
 
 def break_even_alpha(
@@ -83,22 +74,15 @@ def break_even_alpha(
 ) -> float | None:
     """Return the alpha above which rounds of `gamma` drafts, 1 or more, beat plain decoding.
 
-    Returns:
-        A number from 0 to 1; None where even drafts that are always right are not fast enough.
+    None where even drafts that are always right are not fast enough.
 
     >>> break_even_alpha(1, 0.4)  # a round gives 1 + alpha tokens and costs 1.4
     0.4
     >>> break_even_alpha(2, 1.5) is None  # at most 3 tokens, which cost 4
     True
     """
-    needed = gamma * cost_ratio + verify_cost(gamma + 1)
-    if needed <= 1.0:
-        return 0.0
-    if needed > gamma + 1:
-        return None
-    low, high = 0.0, 1.0
-    # Tokens grow with alpha, so halving finds the one place; 60 halvings are all that a float has.
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if expected_tokens(middle, gamma) >= needed else (middle, high)
-    return round(high, 12)
+    cost = gamma * cost_ratio + verify_cost(gamma + 1)
+    # Tokens grow with alpha, so halving finds the first of a million million steps that is enough.
+    steps = range(10**12 + 1)
+    first = bisect_left(steps, cost, key=lambda step: expected_tokens(step / 1e12, gamma))
+    return first / 1e12 if first in steps else None

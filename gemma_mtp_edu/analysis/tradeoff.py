@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.cost import CostModel, RoundCost, round_cost
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
@@ -16,8 +15,7 @@ from gemma_mtp_edu.core.schedules import Confidence, Constant, Heuristic, LastRo
 from gemma_mtp_edu.core.trace import GenerationTrace
 
 Kind = Literal["constant", "heuristic", "confidence", "oracle"]
-# Speedups that were measured, by constant draft length.
-Measured = Mapping[int, float]
+Measured = Mapping[int, float]  # speedups by constant draft length
 
 
 @dataclass(frozen=True)
@@ -33,34 +31,21 @@ class BoundedHeuristic(Heuristic):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A schedule as it is set by hand.
+    """A schedule as it is set by hand."""
 
-    Attributes:
-        kind: Which schedule; the oracle has the best length in every round.
-        draft_length: Drafts per round of a constant one, the first round's of a heuristic one.
-        threshold: Probability below which a confidence schedule stops.
-    """
-
-    kind: Kind = "constant"
-    draft_length: int = 4
-    threshold: float = 0.4
+    kind: Kind = "constant"  # the oracle has the best length in every round
+    draft_length: int = 4  # per round of a constant one, of the first round of a heuristic one
+    threshold: float = 0.4  # probability below which a confidence schedule stops
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The rounds that a schedule has on a text, and their cost in plain passes.
-
-    Attributes:
-        trace: The replayed rounds.
-        cost: All rounds after the prefill.
-        best_cost: The same for the oracle's lengths; nothing costs less.
-        draft_cost: Of one draft.
-    """
+    """The rounds that a schedule has on a text, and their cost in plain passes."""
 
     trace: GenerationTrace
-    cost: float
-    best_cost: float
-    draft_cost: float
+    cost: float  # of all rounds after the prefill
+    best_cost: float  # the same for the oracle's lengths; nothing costs less
+    draft_cost: float  # of one draft
 
     @property
     def speedup(self) -> float:
@@ -76,11 +61,6 @@ class Outcome:
     def share_of_best(self) -> float:
         """Speedup over the oracle's, 0 to 1."""
         return self.best_cost / self.cost if self.cost else 1.0
-
-    @property
-    def wasted_drafts(self) -> int:
-        """Drafts that did not enter the text."""
-        return metrics.wasted_drafts(self.trace)
 
 
 def outcome(
@@ -112,12 +92,9 @@ def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:
     return min(profile.max_gamma, getattr(cost, "max_gamma", profile.max_gamma))
 
 
-def speedups_by_length(
-    profile: AcceptanceProfile, cost: CostModel | float, cost_ratio: float | None = None
-) -> tuple[float, ...]:
+def speedups_by_length(profile: AcceptanceProfile, cost: CostModel | float) -> tuple[float, ...]:
     """Return the speedup with 1, 2, 3, ... drafts in every round."""
-    traces = constant_replays(profile, longest_draft(profile, cost))
-    return speedups(traces, round_cost(cost, cost_ratio))
+    return speedups(constant_replays(profile, cost), round_cost(cost))
 
 
 def best_constant(profile: AcceptanceProfile, cost: CostModel | float) -> Setting:
@@ -135,9 +112,9 @@ def speedups(traces: Sequence[GenerationTrace], cost_of: RoundCost) -> tuple[flo
     return tuple(_speedup(trace, _total(trace, cost_of)) for trace in traces)
 
 
-def constant_replays(profile: AcceptanceProfile, max_gamma: int) -> tuple[GenerationTrace, ...]:
+def constant_replays(profile: AcceptanceProfile, cost: CostModel | float) -> list[GenerationTrace]:
     """Return the runs with 1, 2, 3, ... drafts in every round."""
-    return tuple(replay(profile, Constant(gamma)) for gamma in range(1, max_gamma + 1))
+    return [replay(profile, Constant(n + 1)) for n in range(longest_draft(profile, cost))]
 
 
 def kept_by_place(profile: AcceptanceProfile, places: int = 8) -> tuple[float, ...]:
@@ -152,7 +129,6 @@ def kept_by_place(profile: AcceptanceProfile, places: int = 8) -> tuple[float, .
 
 
 def _total(trace: GenerationTrace, cost_of: RoundCost) -> float:
-    """Return what all rounds after the prefill cost, in plain passes."""
     return sum(cost_of(len(record.draft_ids)) for record in trace.draft_rounds)
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from gemma_mtp_edu.analysis.inside import head_work, layers
+from gemma_mtp_edu.analysis.inside import layers
 from gemma_mtp_edu.lessons.language import marked, tr
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.show import style
@@ -152,7 +152,7 @@ def _draw_own_layers(
 
 def _head_words(config: Any) -> str:
     vocabulary, clusters = config.get_text_config().vocab_size, config.num_centroids
-    if head_work(config) is None:
+    if not config.use_ordered_embeddings:
         return f"dense head:\nall {vocabulary:,}\ntokens scored"
     best = config.centroid_intermediate_top_k
     scored = f"{best * (vocabulary // clusters):,} of {vocabulary:,}\ntokens scored"

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from gemma_mtp_edu.analysis import tradeoff
 from gemma_mtp_edu.analysis.cost import CostModel, round_cost
+from gemma_mtp_edu.analysis.metrics import wasted_drafts
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.tradeoff import Measured, Outcome, Setting
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -116,7 +117,7 @@ class TradeoffExplorer(ipywidgets.VBox):
         self.lang = lang or current()
         # The drafts of a constant length do not depend on the cost: replayed once.
         self._replays = {
-            name: tradeoff.constant_replays(profile, tradeoff.longest_draft(profile, cost))
+            name: tradeoff.constant_replays(profile, cost)
             for name, profile in self.profiles.items()
         }
         longest = max(map(len, self._replays.values()))
@@ -286,7 +287,7 @@ def setting_words(setting: Setting) -> str:
 
 def numbers(result: Outcome) -> list[tuple[str, str]]:
     """Return what there is to say of an outcome as pairs of label and value."""
-    trace, wasted = result.trace, result.wasted_drafts
+    trace, wasted = result.trace, wasted_drafts(result.trace)
     passes, tokens = trace.target_passes, len(trace.token_ids)
     return [
         (tr("cost of a draft, in plain passes"), f"{result.draft_cost:.2f}"),

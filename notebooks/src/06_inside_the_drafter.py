@@ -252,12 +252,14 @@ if has_clusters:
 # of them.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis import head_work
-
 for name, config in ((pair.name, pair.drafter.config), ("E2B", e2b_drafter)):
-    if work := head_work(config):
-        print(f"{name}: {work.dense:,} against {work.centroids:,} + {work.clusters:,}")
-        print(f"    {work.times_less:.1f} times less")
+    if config.use_ordered_embeddings:
+        text, clusters = config.get_text_config(), config.num_centroids
+        searched = config.centroid_intermediate_top_k * (text.vocab_size // clusters)
+        scores = (text.vocab_size, clusters, searched)
+        dense, first, then = (n * text.hidden_size for n in scores)
+        print(f"{name}: {dense:,} against {first:,} + {then:,}")
+        print(f"    {dense / (first + then):.1f} times less")
 
 # %% [markdown]
 # ## Take a part away

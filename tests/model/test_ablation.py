@@ -9,7 +9,7 @@ import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate
 from gemma_mtp_edu.analysis.ablation import AS_IS, PARTS, STALE, ablate, stale_run, without
-from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps, head_work
+from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps
 from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -207,7 +207,7 @@ def test_results_count_chains_by_hand(pair: ModelPair) -> None:
 
 
 def test_what_cannot_be_ablated_is_refused(pair: ModelPair) -> None:
-    with pytest.raises(ValueError, match="got part 'legs', need one of 'as is'"):
+    with pytest.raises(ValueError, match=r"got part 'legs', need one of \['as is'"):
         ablate(pair, [STORY], ["legs"])
     with pytest.raises(ValueError, match="gamma 0"):
         ablate(pair, [STORY], gamma=0)
@@ -231,9 +231,6 @@ def test_steps_hold_what_the_library_computes(pair: ModelPair) -> None:
     place = next(i for i, n in enumerate(profile.n_accepted) if n == 2 and i > 50)
     steps = draft_steps(pair, trace, place, gamma=GAMMA)
     assert tuple(step.draft_id for step in steps) == profile.draft_ids[place]
-    assert [step.draft_prob for step in steps] == pytest.approx(
-        profile.draft_probs[place], abs=1e-4
-    )
     # Two right ones, a wrong one, and behind it there is nothing to compare with.
     wanted = trace.token_ids[place : place + 3]
     assert [step.target_id for step in steps] == [*wanted, None]
@@ -274,7 +271,6 @@ def test_the_rank_of_the_right_cluster(pair: ModelPair) -> None:
         right = int((clusters == step.target_id).nonzero()[0, 0])
         assert order[ranks[place - 1]] == right
         assert step.target_rank == ranks[place - 1]
-        assert step.target_was_searched == (right in step.clusters)
         assert list(step.clusters) == order[: head.centroid_intermediate_top_k]
 
 
@@ -282,5 +278,4 @@ def test_a_dense_head_has_no_clusters() -> None:
     pair = tiny_pair(Shape(centroids=0))
     trace = autoregressive_generate(pair, prompt_ids(5), max_new_tokens=6)
     (step,) = draft_steps(pair, trace, 2, gamma=1)
-    assert step.clusters == () and step.target_was_searched is None
-    assert head_work(pair.drafter.config) is None
+    assert step.clusters == () and step.target_rank is None

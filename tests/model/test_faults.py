@@ -286,8 +286,8 @@ def test_a_seed_leaves_the_global_generators_as_they_were(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apple = ["before"]
-    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: apple[-1])
-    monkeypatch.setattr(torch.mps, "set_rng_state", apple.append)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda device: apple[-1])
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state, device: apple.append(state))
     before, drawn = torch.get_rng_state(), list[torch.Tensor]()
 
     def draw() -> None:

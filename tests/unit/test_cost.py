@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemma_mtp_edu.analysis.calibration import medians
-from gemma_mtp_edu.analysis.cost import MARGIN, CostModel, between
+from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
 from gemma_mtp_edu.analysis.theory import best_gamma, expected_speedup
@@ -247,14 +247,6 @@ def test_medians_and_the_line_through_the_drafting_times() -> None:
     assert (plain, verify) == (7, (7, 8, 11))
     assert drafter == pytest.approx(2.0)
     assert other == pytest.approx(0.75)
-
-
-@given(st.lists(st.floats(0.01, 9), min_size=3, max_size=3), st.floats(-5, 40))
-def test_between_measured_points_lie_straight_lines(ys: list[float], x: float) -> None:
-    found = between((1, 5, 17), ys, x)
-    assert min(ys) - 1e-9 <= found <= max(ys) + 1e-9
-    assert [between((1, 5, 17), ys, at) for at in (1, 5, 17)] == ys
-    assert between((1, 5, 17), ys, 11) == pytest.approx((ys[1] + ys[2]) / 2)
 
 
 @given(st.floats(0.001, 99), st.floats(0, 99))

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
 from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.inside import DraftStep, LayerView, head_work
+from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
 from gemma_mtp_edu.show import plots
 
 ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
@@ -128,16 +128,6 @@ def test_no_word_of_the_diagram_leaves_its_box() -> None:
     assert inside >= 9
 
 
-def test_the_work_of_a_head_by_hand() -> None:
-    """2048 clusters of 128 tokens; 32 of them are 4096 tokens; each score is 256 products."""
-    work = head_work(e2b()[1])
-    assert work is not None
-    assert (work.centroids, work.clusters) == (2048 * 256, 4096 * 256)
-    assert work.dense == 262_144 * 256
-    assert work.times_less == pytest.approx(262_144 / 6144)
-    assert head_work(e2b(clusters=False)[1]) is None
-
-
 def make_step(position: int = 3) -> DraftStep:
     """A step with one sliding layer that sees two tokens, and a full one that sees three."""
     empty = torch.zeros(1)
@@ -152,7 +142,7 @@ def make_step(position: int = 3) -> DraftStep:
         layer("full", [[0.7, 0.1, 0.2], [0.9, 0.1, 0.0]], 0),
     )
     return DraftStep(0, position, empty, empty, empty, empty, layers, empty, empty,
-                     (4, 2), 7, 0.5, 7, 2)  # fmt: skip
+                     (4, 2), 7, 7, 2)  # fmt: skip
 
 
 NAMES = ["<s>", " a", "b", "\n"]
@@ -201,11 +191,6 @@ def test_attention_in_words_names_only_tokens_that_are_drawn() -> None:
     assert "layer 0 (sliding) 62% to 'b', 1 back, 0% earlier" in text
     assert "layer 1 (full) 10% to '·a', 2 back, 80% earlier" in text
     assert "<s>" not in text
-
-
-def test_whether_the_target_was_searched() -> None:
-    step = make_step()
-    assert step.target_was_searched is False  # rank 2, but only the ranks 0 and 1 are searched
 
 
 WHOLE = AblationResult("as is", (0.8, 0.6), (0.8, 0.6), 10)
