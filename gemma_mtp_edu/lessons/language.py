@@ -4,8 +4,7 @@ A text stands in English where it is used, as a template: `tr("Not {answer}.", a
 translation stands in `data/ja.json` by that template; one that is missing leaves the English. What
 figures draw is never translated (their fonts have no Japanese), nor are errors.
 
-The language is, in this order: that of `speaking`, that of `use`, the environment variable
-GEMMA_MTP_EDU_LANG, English.
+The language is that of `speaking`, else that of the variable GEMMA_MTP_EDU_LANG, else English.
 """
 
 import json
@@ -19,16 +18,12 @@ from typing import Any
 
 LANGUAGES = ("en", "ja")
 VARIABLE = "GEMMA_MTP_EDU_LANG"
-_DATA = Path(__file__).parents[1] / "data"
 _spoken: ContextVar[str | None] = ContextVar("language", default=None)
-# Not a context variable: a notebook's next cell may run in another context.
-_chosen: list[str] = []
 
 
 def current() -> str:
     """Return the language that texts are in now; a ValueError if the variable names none."""
-    chosen = _spoken.get() or (_chosen[-1] if _chosen else os.environ.get(VARIABLE))
-    return _known(chosen or "en")
+    return _known(_spoken.get() or os.environ.get(VARIABLE) or "en")
 
 
 def readable() -> str:
@@ -42,7 +37,8 @@ def readable() -> str:
 
 def use(language: str) -> None:
     """Choose the language of all texts from here on; a ValueError if there is no such language."""
-    _chosen[:] = [_known(language)]
+    # The variable, not the context: a notebook's next cell may run in another context.
+    os.environ[VARIABLE] = _known(language)
 
 
 @contextmanager
@@ -53,7 +49,7 @@ def speaking(language: str | None) -> Iterator[None]:
     ...     print(tr("Right."))
     正解です。
     """
-    token = _spoken.set(_spoken.get() if language is None else _known(language))
+    token = _spoken.set(_known(language) if language else _spoken.get())
     try:
         yield
     finally:
@@ -61,11 +57,7 @@ def speaking(language: str | None) -> Iterator[None]:
 
 
 def tr(template: str, /, **values: Any) -> str:
-    """Return a text in the current language, its fields in braces filled as by `str.format`.
-
-    >>> tr("{n} drafts", n=4)
-    '4 drafts'
-    """
+    """Return a text in the current language, its fields in braces filled as by `str.format`."""
     return called(template).format(**values)
 
 
@@ -92,15 +84,12 @@ def html_lang() -> str:
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Return all translations into a language by the English text; none for English itself."""
-    if language == "en":
-        return {}
-    return dict(json.loads((_DATA / f"{language}.json").read_text(encoding="utf-8")))
+    file = Path(__file__).parents[1] / "data" / f"{language}.json"
+    return {} if language == "en" else json.loads(file.read_text(encoding="utf-8"))
 
 
 def _known(language: str) -> str:
     if language not in LANGUAGES:
-        raise ValueError(
-            f"got language {language!r}, need one of {', '.join(map(repr, LANGUAGES))}: "
-            f"see lesson.language and {VARIABLE}"
-        )
+        known = ", ".join(map(repr, LANGUAGES))
+        raise ValueError(f"got language {language!r}, need one of {known}: see lesson.language")
     return language

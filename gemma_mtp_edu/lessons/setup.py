@@ -7,35 +7,39 @@ only what is missing or unsuitable is installed, and three packages are never re
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from gemma_mtp_edu.lessons.language import called, marked, tr, use
 from gemma_mtp_edu.models.compatibility import check_transformers
 
 # Built for the machine (torch, numpy) or for the service's own page (ipywidgets).
 KEPT = ("torch", "numpy", "ipywidgets")
-SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
+_SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
 # These move together with transformers, so its release decides about theirs.
 _FOLLOWERS = ("accelerate", "safetensors")
 # What an install may replace while the kernel already holds the old one.
 _REPLACEABLE = (
-    "transformers", "huggingface_hub", "tokenizers", "safetensors", "accelerate",
-    "matplotlib", "pandas", "psutil",
-)  # fmt: skip
+    "transformers",
+    "huggingface_hub",
+    "tokenizers",
+    *_FOLLOWERS,
+    "matplotlib",
+    "pandas",
+)
 # Variables that the services set, VS Code for its notebooks alone. Kaggle comes first: its image is
 # built on Colab's and may keep its variables.
 _SIGNS = {
     "KAGGLE_KERNEL_RUN_TYPE": "Kaggle",
     "COLAB_RELEASE_TAG": "Colab",
-    "BINDER_LAUNCH_HOST": "Binder",
     "BINDER_REPO_URL": "Binder",
     "VSCODE_PID": "VS Code",
 }
@@ -49,87 +53,59 @@ _RESTART = {
 class NotReadyError(RuntimeError):
     """The lesson cannot go on before the learner has done something; one sentence says what."""
 
+    def __init__(self, sentence: str, **values: Any) -> None:
+        super().__init__(tr(sentence, **values))
+
     def _render_traceback_(self) -> list[str]:
         # IPython asks for this in place of a traceback, which would only hide the sentence.
         return [str(self)]
 
 
 def setup(install: bool = False) -> None:
-    """Print where this runs and which releases it uses.
+    """Print where this runs and which releases it uses; a NotReadyError says what is to be done.
 
     Args:
         install: Bring what is missing. A hosted service's environment is thrown away after the
             session, so there it is always brought; elsewhere only into an environment that the
             setup cell has just installed the course into.
-
-    Raises:
-        NotReadyError: Something is missing, or was imported before it was replaced.
-        UnsupportedReleaseError: This transformers release cannot run an MTP drafter.
     """
-    import gemma_mtp_edu
+    from gemma_mtp_edu import __version__
 
-    here = place()
+    here, needed = place(), requirements()
     how = tr(_RESTART.get(here, marked("Kernel > Restart Kernel")))
-    needed = requirements()
     if install or here in ("Colab", "Kaggle"):
         bring(needed, how)
-    if changed := _stale():
-        raise NotReadyError(
-            tr(
-                "{changed}: restart the runtime ({how}) and run this cell again",
-                changed=changed,
-                how=how,
-            )
-        )
     have = installed()
     check_transformers(have.get("transformers"))
-    if missing := lacking(needed, have):
-        raise NotReadyError(
-            tr(
-                "the course lacks {wanted}: run  %pip install {wanted}  and restart ({how})",
-                wanted=" ".join(f'"{requirement}"' for requirement in missing),
-                how=how,
+    for name in _REPLACEABLE:
+        loaded = getattr(sys.modules.get(name), "__version__", None)
+        now = have.get(canonicalize_name(name))
+        if loaded and now and loaded.split("+")[0] != now.split("+")[0]:
+            raise NotReadyError(
+                "{name} {loaded} was imported before {now} was installed: restart the runtime "
+                "({how}) and run this cell again",
+                **{"name": name, "loaded": loaded, "now": now, "how": how},
             )
+    if wanted := " ".join(f'"{requirement}"' for requirement in lacking(needed, have)):
+        raise NotReadyError(
+            "the course lacks {wanted}: run  %pip install {wanted}  and restart ({how})",
+            **{"wanted": wanted, "how": how},
         )
-    print(
-        tr(
-            "gemma_mtp_edu {version} on {here}, {device}",
-            version=gemma_mtp_edu.__version__,
-            here=called(here),
-            device=_device(),
-        )
-    )
-    releases = (f"{name} {have.get(name) or tr('not installed')}" for name in SHOWN)
+    known = {"version": __version__, "here": called(here), "device": _device()}
+    print(tr("gemma_mtp_edu {version} on {here}, {device}", **known))
+    releases = (f"{name} {have.get(name) or tr('not installed')}" for name in _SHOWN)
     print(f"Python {platform.python_version()}, {', '.join(releases)}")
 
 
 def language(name: str) -> None:
-    """Choose the language of what the package shows from here on, "en" or "ja", and say so in it.
-
-    What figures draw stays English.
-
-    Raises:
-        ValueError: There is no such language.
-    """
+    """Choose the language of all but figures from here on, "en" or "ja", and say so in it."""
     use(name)
     print(tr("Texts are in English from here on."))
 
 
 def place() -> str:
     """Return where the notebook runs: "Colab", "Kaggle", "Binder", "VS Code" or "local"."""
-    found = next((name for sign, name in _SIGNS.items() if sign in os.environ), "local")
-    return "Colab" if "google.colab" in sys.modules and found != "Kaggle" else found
-
-
-def cpu(threads: int) -> str:
-    """Return a CPU in words.
-
-    >>> cpu(1), cpu(2)
-    ('CPU, 1 thread', 'CPU, 2 threads')
-    """
-    return tr(
-        "CPU, {threads} thread" if threads == 1 else "CPU, {threads} threads", threads=threads
-    )
+    return next((name for sign, name in _SIGNS.items() if sign in os.environ), "local")
 
 
 def requirements() -> list[Requirement]:
@@ -158,73 +134,40 @@ def lacking(needed: list[Requirement], have: Mapping[str, str]) -> list[Requirem
     >>> [str(r) for r in lacking(wanted, {"numpy": "1.26.4", "torch": "2.11.0+cu128"})]
     ['numpy<3,>=2']
     """
-    versions = [(r, have.get(canonicalize_name(r.name))) for r in needed]
+    versions = [(r, have.get(r.name)) for r in needed]
     return [r for r, v in versions if v is None or not r.specifier.contains(v, prereleases=True)]
 
 
-def bring(needed: list[Requirement], how_to_restart: str) -> None:
-    """Install what is missing or unsuitable and leave everything else as it is.
-
-    Raises:
-        NotReadyError: A package that is never replaced is unsuitable, or pip failed.
-    """
+def bring(needed: list[Requirement], how: str) -> None:
+    """Install what is missing or unsuitable and leave all else as it is; `how` to restart."""
     have = installed()
     wanted = lacking(needed, have)
-    for requirement in wanted:
-        if requirement.name in KEPT and requirement.name in have:
+    for r in wanted:
+        if r.name in KEPT and r.name in have:
             raise NotReadyError(
-                tr(
-                    "this runtime has {name} {version}, but the course needs {requirement}: run  "
-                    '%pip install "{requirement}"  or take a newer runtime, then restart ({how}) '
-                    "and run this cell again",
-                    name=requirement.name,
-                    version=have[requirement.name],
-                    requirement=requirement,
-                    how=how_to_restart,
-                )
+                "this runtime has {name} {version}, but the course needs {requirement}: run  "
+                '%pip install "{requirement}"  or take a newer runtime, then restart ({how}) '
+                "and run this cell again",
+                **{"name": r.name, "version": have[r.name], "requirement": r, "how": how},
             )
     if not wanted:
         return
-    kept = [r.name for r in needed if r not in wanted and r.name not in _FOLLOWERS]
+    kept = {r.name for r in needed if r not in wanted}.difference(_FOLLOWERS)
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder, "constraints.txt")
-        lines = (f"{name}=={have[canonicalize_name(name)]}\n" for name in kept)
-        pins.write_text("".join(lines), encoding="utf-8")
+        pins.write_text("\n".join(f"{name}=={have[name]}" for name in kept))
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--constraint"]
         # Captured: pip's complaints about other packages of the service would only frighten.
-        done = subprocess.run(
-            [*command, str(pins), *map(str, wanted)], capture_output=True, text=True, check=False
-        )
+        command += [str(pins), *map(str, wanted)]
+        done = subprocess.run(command, capture_output=True, text=True)
     importlib.invalidate_caches()
     if done.returncode:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in said if line.startswith(("ERROR:", "error:"))]
+        said = re.findall("(?im)^error:.*", done.stderr) or re.findall(r"\w.*", done.stderr)
         raise NotReadyError(
-            tr(
-                "pip could not install {wanted}: check that the internet is on and run this cell "
-                "again; pip said: {said}",
-                wanted=", ".join(map(str, wanted)),
-                said=(errors or said or ["nothing"])[-1],
-            )
+            "pip could not install {wanted}: check that the internet is on and run this cell "
+            "again; pip said: {said}",
+            **{"wanted": ", ".join(map(str, wanted)), "said": (said or ["nothing"])[-1]},
         )
-
-
-def _stale() -> str:
-    """Say which module in memory is older or newer than its files are now; one is enough."""
-    for name in _REPLACEABLE:
-        loaded = getattr(sys.modules.get(name), "__version__", None)
-        try:
-            now = importlib.metadata.version(name)
-            if loaded and Version(loaded).public != Version(now).public:
-                return tr(
-                    "{name} {loaded} was imported before {now} was installed",
-                    name=name,
-                    loaded=loaded,
-                    now=now,
-                )
-        except (importlib.metadata.PackageNotFoundError, InvalidVersion):
-            continue  # a build of the learner's own: not ours to judge
-    return ""
 
 
 def _device() -> str:
@@ -232,4 +175,6 @@ def _device() -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(0)
-    return "Apple GPU" if torch.backends.mps.is_available() else cpu(torch.get_num_threads())
+    n = torch.get_num_threads()
+    cpu = tr("CPU, {threads} thread" if n == 1 else "CPU, {threads} threads", threads=n)
+    return "Apple GPU" if torch.backends.mps.is_available() else cpu

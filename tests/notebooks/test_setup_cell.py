@@ -22,8 +22,7 @@ from tools.lessons import ROOT, sources
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NEEDED = [Requirement(line) for line in PROJECT["dependencies"]]
 SERVICE_VARIABLES = (
-    "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "BINDER_LAUNCH_HOST", "BINDER_REPO_URL",
-    "VSCODE_PID",
+    "COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "BINDER_REPO_URL", "VSCODE_PID",
 )  # fmt: skip
 
 

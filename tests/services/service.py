@@ -28,7 +28,6 @@ class Service:
         name: As `lesson.place` says it.
         variables: What it sets for every kernel.
         releases: What it has in place of the newest releases, by package.
-        google_colab: Whether it loads `google.colab` before the first cell.
         loaded: What is imported before the setup cell runs, by the service or by the learner.
         replaced: Those of its packages that are unsuitable, or that others follow.
     """
@@ -36,7 +35,6 @@ class Service:
     name: str
     variables: Mapping[str, str]
     releases: Mapping[str, str] = field(default_factory=dict)
-    google_colab: bool = False
     loaded: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ("transformers",)
 
@@ -49,8 +47,6 @@ class Service:
         environment.pip(torch, *(pin for pin in pins.values() if pin not in alone))
         if alone:
             environment.pip("--no-deps", *alone)
-        if self.google_colab:
-            add_google_colab(environment)
 
 
 # googlecolab/backend-info, pip-freeze.gpu.txt of June 2026, as far as the course meets it. Its
@@ -80,7 +76,6 @@ COLAB = Service(
         "transformers": "5.9.0",
         "widgetsnbextension": "3.6.10",
     },
-    google_colab=True,
     loaded=("transformers",),
     replaced=("transformers", "huggingface_hub", "tokenizers", "safetensors"),
 )
@@ -94,14 +89,6 @@ KAGGLE = Service(
     replaced=("matplotlib", "transformers"),
 )
 VS_CODE = Service("VS Code", {"VSCODE_PID": "4711", "VSCODE_CWD": "."}, {"transformers": "5.19.0"})
-
-
-def add_google_colab(environment: Environment) -> None:
-    """Add a package `google.colab` that every kernel has imported before its first cell."""
-    package = environment.site_packages / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text('"""Only its name matters here."""\n')
-    (environment.site_packages / "colab.pth").write_text("import google.colab\n")
 
 
 def the_setup_cell(repository: str) -> str:

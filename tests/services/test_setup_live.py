@@ -144,8 +144,6 @@ def test_a_lesson_works_on_a_service(
     stay = ({*STAY} | what.releases.keys()) - {*what.replaced}
     before = {name: environment.files_of(name) for name in stay}
     with LiveKernel(environment, what.variables) as kernel:
-        loaded = kernel.run("import sys; print('google.colab' in sys.modules)").text.strip()
-        assert loaded == str(what.google_colab)
         for name in what.loaded:
             assert kernel.run(f"import {name}").error == ""
         if what.loaded:

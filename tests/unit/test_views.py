@@ -135,7 +135,7 @@ def described(widget: object) -> list[str]:
 def test_a_viewer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
     viewer = RoundViewer(trace(), lang="ja")
     assert described(viewer) == ["ラウンド", "前のラウンド", "次のラウンド", "判定を見る"]
-    monkeypatch.setattr(language, "_chosen", ["en"])
+    monkeypatch.setenv(language.VARIABLE, "en")
     viewer.reveal.value = True
     viewer.forward.click()
     assert "ラウンド 2 / 2" in viewer.view.value
@@ -144,7 +144,7 @@ def test_a_viewer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_explorer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language, "_chosen", ["ja"])
+    monkeypatch.setenv(language.VARIABLE, "ja")
     explorer = TradeoffExplorer({"story": HAND}, 0.1)
     assert all(JAPANESE.search(control.description) for control in explorer.controls)
     language.use("en")
