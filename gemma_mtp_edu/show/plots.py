@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
 
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import BLUE, GREEN, GREY, LINES, PINK, RED, hollow
+from gemma_mtp_edu.show.style import AT, BARS, GREY, SHARE_AT, listed
 from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary, visible
 
 if TYPE_CHECKING:
@@ -24,19 +24,12 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.training.target_texts import Evaluation
 
 # Where else a name is looked for, modules that load no model library first.
-_HOMES = "style views plots_cost plots_tradeoff widgets report plots_drafter".split()
+_HOMES = "style views plots_cost widgets report plots_drafter".split()
 # A font that matplotlib ships; what it lacks is escaped, else it would draw an empty box.
 FONT = "DejaVu Sans Mono"
 BOX_INCHES, LANE_INCHES, LABEL_INCHES = 1.08, 0.52, 2.1
 # Width and dashes of a box's border, by the name that the HTML view uses.
 BORDERS = {"solid": (2.0, "-"), "dashed": (2.0, (0, (3, 1.5))), "double": (3.5, "-")}
-_ENDINGS = {
-    "prefill": marked("the target reads the prompt and adds {own} (prefill)"),
-    "plain": marked("without drafts the target adds {own} (plain)"),
-    "none": marked("the text ends there"),
-    "bonus": marked("the target adds {own} (bonus)"),
-    "correction": marked("the target adds {own} in place of the first rejected one (correction)"),
-}
 
 
 def __getattr__(name: str) -> Any:
@@ -64,10 +57,19 @@ def plot_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> Ax
     labels: list[str] = []
     for index, record in enumerate(rounds, start=first):
         ax.axhline(len(labels) - 0.5, color=style.DIVIDER, linewidth=0.8)
-        for label, column, tokens in _lanes(trace, index, record):
-            for x, token in enumerate(tokens, start=column):
+        tokens, drafted, kept = (
+            shown_tokens(trace, record),
+            len(record.draft_ids),
+            record.n_accepted,
+        )
+        if drafted:
+            for x, token in enumerate(tokens[:drafted]):
                 _draw_token(ax, x, len(labels), token)
-            labels.append(label)
+            labels.append(f"round {index}: drafter proposes {drafted}")
+        for x, token in enumerate(tokens[drafted:], start=kept):
+            _draw_token(ax, x, len(labels), token)
+        adds = ", adds 1" * (len(tokens) > drafted)
+        labels.append(f"target keeps {kept}{adds}" if drafted else f"round {index}: target adds 1")
     ax.set_yticks(range(n_lanes), labels)
     ax.set(xlim=(-0.05, widest), ylim=(n_lanes - 0.5, -0.5), xticks=[])
     ax.set_xlabel("a dot at mid-height (·) is a space", loc="right", fontsize=8)
@@ -78,55 +80,21 @@ def plot_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> Ax
 
 def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> str:
     """Return in words what `plot_rounds` draws."""
-    rounds = enumerate(trace.rounds[first : first + count], start=first)
-    opening = tr("Rounds of a generation with {summary}.", summary=summary(trace))
-    return sentences(opening, *(_in_words(trace, index, record) for index, record in rounds))
-
-
-def _in_words(trace: GenerationTrace, index: int, record: RoundTrace) -> str:
-    drafts = [repr(trace.token_text(draft)) for draft in record.draft_ids]
-    own = "" if record.next_id is None else repr(trace.token_text(record.next_id))
-    ending = tr(_ENDINGS[record.next_kind], own=own)
-    if not drafts:
-        return tr("Round {index}: {ending}.", index=index, ending=ending)
-    counts = tr("{accepted} accepted", accepted=record.n_accepted)
-    if rejected := len(drafts) - record.n_accepted:
-        counts += tr(", {rejected} rejected", rejected=rejected)
-    return tr(
-        "Round {index}: the drafter proposes {drafts}; {counts}; {ending}.",
-        index=index,
-        drafts=", ".join(drafts),
-        counts=counts,
-        ending=ending,
-    )
-
-
-def _lanes(
-    trace: GenerationTrace, index: int, record: RoundTrace
-) -> list[tuple[str, int, list[ShownToken]]]:
-    """Return label, first column and tokens of a round's one or two lanes."""
-    tokens = shown_tokens(trace, record)
-    drafts, own = tokens[: len(record.draft_ids)], tokens[len(record.draft_ids) :]
-    if not drafts:
-        return [(f"round {index}: target adds 1", 0, own)]
-    kept = f"target keeps {record.n_accepted}" + (", adds 1" if own else "")
-    return [
-        (f"round {index}: drafter proposes {len(drafts)}", 0, drafts),
-        (kept, record.n_accepted, own),
-    ]
+    told = [tr("Rounds of a generation with {summary}.", summary=summary(trace))]
+    for index, record in enumerate(trace.rounds[first : first + count], start=first):
+        tokens = (f"{tr(t.role)} '{t.text}'" for t in shown_tokens(trace, record))
+        told.append(tr("Round {index}: {tokens}.", index=index, tokens=", ".join(tokens)))
+    return sentences(*told)
 
 
 def _draw_token(ax: Axes, x: int, y: int, token: ShownToken) -> None:
     width, dashes = BORDERS[token.mark.border]
-    box = FancyBboxPatch(
-        (x + 0.04, y - 0.36), 0.9, 0.72, boxstyle="round,pad=0,rounding_size=0.08",
-        facecolor=(token.mark.color, 0.12), edgecolor=token.mark.color, linewidth=width,
-        linestyle=dashes,
-    )  # fmt: skip
-    ax.add_patch(box)
+    ax.add_patch(FancyBboxPatch((x + 0.04, y - 0.36), 0.9, 0.72, linewidth=width, linestyle=dashes,
+                 boxstyle="round,pad=0,rounding_size=0.08", edgecolor=token.mark.color,
+                 facecolor=(token.mark.color, 0.12)))  # fmt: skip
     text: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False, "family": FONT}
     ax.text(x + 0.49, y - 0.11, _drawable(token.text), fontsize=10, **text)
-    ax.text(x + 0.49, y + 0.18, f"{token.mark.symbol} {token.mark.word}", fontsize=8, **text)
+    ax.text(x + 0.49, y + 0.18, f"{token.mark.symbol} {token.role}", fontsize=8, **text)
 
 
 def _drawable(text: str, limit: int = 11) -> str:
@@ -137,47 +105,34 @@ def _drawable(text: str, limit: int = 11) -> str:
 
 
 def plot_pass_times(times: "PassTimes") -> Axes:
-    """Draw the time of one target pass against its number of tokens, relative to the shortest.
-
-    The dashed line is what as many tokens would take in passes of the shortest kind.
-    """
+    """Draw the time of one target pass against its number of tokens, relative to the shortest."""
     ax, shortest = style.axes(width=6), times.lengths[0]
-    in_one, one_by_one = times.relative, [n / shortest for n in times.lengths]
-    separate = "one by one" if shortest == 1 else f"in passes of {shortest}"
-    ax.plot(times.lengths, in_one, "o-", color=BLUE, label="all in one pass (measured)")
-    ax.plot(times.lengths, one_by_one, "--", color=RED, label=separate)
+    in_one = dict(zip(times.lengths, times.relative, strict=True))
+    lines = {
+        marked("all in one pass (measured)"): in_one,
+        marked("in as many of the shortest passes"): {n: n / shortest for n in times.lengths},
+    }
+    style.curves(ax, lines)
     ax.set(xlabel="tokens", ylabel="times as long as the shortest pass", xticks=times.lengths,
            ylim=(0, None))  # fmt: skip
-    points = []
-    for length, ratio in zip(times.lengths, in_one, strict=True):
-        points.append(tr("over {n}: {ratio:.1f} times the shortest", n=length, ratio=ratio))
-        if length != shortest:
-            style.note(ax, f"{ratio:.1f}", length, ratio, 0, 6, ha="center", fontsize=9)
-    alt = tr(
-        "Line chart of the time of one target pass by its number of tokens, against a dashed line "
-        "of that many one-token passes: {points}. Context {context} tokens.",
-        points=", ".join(points),
-        context=times.context_length,
-    )
-    return style.tidy(ax, alt, "inside")
+    for length, ratio in list(in_one.items())[1:]:
+        style.note(ax, f"{ratio:.1f}", length, ratio, 0, 6, ha="center", fontsize=9)
+    alt = tr("Line chart of the time of a target pass by its tokens, over that of the shortest.")
+    return style.tidy(ax, alt, listed(lines, AT), "inside")
 
 
 def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequence[float]]) -> Axes:
     """Draw distributions over the tokens `names` as bars side by side."""
-    ax, count = style.axes(3.2, 7), len(distributions)
-    looks = hollow(BLUE), hollow(GREEN, "///"), hollow(RED, "..."), hollow(PINK, "xx")
-    for index, (label, probs) in enumerate(distributions.items()):
-        places = [at + (index - (count - 1) / 2) * 0.8 / count for at in range(len(names))]
-        ax.bar(places, probs, 0.8 / count, label=label, **looks[index])
+    ax, width = style.axes(3.2, 7), 0.8 / len(distributions)
+    for index, ((label, probs), look) in enumerate(zip(distributions.items(), BARS, strict=False)):
+        places = [at + (index + 0.5) * width - 0.4 for at in range(len(names))]
+        ax.bar(places, probs, width, label=label, **look)
     shown = [visible(name) for name in names]
     ax.set_xticks(range(len(names)), shown)
     ax.set(xlabel="next token", ylabel="probability")
-    bars = "; ".join(
-        f"{name!r}: " + ", ".join(f"{label} {p[i]:.0%}" for label, p in distributions.items())
-        for i, name in enumerate(shown)
-    )
-    alt = tr("Bar chart of the probability of the next token. {bars}.", bars=bars)
-    return style.tidy(ax, alt, "inside")
+    rows = {name: dict(zip(map(repr, shown), p, strict=True)) for name, p in distributions.items()}
+    alt = tr("Bar chart of the probability of the next token.")
+    return style.tidy(ax, alt, listed(rows, "{place} {value:.0%}"), "inside")
 
 
 def plot_training(
@@ -185,24 +140,17 @@ def plot_training(
 ) -> Axes:
     """Draw the held-out acceptance by training step, a line for each training.
 
-    Args:
-        trainings: The evaluations of each, by name.
-        reference: An acceptance to compare with, drawn as a dotted line.
+    A dotted line at `reference`, where there is one: the bundled drafter's acceptance.
     """
-    ax, lines = style.axes(), []
-    for (name, points), look in zip(trainings.items(), LINES, strict=False):
-        steps, shares = [p.step for p in points], [p.acceptance or 0.0 for p in points]
-        style.line(ax, steps, shares, look, name)
-        told = map(lambda x, y: tr("{share:.0%} at step {step}", share=y, step=x), steps, shares)
-        lines.append(f"{name}: " + ", ".join(told))
-    alt = tr(
-        "Line chart of the share of drafts that are accepted on held-out texts, by training step. "
-        "{lines}.",
-        lines="; ".join(lines),
-    )
+    ax = style.axes()
+    lines = {
+        name: {point.step: point.acceptance or 0.0 for point in points}
+        for name, points in trainings.items()
+    }
+    style.curves(ax, lines)
     if reference is not None:
         ax.axhline(reference, color=GREY, linestyle=":", label="bundled drafter")
-        bound = tr("A dotted line: the bundled drafter, {share:.0%}.", share=reference)
-        alt = sentences(alt, bound)
+        lines[marked("dotted line, the bundled drafter")] = {0: reference}
     ax.set(xlabel="training step", ylabel="held-out acceptance", ylim=(0, 1))
-    return style.tidy(ax, alt, "beside")
+    alt = tr("Line chart of the share of drafts accepted on held-out texts, by training step.")
+    return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")

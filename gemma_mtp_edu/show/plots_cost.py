@@ -1,4 +1,4 @@
-"""Figures about cost, measuring, memory and measured results."""
+"""Figures about costs, draft lengths, schedules, memory and measured results."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -6,41 +6,36 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
-from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
-from gemma_mtp_edu.analysis.theory import expected_tokens
-from gemma_mtp_edu.lessons.language import marked, tr
+from gemma_mtp_edu.analysis import metrics
+from gemma_mtp_edu.analysis.cost import MARGIN, CostModel, round_cost
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import replay
+from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
+from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place
+from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import BLUE, GREEN, GREY, LINES, PINK, RED, SPEED, drafts, hollow
+from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SHARE_AT, SPEED, drafts, listed
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
 
+_ALPHAS = tuple(i / 40 for i in range(41))
 _FACTS = ("pair", "dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu")
 
 
 def plot_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> Axes:
     """Draw the expected tokens of a round against the drafts per round, a line for each alpha."""
-    ax, lines = style.axes(), []
-    gammas, third = range(max_gamma + 1), max_gamma // 3
-    for alpha, look in zip(alphas, LINES[:4], strict=False):
-        tokens = [expected_tokens(alpha, gamma) for gamma in gammas]
-        style.line(ax, gammas, tokens, look, f"alpha {alpha:g}", markersize=4)
-        lines.append(
-            tr(
-                "alpha {alpha:g}: {few:.1f} with {third} drafts, {many:.1f} with {most}",
-                alpha=alpha, few=tokens[third], third=third, many=tokens[-1], most=max_gamma,
-            )
-        )  # fmt: skip
-    ax.set(xlabel=style.PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
-    alt = tr(
-        "Line chart of the tokens of a round by its number of drafts. All lines start at 1 and "
-        "flatten, the lower alpha the sooner. {lines}.",
-        lines="; ".join(lines),
-    )
-    return style.tidy(ax, alt, "inside")
+    ax, gammas = style.axes(), range(max_gamma + 1)
+    lines = {f"alpha {alpha:g}": {n: expected_tokens(alpha, n) for n in gammas} for alpha in alphas}
+    style.curves(ax, lines)
+    ax.set(xlabel=PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
+    alt = tr("Line chart of the expected tokens of a round by its number of drafts.")
+    return style.tidy(ax, alt, listed(lines, AT), "inside")
 
 
 def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
@@ -48,50 +43,34 @@ def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
 
     The markers are the paper's round, whose verify pass costs what a plain pass does.
     """
-    ax, bars, plain = style.axes(), [], cost.plain()
-    places = style.by_length(ax, gammas, "cost of a round, in plain passes")
+    ax, plain = style.axes(), cost.plain()
+    drafting = {gamma: gamma * cost.drafter_step() / plain for gamma in gammas}
     parts = {
-        "drafting": [gamma * cost.drafter_step() / plain for gamma in gammas],
-        "verify pass": [cost.verify(gamma + 1) / plain for gamma in gammas],
-        "the rest": [cost.rest() / plain for _ in gammas],
+        marked("verify pass"): {gamma: cost.verify(gamma + 1) / plain for gamma in gammas},
+        marked("drafting"): drafting,
+        marked("the rest"): dict.fromkeys(gammas, cost.rest() / plain),
     }
-    style.stacked_bars(ax, parts, (hollow(GREEN, "///"), hollow(BLUE), hollow(PINK, "xx")))
-    for place, gamma, drafting, verify, rest in zip(places, gammas, *parts.values(), strict=True):
-        total = drafting + verify + rest
-        style.note(ax, f"{total:.2f}", place, total, 0, 4, ha="center")
-        bars.append(
-            tr(
-                "{drafts}: {total:.2f} (drafting {drafting:.2f}, verify pass {verify:.2f}, the "
-                "rest {rest:.2f}; with a free verify pass {paper:.2f})",
-                drafts=drafts(gamma), total=total, drafting=drafting, verify=verify, rest=rest,
-                paper=drafting + 1,
-            )
-        )  # fmt: skip
-    paper = [drafting + 1 for drafting in parts["drafting"]]
-    ax.plot(places, paper, "D", color="black", label="with a free verify pass")
-    ax.set_ylim(0, 1.12 * max(*map(sum, zip(*parts.values(), strict=True)), *paper))
-    alt = tr("Stacked bars of the cost of a round in plain passes. {bars}.", bars="; ".join(bars))
-    return style.tidy(ax, alt, "beside")
+    total = {gamma: sum(part[gamma] for part in parts.values()) for gamma in gammas}
+    style.bars(ax, parts)
+    for place, height in enumerate(total.values()):
+        style.note(ax, f"{height:.2f}", place, height, 0, 4, ha="center")
+    paper = {gamma: share + 1 for gamma, share in drafting.items()}
+    ax.plot(list(paper.values()), "D", color="black", label="with a free verify pass")
+    ax.set(xlabel=PER_ROUND, ylabel="cost of a round, in plain passes")
+    ax.set_ylim(0, 1.12 * max(*total.values(), *paper.values()))
+    told = {**parts, marked("in all"): total, marked("with a free verify pass"): paper}
+    alt = tr("Stacked bars of the cost of a round in plain passes, by its number of drafts.")
+    return style.tidy(ax, alt, listed(told, AT), "beside")
 
 
-def plot_predictions(speedups: Mapping[str, Mapping[str, float]]) -> Axes:
+def plot_predictions(speedups: style.Numbers) -> Axes:
     """Draw for each case in a row its numbers by name, such as predicted and measured speedup."""
     ax, cases = style.axes(0.34 * len(speedups) + 1.3), list(speedups.values())
     low, high = ([limit(numbers.values()) for numbers in cases] for limit in (min, max))
     ax.hlines(range(len(cases)), low, high, color=style.DIVIDER, zorder=1)
-    for name, (color, _, marker) in zip(cases[0], LINES[:4], strict=False):
-        # Hollow ones stay readable where they lie on another.
-        fill = color if marker == "o" else "none"
-        ax.plot([numbers[name] for numbers in cases], range(len(cases)), marker, color=color,
-                markerfacecolor=fill, markersize=8, markeredgewidth=1.8, label=name)  # fmt: skip
-    ax.axvline(1, color="black", linestyle=":", label="as fast as plain")
-    style.in_rows(ax, speedups, SPEED)
-    rows = "; ".join(
-        f"{case}: " + ", ".join(f"{name} {value:.2f}" for name, value in numbers.items())
-        for case, numbers in speedups.items()
-    )
-    alt = tr("Dots of the speed, plain decoding being 1, in one row per case. {rows}.", rows=rows)
-    return style.tidy(ax, alt, "beside")
+    style.marks(ax, speedups)
+    alt = tr("Marks of the speed, plain decoding being 1, in one row per case.")
+    return style.tidy(ax, alt, listed(speedups), "beside")
 
 
 def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
@@ -99,121 +78,97 @@ def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
 
     The first of each kind is the warm-up and has another marker; the bar is the others' median.
     """
-    ax = style.axes(0.7 * len(runs) + 1.4)
-    first, later, middle, rows = [], [], [], []
-    for row, (name, (warm_up, *others)) in enumerate(runs.items()):
+    ax, rows = style.axes(0.7 * len(runs) + 1.4), {}
+    for row, (name, (first, *others)) in enumerate(runs.items()):
         # Later runs lie lower, so that equal times do not hide each other.
-        first.append((warm_up, row - 0.3))
-        later += [(s, row - 0.3 + 0.6 * (i + 1) / len(others)) for i, s in enumerate(others)]
-        middle.append(statistics.median(others))
-        rows.append(
-            tr(
-                "{name}: first {first:.3g}, then {low:.3g} to {high:.3g}, median {median:.3g}",
-                name=name, first=warm_up, low=min(others), high=max(others), median=middle[-1],
-            )
-        )  # fmt: skip
-    ax.plot(*zip(*first, strict=True), "x", color=RED, markersize=9, markeredgewidth=2.2,
-            label="first run")  # fmt: skip
-    ax.plot(*zip(*later, strict=True), "o", color=BLUE, markerfacecolor="none",
-            label="later runs, downwards")  # fmt: skip
-    low, high = ([row + edge for row in range(len(runs))] for edge in (-0.4, 0.4))
-    ax.vlines(middle, low, high, color="black", linewidth=2, label="their median")
-    ax.set_xlim(0, 1.08 * max(s for s, _ in first + later))
-    style.in_rows(ax, runs, "seconds")
-    told = "; ".join(rows)
-    alt = tr("Dots of the seconds of repeated runs, in one row per kind. {rows}.", rows=told)
-    return style.tidy(ax, alt, "beside")
+        heights = [row - 0.3 + 0.6 * (i + 1) / len(others) for i in range(len(others))]
+        ax.plot(first, row - 0.3, "x", color=RED, markersize=9, markeredgewidth=2.2)
+        ax.plot(others, heights, "o", color=BLUE, markerfacecolor="none")
+        middle = statistics.median(others)
+        ax.vlines(middle, row - 0.4, row + 0.4, color="black", linewidth=2)
+        rows[name] = {marked("first run"): first, marked("least"): min(others),
+                      marked("most"): max(others), marked("median"): middle}  # fmt: skip
+    ax.set_xlim(0, 1.08 * max(map(max, runs.values())))
+    style.in_rows(ax, runs)
+    ax.set_xlabel("seconds")
+    handles = [*ax.lines[:2], ax.collections[0]]
+    ax.legend(handles, ("first run", "later runs, downwards", "their median"), frameon=False,
+              loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
+    alt = tr("Marks of the seconds of repeated runs, in one row per kind.")
+    return style.tidy(ax, alt, listed(rows, "{place} {value:.3g}"))
 
 
 def plot_scenarios(speedups: Mapping[str, float]) -> Axes:
     """Draw a speedup for each case as a bar from 1: to the right it is won, to the left lost."""
-    ax, words = style.axes(0.45 * len(speedups) + 1.2), []
+    ax, rows = style.axes(0.45 * len(speedups) + 1.2), {}
     for row, (name, speedup) in enumerate(speedups.items()):
-        word, look = marked("wins"), hollow(BLUE)
+        word, look = marked("wins"), style.hollow(BLUE)
         if abs(speedup - 1) <= MARGIN:
-            word, look = marked("about even"), hollow(GREY, "...")
+            word, look = marked("about even"), style.hollow(GREY, "...")
         elif speedup < 1:
-            word, look = marked("loses"), hollow(RED, "xx")
+            word, look = marked("loses"), style.hollow(RED, "xx")
         ax.barh(row, speedup - 1, 0.6, left=1, **look)
         side, align = (6, "left") if speedup >= 1 else (-6, "right")
         style.note(ax, f"{speedup:.2f} {word}", speedup, row, side, 0, va="center", ha=align)
-        words.append(f"{name} {speedup:.2f} ({tr(word)})")
+        rows[name] = {word: speedup}
     ax.axvline(1, color="black")
     low, high = min(1.0, *speedups.values()), max(1.0, *speedups.values())
     room = 0.25 * (high - low) + 0.1
-    ax.set_xlim(low - room, high + room)
-    style.in_rows(ax, speedups, SPEED)
-    rows = "; ".join(words)
-    alt = tr("Bars of the speed, to both sides of plain decoding's 1: {rows}.", rows=rows)
-    return style.tidy(ax, alt)
+    ax.set(xlabel=SPEED, xlim=(low - room, high + room))
+    style.in_rows(ax, speedups)
+    alt = tr("Bars of the speed, to both sides of plain decoding's 1.")
+    return style.tidy(ax, alt, listed(rows))
 
 
 def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:
     """Draw what each pair needs as a stacked bar, and the free memory as a line."""
-    ax, rows = style.axes(0.5 * len(plans) + 1.4), []
-    names = ("target", "drafter", "cache", "working")
-    parts = {name: [plan.parts[name] / 1e9 for plan in plans] for name in names}
-    looks = hollow(BLUE), hollow(GREEN, "///"), hollow(RED, "xx"), hollow(PINK, "...")
-    style.stacked_bars(ax, parts, looks, upright=False)
-    for row, plan in enumerate(plans):
-        need, fits = gigabytes(plan.total_bytes), plan.fits(free_bytes)
-        words = f"{need}, {'fits' if fits else 'does not fit'}"
-        style.note(ax, words, plan.total_bytes / 1e9, row, 5, 0, va="center",
+    ax, rows = style.axes(0.5 * len(plans) + 1.4), {}
+    names = {plan: f"{plan.name}, {plan.dtype}" for plan in plans}
+    kinds = ("target", "drafter", "cache", "working")
+    style.bars(ax, {k: {name: plan.parts[k] / 1e9 for plan, name in names.items()} for k in kinds},
+               upright=False)  # fmt: skip
+    for row, (plan, name) in enumerate(names.items()):
+        word = marked("fits") if plan.fits(free_bytes) else marked("does not fit")
+        need, end = gigabytes(plan.total_bytes), plan.total_bytes / 1e9
+        style.note(ax, f"{need}, {word}", end, row, 5, 0, va="center",
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-        told = marked("{name} in {dtype} {need} (does not fit)")
-        if fits:
-            told = marked("{name} in {dtype} {need} (fits)")
-        rows.append(tr(told, name=plan.name, dtype=plan.dtype, need=need))
+        rows[name] = {word: need}
     ax.axvline(free_bytes / 1e9, color="black", linestyle=":", label="free")
-    style.in_rows(ax, (f"{plan.name}, {plan.dtype}" for plan in plans), "GB")
-    ax.set_xlim(0, 1.35 * max(plan.total_bytes / 1e9 for plan in plans))
-    alt = tr(
-        "Stacked bars of the memory that each pair needs, against {free} free: {rows}. The "
-        "target's weights are most of every bar.",
-        free=gigabytes(free_bytes),
-        rows="; ".join(rows),
-    )
-    return style.tidy(ax, alt, "beside")
+    ax.set(xlabel="GB", xlim=(0, 1.35 * max(plan.total_bytes / 1e9 for plan in plans)))
+    alt = tr("Stacked bars of the memory that pairs need, most of it the target's weights; "
+             "a line at {free}, which are free.", free=gigabytes(free_bytes))  # fmt: skip
+    return style.tidy(ax, alt, listed(rows, "{value}, {place}"), "beside")
 
 
 def plot_card(card: results.ResultsCard) -> Axes:
     """Draw a card as one picture: its conditions, and measured speed by draft length."""
-    ax, rows = style.axes(4.8, 8), []
-    places = style.by_length(ax, card.gammas, f"measured {SPEED}")
-    speeds = {name: [card.speedup(name, gamma) for gamma in card.gammas] for name in card.workloads}
-    for (name, values), look in zip(speeds.items(), LINES, strict=False):
-        style.line(ax, places, values, look, name)
-    for name, values in speeds.items():
-        told = (
-            tr("{speedup:.2f} with {drafts}", speedup=value, drafts=drafts(gamma))
-            for gamma, value in zip(card.gammas, values, strict=True)
-        )
-        rows.append(f"{name}: {', '.join(told)}")
-    overall, best = results.overall_speedups(card), results.length_for_all(card)
+    ax = style.axes(4.8, 8)
+    lines = {
+        name: {str(gamma): card.speedup(name, gamma) for gamma in card.gammas}
+        for name in card.workloads
+    }
+    style.curves(ax, lines)
+    overall = results.overall_speedups(card)
     # Behind the texts' own lines.
-    ax.plot(places, [overall[gamma] for gamma in card.gammas], color="black", linewidth=3,
-            alpha=0.45, zorder=1, label="all together")  # fmt: skip
+    ax.plot([overall[gamma] for gamma in card.gammas], color="black", linewidth=3, alpha=0.45,
+            zorder=1, label="all together")  # fmt: skip
     ax.axhline(1, color="black", linestyle=":", label="plain decoding")
-    ax.set_ylim(0, None)
-    title = "drafting does not pay here, the target alone is as fast"
-    headline = tr("Over all workloads drafting does not pay.")
-    if best:
-        title = f"{overall[best]:.2f} times as fast with {best} draft{'s' * (best > 1)} per round"
-        headline = tr(
-            "Over all workloads {speedup:.2f} times as fast with {drafts} per round.",
-            speedup=overall[best],
-            drafts=drafts(best),
-        )
-    ax.set_title(f"{card.pair}: {title}", loc="left", fontsize=12, fontweight="bold")
+    ax.set(xlabel=PER_ROUND, ylabel=f"measured {SPEED}", ylim=(0, None))
+    with speaking("en"):
+        ax.set_title(_headline(card), loc="left", fontsize=12, fontweight="bold")
     ax.figure.text(0.01, -0.01, _small_print(card), fontsize=8, va="top")
-    alt = tr(
-        "Results card of {pair}. {headline} Measured speed by workload, plain decoding being 1: "
-        "{rows}.",
-        pair=card.pair,
-        headline=headline,
-        rows="; ".join(rows),
-    )
-    return style.tidy(ax, alt, "beside")
+    alt = tr("Results card. {headline}. Measured speed by workload and drafts per round, plain "
+             "decoding being 1.", headline=_headline(card))  # fmt: skip
+    return style.tidy(ax, alt, listed(lines, AT), "beside")
+
+
+def _headline(card: results.ResultsCard) -> str:
+    best = results.length_for_all(card)
+    if not best:
+        return tr("{pair}: drafting does not pay here, the target alone is as fast", pair=card.pair)
+    speed = results.overall_speedups(card)[best]
+    return tr("{pair}: {speed:.2f} times as fast with {drafts} per round",
+              pair=card.pair, speed=speed, drafts=drafts(best))  # fmt: skip
 
 
 def _small_print(card: results.ResultsCard) -> str:
@@ -227,3 +182,130 @@ def _small_print(card: results.ResultsCard) -> str:
         f"peak memory {gigabytes(card.peak_memory_bytes)}\npredicted before: median error "
         f"{statistics.median(errors):.0%}, worst {errors[-1]:.0%}"
     )
+
+
+def saved_and_wasted(
+    profile: AcceptanceProfile, gammas: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Return for each draft length: that length, target passes saved, drafts thrown away."""
+    traces = {gamma: replay(profile, Constant(gamma)) for gamma in gammas}
+    return [(g, metrics.saved_passes(t), metrics.wasted_drafts(t)) for g, t in traces.items()]
+
+
+def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> Axes:
+    """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
+    ax, counts = style.axes(), saved_and_wasted(profile, gammas)
+    names = marked("target passes saved"), marked("drafts thrown away")
+    looks = style.hollow(BLUE), style.hollow(RED, "xx")
+    rows = {}
+    for side, name in enumerate(names, start=1):
+        sign, rows[name] = 3 - 2 * side, {row[0]: row[side] for row in counts}
+        heights = [sign * count for count in rows[name].values()]
+        ax.bar(range(len(heights)), heights, 0.7, label=name, **looks[side - 1])
+        for place, height in enumerate(heights):
+            style.note(ax, f"{abs(height)}", place, height, 0, 3 * sign, ha="center", fontsize=8,
+                       va="bottom" if sign > 0 else "top")  # fmt: skip
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set_xticks(range(len(gammas)), list(map(str, gammas)))
+    ax.set(xlabel=PER_ROUND, ylabel="count", yticks=[])
+    ax.margins(y=0.12)
+    alt = tr("Bars by drafts per round for a text of {tokens} tokens: upwards the target passes "
+             "saved, downwards the drafts thrown away.", tokens=len(profile))  # fmt: skip
+    return style.tidy(ax, alt, listed(rows, marked("{value} at {place}")), "beside")
+
+
+def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
+    """Draw how often the first, second, ... draft is kept, a line for each workload."""
+    shares = {name: kept_by_place(profile, places) for name, profile in profiles.items()}
+    ax, lines = style.axes(), {name: dict(enumerate(row, 1)) for name, row in shares.items()}
+    style.curves(ax, lines)
+    ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
+           xticks=range(1, places + 1))  # fmt: skip
+    alt = tr("Line chart of the share of drafts that are kept, by their place in the round.")
+    return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")
+
+
+def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
+    """Draw the speed against the drafts per round, a line for each case, its best point ringed.
+
+    `speedups` holds for each case the speed with 1, 2, 3, ... drafts.
+    """
+    ax = style.axes()
+    best = {f"{name}, best {fastest_length(row)}": row for name, row in speedups.items()}
+    lines = {name: dict(enumerate(row, 1)) for name, row in best.items()}
+    style.curves(ax, lines)
+    for row, color in zip(best.values(), style.COLORS, strict=False):
+        ax.plot(fastest_length(row), max(row), "o", markersize=12, markerfacecolor="none",
+                markeredgewidth=1.8, color=color)  # fmt: skip
+    ax.axhline(1, color=GREY, linestyle=":", label="plain decoding")
+    ax.set(xlabel=PER_ROUND, ylabel=SPEED, ylim=(0, None))
+    told = {name: dict(enumerate(row, 1)) for name, row in speedups.items()}
+    alt = tr("Line chart of the speed, plain decoding being 1, by drafts per round; the best point "
+             "of each line is ringed.")  # fmt: skip
+    return style.tidy(ax, alt, listed(told, AT), "beside")
+
+
+def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
+    """Draw each schedule's speed as a marker, one row per workload; the bar ends at the best.
+
+    `outcomes` holds for each workload the outcomes by the schedule's name.
+    """
+    rows = {text: {n: o.speedup for n, o in row.items()} for text, row in outcomes.items()}
+    # All outcomes of a text have the same best possible speed.
+    best = {text: next(iter(row.values())).best_speedup for text, row in outcomes.items()}
+    ax = style.axes(0.15 * max(3, *map(len, outcomes.values())) * len(outcomes) + 1.3)
+    ax.barh(range(len(best)), list(best.values()), 0.62, color="white", edgecolor="#767676",
+            label="up to the best possible")  # fmt: skip
+    # Spread over the bar's height, so that equal speeds do not hide each other.
+    style.marks(ax, rows, spread=0.16)
+    told = {text: {**row, marked("best possible"): best[text]} for text, row in rows.items()}
+    alt = tr("Marks of the speed, plain decoding being 1, by workload, on bars that end at the "
+             "best possible speed.")  # fmt: skip
+    return style.tidy(ax, alt, listed(told), "beside")
+
+
+def plot_speedup_surface(
+    cost: CostModel | float, *, alpha: float, gamma: int, max_gamma: int = 12
+) -> Axes:
+    """Draw the expected speed over alpha and the drafts per round; a star at the reader's own two.
+
+    `cost` is a measured machine, or the cost of a draft in plain passes.
+    """
+    ax, price = style.axes(4.0), round_cost(cost)
+    gammas = range(1, min(max_gamma, getattr(cost, "max_gamma", max_gamma)) + 1)
+    speeds = {a: [expected_tokens(a, n) / price(n) for n in gammas] for a in _ALPHAS}
+    # The shortest of the fastest lengths; 0 where plain decoding is as fast.
+    best = {a: fastest_length(row) if max(row) > 1.0 else 0 for a, row in speeds.items()}
+    table = list(zip(*speeds.values(), strict=True))
+    # A margin that repeats the outer rows: the dashed line may run along them.
+    rows, drawn = [0.6, *gammas, gammas[-1] + 0.4], [table[0], *table, table[-1]]
+    levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
+    filled = ax.contourf(_ALPHAS, rows, drawn, levels=levels, cmap="cividis", extend="both")
+    # White with a black outline is readable on the dark and on the bright end of the map.
+    outline: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="black")]
+    lines = ax.contour(_ALPHAS, rows, drawn, levels=[0.5, 1, 1.5, 2, 3, 4],
+                       colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
+    for label in ax.clabel(lines, fmt="%g", fontsize=9):
+        label.set_path_effects(outline)
+    ax.plot(_ALPHAS, [length or float("nan") for length in best.values()], "--", color="white",
+            linewidth=1.2, path_effects=outline)  # fmt: skip
+    ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
+    ax.set(xlabel="alpha, share of verified drafts that are right", ylabel=PER_ROUND,
+           ylim=(rows[0], rows[-1]),
+           title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
+    ax.title.set_fontsize(10)
+    ax.figure.colorbar(filled, ax=ax, label=SPEED)
+    edges = {n: break_even_alpha(n, 0.0, lambda _, n=n: price(n)) for n in gammas}
+    told = {
+        marked("thick line, the alpha where drafts begin to pay, by their number"): {
+            n: edge for n, edge in edges.items() if edge is not None
+        },
+        marked("dashed line, the best number of drafts by alpha, 0 where none pays"): {
+            a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)
+        },
+    }
+    here = expected_tokens(alpha, gamma) / price(gamma)
+    alt = tr("Map of the expected speed over alpha and drafts per round. The star at alpha "
+             "{alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding.",
+             alpha=alpha, gamma=gamma, here=here)  # fmt: skip
+    return style.told(ax, sentences(alt, listed(told, marked("{value:.2g} at {place}"))))

@@ -1,4 +1,4 @@
-"""What all figures share: colours, axes, legend, alt text, and how a notebook shows them.
+"""What all figures share: colours, axes, bars, lines, alt text, and how a notebook shows them.
 
 Colours are the Okabe-Ito palette's, its sky blue darkened so that it stands out from white. What a
 colour says, a word, a marker, a line style or a hatch says too: a grey print still tells it.
@@ -6,7 +6,7 @@ colour says, a word, a marker, a line style or a hatch says too: a grey print st
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, cast
 
@@ -14,19 +14,17 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gemma_mtp_edu.lessons.language import html_lang, tr
+from gemma_mtp_edu.lessons.language import called, html_lang, marked, sentences, tr
 
 BLUE, RED, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#3A8FC4"
 BLACK, GREY, DIVIDER = "#000000", "#666666", "#BBBBBB"
 PER_ROUND, SPEED = "drafts per round (gamma)", "speed, plain decoding = 1"
-LINES = (
-    (BLUE, "-", "o"),
-    (RED, "--", "s"),
-    (GREEN, "-.", "^"),
-    (PINK, ":", "D"),
-    (SKY, "-", "v"),
-    (BLACK, "--", "x"),
-)
+COLORS = (BLUE, RED, GREEN, PINK, SKY, BLACK)
+LINES = tuple(zip(COLORS, ("-", "--", "-.", ":", "-", "--"), "os^Dvx", strict=True))
+# Numbers by the name of their row, line or part, then by their place in it.
+Numbers = Mapping[str, Mapping[Any, float]]
+AT, SHARE_AT = marked("{value:.2f} at {place}"), marked("{value:.0%} at {place}")
+MOST_TOLD = 8  # numbers of a row; of a longer one the first, the middle, the largest and the last
 
 
 def drafts(length: int) -> str:
@@ -45,11 +43,13 @@ def axes(height: float = 3.5, width: float = 7.5) -> Axes:
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def line(ax: Axes, xs: Sequence[float], ys: Sequence[float], look: tuple[str, str, str],
-         label: str, **how: Any) -> None:  # fmt: skip
-    """Draw a line with one of the `LINES`' colour, dashes and marker."""
-    color, dashes, marker = look
-    ax.plot(xs, ys, linestyle=dashes, marker=marker, color=color, label=label, **how)
+def curves(ax: Axes, lines: Numbers) -> None:
+    """Draw a line for each name, from place to place, with colour, dashes and marker of its own."""
+    for index, (name, values) in enumerate(lines.items()):
+        color, dashes, marker = LINES[index % len(LINES)]
+        # Hollow and ever smaller, so that equal values do not hide each other.
+        ax.plot(list(values), list(values.values()), linestyle=dashes, marker=marker, color=color,
+                label=name, markerfacecolor="none", markersize=9 - index)  # fmt: skip
 
 
 def hollow(color: str, hatch: str = "") -> dict[str, Any]:
@@ -57,16 +57,45 @@ def hollow(color: str, hatch: str = "") -> dict[str, Any]:
     return {"color": "white", "edgecolor": color, "hatch": hatch, "linewidth": 1.5}
 
 
-def stacked_bars(ax: Axes, parts: Mapping[str, Sequence[float]], looks: Iterable[dict[str, Any]],
-                 *, upright: bool = True) -> None:  # fmt: skip
-    """Draw bars of several parts, upwards or to the right, the first part at zero."""
-    ends = [0.0] * len(next(iter(parts.values())))
-    for (name, sizes), look in zip(parts.items(), looks, strict=True):
+BARS = tuple(
+    map(hollow, (BLUE, GREEN, RED, PINK, SKY, BLACK), ("", "///", "xx", "...", "\\\\\\", "++"))
+)
+
+
+def bars(ax: Axes, parts: Numbers, *, upright: bool = True) -> None:
+    """Draw bars of several parts, upwards or in rows to the right, the first part at zero."""
+    places = list(next(iter(parts.values())))
+    ends, at = [0.0] * len(places), range(len(places))
+    for (name, sizes), look in zip(parts.items(), BARS, strict=False):
         if upright:
-            ax.bar(range(len(ends)), sizes, 0.6, bottom=ends, label=name, **look)
+            ax.bar(at, list(sizes.values()), 0.6, bottom=ends, label=name, **look)
         else:
-            ax.barh(range(len(ends)), sizes, 0.6, left=ends, label=name, **look)
-        ends = [end + size for end, size in zip(ends, sizes, strict=True)]
+            ax.barh(at, list(sizes.values()), 0.6, left=ends, label=name, **look)
+        ends = [end + size for end, size in zip(ends, sizes.values(), strict=True)]
+    if upright:
+        ax.set_xticks(at, list(map(str, places)))
+    else:
+        in_rows(ax, places)
+
+
+def in_rows(ax: Axes, names: Iterable[str]) -> None:
+    """Name the rows of a chart, the first one on top."""
+    labels = list(names)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def marks(ax: Axes, rows: Numbers, spread: float = 0.0) -> None:
+    """Draw speeds, a row for each case; a name has the same marker and height in every row."""
+    names = list(next(iter(rows.values())))
+    for index, name in enumerate(names):
+        color, _, marker = LINES[index % len(LINES)]
+        heights = [row + spread * (index - (len(names) - 1) / 2) for row in range(len(rows))]
+        ax.plot([row[name] for row in rows.values()], heights, marker, color=color, label=name,
+                markerfacecolor="none", markersize=7, markeredgewidth=1.8)  # fmt: skip
+    ax.axvline(1, color="black", linestyle=":", label="plain decoding")
+    in_rows(ax, rows)
+    ax.set_xlabel(SPEED)
 
 
 def note(ax: Axes, text: str, x: float, y: float, dx: float, dy: float, **how: Any) -> None:
@@ -74,28 +103,32 @@ def note(ax: Axes, text: str, x: float, y: float, dx: float, dy: float, **how: A
     ax.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", **how)
 
 
-def by_length(ax: Axes, gammas: Sequence[int], ylabel: str) -> Sequence[int]:
-    """Return where on the x axis the draft lengths stand, each as far from the next."""
-    ax.set_xticks(range(len(gammas)), [str(gamma) for gamma in gammas])
-    ax.set(xlabel=PER_ROUND, ylabel=ylabel)
-    return range(len(gammas))
+def listed(rows: Mapping[str, Mapping[Any, Any]], form: str = "{place} {value:.2f}") -> str:
+    """Return numbers in words: `name: place value, place value; name: ...`, or in another form."""
+    return "; ".join(
+        f"{called(name)}: "
+        + ", ".join(tr(form, place=called(str(at)), value=row[at]) for at in _telling(row))
+        for name, row in rows.items()
+        if row
+    )
 
 
-def in_rows(ax: Axes, names: Iterable[str], xlabel: str) -> None:
-    """Name the rows of a chart, the first one on top."""
-    labels = list(names)
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set(xlabel=xlabel, ylim=(len(labels) - 0.5, -0.5))
+def _telling(row: Mapping[Any, Any]) -> list[Any]:
+    places = list(row)
+    some = {places[0], places[len(places) // 2], max(row, key=lambda at: row[at]), places[-1]}
+    return [place for place in places if place in some or len(places) <= MOST_TOLD]
 
 
-def tidy(ax: Axes, alt: str, legend: str = "") -> Axes:
-    """Take the frame away, add a legend "beside" the chart, "inside" it or none, keep the alt."""
-    if legend == "beside":
-        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
-    elif legend:
-        ax.legend(frameon=False)
+def tidy(ax: Axes, opening: str, numbers: str = "", legend: str = "") -> Axes:
+    """Take the frame away, add a legend "beside" the chart, "inside" it or none, keep an alt text.
+
+    The alt text is the opening sentence in the reader's language, then the numbers that are drawn.
+    """
+    if legend:
+        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if legend == "beside" else {}
+        ax.legend(frameon=False, **beside)
     ax.spines[["top", "right"]].set_visible(False)
-    return told(ax, alt)
+    return told(ax, sentences(opening, tr("{numbers}.", numbers=numbers)))
 
 
 def told(ax: Axes, alt: str) -> Axes:

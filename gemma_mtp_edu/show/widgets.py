@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -20,7 +21,7 @@ from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.tradeoff import Measured, Outcome, Setting
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import current, marked, sentences, speaking, tr
-from gemma_mtp_edu.show.style import BLUE, GREY, RED, image_html
+from gemma_mtp_edu.show.style import AT, BLUE, GREY, RED, image_html, listed
 from gemma_mtp_edu.show.views import html_tokens, more_rounds, page, step_html
 
 ROUNDS_SHOWN = 8
@@ -34,14 +35,38 @@ _STYLE = {"description_width": "initial"}
 _BUTTONS = {**_STYLE, "button_width": "initial"}
 
 
-class RoundViewer(ipywidgets.VBox):
+class _Panel(ipywidgets.VBox):
+    """Controls, and HTML views that are drawn anew whenever a control has another value.
+
+    Its language is kept: what a control calls later must not depend on another cell's choice.
+    """
+
+    controls: tuple[ipywidgets.Widget, ...]  # in the order in which Tab reaches them
+
+    def _build(self, children: Sequence[ipywidgets.Widget]) -> None:
+        for control in self.controls:
+            # In a narrow window each takes the room that there is.
+            control.layout.max_width = "98%"
+            control.observe(self._draw, names="value")
+        super().__init__(children)
+        self._draw(None)
+
+    def _draw(self, change: Any) -> None:
+        raise NotImplementedError
+
+
+def _in_a_row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
+    return ipywidgets.HBox(controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
+
+
+class RoundViewer(_Panel):
     """Step through the rounds of a trace: guess what the target says, then reveal it.
 
     The slider takes the arrow keys; the buttons take Enter and Space. Moving to another round hides
-    its verdict again.
+    its verdict again. No model is needed.
 
     Args:
-        trace: A finished run; no model is needed.
+        trace: A finished run.
         revealed: Whether verdicts show at once.
         lang: "en" or "ja"; by default the language that is chosen.
     """
@@ -49,42 +74,33 @@ class RoundViewer(ipywidgets.VBox):
     def __init__(
         self, trace: GenerationTrace, *, revealed: bool = False, lang: str | None = None
     ) -> None:
-        # Kept: what a control calls later must not depend on another cell's choice.
-        self.lang = lang or current()
-        self.trace, self._reveals, last = trace, revealed, len(trace.rounds) - 1
+        self.lang, self.trace, self._reveals = lang or current(), trace, revealed
+        last = len(trace.rounds) - 1
         with speaking(self.lang):
-            self.round = ipywidgets.IntSlider(
-                min(1, last), 0, last, description=tr("round"), continuous_update=False
-            )
-            self.reveal = ipywidgets.ToggleButton(
-                value=revealed, description=tr("Reveal the verdict")
-            )
-            self.back = ipywidgets.Button(description=tr("Round before"), icon="arrow-left")
-            self.forward = ipywidgets.Button(description=tr("Next round"), icon="arrow-right")
-        self.view = ipywidgets.HTML()
-        self.round.observe(self._moved, names="value")
-        self.reveal.observe(self._draw, names="value")
-        # The slider itself keeps the value within its range.
-        self.back.on_click(lambda _: setattr(self.round, "value", max(0, self.round.value - 1)))
-        self.forward.on_click(
-            lambda _: setattr(self.round, "value", min(last, self.round.value + 1))
+            words = tr("round"), tr("Round before"), tr("Next round"), tr("Reveal the verdict")
+        self.round = ipywidgets.IntSlider(
+            min(1, last), 0, last, description=words[0], continuous_update=False
         )
-        controls = ipywidgets.HBox([self.round, self.back, self.forward, self.reveal])
-        controls.layout.flex_flow = "row wrap"
-        super().__init__([controls, self.view])
-        self._draw()
+        self.back = ipywidgets.Button(description=words[1], icon="arrow-left")
+        self.forward = ipywidgets.Button(description=words[2], icon="arrow-right")
+        self.reveal = ipywidgets.ToggleButton(value=revealed, description=words[3])
+        self.back.on_click(lambda _: self._move(-1))
+        self.forward.on_click(lambda _: self._move(1))
+        self.view, self.controls = ipywidgets.HTML(), (self.round, self.reveal)
+        self._build([_in_a_row(self.round, self.back, self.forward, self.reveal), self.view])
 
-    def _moved(self, change: Any) -> None:
-        self.reveal.value = self._reveals
-        self._draw()
+    def _move(self, by: int) -> None:
+        self.round.value = min(max(self.round.value + by, 0), self.round.max)
 
-    def _draw(self, change: Any = None) -> None:
+    def _draw(self, change: Any) -> None:
+        if change and change["owner"] is self.round:
+            self.reveal.value = self._reveals
         self.view.value = step_html(
             self.trace, self.round.value, revealed=self.reveal.value, lang=self.lang
         )
 
 
-class TradeoffExplorer(ipywidgets.VBox):
+class TradeoffExplorer(_Panel):
     """Move a schedule's controls and see tokens, waste, speed and the distance to the best.
 
     Each answer is an exact replay. The speed is predicted from the costs; no model runs. All
@@ -113,115 +129,89 @@ class TradeoffExplorer(ipywidgets.VBox):
         if not profiles:
             raise ValueError("got no profiles, need one for each workload: {'story': profile}")
         self.profiles, self.cost, self.measured = dict(profiles), cost, measured
-        # Kept: what a control calls later must not depend on another cell's choice.
-        self.lang = lang or current()
-        # The drafts of a constant length do not depend on the cost: replayed once.
-        self._replays = {
-            name: tradeoff.constant_replays(profile, cost)
-            for name, profile in self.profiles.items()
-        }
-        longest = max(map(len, self._replays.values()))
-        self._chart = Chart(longest, with_measured=measured is not None)
+        self.lang, ratio = lang or current(), tradeoff.draft_cost(cost)
+        longest = max(tradeoff.longest_draft(profile, cost) for profile in profiles.values())
         with speaking(self.lang):
-            self._make_controls(longest, tradeoff.draft_cost(cost))
-        self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
-        for control in self.controls:
-            # In a narrow window each takes the room that there is.
-            control.layout.max_width = "98%"
-            control.observe(self._draw, names="value")
-        sliders = ipywidgets.HBox([self.draft_length, self.threshold, self.cost_ratio])
-        sliders.layout.flex_flow = "row wrap"
-        super().__init__([self.workload, self.schedule, sliders, self.view, self.figure])
-        self._draw()
-
-    def _make_controls(self, longest: int, ratio: float) -> None:
+            kinds = [(tr(words), kind) for kind, words in KIND_WORDS.items()]
+            words = (tr("workload"), tr("schedule"), tr("draft length"), tr("threshold"),
+                     tr("cost of a draft"))  # fmt: skip
+        names = [{"description": word, "style": _STYLE} for word in words]
         # Buttons: in a drop-down list JupyterLab takes the arrow keys and letters for itself.
-        self.workload = ipywidgets.ToggleButtons(
-            options=list(self.profiles), description=tr("workload"), style=_BUTTONS
+        self.workload, self.schedule = (
+            ipywidgets.ToggleButtons(options=options, description=word, style=_BUTTONS)
+            for options, word in zip((list(profiles), kinds), words[:2], strict=True)
         )
-        self.schedule = ipywidgets.ToggleButtons(
-            options=[(tr(words), kind) for kind, words in KIND_WORDS.items()],
-            description=tr("schedule"),
-            style=_BUTTONS,
-        )
-        self.draft_length = ipywidgets.IntSlider(
-            min(4, longest), 1, longest, description=tr("draft length"), style=_STYLE
-        )
-        self.threshold = ipywidgets.FloatSlider(
-            value=0.4, min=0.0, max=1.0, step=0.05, description=tr("threshold"), style=_STYLE
-        )
+        self.draft_length = ipywidgets.IntSlider(min(4, longest), 1, longest, **names[2])
+        self.threshold = ipywidgets.FloatSlider(0.4, min=0.0, max=1.0, step=0.05, **names[3])
         self.cost_ratio = ipywidgets.FloatSlider(
-            value=ratio, min=0.0, max=max(1.0, 2 * ratio), step=0.01,
-            description=tr("cost of a draft"), style=_STYLE,
-        )  # fmt: skip
-
-    @property
-    def controls(self) -> tuple[ipywidgets.Widget, ...]:
-        """All controls, in the order in which Tab reaches them."""
-        return self.workload, self.schedule, self.draft_length, self.threshold, self.cost_ratio
+            ratio, min=0.0, max=max(1.0, 2 * ratio), step=0.01, **names[4]
+        )
+        sliders = self.draft_length, self.threshold, self.cost_ratio
+        self.controls = (self.workload, self.schedule, *sliders)
+        self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
+        self._build([self.workload, self.schedule, _in_a_row(*sliders), self.view, self.figure])
 
     @property
     def setting(self) -> Setting:
         """The schedule as the controls say it."""
         return Setting(self.schedule.value, self.draft_length.value, round(self.threshold.value, 2))
 
-    def _draw(self, change: Any = None) -> None:
+    def _draw(self, change: Any) -> None:
         setting, name, ratio = self.setting, self.workload.value, self.cost_ratio.value
         self.draft_length.disabled = setting.kind not in ("constant", "heuristic")
         self.threshold.disabled = setting.kind != "confidence"
-        result = tradeoff.outcome(self.profiles[name], setting, self.cost, ratio)
-        measured = None if self.measured is None else self.measured.get(name, {})
-        speeds = tradeoff.speedups(self._replays[name], round_cost(self.cost, ratio))
+        text, measured = self.profiles[name], self.measured and self.measured.get(name, {})
+        # First the numbers: they need not wait for the picture.
+        self.view.value = summary_html(text, setting, self.cost, ratio, workload=name,
+                                       measured=measured, lang=self.lang)  # fmt: skip
+        runs, cost_of = tradeoff.constant_replays(text, self.cost), round_cost(self.cost, ratio)
+        speeds = tradeoff.speedups(runs, cost_of)
+        result = tradeoff.outcome(text, setting, self.cost, ratio)
         with speaking(self.lang):
-            # First the numbers: they need not wait for the picture.
-            self.view.value = outcome_html(result, setting, name, measured)
-            self.figure.value = self._chart.html(speeds, result, measured or {})
+            self.figure.value = chart_html(speeds, result, measured or {})
 
 
-class Chart:
-    """A small figure that is made once; each answer moves its lines only, which is fast."""
+def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
+    """Draw the speed with 1, 2, ... drafts, and across it the chosen schedule's and the best."""
+    # Twice as many pixels as it is wide on the page: sharp on dense screens too.
+    figure = Figure(figsize=(6.0, 2.6), dpi=160)
+    FigureCanvasAgg(figure)
+    ax, top = figure.subplots(), max(1.0, result.best_speedup, *speeds, *measured.values())
+    figure.subplots_adjust(left=0.1, right=0.72, bottom=0.2, top=0.96)
+    ax.plot(range(1, len(speeds) + 1), speeds, "o-", markersize=4, color=BLUE,
+            label="constant lengths")  # fmt: skip
+    for height, color, dashes, label in (
+        (result.speedup, RED, "-", "chosen schedule"),
+        (result.best_speedup, "black", "--", "best possible"),
+        (1, GREY, ":", "plain decoding"),
+    ):
+        ax.axhline(height, color=color, linestyle=dashes, label=label)
+    if measured:
+        ax.plot(list(measured), list(measured.values()), "x", color="black", label="measured")
+    ax.set(xlabel="drafts per round", ylabel="speed", xlim=(0.5, len(speeds) + 0.5),
+           ylim=(0, 1.1 * top))  # fmt: skip
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
 
-    def __init__(self, longest: int, *, with_measured: bool) -> None:
-        # Twice as many pixels as it is wide on the page: sharp on dense screens too.
-        self.figure = Figure(figsize=(6.0, 2.6), dpi=160)
-        FigureCanvasAgg(self.figure)
-        self.ax = ax = self.figure.subplots()
-        self.figure.subplots_adjust(left=0.1, right=0.72, bottom=0.2, top=0.96)
-        (self.curve,) = ax.plot(
-            [1], [1], marker="o", markersize=4, color=BLUE, label="constant lengths"
-        )
-        self.chosen = ax.axhline(1, color=RED, label="chosen schedule")
-        self.best = ax.axhline(1, color="black", linestyle="--", label="best possible")
-        ax.axhline(1, color=GREY, linestyle=":", label="plain decoding")
-        label = "measured" if with_measured else None
-        (self.points,) = ax.plot([], [], "x", color="black", markersize=7, label=label)
-        ax.set(xlabel="drafts per round", ylabel="speed", xlim=(0.5, longest + 0.5))
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
-        ax.spines[["top", "right"]].set_visible(False)
 
-    def html(self, speeds: Sequence[float], result: Outcome, measured: Measured) -> str:
-        """Return the picture of these speeds as an `img` element, with a text that tells them."""
-        chosen, best, fastest = result.speedup, result.best_speedup, max(speeds)
-        self.curve.set_data(range(1, len(speeds) + 1), speeds)
-        self.chosen.set_ydata([chosen, chosen])
-        self.best.set_ydata([best, best])
-        self.points.set_data(list(measured), list(measured.values()))
-        self.ax.set_ylim(0, 1.1 * max(1.0, best, *speeds, *measured.values()))
-        png = io.BytesIO()
-        self.figure.savefig(
-            png, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1}
-        )
-        alt = tr(
-            "Line chart of the speed, plain decoding being 1, by drafts per round: {one:.2f} with "
-            "1 draft, best {fastest:.2f} with {length}, {last:.2f} with {most}. Lines across it: "
-            "the chosen schedule at {chosen:.2f}, the best possible at {best:.2f}, plain decoding "
-            "at 1.",
-            one=speeds[0], fastest=fastest, length=speeds.index(fastest) + 1, last=speeds[-1],
-            most=len(speeds), chosen=chosen, best=best,
-        )  # fmt: skip
-        points = ", ".join(f"{length}: {speed:.2f}" for length, speed in measured.items())
-        also = tr("Measured, by draft length: {points}.", points=points) if points else ""
-        return image_html(png.getvalue(), sentences(alt, also), (480, 208))
+def chart_html(speeds: Sequence[float], result: Outcome, measured: Measured) -> str:
+    """Return the picture of these speeds as an `img` element, with a text that tells them."""
+    png = io.BytesIO()
+    chart(speeds, result, measured).figure.savefig(
+        png, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1}
+    )
+    points = {marked("constant lengths"): dict(enumerate(speeds, 1)), marked("measured"): measured}
+    across = {
+        marked("chosen schedule"): result.speedup,
+        marked("best possible"): result.best_speedup,
+    }
+    alt = sentences(
+        tr("Line chart of the speed, plain decoding being 1, by drafts per round."),
+        listed(points, AT) + ";",
+        listed({marked("lines across"): across}),
+    )
+    return image_html(png.getvalue(), alt, (480, 208))
 
 
 def summary_html(
@@ -236,43 +226,29 @@ def summary_html(
 ) -> str:
     """Return what the explorer shows of a setting as HTML, with no widget.
 
-    Args:
-        profile: The text, and `workload` its name.
-        setting: The schedule.
-        cost: A measured machine, or the cost of a draft in plain passes.
-        cost_ratio: The cost of a draft in plain passes, in place of the machine's own.
-        workload: The text's name.
-        measured: As for the explorer, of this text.
-        lang: "en" or "ja"; by default the language that is chosen.
+    First the first rounds' tokens, then the numbers; `cost_ratio` is the cost of a draft in plain
+    passes in place of the machine's own. The other arguments are the explorer's, of one text.
     """
     with speaking(lang):
         result = tradeoff.outcome(profile, setting, cost, cost_ratio)
-        return outcome_html(result, setting, workload, measured)
-
-
-def outcome_html(
-    result: Outcome, setting: Setting, workload: str, measured: Measured | None = None
-) -> str:
-    """Return an outcome as HTML: the first rounds' tokens, then the numbers."""
-    rounds, rows = result.trace.draft_rounds, numbers(result)
-    words = setting_words(setting)
-    if measured is not None:
-        speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
-        shown = tr("not measured") if speed is None else f"{speed:.2f}"
-        rows.insert(-2, (tr("measured speed, plain decoding = 1"), shown))
-    return page(
-        "<div{{ lang }} class='mtp-tradeoff'><p><b>{{ name }}</b></p>"
-        "<ol style='padding-left:2em;margin:0'>{% for tokens in rounds %}<li>{{ tokens }}</li>"
-        "{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
-        "<div role='status' aria-live='polite'><table style='border-collapse:collapse'><tbody>"
-        "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
-        "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
-        "</tbody></table></div></div>",
-        name=f"{workload}: {words}" if workload else words,
-        rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
-        more=more_rounds(len(rounds) - ROUNDS_SHOWN),
-        rows=rows,
-    )
+        rounds, rows, words = result.trace.draft_rounds, numbers(result), setting_words(setting)
+        if measured is not None:
+            speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
+            shown = tr("not measured") if speed is None else f"{speed:.2f}"
+            rows.insert(-2, (tr("measured speed, plain decoding = 1"), shown))
+        return page(
+            "<div{{ lang }} class='mtp-tradeoff'><p><b>{{ name }}</b></p>"
+            "<ol style='padding-left:2em;margin:0'>{% for tokens in rounds %}<li>{{ tokens }}</li>"
+            "{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
+            "<div role='status' aria-live='polite'><table style='border-collapse:collapse'><tbody>"
+            "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
+            "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
+            "</tbody></table></div></div>",
+            name=f"{workload}: {words}" if workload else words,
+            rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
+            more=more_rounds(len(rounds) - ROUNDS_SHOWN),
+            rows=rows,
+        )
 
 
 def setting_words(setting: Setting) -> str:

@@ -126,7 +126,7 @@ class Explorer(Controls):
         """Return whether strip, numbers and figure are those of the replay."""
         wanted = self.expected()
         rounds = wanted.trace.draft_rounds[:8]
-        levels = f"at {wanted.speedup:.2f}, the best possible at {wanted.best_speedup:.2f},"
+        levels = f"schedule {wanted.speedup:.2f}, best possible {wanted.best_speedup:.2f}"
         return (
             self.strip() == [tokens_of(wanted.trace, record) for record in rounds]
             and dict(numbers(wanted)).items() <= self.numbers().items()

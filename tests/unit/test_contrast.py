@@ -24,7 +24,7 @@ from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
-from gemma_mtp_edu.show.widgets import Chart
+from gemma_mtp_edu.show.widgets import chart
 from tests.unit.test_tradeoff import EASY, HARD, MACHINE
 from tests.unit.test_views import JAPANESE, english_words, trace
 
@@ -78,7 +78,7 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
         "clusters": lambda: plots.plot_clusters((0, 1, 5), HEAD),
         "training": lambda: plots.plot_training({}, reference=0.5),
-        "explorer": lambda: Chart(8, with_measured=True).ax,
+        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}),
     }
 
 

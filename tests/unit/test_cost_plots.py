@@ -30,8 +30,10 @@ def test_expected_tokens_are_drawn_as_described() -> None:
     assert [list(line.get_ydata())[2] for line in ax.lines] == [3.0, 1.75]
     assert len({line.get_linestyle() for line in ax.lines}) == 2
     alt = ax.get_label()
-    assert alt.endswith("alpha 1: 3.0 with 2 drafts, 7.0 with 6; alpha 0.5: 1.8 with 2 drafts, "
-                        "2.0 with 6.")  # fmt: skip
+    assert "; alpha 0.5: 1.00 at 0, 1.50 at 1, 1.75 at 2, " in alt
+    assert ", 7.00 at 6; " in alt
+    longer = plots.plot_expected_tokens(alphas, 12).get_label()
+    assert longer.endswith("alpha 0.5: 1.00 at 0, 1.98 at 6, 2.00 at 12."), "some of thirteen"
 
 
 def test_parts_of_a_round_are_stacked_to_its_cost() -> None:
@@ -41,10 +43,10 @@ def test_parts_of_a_round_are_stacked_to_its_cost() -> None:
     assert len({bars[0].get_hatch() for bars in ax.containers}) == 3
     assert list(ax.lines[0].get_ydata()) == pytest.approx([1.1, 1.4])
     alt = ax.get_label()
-    assert "; 4 drafts: 1.62 (drafting 0.40, verify pass 1.20, the rest 0.03; with a free" in alt
-    assert "1 draft: " in alt
+    assert ", 1.20 at 4; drafting: 0.10 at 1, 0.40 at 4; the rest: 0.03 at 1, 0.03 at 4; " in alt
+    assert ", 1.62 at 4; with a free verify pass: 1.10 at 1, 1.40 at 4." in alt
     free = replace(COST, verify_seconds=((10.0,) * 3,) * 2)
-    assert "verify pass 1.00" in plots.plot_round_costs(free, (4,)).get_label()
+    assert "verify pass: 1.00 at 4" in plots.plot_round_costs(free, (4,)).get_label()
 
 
 def test_predictions_stand_beside_what_was_measured() -> None:
@@ -62,12 +64,10 @@ def test_predictions_stand_beside_what_was_measured() -> None:
 def test_runs_keep_the_first_one_apart() -> None:
     runs = {"plain": [9.0, 2.0, 2.2, 2.1], "drafts": [1.5, 1.0]}
     ax = plots.plot_runs(runs)
-    first, later = ax.lines
-    assert list(first.get_xdata()) == [9.0, 1.5]
-    assert list(later.get_xdata()) == [2.0, 2.2, 2.1, 1.0]
-    assert [segment[0][0] for segment in ax.collections[0].get_segments()] == [2.1, 1.0]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[9.0], [2.0, 2.2, 2.1], [1.5], [1.0]]
+    assert [bars.get_segments()[0][0][0] for bars in ax.collections] == [2.1, 1.0]
     alt = ax.get_label()
-    assert "plain: first 9, then 2 to 2.2, median 2.1; drafts: first 1.5, then 1 to 1, " in alt
+    assert "plain: first run 9, least 2, most 2.2, median 2.1; drafts: first run 1.5, " in alt
 
 
 def test_scenarios_say_who_wins() -> None:
@@ -76,4 +76,4 @@ def test_scenarios_say_who_wins() -> None:
     assert [bar.get_x() + bar.get_width() for bar in ax.patches] == pytest.approx([2.0, 1.04, 0.5])
     assert [text.get_text() for text in ax.texts] == ["2.00 wins", "1.04 about even", "0.50 loses"]
     assert len({bar.get_hatch() for bar in ax.patches}) == 3
-    assert ax.get_label().endswith("easy 2.00 (wins); even 1.04 (about even); hard 0.50 (loses).")
+    assert ax.get_label().endswith("easy: wins 2.00; even: about even 1.04; hard: loses 0.50.")

@@ -70,11 +70,10 @@ def test_the_diagram_of_e2b_needs_its_configuration_only() -> None:
 
 def test_the_diagram_in_words() -> None:
     text = plots.plot_drafter(*e2b()).get_label()
-    assert "target has 35 layers and hidden size 1,536" in text
-    assert "projected from 3,072 to 256" in text
+    assert "last hidden state, 1,536 numbers each, are joined and projected to 256" in text
     assert "(3 sliding, 1 full) read keys and values of the target's layer 14 (full)" in text
     assert "best 32 of 2,048 clusters: 4,096 of 262,144 tokens scored" in text
-    assert "begins with that state and with the draft as its newest token" in text
+    assert "to 1,536 gives the next step's hidden state; its newest token is the draft." in text
     dense = plots.plot_drafter(*e2b(clusters=False)).get_label()
     assert "dense head: all 262,144 tokens scored" in dense and "clusters" not in dense
 
@@ -180,16 +179,14 @@ def test_one_colour_is_one_share_in_every_map() -> None:
 def test_attention_in_words() -> None:
     text = plots.plot_attention(make_step(), NAMES).get_label()
     assert "over the last 3 tokens before '↵'" in text
-    assert "layer 0 (sliding) 62% to 'b', 1 back;" in text
-    assert "layer 1 (full) 80% to '<s>', 3 back." in text
-    assert "earlier" not in text
+    assert text.endswith("layer 0 (sliding): 'b', 1 back 62%; layer 1 (full): '<s>', 3 back 80%")
 
 
 def test_attention_in_words_names_only_tokens_that_are_drawn() -> None:
     text = plots.plot_attention(make_step(), NAMES, count=2).get_label()
-    assert "over the last 2 tokens before '↵'" in text and "'earlier'" in text
-    assert "layer 0 (sliding) 62% to 'b', 1 back, 0% earlier" in text
-    assert "layer 1 (full) 10% to '·a', 2 back, 80% earlier" in text
+    assert "over the last 2 tokens before '↵'" in text
+    assert "layer 0 (sliding): 'b', 1 back 62%, earlier 0%" in text
+    assert "layer 1 (full): '·a', 2 back 10%, earlier 80%" in text
     assert "<s>" not in text
 
 
@@ -215,8 +212,8 @@ def test_bars_are_as_long_as_the_drafts_kept() -> None:
 
 def test_ablations_in_words() -> None:
     text = plots.plot_ablations(RESULTS).get_label()
-    assert "as is: 1.40 (80%, 60%), whole drafter 1.40" in text
-    assert "hidden state not fed back: 1.05 (80%, 25%), whole drafter 1.40" in text
+    assert "as is: draft 1 0.80, draft 2 0.60, in all 1.40, whole drafter 1.40" in text
+    assert "fed back: draft 1 0.80, draft 2 0.25, in all 1.05, whole drafter 1.40" in text
 
 
 def test_clusters_drawn_and_in_words() -> None:
@@ -227,5 +224,5 @@ def test_clusters_drawn_and_in_words() -> None:
     assert (found[0], found[1], found[39], found[40]) == (0.5, 0.75, 0.75, 1.0)
     assert share[31] == 32 / 2048
     text = ax.get_label()
-    assert "1 clusters 50%, 2 clusters 75%, 4 clusters 75%, 32 clusters 75%" in text
-    assert "1.6% for this head's 32 clusters" in text
+    assert "50% at 1, 75% at 2, 75% at 4, 75% at 32; share of the vocabulary: 0% at 1, " in text
+    assert "this head searches 32 of 2048" in text

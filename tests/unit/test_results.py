@@ -264,7 +264,7 @@ def test_picture_and_its_text_say_the_same() -> None:
     assert "1.54 times as fast with 2 drafts per round" in ax.get_title(loc="left")
     assert list(ax.lines[0].get_ydata()) == pytest.approx([2.0, 2.5])
     words = ax.get_label()
-    assert "json: 2.00 with 2 drafts, 2.50 with 4 drafts" in words
+    assert "json: 2.00 at 2, 2.50 at 4" in words
     small = "\n".join(text.get_text() for text in ax.figure.texts)
     assert "gpu Tesla T4" in small
     assert "13.0 GB" in small
@@ -281,4 +281,4 @@ def test_memory_figure_says_what_fits() -> None:
         sum(plan.total_bytes for plan in plans) / 1e9
     )
     words = ax.get_label()
-    assert "E2B in float16 13.0 GB (fits); E4B in float16 17.5 GB (does not fit)" in words
+    assert "E2B, float16: 13.0 GB, fits; E4B, float16: 17.5 GB, does not fit" in words

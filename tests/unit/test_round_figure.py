@@ -72,12 +72,13 @@ def test_texts_fit_and_unknown_signs_are_escaped(ax: Axes) -> None:
 def test_the_description_tells_every_round() -> None:
     told = plot_rounds(TRACE).get_label()
     assert told == describe_rounds(TRACE)
-    assert "Round 0: the target reads the prompt and adds 'Once' (prefill)." in told
-    assert "proposes ' a', '<b>', '\"', '\\n'; 1 accepted, 3 rejected; the target adds '日'" in told
-    assert "in place of the first rejected one (correction)." in told
-    assert f"2 accepted; the target adds '{TEXTS[6]}' (bonus)." in told
-    assert "Round 4: without drafts the target adds ' a' (plain)." in told
-    assert "2 accepted, 1 rejected; the text ends there." in told
+    assert "Round 0: prefill 'Once'." in told
+    assert (
+        "Round 1: accepted '·a', rejected '<b>', rejected '\"', rejected '↵', correction '日'."
+        in told
+    )
+    assert f"Round 2: accepted '·a', accepted '<b>', bonus '{TEXTS[6]}'. Round 3: rejected" in told
+    assert "Round 4: plain '·a'. Round 5: accepted '·a', accepted '<b>', rejected '\"'." in told
 
 
 def test_the_picture_shows_the_first_rounds_with_every_role(tmp_path: Path) -> None:
@@ -95,6 +96,6 @@ def test_a_trace_that_shows_too_little_is_refused() -> None:
 def test_the_alt_text_is_made_from_the_trace_and_escaped() -> None:
     shown = figures.picture_markdown(TRACE)
     alt = shown.split('alt="')[1].split('"')[0]
-    assert "' a', '&lt;b&gt;', '&quot;'" in alt
+    assert "accepted '·a', rejected '&lt;b&gt;', rejected '&quot;'" in alt
     assert "<b>" not in shown
     assert "Rounds 1 to 3" in shown and "float32, CPU, transformers 5.22.2" in shown

@@ -19,7 +19,7 @@ def test_the_figure_holds_every_evaluation_and_its_text_says_the_same() -> None:
     assert lines["second"] == [0.5]
     assert lines["bundled drafter"][0] == 0.9
     text = ax.get_label()
-    assert "first: 0% at step 0, 25% at step 10; second: 50% at step 0." in text
+    assert "first: 0% at 0, 25% at 10; second: 50% at 0; " in text
     assert "90%" in text
 
 
