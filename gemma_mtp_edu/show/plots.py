@@ -13,10 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
 
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.theory import expected_tokens
+from gemma_mtp_edu.analysis.tradeoff import kept_by_place
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, BARS, GREY, SHARE_AT, listed
+from gemma_mtp_edu.show.style import AT, BARS, GREY, PER_ROUND, SHARE_AT, listed
 from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary, visible
 
 if TYPE_CHECKING:
@@ -153,4 +156,25 @@ def plot_training(
         lines[marked("dotted line, the bundled drafter")] = {0: reference}
     ax.set(xlabel="training step", ylabel="held-out acceptance", ylim=(0, 1))
     alt = tr("Line chart of the share of drafts accepted on held-out texts, by training step.")
+    return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")
+
+
+def plot_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> Axes:
+    """Draw the expected tokens of a round against the drafts per round, a line for each alpha."""
+    ax, gammas = style.axes(), range(max_gamma + 1)
+    lines = {f"alpha {alpha:g}": {n: expected_tokens(alpha, n) for n in gammas} for alpha in alphas}
+    style.curves(ax, lines)
+    ax.set(xlabel=PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
+    alt = tr("Line chart of the expected tokens of a round by its number of drafts.")
+    return style.tidy(ax, alt, listed(lines, AT), "inside")
+
+
+def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
+    """Draw how often the first, second, ... draft is kept, a line for each workload."""
+    shares = {name: kept_by_place(profile, places) for name, profile in profiles.items()}
+    ax, lines = style.axes(), {name: dict(enumerate(row, 1)) for name, row in shares.items()}
+    style.curves(ax, lines)
+    ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
+           xticks=range(1, places + 1))  # fmt: skip
+    alt = tr("Line chart of the share of drafts that are kept, by their place in the round.")
     return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")

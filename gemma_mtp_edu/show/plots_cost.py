@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.patheffects import AbstractPathEffect, withStroke
@@ -13,29 +13,19 @@ from gemma_mtp_edu.analysis.cost import MARGIN, CostModel, round_cost
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length, kept_by_place
+from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SHARE_AT, SPEED, drafts, listed
+from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SPEED, drafts, listed
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
 
 _ALPHAS = tuple(i / 40 for i in range(41))
 _FACTS = ("pair", "dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu")
-
-
-def plot_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> Axes:
-    """Draw the expected tokens of a round against the drafts per round, a line for each alpha."""
-    ax, gammas = style.axes(), range(max_gamma + 1)
-    lines = {f"alpha {alpha:g}": {n: expected_tokens(alpha, n) for n in gammas} for alpha in alphas}
-    style.curves(ax, lines)
-    ax.set(xlabel=PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
-    alt = tr("Line chart of the expected tokens of a round by its number of drafts.")
-    return style.tidy(ax, alt, listed(lines, AT), "inside")
 
 
 def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
@@ -214,17 +204,6 @@ def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> 
     return style.tidy(ax, alt, listed(rows, marked("{value} at {place}")), "beside")
 
 
-def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
-    """Draw how often the first, second, ... draft is kept, a line for each workload."""
-    shares = {name: kept_by_place(profile, places) for name, profile in profiles.items()}
-    ax, lines = style.axes(), {name: dict(enumerate(row, 1)) for name, row in shares.items()}
-    style.curves(ax, lines)
-    ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
-           xticks=range(1, places + 1))  # fmt: skip
-    alt = tr("Line chart of the share of drafts that are kept, by their place in the round.")
-    return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")
-
-
 def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
     """Draw the speed against the drafts per round, a line for each case, its best point ringed.
 
@@ -295,14 +274,14 @@ def plot_speedup_surface(
            title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
     ax.title.set_fontsize(10)
     ax.figure.colorbar(filled, ax=ax, label=SPEED)
-    edges = {n: break_even_alpha(n, 0.0, lambda _, n=n: price(n)) for n in gammas}
-    told = {
-        marked("thick line, the alpha where drafts begin to pay, by their number"): {
-            n: edge for n, edge in edges.items() if edge is not None
-        },
-        marked("dashed line, the best number of drafts by alpha, 0 where none pays"): {
-            a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)
-        },
+    edges = {n: break_even_alpha(n, (price(n) - 1) / n) for n in gammas}
+    edge, dashed = (
+        marked("thick line, the alpha where drafts begin to pay, by their number"),
+        marked("dashed line, the best number of drafts by alpha, 0 where none pays"),
+    )
+    told: dict[str, dict[Any, float]] = {
+        edge: {n: a for n, a in edges.items() if a is not None},
+        dashed: {a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)},
     }
     here = expected_tokens(alpha, gamma) / price(gamma)
     alt = tr("Map of the expected speed over alpha and drafts per round. The star at alpha "

@@ -206,11 +206,11 @@ def plot_ablations(results: Sequence["AblationResult"]) -> Axes:
     ax, rows = style.axes(0.42 * len(results) + 1.4), {}
     by_draft = list(zip(*(result.kept for result in results), strict=True))
     names = [result.part for result in results]
-    style.bars(ax, {f"draft {i}": dict(zip(names, shares, strict=True))
-                    for i, shares in enumerate(by_draft, 1)}, upright=False)  # fmt: skip
-    for bar in (bar for bar in ax.patches if bar.get_width() > 0.2):
-        ax.text(*bar.get_center(), f"{bar.get_width():.0%}", ha="center", va="center", fontsize=8,
-                bbox={"color": "white", "pad": 0.8})  # fmt: skip
+    parts = {f"draft {i}": dict(zip(names, row, strict=True)) for i, row in enumerate(by_draft, 1)}
+    for bars, shares in zip(style.bars(ax, parts, upright=False), by_draft, strict=True):
+        words = [f"{share:.0%}" * (share > 0.2) for share in shares]
+        ax.bar_label(bars, words, label_type="center", fontsize=8,
+                     bbox={"color": "white", "pad": 0.8})  # fmt: skip
     for row, result in enumerate(results):
         whole = sum(result.as_is)
         ax.plot([whole] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2.5,

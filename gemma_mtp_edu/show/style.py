@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from gemma_mtp_edu.lessons.language import called, html_lang, marked, sentences, tr
@@ -62,20 +63,20 @@ BARS = tuple(
 )
 
 
-def bars(ax: Axes, parts: Numbers, *, upright: bool = True) -> None:
+def bars(ax: Axes, parts: Numbers, *, upright: bool = True) -> list[BarContainer]:
     """Draw bars of several parts, upwards or in rows to the right, the first part at zero."""
     places = list(next(iter(parts.values())))
-    ends, at = [0.0] * len(places), range(len(places))
+    ends, at, drawn = [0.0] * len(places), range(len(places)), []
+    draw, start = (ax.bar, "bottom") if upright else (ax.barh, "left")
     for (name, sizes), look in zip(parts.items(), BARS, strict=False):
-        if upright:
-            ax.bar(at, list(sizes.values()), 0.6, bottom=ends, label=name, **look)
-        else:
-            ax.barh(at, list(sizes.values()), 0.6, left=ends, label=name, **look)
+        how = {**look, start: ends, "label": name}
+        drawn.append(draw(at, list(sizes.values()), 0.6, **how))
         ends = [end + size for end, size in zip(ends, sizes.values(), strict=True)]
     if upright:
         ax.set_xticks(at, list(map(str, places)))
     else:
         in_rows(ax, places)
+    return drawn
 
 
 def in_rows(ax: Axes, names: Iterable[str]) -> None:
@@ -125,8 +126,8 @@ def tidy(ax: Axes, opening: str, numbers: str = "", legend: str = "") -> Axes:
     The alt text is the opening sentence in the reader's language, then the numbers that are drawn.
     """
     if legend:
-        beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if legend == "beside" else {}
-        ax.legend(frameon=False, **beside)
+        beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        ax.legend(frameon=False, **(beside if legend == "beside" else {}))
     ax.spines[["top", "right"]].set_visible(False)
     return told(ax, sentences(opening, tr("{numbers}.", numbers=numbers)))
 

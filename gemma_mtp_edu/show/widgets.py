@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ipywidgets
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -160,7 +159,10 @@ class TradeoffExplorer(_Panel):
         setting, name, ratio = self.setting, self.workload.value, self.cost_ratio.value
         self.draft_length.disabled = setting.kind not in ("constant", "heuristic")
         self.threshold.disabled = setting.kind != "confidence"
-        text, measured = self.profiles[name], self.measured and self.measured.get(name, {})
+        text, measured = (
+            self.profiles[name],
+            None if self.measured is None else self.measured.get(name, {}),
+        )
         # First the numbers: they need not wait for the picture.
         self.view.value = summary_html(text, setting, self.cost, ratio, workload=name,
                                        measured=measured, lang=self.lang)  # fmt: skip
@@ -171,7 +173,7 @@ class TradeoffExplorer(_Panel):
             self.figure.value = chart_html(speeds, result, measured or {})
 
 
-def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
+def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Figure:
     """Draw the speed with 1, 2, ... drafts, and across it the chosen schedule's and the best."""
     # Twice as many pixels as it is wide on the page: sharp on dense screens too.
     figure = Figure(figsize=(6.0, 2.6), dpi=160)
@@ -192,13 +194,13 @@ def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
            ylim=(0, 1.1 * top))  # fmt: skip
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     ax.spines[["top", "right"]].set_visible(False)
-    return ax
+    return figure
 
 
 def chart_html(speeds: Sequence[float], result: Outcome, measured: Measured) -> str:
     """Return the picture of these speeds as an `img` element, with a text that tells them."""
     png = io.BytesIO()
-    chart(speeds, result, measured).figure.savefig(
+    chart(speeds, result, measured).savefig(
         png, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1}
     )
     points = {marked("constant lengths"): dict(enumerate(speeds, 1)), marked("measured"): measured}

@@ -78,7 +78,7 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
         "clusters": lambda: plots.plot_clusters((0, 1, 5), HEAD),
         "training": lambda: plots.plot_training({}, reference=0.5),
-        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}),
+        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}).axes[0],
     }
 
 
