@@ -319,7 +319,7 @@ from gemma_mtp_edu.measure import serving_commands
 
 name, length = ("E2B", recommended("E2B")) if bundled else (pair.name, best)
 vllm, sglang, llama_cpp = serving_commands(name, length, context_length=CONTEXT)
-print(vllm.shell)
+print(vllm)
 
 # %% [markdown]
 # Its Gemma 4 recipe asks for a GPU of 24 GB or more even for E2B, so not a T4. A release from before May 2026
@@ -329,7 +329,7 @@ print(vllm.shell)
 # several continuations at once; a top-k of 1 makes a single chain, as in this course.
 
 # %%
-print(sglang.shell)
+print(sglang)
 
 # %% [markdown]
 # It sees that the drafter is a Gemma 4 assistant and turns NEXTN into its FROZEN_KV_MTP. Its cookbook takes 5
@@ -339,7 +339,7 @@ print(sglang.shell)
 # `--outtype q8_0` halves it. First it needs a file of each model.
 
 # %%
-print(llama_cpp.shell)
+print(llama_cpp)
 
 # %% [markdown]
 # It needs GGUF files, made here with the script in its repository. Gemma 4 drafters since June 2026 (pull
