@@ -1,8 +1,8 @@
 """Measure plain and assisted decoding, ours and the library's, in one interleaved run.
 
-Times of a machine drift. So all methods take turns on every prompt, medians are compared, and what
-counts are the ratios of one run. A file of prompts may take hours: each result is on disk before
-the next begins, so a run that was killed goes on, and several processes share the prompts.
+Times of a machine drift, so all methods take turns on every prompt and the ratios of one run count.
+A file of prompts may take hours: each result is on disk before the next begins, so a run that was
+killed goes on, and several processes share the prompts.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
+from pydantic import TypeAdapter
 from torch import Tensor
 from tqdm import tqdm
 
@@ -33,7 +34,9 @@ from gemma_mtp_edu.models.memory import peak_memory, reset_peak_memory
 from gemma_mtp_edu.models.pairs import ModelPair
 
 SCHEMA = "gemma_mtp_edu.bench/1"
-Prompts = Mapping[str, tuple[str, str]]  # by a key: workload and prompt
+Prompts = Mapping[str, tuple[str, Any]]  # by a key: workload and prompt, as text or ids
+Lengths = Sequence[int]
+Tasks = dict[str, Callable[[], Result]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,9 @@ class Plan:
 def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
     """Return workload and prompt of each line of a file, by a key that changes with them.
 
-    A line that begins with `{` is JSON with `prompt` and, if you like, `workload`; any other is the
-    prompt itself.
+    A line that begins with `{` is JSON with `prompt` and perhaps `workload`; any other is a prompt.
     """
-    from pydantic import TypeAdapter
-
-    texts = TypeAdapter(dict[str, str])
-    found = {}
+    texts, found = TypeAdapter(dict[str, str]), {}
     # Notepad begins a file with a mark; JSON may hold what `splitlines` takes for an end.
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
         line = line.strip()
@@ -79,51 +78,35 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def bench(
-    pair: ModelPair, prompts: Mapping[str, str], plan: Plan, *, questions: Sequence[str] = ()
+    pair: ModelPair, prompts: Mapping[str, str], plan: Plan, *, questions: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Measure a prompt of each workload, and return a record to store as JSON.
+    """Measure a prompt of each workload, alone and after long conversations begun by questions.
 
     Each row has `seconds` (median), `tokens`, `target_passes` and `same_text` (as in the library's
-    plain run). With questions all is measured once more, after long conversations that they begin.
-    Of several processes only the main one returns the record.
+    plain run). Of several processes only the main one returns the record, to store as JSON.
     """
-    cases = {prompt: (workload, prompt) for workload, prompt in prompts.items()}
-    contexts = {"short": run(pair, cases, plan)}
-    if questions:
-        contexts["long"] = run(pair, cases, plan, questions=questions)
-    found = [(name, row) for name, results in contexts.items() for row in rows_of(results or [])]
-    rows = [{"context": name, **row} for name, row in found]
+    short = {prompt: (workload, prompt) for workload, prompt in prompts.items()}
+    long = {p: (workload, long_context(pair, p, questions)) for workload, p in prompts.items()}
+    rows = [
+        {"context": context, **row}
+        for context, cases in (("short", short), ("long", long))
+        for row in rows_of(run(pair, cases, plan) or ())
+    ]
     record = {"schema": SCHEMA, "conditions": conditions(pair, plan), "rows": rows}
     return record if rows else None
 
 
 def run(
-    pair: ModelPair,
-    prompts: Prompts,
-    plan: Plan,
-    *,
-    contexts: Sequence[int] = (),
-    questions: Sequence[str] = (),
-    out: Path | None = None,
+    pair: ModelPair, prompts: Prompts, plan: Plan, contexts: Lengths = (), out: Path | None = None
 ) -> list[Result] | None:
-    """Measure prompts and costs, except what is in `out` already, and write the whole.
+    """Measure prompts, and costs and memory after contexts of some lengths; return all results.
 
-    What cannot be measured, or what `out` holds of another run, is an error before anything is.
-
-    Args:
-        pair: The models, in each process on its own device.
-        prompts: The same in each process.
-        plan: Draft lengths, repeats, tokens.
-        contexts: Context lengths at which costs and memory are measured.
-        questions: Put the prompts at the end of long conversations that begin with these.
-        out: JSON lines; parts of it lie beside it until all is done.
-
-    Returns:
-        All results in the main process; None in the others.
+    All processes are given the same, each with the pair on its own device; only the main one
+    returns something. What `out` holds already is not measured again. What cannot be measured, or
+    results of another run in `out`, is an error before anything is.
     """
-    state = _process()
-    facts = _facts(pair, plan)
-    tasks = _tasks(pair, prompts, plan, contexts, questions)
+    state, facts = _process(), _facts(pair, plan)
+    tasks = _tasks(pair, prompts, plan, contexts)
     done = read_results(out, facts) if out else {}
     # Nobody may write before everybody has read, or they would not agree on what is left.
     state.wait_for_everyone()
@@ -131,13 +114,12 @@ def run(
     with state.split_between_processes([key for key in tasks if key not in done]) as mine:
         for key in tqdm(mine, unit="task", delay=2, disable=not state.is_main_process):
             reset_peak_memory(pair.device)
-            common = {"key": key, "process": state.process_index, "run": facts}
-            result = {**common, "conditions": conditions(pair, plan), **tasks[key]()}
+            result = {"key": key, "process": state.process_index, "run": facts}
+            result |= {"conditions": conditions(pair, plan), **tasks[key]()}
             made.append(append(part_of(out, state.process_index), result) if out else result)
-    gathered = gather_object(made) if state.num_processes > 1 else made
+    done |= {result["key"]: result for result in gather_object(made)}
     if not state.is_main_process:
         return None
-    done |= {result["key"]: result for result in gathered}
     results = [done[key] for key in tasks]
     if out:
         write_results(out, results)
@@ -156,15 +138,12 @@ def _process() -> PartialState:
     return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available())
 
 
-def _tasks(
-    pair: ModelPair, prompts: Prompts, plan: Plan, contexts: Sequence[int], questions: Sequence[str]
-) -> dict[str, Callable[[], Result]]:
+def _tasks(pair: ModelPair, prompts: Prompts, plan: Plan, contexts: Lengths) -> Tasks:
     """Return what there is to do by key; raise for what would stop the run hours later."""
-    tasks: dict[str, Callable[[], Result]] = {}
+    tasks: Tasks = {}
     for key, (workload, prompt) in prompts.items():
         try:
-            given = long_context(pair, prompt, questions) if questions else prompt
-            ids = pair.encode(given, plan.max_new_tokens)
+            ids = pair.encode(prompt, plan.max_new_tokens)
         except ValueError as error:
             raise ValueError(f"the prompt {key} cannot be measured: {error}") from error
         tasks[key] = partial(_measure_prompt, pair, workload, prompt, ids, plan)
@@ -199,7 +178,7 @@ def _fingerprint(model: torch.nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def _measure_prompt(pair: ModelPair, workload: str, prompt: str, ids: Tensor, plan: Plan) -> Result:
+def _measure_prompt(pair: ModelPair, workload: str, prompt: Any, ids: Tensor, plan: Plan) -> Result:
     result: Result = {"kind": "prompt", "prompt": prompt, "workload": workload}
     result |= {"prompt_tokens": ids.shape[1], "rows": measure(pair, ids, plan)}
     result["peak_memory_bytes"] = peak_memory(pair.device)
@@ -232,46 +211,39 @@ def long_context(pair: ModelPair, prompt: str, questions: Sequence[str]) -> Tens
 
 def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     """Time all methods on one prompt `[1, seq]`, in turns; the first turn only warms up."""
-    limit = plan.max_new_tokens
+    limit: Any = {"max_new_tokens": plan.max_new_tokens}
 
-    def library(**more: Any) -> Any:
-        more |= {"attention_mask": torch.ones_like(ids), "do_sample": False}
-        text = pair.target.generate(ids, max_new_tokens=limit, **more)
+    def library(gamma: int = 0, **more: Any) -> Any:
+        if gamma:
+            more["assistant_model"] = drafter_with(pair, gamma)
+        mask = torch.ones_like(ids)
+        text = pair.target.generate(ids, attention_mask=mask, do_sample=False, **limit, **more)
         return text[0, ids.shape[1] :].tolist()
-
-    def assisted(gamma: int) -> Any:
-        return library(assistant_model=drafter_with(pair, gamma))
-
-    def ours(gamma: int) -> Any:
-        if gamma == 0:
-            return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
-        return speculative_generate(pair, ids, gamma=gamma, max_new_tokens=limit).token_ids
 
     runs: dict[tuple[str, int], Callable[[], Any]] = {
         ("plain, library", 0): library,
-        ("plain, ours", 0): partial(ours, 0),
+        ("plain, ours", 0): partial(autoregressive_generate, pair, ids, **limit),
         ("lookup, library", 4): partial(library, prompt_lookup_num_tokens=4),
     }
     for gamma in plan.gammas:
-        runs["assisted, library", gamma] = partial(assisted, gamma)
-        runs["assisted, ours", gamma] = partial(ours, gamma)
-    turns: dict[tuple[str, int], list[tuple[float, list[int]]]] = {case: [] for case in runs}
+        runs["assisted, library", gamma] = partial(library, gamma)
+        ours = partial(speculative_generate, pair, ids, gamma=gamma, **limit)
+        runs["assisted, ours", gamma] = ours
+    seconds: dict[tuple[str, int], list[float]] = {case: [] for case in runs}
+    found = {}
     for _ in range(plan.repeats + 1):
         for case, call in runs.items():
             start = clock(pair.device)
-            text = list(call())
-            turns[case].append((clock(pair.device) - start, text))
-    # Passes are counted in runs of their own: counting would cost the timed ones time.
-    counted: dict[str, Callable[..., Any]] = {
-        "assisted, library": reference_generate, "assisted, ours": speculative_generate,
-    }  # fmt: skip
+            found[case] = call()
+            seconds[case].append(clock(pair.device) - start)
     rows = []
-    for (method, gamma), timed in turns.items():
-        row = {"method": method, "gamma": gamma, "tokens": len(timed[-1][1]), "target_passes": None}
-        if count := counted.get(method):
-            row["target_passes"] = count(pair, ids, gamma=gamma, max_new_tokens=limit).target_passes
-        row["seconds"] = statistics.median(seconds for seconds, _ in timed[1:])
-        rows.append({**row, "same_text": timed[-1][1] == turns["plain, library", 0][-1][1]})
+    for (method, gamma), last in found.items():
+        text, passes = list(getattr(last, "token_ids", last)), getattr(last, "target_passes", None)
+        if method == "assisted, library":  # in a run of its own: counting takes time
+            passes = reference_generate(pair, ids, gamma=gamma, **limit).target_passes
+        row = {"method": method, "gamma": gamma, "tokens": len(text), "target_passes": passes}
+        row["seconds"] = statistics.median(seconds[method, gamma][1:])
+        rows.append({**row, "same_text": text == found["plain, library", 0]})
     return rows
 
 
@@ -285,11 +257,10 @@ def rows_of(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
     """Return what a number means nothing without."""
-    gpu = torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else "none"
     return {
         **pair.provenance("bench"),
         "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-        "gpu": gpu,
+        "gpu": torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else "none",
         "python": platform.python_version(),
         "gemma_mtp_edu": __version__,
         "plan": str(plan),

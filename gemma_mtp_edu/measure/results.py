@@ -1,8 +1,6 @@
 """Records of measurements: JSON lines that outlive a kill, and the card of a sweep, to share.
 
-Every process of a run appends its results to a part of its own; when all are done, one of them
-writes the whole and removes the parts. A card is read without any model library; it names hardware
-and releases but no folder and no person, and nothing here sends it anywhere.
+Every process of a run appends to a part of its own; at the end one writes the whole.
 """
 
 import json
@@ -26,7 +24,6 @@ CARD_SCHEMA = "gemma_mtp_edu.results_card/1"
 _FOLDER = re.compile(r"(?:^|[\s\"'=(])(?:~?/[\w.-]+/|[A-Za-z]:\\)")
 # What pydantic reads from a file; NaN is less than nothing.
 _Positive = Annotated[float, Gt(0), Lt(float("inf"))]
-_Count = Annotated[int, Ge(0)]
 Result = dict[str, Any]
 
 
@@ -40,39 +37,29 @@ def append(path: Path, result: Result) -> Result:
     result = {**result, "schema": LINES_SCHEMA}
     with path.open("a", encoding="utf-8") as file:
         # A line that a kill cut off before must not spoil this one.
-        file.write(f"\n{_line(result)}")
+        file.write(f"\n{json.dumps(result, ensure_ascii=False)}\n")
         file.flush()
         os.fsync(file.fileno())
     return result
 
 
 def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
-    """Return the results so far of the whole and of all parts, by key.
-
-    Raises:
-        ValueError: A result is of another `run` (pair, plan ...), or `out` is something else.
-    """
+    """Return the results so far of the whole and of all parts, by key; all of this `run` only."""
     check_writable(out)
     found: dict[str, Result] = {}
-    for path in (out, *_parts(out)):
-        for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else (), 1):
-            if not line:
-                continue
+    for path in filter(Path.exists, (out, *_parts(out))):
+        for line in filter(None, path.read_bytes().splitlines()):
             try:
                 result = json.loads(line)
             except (ValueError, RecursionError):
                 if path != out:  # a kill cut it off; the whole is written at once
                     continue
                 result = None
-            if not isinstance(result, dict) or result.get("schema") != LINES_SCHEMA:
+            right = isinstance(result, dict) and result.get("schema") == LINES_SCHEMA
+            if not right or result["run"] != run:
                 raise ValueError(
-                    f"line {number} of {path.name} is {line[:60]!r}, need results of this release: "
-                    "the file may be something else, so name another one with --out, or remove it"
-                )
-            if result["run"] != run:
-                raise ValueError(
-                    f"{path.name} holds results of another run ({result['run']}), this one is "
-                    f"{run}: name another file with --out, or remove this one"
+                    f"{path.name} holds {line[:400]!r}, need results of this release and of this "
+                    f"run, {run}: name another file with --out, or remove it"
                 )
             found[result["key"]] = result
     return found
@@ -80,7 +67,7 @@ def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
 
 def write_results(out: Path, results: Iterable[Result]) -> None:
     """Replace the whole by these results, then remove the parts."""
-    write_text(out, "".join(map(_line, results)))
+    write_text(out, "".join(f"{json.dumps(result, ensure_ascii=False)}\n" for result in results))
     for part in _parts(out):
         part.unlink()
 
@@ -119,40 +106,23 @@ def _parts(out: Path) -> list[Path]:
     return sorted(path for path in out.parent.iterdir() if name.fullmatch(path.name))
 
 
-def _line(result: Result) -> str:
-    return json.dumps(result, ensure_ascii=False) + "\n"
-
-
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One workload with one draft length.
-
-    Attributes:
-        workload: Its name.
-        gamma: Drafts per round; 0 is plain decoding.
-        seconds: Median seconds after the prefill.
-        prefill_seconds: Median seconds of the prefill, which no drafter changes.
-        tokens: Tokens written.
-        tokens_per_round: Tokens of a round; 1 in plain decoding.
-        predicted_speedup: What the cost model said before; 1 in plain decoding.
-        same_text: Whether the text is the plain one.
-    """
+    """One workload with one draft length; 0 is plain decoding."""
 
     workload: str
-    gamma: _Count
-    seconds: _Positive
-    prefill_seconds: _Positive
+    gamma: Annotated[int, Ge(0)]
+    seconds: _Positive  # median, after the prefill
+    prefill_seconds: _Positive  # median; no drafter changes it
     tokens: int
-    tokens_per_round: _Positive
-    predicted_speedup: _Positive
-    same_text: bool
+    tokens_per_round: _Positive  # 1 in plain decoding
+    predicted_speedup: _Positive  # what the cost model said before; 1 in plain decoding
+    same_text: bool  # as in plain decoding
 
     def __post_init__(self) -> None:
-        if self.tokens < 2:
-            raise ValueError(
-                f"got {self.tokens} token of {self.workload!r}, need 2 or more: the first one "
-                "comes from the prefill, so nothing was drafted; take a prompt with a longer answer"
-            )
+        if self.tokens < 2:  # the first token comes from the prefill: nothing was drafted
+            told = "need 2 or more: take a prompt with a longer answer"
+            raise ValueError(f"got {self.tokens} token of {self.workload!r}, {told}")
 
     @property
     def seconds_per_token(self) -> float:
@@ -181,32 +151,20 @@ def measurements(
 
 @dataclass(frozen=True, slots=True)
 class ResultsCard:
-    """A sweep over workloads and draft lengths.
-
-    Attributes:
-        pair: Name of the pair.
-        measurements: Every workload with every draft length, 0 among them.
-        prompts: The prompt of each workload.
-        verdict: What the cost model said before anything was measured, by workload.
-        peak_memory_bytes: The most memory that was in use.
-        provenance: Hardware, dtype, releases, repeats.
-    """
+    """A sweep over workloads and draft lengths; it names hardware and releases, but no folder."""
 
     pair: str
-    measurements: tuple[Measurement, ...]
-    prompts: Mapping[str, str]
-    verdict: Mapping[str, str]
-    peak_memory_bytes: _Count
+    measurements: tuple[Measurement, ...]  # every workload with every draft length, 0 among them
+    prompts: Mapping[str, str]  # by workload
+    verdict: Mapping[str, str]  # what the cost model said before anything was measured
+    peak_memory_bytes: Annotated[int, Ge(0)]
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         found = [(m.workload, m.gamma) for m in self.measurements]
         wanted = [(name, gamma) for name in self.workloads for gamma in (0, *self.gammas)]
         if not self.gammas or sorted(found) != sorted(wanted):
-            raise ValueError(
-                f"got the workloads and draft lengths {sorted(found)}, need each workload once "
-                "without drafts (0) and once with each length"
-            )
+            raise ValueError(f"got {sorted(found)}, need each workload once with each length and 0")
         for text in (self.pair, *self.provenance.values(), *self.verdict.values()):
             if _FOLDER.search(text):
                 raise ValueError(f"got {text!r}, which names a folder: a card to share names none")
@@ -227,20 +185,15 @@ class ResultsCard:
 
     def speedup(self, workload: str, gamma: int) -> float:
         """Return how many times as fast as plain decoding, the prefill left out."""
-        plain, drafted = self.of(workload, 0), self.of(workload, gamma)
-        return plain.seconds_per_token / drafted.seconds_per_token
+        return self.of(workload, 0).seconds_per_token / self.of(workload, gamma).seconds_per_token
 
-    def to_json(self, indent: int | None = 1) -> str:
+    def to_json(self) -> str:
         """Return the card as JSON text that `from_json` reads back as an equal card."""
-        return write_record(self, CARD_SCHEMA, indent)
+        return write_record(self, CARD_SCHEMA, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "ResultsCard":
-        """Read a card that `to_json` wrote.
-
-        Raises:
-            ValueError: It is not JSON, of another schema, lacks a field, or contradicts itself.
-        """
+        """Read a card that `to_json` wrote; a ValueError says what is wrong with another text."""
         return read_record(text, CARD_SCHEMA, cls)
 
 
@@ -254,44 +207,26 @@ def prediction_errors(card: ResultsCard) -> dict[tuple[str, int], float]:
 
 
 def best_lengths(card: ResultsCard) -> dict[str, tuple[int, int, float]]:
-    """Return by workload the best draft length as predicted and as measured (0 is no drafts).
-
-    The third number is the share of the best measured speed that the predicted length gives.
-    """
+    """Return by workload the best length predicted, the best measured, and their speeds' ratio."""
     found = {}
     for workload in card.workloads:
         speeds = {n: card.speedup(workload, n) for n in (0, *card.gammas)}
-        guess = fastest({n: card.of(workload, n).predicted_speedup for n in speeds})
-        best = fastest(speeds)
+        promised = {n: card.of(workload, n).predicted_speedup for n in speeds}
+        # Ascending, so that of equals the shortest length counts.
+        guess, best = (max(by, key=by.__getitem__) for by in (promised, speeds))
         found[workload] = guess, best, speeds[guess] / speeds[best]
     return found
 
 
 def overall_speedups(card: ResultsCard) -> dict[int, float]:
-    """Return by draft length the speed over all workloads together, plain decoding being 1.
-
-    Seconds are added, speedups are not: it is the speed of somebody who asks for as many tokens of
-    each workload.
-    """
+    """Return by draft length the speed over as many tokens of each workload; plain is 1."""
     lengths, names = (0, *card.gammas), card.workloads
     totals = {n: sum(card.of(name, n).seconds_per_token for name in names) for n in lengths}
     return {gamma: totals[0] / total for gamma, total in totals.items()}
 
 
 def length_for_all(card: ResultsCard) -> int:
-    """Return the one draft length that is fastest over all workloads; 0 where none pays.
-
-    A gain of 5% or less is none: then the target alone is simpler.
-    """
+    """Return the one draft length that is fastest over all workloads; 0 where none clearly pays."""
     speeds = overall_speedups(card)
-    best = fastest(speeds)
+    best = max(speeds, key=speeds.__getitem__)
     return best if answer_of(speeds[best]) == "pays" else 0
-
-
-def fastest(speeds: Mapping[int, float]) -> int:
-    """Return the draft length of the highest speed; the shorter one where two are equal.
-
-    >>> fastest({0: 1.0, 4: 1.8, 2: 1.8})
-    2
-    """
-    return max(sorted(speeds), key=lambda gamma: speeds[gamma])

@@ -1,9 +1,7 @@
 """Results that outlive a kill; cards, what they refuse, their scores and figures' texts."""
 
-import getpass
 import json
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -38,14 +36,13 @@ def line(key: str) -> dict[str, Any]:
     return {"schema": LINES_SCHEMA, "key": key, "run": RUN, "kind": "context"}
 
 
-@pytest.mark.parametrize("cut", range(1, 40, 3))
+@pytest.mark.parametrize("cut", range(1, 40, 6))
 def test_a_line_that_a_kill_cut_off_spoils_no_other(cut: int, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     part = part_of(out, 0)
     append(part, line("1-a"))
     append(part, line("2-b"))
-    whole = part.read_bytes()
-    part.write_bytes(whole[:-cut])
+    part.write_bytes(part.read_bytes()[:-cut])
     assert set(read_results(out, RUN)) == ({"1-a", "2-b"} if cut == 1 else {"1-a"})
     append(part, line("3-c"))
     assert {"1-a", "3-c"} <= set(read_results(out, RUN))
@@ -53,10 +50,7 @@ def test_a_line_that_a_kill_cut_off_spoils_no_other(cut: int, tmp_path: Path) ->
 
 def test_parts_end_in_one_file_and_what_is_only_called_like_one_stays(tmp_path: Path) -> None:
     out = tmp_path / "r[1]*.jsonl"
-    others = {
-        tmp_path / f"{out.name}.part-prompts": "mine",
-        tmp_path / "r1x.jsonl.part-0": "of another sweep",
-    }
+    others = {tmp_path / name: "mine" for name in (f"{out.name}.part-prompts", "r1x.jsonl.part-0")}
     for path, text in others.items():
         path.write_text(text)
     write_results(out, [line("1-a")])
@@ -70,18 +64,13 @@ def test_parts_end_in_one_file_and_what_is_only_called_like_one_stays(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("Hello!\n", "line 1 of notes.txt"),
-        ('{"prompt": "Hello!"}\n', "line 1 of notes.txt"),
-        ("[" * 100_000, "line 1 of notes.txt"),
-        (json.dumps({**line("1-a"), "run": {"pair": "E2B"}}), "results of another run"),
-    ],
+    "content",
+    ["Hello!\n", '{"prompt": "Hello!"}', "[" * 99_999, json.dumps({**line("1-a"), "run": {}})],
 )
-def test_no_file_of_another_kind_or_run_is_taken(content: str, words: str, tmp_path: Path) -> None:
+def test_no_file_of_another_kind_or_run_is_taken(content: str, tmp_path: Path) -> None:
     out = tmp_path / "notes.txt"
     out.write_text(content, encoding="utf-8")
-    with pytest.raises(ValueError, match=rf"{words}.*--out"):
+    with pytest.raises(ValueError, match=r"notes.txt holds .* need results of .*--out"):
         read_results(out, RUN)
     with pytest.raises(FileExistsError, match="something else than"):
         check_writable(out, "another/1")
@@ -103,9 +92,7 @@ def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
     link.symlink_to(place)
     write_text(link, "new")
     assert link.is_symlink()
-    assert place.read_text() == "new"
-    assert stat.S_IMODE(place.stat().st_mode) == 0o600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "place"]
+    assert (place.read_text(), stat.S_IMODE(place.stat().st_mode)) == ("new", 0o600)
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -126,14 +113,8 @@ def test_a_write_that_fails_leaves_the_file_before_it(
 
 
 # Seconds by workload and draft length, and what was predicted; 11 tokens each.
-SECONDS = {
-    "json": {0: 10.0, 2: 5.0, 4: 4.0},
-    "story": {0: 10.0, 2: 8.0, 4: 12.5},
-}
-PREDICTED = {
-    "json": {0: 1.0, 2: 2.2, 4: 2.0},
-    "story": {0: 1.0, 2: 1.25, 4: 1.2},
-}
+SECONDS = {"json": {0: 10.0, 2: 5.0, 4: 4.0}, "story": {0: 10.0, 2: 8.0, 4: 12.5}}
+PREDICTED = {"json": {0: 1.0, 2: 2.2, 4: 2.0}, "story": {0: 1.0, 2: 1.25, 4: 1.2}}
 
 
 @pytest.fixture(autouse=True)
@@ -142,25 +123,16 @@ def _close_figures() -> Iterator[None]:
     plt.close("all")
 
 
-def make_card(
-    seconds: dict[str, dict[int, float]] = SECONDS,
-    predicted: dict[str, dict[int, float]] = PREDICTED,
-) -> ResultsCard:
+def make_card(seconds: dict[str, dict[int, float]] = SECONDS) -> ResultsCard:
     measurements = tuple(
-        Measurement(name, gamma, value, 0.5, 11, 1.0 + gamma, predicted[name][gamma], True)
+        Measurement(name, gamma, value, 0.5, 11, 1.0 + gamma, PREDICTED[name][gamma], True)
         for name, by_length in seconds.items()
         for gamma, value in by_length.items()
     )
-    words = dict.fromkeys(seconds, "some words")
+    prompts = {"json": "What is in /etc/hosts?", "story": "either/or"}
+    verdict = dict.fromkeys(seconds, "some words")
     provenance = {"dtype": "float16", "gpu": "Tesla T4", "torch": "2.13.0"}
-    return ResultsCard("E2B", measurements, words, words, 13_000_000_000, provenance)
-
-
-def test_json_round_trip() -> None:
-    card = make_card()
-    text = card.to_json()
-    assert ResultsCard.from_json(text) == card
-    assert json.loads(text)["schema"] == "gemma_mtp_edu.results_card/1"
+    return ResultsCard("google/x", measurements, prompts, verdict, 13_000_000_000, provenance)
 
 
 def test_speedups_are_per_token_and_without_the_prefill() -> None:
@@ -172,38 +144,30 @@ def test_speedups_are_per_token_and_without_the_prefill() -> None:
 
 
 def test_score_by_hand() -> None:
-    card = make_card()
-    errors = prediction_errors(card)
+    errors = prediction_errors(make_card())
     assert errors["json", 2] == pytest.approx(0.1)
     assert errors["json", 4] == pytest.approx(2.0 / 2.5 - 1)
     assert errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
-    kept = pytest.approx(2.0 / 2.5)
-    assert best_lengths(card) == {"json": (2, 4, kept), "story": (2, 2, 1.0)}
+    best = best_lengths(make_card())
+    assert best == {"json": (2, 4, pytest.approx(2.0 / 2.5)), "story": (2, 2, 1.0)}
 
 
 def test_one_length_adds_seconds() -> None:
     card = make_card()
     assert overall_speedups(card) == pytest.approx({0: 1.0, 2: 20 / 13, 4: 20 / 16.5})
     assert length_for_all(card) == 2
-
-
-def test_no_length_where_drafting_does_not_pay() -> None:
     slow = {"json": {0: 10.0, 2: 9.8, 4: 12.0}, "story": {0: 10.0, 2: 9.9, 4: 14.0}}
-    card = make_card(seconds=slow)
-    assert length_for_all(card) == 0
-    assert "does not pay" in plots.plot_card(card).get_label()
+    assert length_for_all(make_card(slow)) == 0
+    assert "does not pay" in plots.plot_card(make_card(slow)).get_label()
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda card: {"measurements": card.measurements[:-1]}, "need each workload once"),
-        (lambda card: {"measurements": card.measurements[:1]}, "need each workload once"),
         (lambda card: {"measurements": 2 * card.measurements}, "need each workload once"),
         (lambda card: {"pair": "/home/ada/models/mine"}, "names a folder"),
-        (lambda card: {"provenance": {"plan": "read ~/models/x"}}, "names a folder"),
         (lambda card: {"provenance": {"plan": r"C:\Users\ada"}}, "names a folder"),
-        (lambda card: {"verdict": dict.fromkeys(card.prompts, "in /content/x/y")}, "a folder"),
     ],
 )
 def test_card_refuses(change: Callable[[ResultsCard], dict[str, Any]], words: str) -> None:
@@ -212,50 +176,23 @@ def test_card_refuses(change: Callable[[ResultsCard], dict[str, Any]], words: st
         replace(card, **change(card))
 
 
-def test_prompts_and_hub_ids_may_have_slashes() -> None:
-    prompts = {"json": "What is in /etc/hosts?", "story": "either/or"}
-    card = replace(make_card(), prompts=prompts, pair="google/gemma-4-E2B-it")
-    assert ResultsCard.from_json(card.to_json()) == card
-
-
-def test_a_text_of_one_token_says_what_to_do() -> None:
-    with pytest.raises(ValueError, match="take a prompt with a longer answer"):
-        replace(make_card().measurements[0], tokens=1)
+WHOLE = make_card().to_json()
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        "",
-        "[]",
-        '{"schema": "gemma_mtp_edu.results_card/1"',
-        '{"schema": "gemma_mtp_edu.results_card/1"}',
-        make_card().to_json().replace("results_card/1", "results_card/2"),
+        (WHOLE[:99], "cut off"),
+        (WHOLE.replace("results_card/1", "results_card/2"), "schema"),
+        (WHOLE.replace('"seconds": 10.0', '"seconds": NaN'), "seconds"),
+        (WHOLE.replace('"tokens": 11', '"tokens": 1'), "take a prompt with a longer answer"),
+        (WHOLE.replace('"gamma": 2', '"gamma": -2'), "gamma"),
+        (WHOLE.replace('"pair"', '"par"'), "pair"),
     ],
 )
-def test_unreadable_cards(text: str) -> None:
-    with pytest.raises(ValueError, match=r"(?i)json|schema|missing|object"):
+def test_unreadable_cards(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         ResultsCard.from_json(text)
-
-
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong"),
-    [
-        ("prompts", ["a"]), ("verdict", {"json": 5}), ("provenance", None), ("pair", 5),
-        ("peak_memory_bytes", "x"), ("measurements", []), ("predicted_speedup", "x"),
-        ("predicted_speedup", NAN), ("seconds", 0), ("seconds", float("inf")), ("tokens", 10.5),
-        ("gamma", -1), ("same_text", "x"), ("tokens_per_round", None),
-    ],
-)  # fmt: skip
-def test_a_field_of_a_wrong_kind_is_named(name: str, wrong: Any) -> None:
-    stored = json.loads(make_card().to_json())
-    holder = stored if name in stored else stored["measurements"][0]
-    holder[name] = wrong
-    with pytest.raises(ValueError, match=name if wrong != [] else "need each workload once"):
-        ResultsCard.from_json(json.dumps(stored))
 
 
 def test_picture_and_its_text_say_the_same() -> None:
@@ -268,17 +205,13 @@ def test_picture_and_its_text_say_the_same() -> None:
     small = "\n".join(text.get_text() for text in ax.figure.texts)
     assert "gpu Tesla T4" in small
     assert "13.0 GB" in small
-    assert getpass.getuser() not in re.findall(r"\w+", small)
-    assert str(Path.home()) not in card.to_json() + small
+    assert str(Path.home()) not in WHOLE + small
 
 
 def test_memory_figure_says_what_fits() -> None:
     plans = [memory_plan(name, "float16") for name in ("E2B", "E4B")]
     ax = plots.plot_memory(plans, 14_600_000_000)
-    labels = [text.get_text() for text in ax.texts]
-    assert labels == ["13.0 GB, fits", "17.5 GB, does not fit"]
-    assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(
-        sum(plan.total_bytes for plan in plans) / 1e9
-    )
-    words = ax.get_label()
-    assert "E2B, float16: 13.0 GB, fits; E4B, float16: 17.5 GB, does not fit" in words
+    assert [text.get_text() for text in ax.texts] == ["13.0 GB, fits", "17.5 GB, does not fit"]
+    total = sum(plan.total_bytes for plan in plans) / 1e9
+    assert sum(bar.get_width() for bar in ax.patches) == pytest.approx(total)
+    assert "E2B, float16: 13.0 GB, fits; E4B, float16: 17.5 GB, does not fit" in ax.get_label()
