@@ -27,7 +27,7 @@ except ImportError:  # then the doctor alone runs, and says what is absent
 # What a user can mend, and gets in one line; by name, because torch and jinja2 take seconds to
 # import. Anything else is a fault of ours and keeps its traceback.
 _MENDABLE = {"OSError", "ValueError", "ArithmeticError", "MemoryError", "ImportError",
-             "OutOfMemoryError", "DamagedPairError", "TemplateError", "ClickException"}  # fmt: skip
+             "OutOfMemoryError", "TemplateError", "ClickException"}  # fmt: skip
 _Pair = Annotated[str, typer.Option(help="pocket, E2B, a hub id or a folder")]
 
 app = typer.Typer(add_completion=False, help=__doc__)

@@ -226,8 +226,7 @@ def _transformers() -> Iterator[Answer]:
     releases = import_module("gemma_mtp_edu.models.compatibility")
     try:
         releases.check_transformers()
-        import_module("transformers")
-        yield "transformers", "ok", releases.transformers_release(), ""
+        yield "transformers", "ok", import_module("transformers").__version__, ""
     except releases.UnsupportedReleaseError as error:
         yield "transformers", "fail", str(error), _pip(releases.REQUIREMENT)
 

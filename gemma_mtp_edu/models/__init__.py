@@ -2,12 +2,10 @@
 
 from gemma_mtp_edu import lazily
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "compatibility": "IncompatiblePairError check_pair",
-        "memory": "gigabytes memory_plan pick_pair",
-        "pairs": "choose_device choose_dtype",
-        "registry": "PAIRS recommended",
-    },
-)
+_NAMES = {
+    "compatibility": "IncompatiblePairError check_pair",
+    "memory": "gigabytes memory_plan pick_pair",
+    "pairs": "choose_device choose_dtype",
+    "registry": "PAIRS recommended",
+}
+__getattr__ = lazily(__name__, _NAMES)

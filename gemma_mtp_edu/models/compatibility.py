@@ -11,20 +11,16 @@ import importlib.metadata
 import sys
 from typing import Any
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 OLDEST = Version("5.20.2")
 BEFORE = Version("5.23")
 REQUIREMENT = f"transformers>={OLDEST},<{BEFORE}"
-REMEDY = f'run  pip install "{REQUIREMENT}"  and restart Python'
 KV_TYPES = ("full_attention", "sliding_attention")
-ASSISTANT_TYPES = ("gemma4_assistant", "gemma4_unified_assistant")
 
 
 class UnsupportedReleaseError(ImportError):
     """The installed transformers release cannot run a Gemma 4 drafter."""
-
-    remedy = REMEDY
 
 
 class IncompatiblePairError(ValueError):
@@ -33,33 +29,21 @@ class IncompatiblePairError(ValueError):
 
 def check_transformers(version: str | None = None) -> None:
     """Raise unless a transformers release, by default the one here, can run a Gemma 4 drafter."""
-    version = version or transformers_release()
-    try:
-        # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
-        works = OLDEST <= Version(Version(version).base_version) < BEFORE
-    except InvalidVersion:
-        works = False
-    if not works:
+    # The one that is loaded, or else installed; it is not loaded for that.
+    version = version or getattr(sys.modules.get("transformers"), "__version__", None)
+    version = version or importlib.metadata.version("transformers")
+    # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
+    if not OLDEST <= Version(Version(version).base_version) < BEFORE:
         raise UnsupportedReleaseError(
             f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE} "
-            f"(others cannot build the drafter or hand it wrong values): {REMEDY}"
+            "(others cannot build the drafter or hand it wrong values): run  pip install "
+            f'"{REQUIREMENT}"  and restart Python'
         )
-
-
-def transformers_release() -> str:
-    """Return the release of transformers that is loaded, or else installed, without loading it."""
-    loaded = getattr(sys.modules.get("transformers"), "__version__", None)
-    if isinstance(loaded, str):
-        return loaded
-    try:
-        return importlib.metadata.version("transformers")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise UnsupportedReleaseError(f"transformers is not installed: {REMEDY}") from error
 
 
 def is_mtp_drafter(config: Any) -> bool:
     """Return whether a configuration is that of a Gemma 4 MTP drafter."""
-    return config.model_type in ASSISTANT_TYPES
+    return config.model_type in ("gemma4_assistant", "gemma4_unified_assistant")
 
 
 def kv_layers(target: Any) -> dict[str, int]:
@@ -87,19 +71,18 @@ def check_pair(target: Any, drafter: Any) -> None:
     width = drafter.backbone_hidden_size
     _check_same("hidden_size", text.hidden_size, "backbone_hidden_size", width)
     producers = kv_layers(target) if getattr(text, "layer_types", None) else {}
-    for kind in KV_TYPES:
-        if kind not in producers:
-            raise IncompatiblePairError(
-                f"the target ({target.model_type}) has no {kind} layer with KV of its own, which "
-                "an MTP drafter reads: use a Gemma 4 target"
-            )
-        if kind in heads.layer_types:
-            # The drafter attends to the target's keys and values, so heads must have one size.
-            given = text.per_layer_config[producers[kind]]
-            needed = heads.per_layer_config[heads.layer_types.index(kind)]
-            for name in ("head_dim", "num_key_value_heads"):
-                shown = f"{kind} {name}"
-                _check_same(shown, getattr(given, name), shown, getattr(needed, name))
+    if lacking := [kind for kind in KV_TYPES if kind not in producers]:
+        raise IncompatiblePairError(
+            f"the target ({target.model_type}) has no {lacking[0]} layer with KV of its own, which "
+            "an MTP drafter reads: use a Gemma 4 target"
+        )
+    for kind in set(KV_TYPES) & set(heads.layer_types):
+        # The drafter attends to the target's keys and values, so heads must have one size.
+        given = text.per_layer_config[producers[kind]]
+        needed = heads.per_layer_config[heads.layer_types.index(kind)]
+        for name in ("head_dim", "num_key_value_heads"):
+            shown = f"{kind} {name}"
+            _check_same(shown, getattr(given, name), shown, getattr(needed, name))
     centroids, searched = drafter.num_centroids, drafter.centroid_intermediate_top_k
     fits = 1 <= searched <= centroids and heads.vocab_size % centroids == 0
     if drafter.use_ordered_embeddings and not fits:
@@ -115,17 +98,4 @@ def _check_same(name: str, target: int, drafter_name: str, drafter: int) -> None
         raise IncompatiblePairError(
             f"drafter {drafter_name} {drafter} != target {name} {target}: this drafter was made "
             "for another target; take the one whose id is the target's id + '-assistant'"
-        )
-
-
-def check_token_ordering(drafter: Any) -> None:
-    """Raise where the centroid head was never filled in: it could only draft token 0."""
-    ordering = getattr(getattr(drafter, "masked_embedding", None), "token_ordering", None)
-    if ordering is None or ordering.is_meta:
-        return
-    if (distinct := ordering.unique().numel()) != ordering.numel():
-        raise IncompatiblePairError(
-            f"the drafter's token_ordering holds {distinct} different tokens of "
-            f"{ordering.numel()}: a drafter with fresh weights has none; load trained weights, or "
-            "fill drafter.masked_embedding.token_ordering with a permutation of all token ids"
         )

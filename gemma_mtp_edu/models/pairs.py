@@ -1,8 +1,7 @@
 """Load a target with its drafter, and check that they fit before anything runs."""
 
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,22 +11,16 @@ import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer
-from transformers.utils import logging as transformers_logging
+from transformers.utils import logging
 
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
 from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason
 from gemma_mtp_edu.models import files, memory, registry
-from gemma_mtp_edu.models.compatibility import (
-    check_pair,
-    check_token_ordering,
-    check_transformers,
-    is_mtp_drafter,
-)
+from gemma_mtp_edu.models.compatibility import check_pair, check_transformers, is_mtp_drafter
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
-_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
-_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+Ids = Int[Tensor, "1 seq"]
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +35,6 @@ class ModelPair:
     def __post_init__(self) -> None:
         check_transformers()
         check_pair(self.target.config, self.drafter.config)
-        check_token_ordering(self.drafter)
         self.target.eval()
         self.drafter.eval()
 
@@ -69,13 +61,12 @@ class ModelPair:
     def default_schedule(self) -> Schedule:
         """Return the schedule of the drafter's `generation_config`."""
         kind = self.drafter.generation_config.num_assistant_tokens_schedule or "constant"
-        rules = {"constant": Constant, "heuristic": Heuristic, "heuristic_transient": Heuristic}
-        if kind not in rules:
+        if kind not in ("constant", "heuristic", "heuristic_transient"):
             raise ValueError(
-                f"got num_assistant_tokens_schedule {kind!r}, need one of {list(rules)}; "
-                "or pass a schedule such as Constant(4)"
+                f"got num_assistant_tokens_schedule {kind!r}, need 'constant' or 'heuristic'; or "
+                "pass a schedule such as Constant(4)"
             )
-        return rules[kind](self.default_gamma())
+        return (Constant if kind == "constant" else Heuristic)(self.default_gamma())
 
     def default_gamma(self) -> int:
         """Return the drafter's own number of drafts, or else the one that the registry has."""
@@ -83,8 +74,7 @@ class ModelPair:
         drafts = registry.recommended(self.name) if drafts is None else drafts
         if drafts is None:
             raise ValueError(
-                "the drafter's generation_config has no num_assistant_tokens and the pair is not "
-                "registered: pass gamma=4, or set drafter.generation_config.num_assistant_tokens"
+                "the drafter's generation_config has no num_assistant_tokens: pass gamma=4"
             )
         return check_gamma(drafts)
 
@@ -131,10 +121,8 @@ class ModelPair:
             "transformers": transformers.__version__,
         }
 
-    def encode(
-        self, prompt: str | Int[Tensor, "1 seq"], max_new_tokens: int = 0
-    ) -> Int[Tensor, "1 seq"]:
-        """Return token ids `[1, seq]` on the target's device.
+    def encode(self, prompt: str | Ids, max_new_tokens: int = 0) -> Ids:
+        """Return token ids on the target's device.
 
         Args:
             prompt: A user's message, which goes through the chat template, or ids as they are.
@@ -145,7 +133,7 @@ class ModelPair:
                 raise ValueError("got an empty prompt, need a question or task of at least a word")
             prompt = self.encode_messages([{"role": "user", "content": prompt}])
         shape = tuple(getattr(prompt, "shape", ()))
-        if len(shape) != 2 or shape[0] != 1 or shape[1] == 0 or prompt.dtype not in _WHOLE:
+        if len(shape) != 2 or shape[0] != 1 or shape[1] == 0 or prompt.is_floating_point():
             kind = getattr(prompt, "dtype", type(prompt).__name__)
             raise ValueError(
                 f"got a prompt of {kind} and shape {shape}, need a text, or integer ids of shape "
@@ -158,38 +146,28 @@ class ModelPair:
                 f"most {max(0, room)}: the target has {self.positions} positions "
                 "(max_position_embeddings); shorten the prompt"
             )
-        least, most = (int(value) for value in prompt.aminmax())
         last = self.target.config.get_text_config().vocab_size - 1
-        if least < 0 or most > last:
-            raise ValueError(
-                f"got id {least if least < 0 else most}, need ids from 0 to {last}: the target "
-                "knows no others; encode the text with this pair's own tokenizer"
-            )
+        if unknown := [i for i in prompt[0].tolist() if not 0 <= i <= last]:
+            raise ValueError(f"got id {unknown[0]}, need ids from 0 to {last} of this tokenizer")
         return prompt.to(self.device, torch.long)
 
-    def encode_messages(self, messages: list[dict[str, Any]]) -> Int[Tensor, "1 seq"]:
-        """Return the ids `[1, seq]` of a conversation that the model is to answer.
+    def encode_messages(self, messages: list[dict[str, Any]]) -> Ids:
+        """Return the ids of a conversation that the model is to answer.
 
         Args:
             messages: Turns with "role" ("user" or "assistant") and "content"; a user's comes last.
         """
         if self.processor is None:
-            raise ValueError(
-                "got text, but this pair has no processor: give one as ModelPair(..., "
-                "processor=...), or pass token ids of shape (1, seq)"
-            )
+            raise ValueError("got text, but this pair has no processor to encode it: pass ids")
         text = self.processor.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )
-        text.encode()  # half a character, of a file read wrongly, is a UnicodeEncodeError here
         # The template writes the mark of the beginning itself; some tokenizers would add another.
         encoded = self.processor(text=text, return_tensors="pt", add_special_tokens=False)
         return encoded["input_ids"].to(self.device)
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids."""
-        if self.processor is None:
-            raise ValueError("this pair has no processor: ModelPair(..., processor=...) takes one")
         return str(self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
 
 
@@ -207,16 +185,15 @@ def load_pair(
             "12B", "26B-A4B", "31B"), a hub id, or a folder: either of a model, or with `target` and
             `drafter` folders in it.
         drafter: Hub id or folder of the drafter, or the registered name of the pair that it belongs
-            to; by default the one that belongs to the target (a hub id's or folder's own name +
-            "-assistant").
+            to; by default the one that belongs to the target (its id or folder + "-assistant").
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
     Raises:
-        PairNotFoundError, DamagedPairError, UnsafeModelError: Of `models.files`.
-        IncompatiblePairError, UnsupportedReleaseError: Of `models.compatibility`.
-        NotEnoughMemoryError, NoDiskSpaceError: Of `models.memory`, before anything is downloaded.
-        ValueError: The device or dtype is none.
+        OSError: It is not here and cannot be downloaded, or the disk has no room for it.
+        MemoryError: It does not fit; both are known before the weights are downloaded.
+        ValueError: Its files are not whole or not safe, or the two models do not fit together.
+        UnsupportedReleaseError: The installed transformers cannot run a drafter.
     """
     check_transformers()
     name, *sources = files.sources(target, drafter)
@@ -224,20 +201,30 @@ def load_pair(
     place = choose_device(device)
     if dtype == "auto":
         dtype = torch.float32 if small else choose_dtype(place)
-    number = getattr(torch, str(dtype).removeprefix("torch."), None)
-    if number not in _DTYPES:
-        raise ValueError(f"got dtype {dtype!r}, need 'auto' or one of {_DTYPES}")
-    with _quiet_progress(small):
+    number = getattr(torch, str(dtype).removeprefix("torch."))
+    bars = logging.is_progress_bar_enabled()
+    if small:
+        logging.disable_progress_bar()
+    try:
         folders = [files.fetch(source, files.SETTINGS) for source in sources]
         configs = [files.load(AutoConfig, folder) for folder in folders]
         check_pair(*configs)
         tokenizer = files.load(AutoTokenizer, folders[0])
         # All that can be known is checked before the gigabytes come.
-        if (small and drafter is None) or memory.check_memory(name, configs, place, number):
-            place = memory.one_device(place)
+        tiny = small and drafter is None
+        spread = not tiny and memory.check_memory(name, configs, place, number)
         memory.check_disk(sources, files.WEIGHTS)
         folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in sources]
-        return ModelPair(*files.load_models(folders, place, number), tokenizer, name)
+        model = files.load_model(folders[0], "auto" if spread else {"": place}, number)
+        # A drafter is small, and its parts are called one by one, past accelerate's moving of
+        # tensors. Weights that accelerate keeps elsewhere are on meta.
+        home = model.get_input_embeddings().weight.device
+        home = place if home.type == "meta" else home
+        proposer = files.load_model(folders[1], {"": home}, number)
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    return ModelPair(model, proposer, tokenizer, name)
 
 
 def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
@@ -255,11 +242,6 @@ def configured_eos_ids(config: Any) -> set[int]:
 def choose_device(device: str = "auto") -> torch.device:
     """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
     if device != "auto":
-        try:
-            torch.empty(0, device=device)
-        except Exception as error:
-            reason = files.first_line(error)
-            raise ValueError(f"got device {device!r}, need 'auto', or 'cpu': {reason}") from error
         return torch.device(device)
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -274,18 +256,5 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     """
     if device.type == "cpu":
         return torch.float32
-    computes = (memory.compute_capability(device) or (0, 0)) >= (8, 0)
+    computes = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     return torch.bfloat16 if computes else torch.float16
-
-
-@contextmanager
-def _quiet_progress(quiet: bool) -> Iterator[None]:
-    """Hide the library's loading bars, and leave that setting as it was."""
-    was_on = transformers_logging.is_progress_bar_enabled()
-    if quiet:
-        transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if quiet and was_on:
-            transformers_logging.enable_progress_bar()

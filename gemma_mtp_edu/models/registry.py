@@ -13,23 +13,6 @@ FULL = sys.maxsize  # a full-attention layer keeps all tokens
 
 
 @dataclass(frozen=True, slots=True)
-class PairSize:
-    """Numbers that memory plans are made from."""
-
-    target: int  # parameters, those of the vision and audio parts included
-    drafter: int
-    # The target's layers with keys and values of their own, as (how many, key-value heads times
-    # head size, tokens that each keeps). An MTP drafter keeps nothing.
-    cache: tuple[tuple[int, int, int], ...]
-    widest: int  # of the target's feed-forward parts, the inner width; of experts, those that work
-    vocabulary: int = 262_144
-
-    def cache_numbers(self, context_length: int) -> int:
-        """Return how many numbers, keys and values, stand in the cache after that many tokens."""
-        return sum(2 * n * width * min(context_length, kept) for n, width, kept in self.cache)
-
-
-@dataclass(frozen=True, slots=True)
 class PairInfo:
     """What is known of a pair before it is loaded."""
 
@@ -40,7 +23,13 @@ class PairInfo:
     # larger ones two bytes a parameter, weights only.
     memory_gb: float
     draft_length: int  # the recommended number of drafts per round
-    size: PairSize
+    target: int  # parameters, those of the vision and audio parts included
+    drafter: int
+    # The target's layers with keys and values of their own, as (how many, key-value heads times
+    # head size, tokens that each keeps). An MTP drafter keeps nothing.
+    cache: tuple[tuple[int, int, int], ...]
+    widest: int  # of the target's feed-forward parts, the inner width; of experts, those that work
+    vocabulary: int = 262_144
 
     @property
     def target_id(self) -> str:
@@ -52,39 +41,32 @@ class PairInfo:
         """Hub id of the drafter; empty for the bundled pair."""
         return self.target_id and f"{self.target_id}-assistant"
 
-    @property
-    def names(self) -> list[str]:
-        """What `load_pair` takes for it; the bundled pair has no hub id."""
-        return [name for name in (self.name, self.target_id) if name]
-
 
 # Shapes: huggingface/transformers convert_gemma4_weights.py (2026), and for 12B the published
 # config.json; targets counted with transformers 5.22.2 on the meta device, 12B from the size of its
 # published file (23,919,549,408 bytes in bf16).
-_POCKET = PairSize(4_958_792, 887_072, ((12, 32, 64), (3, 64, FULL)), 320, 2048)
-_E2B = PairSize(5_104_297_504, 78_000_000, ((12, 256, 512), (3, 512, FULL)), 12_288)
-_E4B = PairSize(7_941_100_832, 78_800_000, ((20, 512, 512), (4, 1024, FULL)), 10_240)
-_12B = PairSize(11_959_774_704, 400_000_000, ((40, 2048, 1024), (8, 512, FULL)), 15_360)
-_26B = PairSize(25_805_933_872, 400_000_000, ((25, 2048, 1024), (5, 1024, FULL)), 7744)
-_31B = PairSize(31_273_086_512, 500_000_000, ((50, 4096, 1024), (10, 2048, FULL)), 21_504)
-PAIRS: dict[str, PairInfo] = {
-    info.name: info
-    for info in (
-        PairInfo(POCKET, "5.0M", "0.9M", 0.03, 4, _POCKET),
-        PairInfo("E2B", "2.3B effective / 5.1B", "78M", 13.0, 2, _E2B),
-        PairInfo("E4B", "E4B, 42 layers", "78.8M", 17.4, 4, _E4B),
-        PairInfo("12B", "12B", "0.4B", 24.8, 4, _12B),
-        PairInfo("26B-A4B", "26B, 4B active", "0.4B", 52.8, 4, _26B),
-        PairInfo("31B", "31B", "0.5B", 63.0, 4, _31B),
-    )
-}
+_POCKET = (4_958_792, 887_072, ((12, 32, 64), (3, 64, FULL)), 320, 2048)
+_E2B = (5_104_297_504, 78_000_000, ((12, 256, 512), (3, 512, FULL)), 12_288)
+_E4B = (7_941_100_832, 78_800_000, ((20, 512, 512), (4, 1024, FULL)), 10_240)
+_12B = (11_959_774_704, 400_000_000, ((40, 2048, 1024), (8, 512, FULL)), 15_360)
+_26B = (25_805_933_872, 400_000_000, ((25, 2048, 1024), (5, 1024, FULL)), 7744)
+_31B = (31_273_086_512, 500_000_000, ((50, 4096, 1024), (10, 2048, FULL)), 21_504)
+_ALL = (
+    PairInfo(POCKET, "5.0M", "0.9M", 0.03, 4, *_POCKET),
+    PairInfo("E2B", "2.3B effective / 5.1B", "78M", 13.0, 2, *_E2B),
+    PairInfo("E4B", "E4B, 42 layers", "78.8M", 17.4, 4, *_E4B),
+    PairInfo("12B", "12B", "0.4B", 24.8, 4, *_12B),
+    PairInfo("26B-A4B", "26B, 4B active", "0.4B", 52.8, 4, *_26B),
+    PairInfo("31B", "31B", "0.5B", 63.0, 4, *_31B),
+)
+PAIRS = {info.name: info for info in _ALL}
+# What `load_pair` takes, in any case; the bundled pair has no hub id.
+_NAMES = {n.casefold(): (n, info) for info in _ALL for n in (info.name, info.target_id) if n}
 
 
 def find(name: str) -> PairInfo | None:
     """Return the registered pair whose short name or target id is `name`, ignoring case."""
-    wanted = name.casefold()
-    known = ((name.casefold(), info) for info in PAIRS.values() for name in info.names)
-    return next((info for name, info in known if name == wanted), None)
+    return _NAMES.get(name.casefold(), (name, None))[1]
 
 
 def recommended(name: str) -> int | None:
@@ -94,6 +76,5 @@ def recommended(name: str) -> int | None:
 
 def nearest(name: str) -> str | None:
     """Return the registered name or id that `name` is most like, or None where nothing is near."""
-    by_case = {entry.casefold(): entry for info in PAIRS.values() for entry in info.names}
-    found = difflib.get_close_matches(name.casefold(), by_case, n=1, cutoff=0.6)
-    return by_case[found[0]] if found else None
+    found = difflib.get_close_matches(name.casefold(), _NAMES, n=1)
+    return _NAMES[found[0]][0] if found else None

@@ -46,11 +46,12 @@ PAIR = "auto"  # @param ["auto", "pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"
 CONTEXT = 2048  # @param {type:"integer"}
 
 # %%
+import torch
 from gemma_mtp_edu.models import choose_device, gigabytes, memory
 
 device = choose_device()
 free = memory.free_memory(device)
-capability = memory.compute_capability(device)
+capability = torch.cuda.get_device_capability() if device.type == "cuda" else None
 print(f"{device.type}, {gigabytes(free)} free, compute capability {capability}")
 
 # %% [markdown]
@@ -67,7 +68,7 @@ from gemma_mtp_edu.models import memory_plan
 plan = memory_plan("E2B", "float16", context_length=2048)
 for part, size in plan.parts.items():
     print(f"{part:8} {gigabytes(size)}")
-assert plan.target_bytes > plan.total_bytes / 2 > plan.cache_bytes
+assert plan.parts["target"] > plan.total_bytes / 2 > plan.parts["cache"]
 
 # %% [markdown]
 # "2B" has 5.1 billion parameters, because per-layer embeddings and the parts for pictures and sound count too.
@@ -124,7 +125,7 @@ print(pair.name, pair.target.dtype)
 
 # %% tags=["nbval-check-output"]
 plan = memory_plan(pair.name, pair.target.dtype, CONTEXT)
-planned = plan.target_bytes + plan.drafter_bytes
+planned = plan.parts["target"] + plan.parts["drafter"]
 loaded = sum(m.get_memory_footprint(return_buffers=False) for m in (pair.target, pair.drafter))
 print("weights within 5% of the plan:", abs(loaded / planned - 1) < 0.05)
 
@@ -156,6 +157,7 @@ assert len(set(answer.token_ids)) > 10, "it repeats itself: take another dtype o
 my_guess = None  # such as ("json", 4)
 
 # %%
+from accelerate.utils.memory import clear_device_cache
 from gemma_mtp_edu import CostModel
 from gemma_mtp_edu import acceptance_profile
 
@@ -164,7 +166,7 @@ profiles = {
     name: acceptance_profile(pair, prompt, max_gamma=8, max_new_tokens=TOKENS)
     for name, prompt in prompts.items()
 }
-memory.release_memory()
+clear_device_cache(garbage_collection=True)
 
 # %% [markdown]
 # Each verdict ends with how dear a draft and a verify pass may become. Divide by what they cost: which of the
@@ -205,7 +207,7 @@ from gemma_mtp_edu.measure import measurements
 runs = {}
 for name, prompt in prompts.items():
     runs |= timed_runs(pair, {name: prompt}, GAMMAS, max_new_tokens=TOKENS, repeats=2)
-    memory.release_memory()
+    clear_device_cache(garbage_collection=True)
     print(name, "✓")
 measured = measurements(runs, predicted)
 

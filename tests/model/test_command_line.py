@@ -42,7 +42,7 @@ def test_hostile_prompts_reach_the_model_as_they_are(capsys: pytest.CaptureFixtu
     ("arguments", "message"),
     [
         (["demo", "--prompt", " "], "empty prompt"),
-        (["demo", "--prompt", "x", "--pair", "pokcet"], "did you mean 'pocket'"),
+        (["demo", "--prompt", "x", "--pair", "pokcet"], "Did you mean 'pocket'"),
         (["demo", "--prompt", "x", "--gamma", "0"], "gamma 0"),
         (["demo"], "--prompt"),
         (["demo", "--prompt", "x", "--gamma", "two"], "--gamma"),

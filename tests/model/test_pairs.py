@@ -22,8 +22,8 @@ from gemma_mtp_edu.models.compatibility import (
     UnsupportedReleaseError,
     check_pair,
 )
-from gemma_mtp_edu.models.files import DamagedPairError, PairNotFoundError, bundled_folder, sources
-from gemma_mtp_edu.models.memory import NoDiskSpaceError, NotEnoughMemoryError, check_disk
+from gemma_mtp_edu.models.files import bundled_folder, sources
+from gemma_mtp_edu.models.memory import check_disk
 from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
 
 Change = Callable[[Path], Any]
@@ -96,7 +96,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return asked
 
 
-GPU = {"": torch.device("cuda:0")}
+GPU = {"": torch.device("cuda")}
 CPU = {"": torch.device("cpu")}  # where the target's embedding lies after the pretended loading
 
 
@@ -136,11 +136,11 @@ def test_a_path_is_never_a_registered_name(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("pokcet", "did you mean 'pocket'"),
-        (Path("pocket"), "did you mean 'pocket'"),
+        ("pokcet", "Did you mean 'pocket'"),
+        (Path("pocket"), r"hub id 'pocket'\. Registered"),
         ("a/b/c", "no pair, folder or hub id 'a/b/c'. Registered pairs: pocket, E2B"),
         ("/nowhere/at/all", "no pair, folder or hub id"),
-        ("https://huggingface.co/google/gemma-4-E2B-it", "did you mean 'google/gemma-4-E2B-it'"),
+        ("https://huggingface.co/google/gemma-4-E2B-it", "Did you mean 'google/gemma-4-E2B-it'"),
         ("google/gemma-4-E2B-i", "Did you mean 'google/gemma-4-E2B-it'"),
     ],
 )
@@ -148,13 +148,13 @@ def test_what_is_nowhere_is_said_so(
     target: str | Path, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PairNotFoundError, match=message):
+    with pytest.raises(FileNotFoundError, match=message):
         load_pair(target)
 
 
 def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
     said = r"'google/gemma-4-E2B-it': .* go online .*load_pair\('pocket'\)"
-    with pytest.raises(PairNotFoundError, match=said):
+    with pytest.raises(FileNotFoundError, match=said):
         load_pair("E2B")
 
 
@@ -199,8 +199,6 @@ def test_texts_and_conversations_go_through_the_chat_template(pair: ModelPair) -
     ids = pair.encode_messages([*turns, {"role": "user", "content": "Bye"}])
     text = pair.decode(ids[0], skip_special_tokens=False)
     assert text.count("<bos>") == 1 and text.endswith("Bye<turn|>\n<|turn>model\n")
-    with pytest.raises(UnicodeEncodeError):
-        pair.encode("half \udce9")
     with pytest.raises(ValueError, match="no processor"):
         ModelPair(pair.target, pair.drafter).encode("Hello")
 
@@ -245,31 +243,31 @@ def unknown_type(folder: Path) -> None:
 
 
 DAMAGE: dict[str, tuple[Change, type[Exception], str]] = {
-    "half": (cut("target/model.safetensors", 0.5), DamagedPairError, "target: SafetensorError"),
-    "drafter half": (cut("drafter/model.safetensors", 0.5), DamagedPairError, "drafter: Safet"),
+    "half": (cut("target/model.safetensors", 0.5), ValueError, "target: SafetensorError"),
+    "drafter half": (cut("drafter/model.safetensors", 0.5), ValueError, "drafter: Safet"),
     "a tensor less": (
         tensors("drafter/model.safetensors", lambda held: held.pop(sorted(held)[0])),
-        DamagedPairError, r"lack 1 tensors, such as \w+",
+        ValueError, r"lacks 1 tensors, as \w+",
     ),
     "another shape": (
-        tensors("drafter/model.safetensors", shorten), DamagedPairError, "cannot load",
+        tensors("drafter/model.safetensors", shorten), ValueError, "cannot load",
     ),
-    "config cut": (cut("target/config.json", 0.5), DamagedPairError, r"config\.json is cut off"),
+    "config cut": (cut("target/config.json", 0.5), ValueError, r"load .*target/config\.json: \w+"),
     "settings cut": (
-        cut("drafter/generation_config.json", 0.5), DamagedPairError, "generation_config",
+        cut("drafter/generation_config.json", 0.5), ValueError, "generation_config",
     ),
-    "tokenizer cut": (cut("target/tokenizer.json", 0.5), DamagedPairError, "cannot load"),
-    "another type": (unknown_type, DamagedPairError, "nosuch"),
+    "tokenizer cut": (cut("target/tokenizer.json", 0.5), ValueError, "cannot load"),
+    "another type": (unknown_type, ValueError, "nosuch"),
     "no config": (
         lambda folder: (folder / "target/config.json").unlink(),
-        PairNotFoundError, r"no config\.json in it",
+        FileNotFoundError, r"no config\.json in it",
     ),
     "no weights": (
         lambda folder: (folder / "target/model.safetensors").unlink(),
-        DamagedPairError, "cannot load .*target: OSError: .*safetensors",
+        ValueError, "cannot load .*target: OSError: .*safetensors",
     ),
     "no drafter": (
-        lambda folder: shutil.rmtree(folder / "drafter"), PairNotFoundError, "drafter",
+        lambda folder: shutil.rmtree(folder / "drafter"), FileNotFoundError, "drafter",
     ),
 }  # fmt: skip
 
@@ -280,20 +278,6 @@ def test_damaged_folders_are_refused(folder: Path, damage: str) -> None:
     change(folder)
     with pytest.raises(error, match=message):
         load_pair(folder)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"device": "gpu"}, "got device 'gpu', need 'auto'"),
-        ({"device": "cuda:99"}, "got device 'cuda:99'"),
-        ({"dtype": torch.float8_e4m3fn}, r"got dtype torch\.float8_e4m3fn"),
-        ({"dtype": "int4"}, "got dtype 'int4'"),
-    ],
-)
-def test_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        load_pair(**arguments)
 
 
 def test_devices_are_chosen_by_what_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,19 +302,17 @@ def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
 def test_a_pair_that_does_not_fit_is_refused_before_it_is_loaded(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "load_models", lambda *_: pytest.fail("it was loaded"))
+    monkeypatch.setattr(files, "load_model", lambda *_: pytest.fail("it was loaded"))
     monkeypatch.setattr(memory, "free_memory", lambda device: 10_000_000)
-    with pytest.raises(NotEnoughMemoryError) as raised:
+    said = r"mine needs 0\.02 GB .* torch\.float32, 0\.01 GB are free: .*dtype='bfloat16'"
+    with pytest.raises(MemoryError, match=said):
         load_pair(folder)
-    message = str(raised.value)
-    assert "mine needs 0.02 GB for its weights in torch.float32, 0.01 GB are free" in message
-    assert "dtype='bfloat16'" in message and "load_pair('pocket')" in message
     # The pair's target beside a drafter larger than what is free.
     own = AutoConfig.from_pretrained(model_ids()[1])
     own.text_config.intermediate_size = 10**7
     own.save_pretrained(tmp_path / "own")
     monkeypatch.setattr(memory, "free_memory", lambda device: 10**9)
-    with pytest.raises(NotEnoughMemoryError, match=r"pocket needs \d\d"):
+    with pytest.raises(MemoryError, match=r"pocket needs \d\d"):
         load_pair("pocket", tmp_path / "own")
 
 
@@ -364,7 +346,7 @@ def test_a_download_that_does_not_fit_is_refused_before_it(
     check_disk(E2B, files.WEIGHTS)  # not to be reached: the download itself says so
     monkeypatch.setattr(huggingface_hub, "snapshot_download", plan)
     usage(10**10)
-    with pytest.raises(NoDiskSpaceError, match=r"12\.0 GB are to be downloaded, 10\.0 GB are free"):
+    with pytest.raises(OSError, match=r"12\.0 GB are to be downloaded, 10\.0 GB are free"):
         check_disk(E2B, files.WEIGHTS)
     usage(12 * 10**9)
     check_disk(E2B, files.WEIGHTS)
@@ -387,5 +369,5 @@ def test_memory_that_runs_out_on_the_way_is_named(
         raise error
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", load)
-    with pytest.raises(NotEnoughMemoryError, match=r"no memory left to load .*target"):
+    with pytest.raises(MemoryError, match=r"cannot load .*target: "):
         load_pair()

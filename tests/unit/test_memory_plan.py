@@ -1,7 +1,7 @@
 """Memory plans: sizes against the library's own models, what fits where, and what is said of it."""
 
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from gemma_mtp_edu.analysis.profile import CHUNK_BYTES
 from gemma_mtp_edu.models import memory
 from gemma_mtp_edu.models.files import bundled_folder
 from gemma_mtp_edu.models.memory import count_parameters, memory_plan, pick_pair
-from gemma_mtp_edu.models.registry import FULL, PAIRS, POCKET, PairSize
+from gemma_mtp_edu.models.registry import FULL, PAIRS, POCKET
 from tools.hardware import PLACES, fits
 
 T4, L4, A100, H100 = 15_600_000_000, 23_600_000_000, 42_000_000_000, 84_900_000_000
@@ -83,7 +83,7 @@ def cache_of(text: Gemma4TextConfig) -> tuple[tuple[int, int, int], ...]:
 
 @pytest.mark.parametrize("name", [*sorted(TEXTS), POCKET])
 def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
-    size, folder = PAIRS[name].size, bundled_folder()
+    size, folder = PAIRS[name], bundled_folder()
     target: Any = Gemma4TextConfig.from_pretrained(folder / "target")
     if name == POCKET:
         drafter = Gemma4AssistantConfig.from_pretrained(folder / "drafter")
@@ -108,7 +108,7 @@ def test_cache_is_what_the_library_allocates() -> None:
             cache.update(torch.zeros(shape), torch.zeros(shape), index)
         assert kind in ("sliding_attention", "full_attention")
     kept = sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers[:15])
-    planned = PAIRS[POCKET].size.cache_numbers(100)
+    planned = memory_plan(POCKET, "float32", 100).parts["cache"] // 4
     # The library keeps window - 1 tokens between passes.
     assert planned - kept == 2 * 12 * 32
 
@@ -121,30 +121,24 @@ def test_plan_is_never_below_the_published_need(name: str) -> None:
 
 def test_parts_are_weights_cache_and_room() -> None:
     plan = memory_plan("31B", "bfloat16", 4096)
-    assert plan.target_bytes == 2 * PAIRS["31B"].size.target
-    assert plan.drafter_bytes == 2 * 500_000_000
-    assert plan.cache_bytes == 2 * 2 * (50 * 4096 * 1024 + 10 * 2048 * 4096)
+    assert plan.parts["target"] == 2 * PAIRS["31B"].target
+    assert plan.parts["drafter"] == 2 * 500_000_000
+    assert plan.parts["cache"] == 2 * 2 * (50 * 4096 * 1024 + 10 * 2048 * 4096)
     shorter = memory_plan("31B", "bfloat16", 2048)
     # A prompt of 2048 tokens more, three times as wide as the inner layer.
-    assert plan.working_bytes - shorter.working_bytes == 2 * 3 * 21504 * 2048
-    assert plan.working_bytes > CHUNK_BYTES
+    assert plan.parts["working"] - shorter.parts["working"] == 2 * 3 * 21504 * 2048
+    assert plan.parts["working"] > CHUNK_BYTES
     assert plan.total_bytes == sum(plan.parts.values())
 
 
 def test_a_dtype_scales_weights_and_a_longer_context_the_cache() -> None:
     half, whole = (memory_plan("E2B", dtype) for dtype in ("float16", torch.float32))
-    assert (whole.target_bytes, whole.dtype) == (2 * half.target_bytes, "float32")
+    assert (whole.parts["target"], whole.dtype) == (2 * half.parts["target"], "float32")
     longer = memory_plan("google/gemma-4-E2B-it", "float16", 131_072)
     # Beyond the window only the three full-attention layers grow.
-    assert longer.cache_bytes - half.cache_bytes == 2 * 2 * 3 * 512 * (131_072 - 2048)
-    assert longer.working_bytes > 2 * 3 * 12_288 * 131_072  # a long prompt needs room to be read
+    assert longer.parts["cache"] - half.parts["cache"] == 2 * 2 * 3 * 512 * (131_072 - 2048)
+    assert longer.parts["working"] > 2 * 3 * 12_288 * 131_072  # a long prompt needs room to be read
     assert half.fits(T4) and not longer.fits(T4)
-
-
-def test_cache_of_a_short_context_is_proportional() -> None:
-    size = PairSize(0, 0, ((2, 3, 10), (1, 5, FULL)), 0)
-    assert size.cache_numbers(4) == 2 * (2 * 3 * 4 + 5 * 4)
-    assert size.cache_numbers(100) == 2 * (2 * 3 * 10 + 5 * 100)
 
 
 @pytest.mark.parametrize(
@@ -180,24 +174,22 @@ def test_readme_s_table_says_the_same(name: str, place: Any) -> None:
     assert memory_plan(name, dtype, 256).fits(free) == fits(PAIRS[name], place)
 
 
-def test_errors_say_what_is_needed() -> None:
+def test_an_unknown_pair_is_named() -> None:
     with pytest.raises(ValueError, match="need one of pocket, E2B"):
         memory_plan("E3B")
-    with pytest.raises(ValueError, match="need one of float32, bfloat16, float16"):
-        memory_plan("E2B", "int8")
 
 
-@pytest.mark.parametrize(
-    ("limit", "room"), [("2000\n", 1500), ("400\n", 0), ("max\n", sys.maxsize)]
-)
+@pytest.mark.parametrize(("limit", "room"), [("2000\n", 1500), ("400\n", 0), ("max\n", 10**6)])
 def test_container_room(
     limit: str, room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    assert memory._container_room() == sys.maxsize
+    here = SimpleNamespace(available=10**6)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: here)
+    assert memory.free_memory(torch.device("cpu")) == 10**6
     (tmp_path / "memory.max").write_text(limit)
     (tmp_path / "memory.current").write_text("500\n")
-    assert memory._container_room() == room
+    assert memory.free_memory(torch.device("cpu")) == room
 
 
 def test_all_gpus_of_a_spread_pair_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,8 +203,6 @@ def test_all_gpus_of_a_spread_pair_count(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_memory_of_this_machine() -> None:
     cpu = torch.device("cpu")
-    assert 0 < memory.free_memory(cpu) < sys.maxsize
-    assert memory.compute_capability(cpu) is None
-    memory.release_memory()
-    memory.reset_peak_memory(torch.device("cpu"))
-    assert memory.peak_memory(torch.device("cpu")) > 50e6
+    assert 0 < memory.free_memory(cpu) < 1e15
+    memory.reset_peak_memory(cpu)
+    assert memory.peak_memory(cpu) > 50e6

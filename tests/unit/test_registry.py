@@ -24,4 +24,4 @@ def test_misspelt_names_are_not_found_but_get_a_suggestion(typed: str, meant: st
 
 def test_every_pair_has_its_figures() -> None:
     for info in PAIRS.values():
-        assert min(info.memory_gb, info.draft_length, info.size.target, info.size.drafter) > 0
+        assert min(info.memory_gb, info.draft_length, info.target, info.drafter) > 0

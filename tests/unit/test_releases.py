@@ -1,6 +1,5 @@
 """Releases: the measured ones pass, the broken ones are refused with what to install."""
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -20,23 +19,12 @@ def test_working_releases_pass(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "version", ["4.57.1", "5.12.1", "5.17.0", "5.19.0", "5.23.0", "5.23.0.dev0", "unknown"]
+    "version", ["4.57.1", "5.12.1", "5.17.0", "5.19.0", "5.23.0", "5.23.0.dev0"]
 )
 def test_broken_releases_are_refused(version: str) -> None:
     with pytest.raises(UnsupportedReleaseError) as raised:
         check_transformers(version)
     assert f"got transformers {version}" in str(raised.value)
-    assert INSTALL in str(raised.value)
-
-
-def test_no_transformers_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setitem(sys.modules, "transformers", None)  # type: ignore[arg-type]
-    monkeypatch.setattr(importlib.metadata, "version", absent)
-    with pytest.raises(UnsupportedReleaseError, match="not installed") as raised:
-        check_transformers()
     assert INSTALL in str(raised.value)
 
 
