@@ -60,12 +60,7 @@ def tried(
 ) -> Callable[[Callable[..., Rows]], Callable[..., None]]:
     """Make a checker of a learner's function; its rows take a wrong answer, the right one, a case.
 
-    Args:
-        cases: Arguments to try the learner's function with.
-        right_for: Returns what is right for such arguments.
-        got: What stands before the question; its fields are the parameters.
-        praise: What follows "Right.".
-        within: How far from the right number an answer may be, for `math.isclose`.
+    What was `got` stands before the question, `praise` after "Right."; `within` is isclose's.
     """
 
     def reply(rows: Callable[..., Rows], function: Callable[..., Any], *given: Any) -> str:

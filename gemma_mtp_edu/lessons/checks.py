@@ -184,10 +184,8 @@ def visible_entries(answer: Any, best: Any, length: int, window: int) -> Rows:
     yield True, "How far back does a sliding layer see, from the token before the newest one?"
 
 
-@tried(
-    [(2048, 128, 16), (262_144, 2048, 32), (1000, 10, 10)],  # the second is the real E2B: about 43
-    lambda vocabulary, clusters, k: vocabulary / (clusters + vocabulary // clusters * k),
-)
+# The second case is the real E2B: about 43.
+@tried([(2048, 128, 16), (262_144, 2048, 32), (90, 9, 9)], lambda v, c, k: v / (c + v // c * k))
 def times_less_work(answer: float, best: float, vocabulary: int, clusters: int, k: int) -> Rows:
     """Lesson 06: how many times less a centroid head multiplies."""
     yield agrees(answer * best, 1), "That share of the work is left. How many times less is it?"

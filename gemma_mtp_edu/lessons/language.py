@@ -43,12 +43,7 @@ def use(language: str) -> None:
 
 @contextmanager
 def speaking(language: str | None) -> Iterator[None]:
-    """Choose the language of the texts inside a `with`; None leaves it as it is.
-
-    >>> with speaking("ja"):
-    ...     print(tr("Right."))
-    正解です。
-    """
+    """Choose the language of the texts inside a `with`; None leaves it as it is."""
     token = _spoken.set(_known(language) if language else _spoken.get())
     try:
         yield

@@ -6,7 +6,5 @@ The bundled pair was trained on these eight kinds of task, not on these prompts.
 import json
 from pathlib import Path
 
-_FILE = Path(__file__).parents[1] / "data" / "prompts.json"
-PROMPTS: dict[str, tuple[str, ...]] = {
-    name: tuple(prompts) for name, prompts in json.loads(_FILE.read_text(encoding="utf-8")).items()
-}
+_TEXT = (Path(__file__).parents[1] / "data" / "prompts.json").read_text(encoding="utf-8")
+PROMPTS: dict[str, tuple[str, ...]] = {name: tuple(p) for name, p in json.loads(_TEXT).items()}

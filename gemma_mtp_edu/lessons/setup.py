@@ -64,10 +64,8 @@ class NotReadyError(RuntimeError):
 def setup(install: bool = False) -> None:
     """Print where this runs and which releases it uses; a NotReadyError says what is to be done.
 
-    Args:
-        install: Bring what is missing. A hosted service's environment is thrown away after the
-            session, so there it is always brought; elsewhere only into an environment that the
-            setup cell has just installed the course into.
+    A hosted service's environment is thrown away after the session, so there all is brought that is
+    missing; elsewhere only with `install`, into an environment that the cell has just changed.
     """
     from gemma_mtp_edu import __version__
 
@@ -119,21 +117,13 @@ def requirements() -> list[Requirement]:
 
 def installed() -> dict[str, str]:
     """Return the version of every installed package, by its normal name."""
-    found: dict[str, str] = {}
-    for distribution in importlib.metadata.distributions():
-        if name := distribution.metadata["Name"]:
-            # The first on the path is the one that is imported.
-            found.setdefault(canonicalize_name(name), distribution.version)
-    return found
+    # Backwards: the first on the path is the one that is imported.
+    found = reversed([*importlib.metadata.distributions()])
+    return {canonicalize_name(d.name): d.version for d in found if d.metadata["Name"]}
 
 
 def lacking(needed: list[Requirement], have: Mapping[str, str]) -> list[Requirement]:
-    """Return the requirements that no installed package fulfils.
-
-    >>> wanted = [Requirement("numpy>=2,<3"), Requirement("torch>=2.8")]
-    >>> [str(r) for r in lacking(wanted, {"numpy": "1.26.4", "torch": "2.11.0+cu128"})]
-    ['numpy<3,>=2']
-    """
+    """Return the requirements that no installed package fulfils."""
     versions = [(r, have.get(r.name)) for r in needed]
     return [r for r, v in versions if v is None or not r.specifier.contains(v, prereleases=True)]
 

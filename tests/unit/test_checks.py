@@ -131,7 +131,7 @@ FUNCTIONS: dict[Any, tuple[Any, list[tuple[Any, str]]]] = {
         lambda alpha, gamma: sum(alpha**k for k in range(gamma + 1)),
         [
             (lambda a, g: sum(a**k for k in range(1, g + 1)), "does every round"),
-            (lambda a, g: 1 + a * g, "where the first one is wrong"),
+            (lambda a, g: 1 + a * g, "where the first is wrong"),
             (lambda a, g: a**g, "k-th draft"),
             (lambda a, g: (1 - a ** (g + 1)) / (1 - a), "For (1, 4) it divides by zero"),
         ],
@@ -182,7 +182,7 @@ FUNCTIONS: dict[Any, tuple[Any, list[tuple[Any, str]]]] = {
         lambda p, q: 1 - sum(map(min, p, q)),
         [
             (lambda p, q: sum(map(min, p, q)), "you got 0.7. Is that how often a draft is kept"),
-            (lambda p, q: sum(abs(a - b) for a, b in zip(p, q, strict=True)), "each moved bit"),
+            (lambda p, q: sum(abs(a - b) for a, b in zip(p, q, strict=True)), "Each moved bit"),
             (lambda p, q: 0.123, "kept with min"),
         ],
     ),
@@ -207,7 +207,7 @@ FUNCTIONS: dict[Any, tuple[Any, list[tuple[Any, str]]]] = {
             (lambda sweep: 3, "one of the lengths [0, 2, 4]"),
             (lambda sweep: least({n: s for n, s in sweep.items() if n}), "Add the seconds"),
             (lambda sweep: 8 if len(sweep) == len(sweep[0]) else least(sweep), "wins most"),
-            (best_mean, "Which workload takes most of the time?"),
+            (best_mean, "which takes most of the time?"),
         ],
     ),
     checks.kept_speed: (
@@ -284,7 +284,7 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
     (
         checks.best_threshold,
         (HARD, (0.1, 0.9), 0.25),
-        {None: NOT_TRIED, 0.9: RIGHT, 0.1: "faster", 0.3: "choose one of 0.1, 0.9"},
+        {None: NOT_TRIED, 0.9: RIGHT, 0.1: "faster", 0.3: "choose one of (0.1, 0.9)"},
     ),
     (
         checks.needs_the_loop,
@@ -317,7 +317,7 @@ def test_answers(check: Any, given: tuple[Any, ...], replies: dict[Any, str], sa
         (2.05 / 1.72, 2.05 / 0.52, RIGHT),
         (1.2, 3.9, RIGHT),
         (1.05 / 1.72, 3.94, "What else does it write"),
-        (1.19, 1.05 / 0.52, "0.52. The kept drafts"),
+        (1.19, 1.05 / 0.52, "0.52. Those are drafts"),
         (1.19, 0.52 / 2.05, "its inverse"),
         (3.94, 1.19, "Not 3.94 where the speedup is 1.72. How many"),
     ],
