@@ -6,13 +6,13 @@ __getattr__ = lazily(
     __name__,
     {
         "ablation": "ablate without AS_IS STALE",
-        "calibration": "clock measured_speedups time_target_passes timed_runs",
+        "calibration": "clock time_target_passes timed_runs",
         "cost": "answer_of round_cost",
         "custom": "draft_and_verify",
         "inside": "cluster_ranks draft_steps",
         "lossless": "distributions_after emitted_distribution first_difference "
         "library_distribution top2_margin total_variation",
-        "theory": "best_gamma expected_speedup expected_tokens",
+        "theory": "expected_speedup expected_tokens",
         "tradeoff": "Setting best_constant kept_by_place outcome speedups_by_length",
     },
 )

@@ -48,7 +48,7 @@ class AblationResult:
 def ablate(
     pair: ModelPair,
     prompts: Sequence[Prompt],
-    parts: Sequence[str] | None = None,
+    parts: Sequence[str] = (),
     *,
     gamma: int = 4,
     max_new_tokens: int = 64,
@@ -56,16 +56,10 @@ def ablate(
     """Write texts greedily, and draft from every position of them with each thing changed in turn.
 
     Stale KV needs drafts that were rejected before, so for it rounds are run one after the other,
-    and only those count that follow a rejection: the others have no stale KV.
-
-    Args:
-        pair: A target and its Gemma 4 MTP drafter.
-        prompts: Users' messages, or token ids `[1, seq]`.
-        parts: Some of `PARTS`, or `STALE`; by default all.
-        gamma: Drafts per chain.
-        max_new_tokens: Tokens to write for each prompt at most.
+    and only those count that follow a rejection: the others have no stale KV. Parts are some of
+    `PARTS`, or `STALE`; by default all.
     """
-    gamma, chosen = check_gamma(gamma), (*PARTS, STALE) if parts is None else parts
+    gamma, chosen = check_gamma(gamma), parts or (*PARTS, STALE)
     if unknown := {*chosen} - {*PARTS, STALE}:
         raise ValueError(f"got part {unknown.pop()!r}, need one of {[*PARTS, STALE]}")
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
@@ -110,8 +104,8 @@ class _StaleTarget(CachedModel):
         # sliding layer that has dropped old tokens, the cut comes later still, or takes nothing.
         states = states[:, :, : self.length + 1]
         # The library's mask counts the distance from the last one, and includes the window.
-        is_sliding = kind == "sliding_attention" and self.window
-        return states[:, :, -(self.window + 1) :] if is_sliding and self.window else states
+        first = -(self.window + 1) if kind == "sliding_attention" and self.window else None
+        return states[:, :, first:]
 
 
 def _stale_result(
@@ -139,10 +133,7 @@ def _chains(profiles: Sequence[AcceptanceProfile]) -> list[int]:
 
 def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> AblationResult:
     if not changed:
-        raise ValueError(
-            f"got no chain of {gamma} drafts for {part!r}: give longer texts (max_new_tokens) or "
-            "harder ones, in which drafts are rejected"
-        )
+        raise ValueError(f"got no chain of {gamma} drafts for {part!r}: give longer texts")
     kept, as_is = (
         tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
         for counts in (changed, clean)

@@ -145,32 +145,10 @@ def _round(
 
 
 def _context_ids(pair: Any, length: int) -> Ids:
-    """Return a prompt of that many tokens: a text again and again, or without tokenizer noise."""
-    if pair.processor is None:
-        vocabulary = pair.target.config.get_text_config().vocab_size
-        generator = torch.Generator().manual_seed(0)
-        return torch.randint(vocabulary, (1, length), generator=generator).to(pair.device)
-    once = pair.encode(_TEXT)
-    return once.repeat(1, -(-length // once.shape[1]))[:, :length]
-
-
-def measured_speedups(
-    pair: Any, prompts: Mapping[str, Prompt], gammas: Sequence[int], **limits: int
-) -> dict[str, dict[int, float]]:
-    """Return per text and draft length how many times as fast as plain decoding a run was.
-
-    The prefill, which no drafter changes, is left out, as it is in every prediction. Medians count;
-    the arguments are those of `timed_runs`.
-    """
-    seconds = {
-        case: statistics.median(sum(r.seconds for r in trace.draft_rounds) for trace in traces)
-        for case, traces in timed_runs(pair, prompts, gammas, **limits).items()
-    }
-    # A text of one token has no round: nothing to win, nothing to lose.
-    return {
-        name: {g: seconds[name, 0] / seconds[name, g] if seconds[name, g] else 1.0 for g in gammas}
-        for name in prompts
-    }
+    """Return a prompt of that many tokens: a text again and again, or without tokenizer all ids."""
+    vocabulary = pair.target.config.get_text_config().vocab_size
+    once = torch.arange(vocabulary)[None] if pair.processor is None else pair.encode(_TEXT)
+    return once.repeat(1, -(-length // once.shape[1]))[:, :length].to(pair.device)
 
 
 def timed_runs(
@@ -181,10 +159,9 @@ def timed_runs(
     max_new_tokens: int = 64,
     repeats: int = 3,
 ) -> dict[tuple[str, int], list[GenerationTrace]]:
-    """Return the timed runs of each text and draft length, 0 being plain decoding.
+    """Return timed runs of each text and draft length, 0 being plain, after a turn to warm up.
 
-    Nothing else should run on the pair's device meanwhile. There are `repeats` timed turns after
-    one that warms up.
+    Nothing else should run on the pair's device meanwhile.
     """
 
     def run(name: str, gamma: int) -> GenerationTrace:

@@ -14,7 +14,7 @@ from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.core.schedules import Constant, Schedule
+from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.trace import GenerationTrace, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.cost/1"
@@ -135,15 +135,10 @@ class CostModel:
             sum(self.plain(start + i) for i in range(1, len(trace.token_ids))),
         )
 
-    def predict_schedule(self, profile: AcceptanceProfile, schedule: Schedule) -> Prediction:
-        """Return what a schedule costs on a text; its rounds are replayed exactly."""
-        return self.predict_trace(replay(profile, schedule))
-
     def verdict(self, evidence: GenerationTrace | AcceptanceProfile) -> Verdict:
         """Return whether drafting pays here, with which draft length, and what would change that.
 
-        `evidence` is a run with drafts, from which alpha is estimated; or an acceptance profile, on
-        which every draft length is replayed.
+        From a run with drafts alpha is estimated; on a profile every draft length is replayed.
         """
         if isinstance(evidence, AcceptanceProfile):
             longest = min(evidence.max_gamma, self.max_gamma)
@@ -162,11 +157,11 @@ class CostModel:
         if alpha is None or tokens is None:
             n_tokens = len(evidence.token_ids)
             raise ValueError(f"no draft was verified in {n_tokens} tokens, need a longer text")
-        gamma = speedups.index(max(speedups)) + 1
-        plain, rest = self.plain(context), self.rest(context)
-        step, verify = self.drafter_step(context), self.verify(gamma + 1, context)
+        gamma, plain = speedups.index(max(speedups)) + 1, self.plain(context)
+        step, rest = self.drafter_step(context), self.rest(context)
+        verify = self.verify(gamma + 1, context)
         # What a round may cost so that its tokens come as fast as in plain decoding.
-        budget, fixed = tokens * plain, (verify + rest) / plain
+        budget = tokens * plain
         steps, passes = (budget - verify - rest) / gamma, budget - gamma * step - rest
         return Verdict(
             answer=answer_of(max(speedups)),
@@ -175,7 +170,7 @@ class CostModel:
             alpha=alpha,
             step_seconds=step,
             verify_seconds=verify,
-            break_even_alpha=break_even_alpha(gamma, step / plain, lambda _: fixed),
+            break_even_alpha=break_even_alpha(gamma, (gamma * step + verify + rest) / plain),
             break_even_step_seconds=steps if steps > 0 else None,
             break_even_verify_seconds=passes if passes > 0 else None,
             best_speedup=oracle,
@@ -204,11 +199,7 @@ class CostModel:
 
 
 def answer_of(speedup: float) -> Answer:
-    """Return whether a speed pays, plain decoding being 1.
-
-    >>> answer_of(1.3), answer_of(0.97)
-    ('pays', 'about even')
-    """
+    """Return whether a speed pays, plain decoding being 1."""
     if abs(speedup - 1) <= MARGIN:
         return "about even"
     return "pays" if speedup > 1 else "does not pay"
@@ -227,10 +218,9 @@ def check_grid(lengths: Ints, contexts: Ints) -> None:
 def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> RoundCost:
     """Return what a round of that many drafts costs, in plain passes.
 
-    Args:
-        cost: A measured machine, taken at its shortest context; or the cost of a draft in plain
-            passes, with a verify pass that costs as much as a plain one.
-        cost_ratio: The cost of a draft in plain passes, in place of the machine's own.
+    `cost` is a measured machine, taken at its shortest context; or the cost of a draft in plain
+    passes, with a verify pass that costs as much as a plain one. `cost_ratio` stands in place of
+    the machine's own cost of a draft.
 
     >>> round_cost(0.1)(4)
     1.4

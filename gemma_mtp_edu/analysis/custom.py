@@ -29,10 +29,10 @@ from gemma_mtp_edu.core.schedules import Schedule
 from gemma_mtp_edu.models.pairs import ModelPair, configured_eos_ids
 
 # What `generate()` prepares for every text. Anything else is content that would be left unread.
-_OF_A_TEXT = (
+_OF_A_TEXT = {
     "attention_mask", "cache_position", "logits_to_keep", "mm_token_type_ids", "past_key_values",
     "position_ids", "return_dict", "token_type_ids", "use_cache",
-)  # fmt: skip
+}  # fmt: skip
 _ENDS = (EosTokenCriteria, MaxLengthCriteria)
 _NOT_KEPT = ("output_scores", "output_logits", "output_attentions", "output_hidden_states")
 
@@ -102,8 +102,7 @@ def _leave_one_unread(cache: Any, prompt_length: int) -> None:
     """Cut a caller's cache of the whole prompt back by one token, which gives the first logits."""
     if not isinstance(cache, DynamicCache):
         raise ValueError(
-            f"got a {type(cache).__name__}, need a DynamicCache: only that can be cut back after a "
-            "rejection; leave cache_implementation unset"
+            f"got a {type(cache).__name__}, need a DynamicCache, which can be cut back"
         )
     surplus = cache.get_seq_length() - (prompt_length - 1)
     full = [c for c in cache.layers if c.is_sliding and c.get_seq_length() >= c.sliding_window]
@@ -126,12 +125,11 @@ def _check(ids: Tensor, drafter: Any, config: GenerationConfig, given: dict[str,
     mask = given.get("attention_mask")
     if mask is not None and not bool(mask.all()):
         raise ValueError("got an attention mask with padding, need none: one prompt has no padding")
-    # Where there is no picture, the library passes an empty `mm_encoder_outputs`.
-    there = {k: v for k, v in given.items() if v is not None and not (type(v) is dict and not v)}
-    unread = [name for name in there if name not in _OF_A_TEXT]
-    if unread:
-        raise ValueError(f"got {', '.join(unread)} for draft_and_verify, which reads text alone")
     if given.get("use_cache") is False:
         raise ValueError("got use_cache=False, need True: rejected drafts are cut out of a cache")
+    # Where there is no picture, the library passes an empty `mm_encoder_outputs`.
+    there = {k for k, v in given.items() if v is not None and not (type(v) is dict and not v)}
+    if unread := there - _OF_A_TEXT:
+        raise ValueError(f"got {', '.join(sorted(unread))}: draft_and_verify reads text alone")
     if missing := [name for name in _NOT_KEPT if getattr(config, name, None)]:
         raise ValueError(f"got {', '.join(missing)}=True, but draft_and_verify keeps none of them")

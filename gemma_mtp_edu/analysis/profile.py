@@ -22,27 +22,21 @@ class AcceptanceProfile:
 
     Position `i` means: `i` tokens have been written, token `i - 1` is the newest one, and the first
     draft proposes token `i`. Entry 0 is empty, because the first token comes from the prefill.
-
-    Attributes:
-        n_accepted: Per position how many drafts of the chain the target would accept: the first
-            ones that are equal to the text, so at most the tokens that are left.
-        draft_ids: Per position the drafter's own chain of `max_gamma` drafts. It feeds back its own
-            drafts, also wrong ones, and goes on past the end of the text.
-        draft_probs: The drafter's probability of each draft.
-        max_new_tokens: The limit that the text was written under; rounds near it draft fewer.
-        vocabulary: The text of every token id in text and drafts.
     """
 
     prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]  # end marks included
+    token_ids: tuple[int, ...]  # of the text, end marks included
     text: str  # without special tokens
+    # Per position: how many drafts of the chain the target would accept (the first ones that are
+    # equal to the text), the drafter's own chain of `max_gamma` drafts, its probability of each.
+    # A chain feeds back its own drafts, also wrong ones, and goes on past the end of the text.
     n_accepted: tuple[int, ...]
     draft_ids: tuple[tuple[int, ...], ...]
     draft_probs: tuple[tuple[float, ...], ...]
     max_gamma: int
-    max_new_tokens: int
+    max_new_tokens: int  # that the text was written under; rounds near it draft fewer
     stop_reason: StopReason
-    vocabulary: Mapping[int, str] = field(default_factory=dict)
+    vocabulary: Mapping[int, str] = field(default_factory=dict)  # of text and drafts
     provenance: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -100,11 +94,8 @@ def acceptance_profile(
     from a pass over one, so at a tie between two drafts a run may take the other one. What is
     accepted is read off the greedy text, never off that one target pass.
 
-    Args:
-        pair: A target and its Gemma 4 MTP drafter, with sdpa or eager attention.
-        prompt: A user's message, or token ids `[1, seq]`.
-        max_gamma: Drafts from each position.
-        max_new_tokens: Tokens to write at most.
+    The pair's drafter is a Gemma 4 MTP drafter with sdpa or eager attention; a prompt is a user's
+    message, or token ids `[1, seq]`.
     """
     from gemma_mtp_edu.core.decoding import autoregressive_generate
 
@@ -177,45 +168,40 @@ def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any
 
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
     window = pair.target.config.get_text_config().sliding_window
-    chains = [(text.new_zeros(0, max_gamma), torch.zeros(0, max_gamma, device=text.device))]
+    size = positions_per_chunk(pair, text.shape[1])
+    ids = text.new_zeros(len(newest), max_gamma)
+    probs = torch.zeros(len(newest), max_gamma, device=text.device)
     with torch.no_grad():
-        passed = pair.target.base_model(
-            input_ids=text, use_cache=False, return_shared_kv_states=True
-        )
+        out = pair.target.base_model(input_ids=text, use_cache=False, return_shared_kv_states=True)
         shared_kv = {
-            kind: tuple(states.to(drafter.device) for states in both)
-            for kind, both in passed.shared_kv_states.items()
+            kind: (keys.to(drafter.device), values.to(drafter.device))
+            for kind, (keys, values) in out.shared_kv_states.items()
         }
-        for at in newest.split(positions_per_chunk(pair, text.shape[1])) if len(newest) else ():
+        for start in range(0, len(newest), size):
+            at = newest[start : start + size]
             # The state that predicted the newest token stands one before it.
-            hidden = passed.last_hidden_state[:, at - 1].to(drafter.device)
+            hidden = out.last_hidden_state[:, at - 1].to(drafter.device)
             # Constant for all steps, as in a run.
-            position = at[None].to(drafter.device)
+            position, tokens = at[None].to(drafter.device), text[:, at]
             masks = drafter_masks(position, text.shape[1], window, hidden.dtype)
-            tokens, ids, probs = text[:, at], [], []
-            for _ in range(max_gamma):
+            for step in range(max_gamma):
                 states, hidden = drafter.step(tokens, hidden, position, shared_kv, masks)
                 scores, candidates = drafter.score(states[0])
                 best = scores.float().softmax(-1).max(-1)
                 index = best.indices[:, None]
                 found = index if candidates is None else candidates.gather(1, index)
                 tokens = found.T.to(text.device)
-                ids.append(tokens[0])
-                probs.append(best.values.to(text.device))
-            chains.append((torch.stack(ids, 1), torch.stack(probs, 1)))
-    all_ids, all_probs = (torch.cat(parts) for parts in zip(*chains, strict=True))
-    check_finite(all_probs, "drafter")
-    return all_ids, all_probs
+                ids[start : start + size, step] = tokens[0]
+                probs[start : start + size, step] = best.values
+    check_finite(probs, "drafter")
+    return ids, probs
 
 
 def drafter_masks(newest: Any, length: int, window: int, dtype: Any) -> dict[str, Any]:
     """Return who sees what: the KV of tokens before the newest one only, and of its window.
 
-    Args:
-        newest: Positions `[batch, n]` of the newest tokens.
-        length: Tokens of the text.
-        window: Tokens that sliding attention reaches back.
-        dtype: Of the attention scores, to which masks `[batch, 1, n, length]` are added.
+    `newest` holds the positions `[batch, n]` of the newest tokens in texts of `length` tokens. The
+    masks `[batch, 1, n, length]` are added to attention scores of that `dtype`.
     """
     import torch
 

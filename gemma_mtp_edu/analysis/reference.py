@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
-from gemma_mtp_edu.analysis.lossless import first_difference
+from gemma_mtp_edu.analysis.profile import accepted_counts
 from gemma_mtp_edu.core.decoding import clock
 from gemma_mtp_edu.core.sampling import Ids, Settings, check_finite
 from gemma_mtp_edu.core.schedules import check_gamma
@@ -54,15 +54,14 @@ def reference_generate(
     arguments = _arguments(pair, chosen)
     if assisted:
         drafter = arguments["assistant_model"] = drafter_with(pair, gamma)
-    recorder = _Recorder(target, drafter, ids.shape[1], chosen)
+    recorder = _Recorder(target, drafter, chosen)
     with drawing(pair.device, chosen.seed if chosen.temperature > 0 else None):
         output = target.generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), streamer=recorder, **arguments
         )
     token_ids = output[0, ids.shape[1] :].tolist()
     reason: StopReason = "length" if len(token_ids) >= chosen.max_new_tokens else "stop"
-    if token_ids and token_ids[-1] in pair.eos_ids:
-        reason = "eos"
+    reason = "eos" if token_ids[-1] in pair.eos_ids else reason
     method = "generate, assisted" if assisted else "generate, plain"
     return pair.trace(ids[0].tolist(), token_ids, recorder.rounds, reason, method)
 
@@ -70,34 +69,29 @@ def reference_generate(
 class _Recorder(BaseStreamer):
     """Listens to a run: streamer for the library, hooks on views of both models."""
 
-    def __init__(self, target: Any, drafter: Any, prompt_length: int, settings: Settings) -> None:
+    def __init__(self, target: Any, drafter: Any, settings: Settings) -> None:
         self.device: torch.device = target.device
-        self.length, self.settings = prompt_length, settings
-        self.rounds: list[RoundTrace] = []
-        self.saw_prompt = False
+        self.rounds, self.settings, self.length = list[RoundTrace](), settings, 0
         self._forget()
-        target.register_forward_pre_hook(self._target_starts, with_kwargs=True)
+        for model in (target, drafter):
+            model.register_forward_pre_hook(self._starts, with_kwargs=True)
         target.register_forward_hook(self._target_ends)
-        drafter.register_forward_pre_hook(self._drafter_starts)
         drafter.register_forward_hook(self._drafter_ends)
 
     def _forget(self) -> None:
         """Begin a round."""
         self.drafts, self.draft_probs, self.target_probs = torch.zeros(0), list[Tensor](), ()
-        self.draft_seconds, self.verify_seconds = 0.0, 0.0
-        self.started = clock(self.device)
+        self.draft_seconds, self.verify_seconds, self.started = 0.0, 0.0, clock(self.device)
 
     def put(self, value: Tensor) -> None:
         """Take the prompt first, then one chunk of tokens per target pass."""
         if self.settings.streamer is not None:
             self.settings.streamer.put(value.clone())
-        if not self.saw_prompt:
-            self.saw_prompt = True
+        if not self.length:
+            self.length = value.shape[-1]
             return
         drafts, chunk = tuple(self.drafts.tolist()), tuple(value.reshape(-1).tolist())
-        shorter = min(len(drafts), len(chunk))
-        differs = first_difference(drafts[:shorter], chunk[:shorter])
-        n_accepted = shorter if differs is None else differs
+        (n_accepted,) = accepted_counts(chunk, [drafts])
         # A chunk that ends inside the drafts has no token of the target's own: the text ended.
         ended = n_accepted == len(chunk)
         kind = kind_after(len(drafts), n_accepted, first=not self.rounds)
@@ -126,22 +120,19 @@ class _Recorder(BaseStreamer):
         if self.settings.streamer is not None:
             self.settings.streamer.end()
 
-    def _target_starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
-        ids = kwargs["input_ids"][0]
-        self.drafts = ids[1:] if self.rounds else ids[:0]
+    def _starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         self.step_started = clock(self.device)
+        if "input_ids" in kwargs and self.rounds:  # the target; its first pass reads the prompt
+            self.drafts = kwargs["input_ids"][0, 1:]
 
     def _target_ends(self, module: Any, args: Any, output: Any) -> None:
         self.verify_seconds = clock(self.device) - self.step_started
         # The library does not look, and would write token 0.
         check_finite(output.logits[0].amax(-1), "target")
-        if self.rounds and len(self.drafts):
+        if len(self.drafts):
             logits = output.logits[0, -len(self.drafts) - 1 : -1].float()
             probs = logits.softmax(-1).gather(1, self.drafts[:, None])[:, 0]
             self.target_probs = tuple(probs.tolist())
-
-    def _drafter_starts(self, module: Any, args: Any) -> None:
-        self.step_started = clock(self.device)
 
     def _drafter_ends(self, module: Any, args: Any, output: Any) -> None:
         self.draft_seconds += clock(self.device) - self.step_started
@@ -152,12 +143,9 @@ class _Recorder(BaseStreamer):
 
 def _arguments(pair: ModelPair, settings: Settings) -> dict[str, Any]:
     """Return the arguments of `generate()`, for a target without defaults of its own."""
-    arguments: dict[str, Any] = {
-        "max_new_tokens": settings.max_new_tokens,
-        "do_sample": settings.temperature > 0,
-        "repetition_penalty": settings.repetition_penalty,
-        "logits_processor": settings.logits_processor,
-    }
+    names = ("max_new_tokens", "repetition_penalty", "logits_processor")
+    arguments = {name: getattr(settings, name) for name in names}
+    arguments["do_sample"] = settings.temperature > 0
     if settings.temperature > 0:
         arguments |= {"temperature": float(settings.temperature)}
         arguments |= {"top_k": settings.top_k or 0, "top_p": float(settings.top_p or 1)}

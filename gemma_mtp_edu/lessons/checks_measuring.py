@@ -41,7 +41,7 @@ def round_costs(first: float | None, second: float | None) -> None:
 
 @tried(
     [(4, 1.6), (1, 1.4), (3, 3.94), (4, 1.0), (8, 3.0)],
-    lambda gamma, cost: break_even_alpha(gamma, 0.0, lambda _: cost) or 0.0,
+    lambda gamma, cost: break_even_alpha(gamma, cost) or 0.0,
     abs_tol=0.0101,
 )
 def smallest_alpha(answer: float, best: float, *case: float) -> Rows:

@@ -274,7 +274,7 @@ def plot_speedup_surface(
            title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
     ax.title.set_fontsize(10)
     ax.figure.colorbar(filled, ax=ax, label=SPEED)
-    edges = {n: break_even_alpha(n, (price(n) - 1) / n) for n in gammas}
+    edges = {n: break_even_alpha(n, price(n)) for n in gammas}
     edge, dashed = (
         marked("thick line, the alpha where drafts begin to pay, by their number"),
         marked("dashed line, the best number of drafts by alpha, 0 where none pays"),

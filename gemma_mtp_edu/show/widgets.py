@@ -110,7 +110,7 @@ class TradeoffExplorer(_Panel):
         profiles: A text for each workload.
         cost: A measured machine, or the cost of a draft in plain passes.
         measured: For any of the texts measured speedups by constant draft length, as
-            `measured_speedups` gives them; shown beside the predicted ones.
+            in lesson 08; shown beside the predicted ones.
         lang: "en" or "ja"; by default the language that is chosen.
 
     Raises:

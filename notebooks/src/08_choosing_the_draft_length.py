@@ -227,10 +227,17 @@ plots.show_figure(plots.plot_speedup_surface(cost, alpha=alpha, gamma=4))
 # predictions have something to answer to.
 
 # %%
-from gemma_mtp_edu.analysis import measured_speedups
+from statistics import median
+
+from gemma_mtp_edu.analysis import timed_runs
 
 two = {name: prompts[name] for name in ("arithmetic", "story")}
-measured = measured_speedups(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
+runs = timed_runs(pair, two, (2, 4, 8), max_new_tokens=64, repeats=2)
+seconds = {
+    case: median(sum(record.seconds for record in trace.draft_rounds) for trace in traces)
+    for case, traces in runs.items()
+}
+measured = {name: {n: seconds[name, 0] / seconds[name, n] for n in (2, 4, 8)} for name in two}
 
 # %% [markdown]
 # Choose `story` and draft length 4 (Tab and arrow keys work). **Predict**: at what cost of a draft does the

@@ -182,11 +182,11 @@ for name, words in verdict.items():
 # four of them, so "best" below means best of 1, 2, 4 and 8.
 
 # %% tags=["timing"]
-from gemma_mtp_edu import Constant
+from gemma_mtp_edu import Constant, replay
 
 GAMMAS = (1, 2, 4, 8)
 predicted = {
-    (name, gamma): cost.predict_schedule(profile, Constant(gamma)).speedup
+    (name, gamma): cost.predict_trace(replay(profile, Constant(gamma))).speedup
     for name, profile in profiles.items() for gamma in GAMMAS
 }  # fmt: skip
 print("drafts", *(f"{gamma:4}" for gamma in GAMMAS))

@@ -319,7 +319,7 @@ def _profiled(pair: Any, ids: torch.Tensor, number: int) -> dict[str, Any]:
     choices = {**SCHEDULES, "confidence": mtp.Confidence(0.4, 12), "best": best}
     replays = {}
     for label in (list(choices)[1:][(number + step) % 6] for step in (0, 3)):
-        cost = COST.predict_schedule(profile, choices[label])
+        cost = COST.predict_trace(replay(profile, choices[label]))
         replays[label] = _stored(replay(profile, choices[label]))
         replays[label] |= {"seconds": cost.seconds, "speedup": cost.speedup}
     names = ("n_accepted", "draft_ids", "stop_reason", "token_ids", "vocabulary")

@@ -102,7 +102,7 @@ def test_what_it_cannot_do_is_said(pair: ModelPair) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"pixel_values": torch.ones(1, 3, 4, 4)}, "got pixel_values for draft_and_verify"),
+        ({"pixel_values": torch.ones(1, 3, 4, 4)}, "got pixel_values: draft_and_verify reads text"),
         ({"use_cache": False}, "got use_cache=False, need True"),
     ],
 )

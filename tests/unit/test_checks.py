@@ -244,7 +244,7 @@ def test_a_function_that_changes_its_arguments_is_tried_on_whole_ones(said: Any)
 
 
 def test_an_alpha_of_either_side_of_a_hundredth_passes(said: Any) -> None:
-    assert said(checks.smallest_alpha, lambda g, c: break_even_alpha(g, 0.0, lambda _: c)) == RIGHT
+    assert said(checks.smallest_alpha, break_even_alpha) == RIGHT
 
 
 PLAIN = SimpleNamespace(target_passes=20)

@@ -13,7 +13,7 @@ from gemma_mtp_edu.analysis.calibration import medians
 from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
-from gemma_mtp_edu.analysis.theory import best_gamma, expected_speedup
+from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.schedules import Constant, FromProfile
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.show.report import verdict_text
@@ -83,7 +83,7 @@ def test_predictions_are_the_paper_s_with_measured_costs(
     alpha: float, gamma: int, drafter: float, slope: float
 ) -> None:
     cost = make_cost(verify=slope, drafter=drafter, other=0.0)
-    wanted = expected_speedup(alpha, gamma, drafter / 10, lambda n: 1 + slope * (n - 1) / 10)
+    wanted = 10 * expected_tokens(alpha, gamma) / (gamma * drafter + 10 + slope * gamma)
     assert cost.predict(alpha, gamma) == pytest.approx(wanted)
     assert cost.predict(alpha, gamma, 110) == pytest.approx(wanted)
     assert cost.predict(alpha, 0) == 1.0
@@ -102,10 +102,8 @@ def test_a_trace_worked_by_hand() -> None:
 def test_a_schedule_is_predicted_by_its_replay(profile: AcceptanceProfile, gamma: int) -> None:
     schedule = FromProfile((gamma if gamma <= profile.max_gamma else 0,) * len(profile))
     trace = replay(profile, schedule)
-    predicted = COST.predict_schedule(profile, schedule)
     rounds = [COST.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds]
-    assert predicted.seconds == pytest.approx(sum(rounds))
-    assert predicted == COST.predict_trace(trace)
+    assert COST.predict_trace(trace).seconds == pytest.approx(sum(rounds))
 
 
 def test_a_drafter_that_is_right_pays() -> None:
@@ -176,11 +174,11 @@ def test_a_run_is_judged_by_its_alpha(accepted: list[int], drafter: float) -> No
     judged = sum(min(n + 1, 3) for n in accepted)
     assert verdict.alpha == pytest.approx(sum(accepted) / judged)
     assert verdict.best_speedup is None
-    wanted = best_gamma(verdict.alpha, drafter / 10, lambda n: 1 + 0.05 * (n - 1))
-    if wanted:
-        assert verdict.draft_length == wanted
-    else:
-        assert verdict.speedup <= 1.0
+    speeds = [
+        10 * expected_tokens(verdict.alpha, n) / (n * drafter + 10 + 0.5 * n) for n in range(1, 17)
+    ]
+    assert verdict.speedup == pytest.approx(max(speeds))
+    assert speeds[verdict.draft_length - 1] == pytest.approx(max(speeds))
 
 
 @given(profiles())
@@ -188,7 +186,7 @@ def test_a_profile_is_judged_by_its_replays(profile: AcceptanceProfile) -> None:
     if profile.max_new_tokens == 2 or len(profile) == 1:
         return
     speedups = [
-        COST.predict_schedule(profile, Constant(gamma)).speedup
+        COST.predict_trace(replay(profile, Constant(gamma))).speedup
         for gamma in range(1, profile.max_gamma + 1)
     ]
     verdict = COST.verdict(profile)
@@ -214,7 +212,7 @@ def test_the_best_schedule_of_a_cost_model_is_the_best_of_all(profile: Acceptanc
     cost = CostModel((3, 9), (1, 4), (9.0, 30.0), ((9.0, 10.0), (30.0, 31.0)), (1.0, 7.0), (0.5, 4))
     positions, longest = len(profile.token_ids) - 1, profile.max_gamma
     seconds = [
-        cost.predict_schedule(profile, FromProfile((0, *lengths))).seconds
+        cost.predict_trace(replay(profile, FromProfile((0, *lengths)))).seconds
         for lengths in product(range(longest + 1), repeat=positions)
     ]
     best = cost.predict_trace(best_schedule(profile, cost)[1]).seconds
