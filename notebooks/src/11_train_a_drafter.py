@@ -148,7 +148,7 @@ needs = {
     "drafter's laws": float32 * 4 * answers * plan.unroll * vocabulary,
 }
 for what, size in {**needs, "together, at least": sum(needs.values())}.items():
-    print(f"{what:30}{size / 1e9:8.2f} GB")
+    print(f"{what:30} {size / 1e9:8.2f} GB")
 
 # %% [markdown]
 # ## What one step does
