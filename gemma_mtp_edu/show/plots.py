@@ -15,11 +15,11 @@ from matplotlib.patches import FancyBboxPatch
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.theory import expected_tokens
-from gemma_mtp_edu.analysis.tradeoff import kept_by_place
+from gemma_mtp_edu.analysis.tradeoff import fastest_length, kept_by_place
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import marked, sentences, tr
+from gemma_mtp_edu.lessons.language import sentences, tr
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, BARS, GREY, PER_ROUND, SHARE_AT, listed
+from gemma_mtp_edu.show.style import BARS, PER_ROUND, SHARE_AT, SPEED, lines_chart, listed
 from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary, visible
 
 if TYPE_CHECKING:
@@ -41,11 +41,6 @@ def __getattr__(name: str) -> Any:
         if hasattr(module, name):
             return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    modules = [import_module(f"gemma_mtp_edu.show.{home}") for home in ("plots", *_HOMES)]
-    return sorted({name for module in modules for name in vars(module) if name[:5] == "plot_"})
 
 
 def plot_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> Axes:
@@ -109,19 +104,11 @@ def _drawable(text: str, limit: int = 11) -> str:
 
 def plot_pass_times(times: "PassTimes") -> Axes:
     """Draw the time of one target pass against its number of tokens, relative to the shortest."""
-    ax, shortest = style.axes(width=6), times.lengths[0]
-    in_one = dict(zip(times.lengths, times.relative, strict=True))
     lines = {
-        marked("all in one pass (measured)"): in_one,
-        marked("in as many of the shortest passes"): {n: n / shortest for n in times.lengths},
+        "all in one pass (measured)": dict(zip(times.lengths, times.relative, strict=True)),
+        "as many of the shortest passes": {n: n / times.lengths[0] for n in times.lengths},
     }
-    style.curves(ax, lines)
-    ax.set(xlabel="tokens", ylabel="times as long as the shortest pass", xticks=times.lengths,
-           ylim=(0, None))  # fmt: skip
-    for length, ratio in list(in_one.items())[1:]:
-        style.note(ax, f"{ratio:.1f}", length, ratio, 0, 6, ha="center", fontsize=9)
-    alt = tr("Line chart of the time of a target pass by its tokens, over that of the shortest.")
-    return style.tidy(ax, alt, listed(lines, AT), "inside")
+    return lines_chart(lines, "tokens", "times as long as the shortest pass")
 
 
 def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequence[float]]) -> Axes:
@@ -141,40 +128,30 @@ def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequenc
 def plot_training(
     trainings: Mapping[str, Sequence["Evaluation"]], *, reference: float | None = None
 ) -> Axes:
-    """Draw the held-out acceptance by training step, a line for each training.
-
-    A dotted line at `reference`, where there is one: the bundled drafter's acceptance.
-    """
-    ax = style.axes()
-    lines = {
-        name: {point.step: point.acceptance or 0.0 for point in points}
-        for name, points in trainings.items()
-    }
-    style.curves(ax, lines)
-    if reference is not None:
-        ax.axhline(reference, color=GREY, linestyle=":", label="bundled drafter")
-        lines[marked("dotted line, the bundled drafter")] = {0: reference}
-    ax.set(xlabel="training step", ylabel="held-out acceptance", ylim=(0, 1))
-    alt = tr("Line chart of the share of drafts accepted on held-out texts, by training step.")
-    return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")
+    """Draw the held-out acceptance by training step; a dotted line at the bundled drafter's."""
+    lines = {name: {p.step: p.acceptance or 0.0 for p in row} for name, row in trainings.items()}
+    across = {} if reference is None else {"bundled drafter": reference}
+    return lines_chart(lines, "training step", "held-out acceptance", across, SHARE_AT)
 
 
 def plot_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> Axes:
     """Draw the expected tokens of a round against the drafts per round, a line for each alpha."""
-    ax, gammas = style.axes(), range(max_gamma + 1)
+    gammas = range(max_gamma + 1)
     lines = {f"alpha {alpha:g}": {n: expected_tokens(alpha, n) for n in gammas} for alpha in alphas}
-    style.curves(ax, lines)
-    ax.set(xlabel=PER_ROUND, ylabel="tokens per round", xticks=gammas, ylim=(0, None))
-    alt = tr("Line chart of the expected tokens of a round by its number of drafts.")
-    return style.tidy(ax, alt, listed(lines, AT), "inside")
+    return lines_chart(lines, PER_ROUND, "tokens per round")
 
 
 def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
     """Draw how often the first, second, ... draft is kept, a line for each workload."""
     shares = {name: kept_by_place(profile, places) for name, profile in profiles.items()}
-    ax, lines = style.axes(), {name: dict(enumerate(row, 1)) for name, row in shares.items()}
-    style.curves(ax, lines)
-    ax.set(xlabel="place of the draft in its round", ylabel="share that is kept", ylim=(0, 1.05),
-           xticks=range(1, places + 1))  # fmt: skip
-    alt = tr("Line chart of the share of drafts that are kept, by their place in the round.")
-    return style.tidy(ax, alt, listed(lines, SHARE_AT), "beside")
+    lines = {name: dict(enumerate(row, 1)) for name, row in shares.items()}
+    return lines_chart(lines, "place of the draft in its round", "share kept", form=SHARE_AT)
+
+
+def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
+    """Draw the speed with 1, 2, 3, ... drafts per round, a line for each case with its best."""
+    lines = {
+        f"{name}, best {fastest_length(row)}": dict(enumerate(row, 1))
+        for name, row in speedups.items()
+    }
+    return lines_chart(lines, PER_ROUND, SPEED, {"plain decoding": 1})

@@ -19,7 +19,17 @@ from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SPEED, drafts, listed
+from gemma_mtp_edu.show.style import (
+    AT,
+    BLUE,
+    GREY,
+    PER_ROUND,
+    RED,
+    SPEED,
+    drafts,
+    lines_chart,
+    listed,
+)
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
@@ -36,19 +46,17 @@ def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
     ax, plain = style.axes(), cost.plain()
     drafting = {gamma: gamma * cost.drafter_step() / plain for gamma in gammas}
     parts = {
-        marked("verify pass"): {gamma: cost.verify(gamma + 1) / plain for gamma in gammas},
-        marked("drafting"): drafting,
-        marked("the rest"): dict.fromkeys(gammas, cost.rest() / plain),
+        "verify pass": {gamma: cost.verify(gamma + 1) / plain for gamma in gammas},
+        "drafting": drafting,
+        "the rest": dict.fromkeys(gammas, cost.rest() / plain),
     }
     total = {gamma: sum(part[gamma] for part in parts.values()) for gamma in gammas}
-    style.bars(ax, parts)
-    for place, height in enumerate(total.values()):
-        style.note(ax, f"{height:.2f}", place, height, 0, 4, ha="center")
+    ax.bar_label(style.bars(ax, parts)[-1], [f"{height:.2f}" for height in total.values()])
     paper = {gamma: share + 1 for gamma, share in drafting.items()}
     ax.plot(list(paper.values()), "D", color="black", label="with a free verify pass")
     ax.set(xlabel=PER_ROUND, ylabel="cost of a round, in plain passes")
-    ax.set_ylim(0, 1.12 * max(*total.values(), *paper.values()))
-    told = {**parts, marked("in all"): total, marked("with a free verify pass"): paper}
+    ax.margins(y=0.1)
+    told = {**parts, marked("in all"): total, "with a free verify pass": paper}
     alt = tr("Stacked bars of the cost of a round in plain passes, by its number of drafts.")
     return style.tidy(ax, alt, listed(told, AT), "beside")
 
@@ -76,8 +84,7 @@ def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
         ax.plot(others, heights, "o", color=BLUE, markerfacecolor="none")
         middle = statistics.median(others)
         ax.vlines(middle, row - 0.4, row + 0.4, color="black", linewidth=2)
-        rows[name] = {marked("first run"): first, marked("least"): min(others),
-                      marked("most"): max(others), marked("median"): middle}  # fmt: skip
+        rows[name] = {"first run": first, marked("least"): min(others), marked("median"): middle}
     ax.set_xlim(0, 1.08 * max(map(max, runs.values())))
     style.in_rows(ax, runs)
     ax.set_xlabel("seconds")
@@ -91,20 +98,16 @@ def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
 def plot_scenarios(speedups: Mapping[str, float]) -> Axes:
     """Draw a speedup for each case as a bar from 1: to the right it is won, to the left lost."""
     ax, rows = style.axes(0.45 * len(speedups) + 1.2), {}
+    looks = {"wins": (BLUE, ""), "about even": (GREY, "..."), "loses": (RED, "xx")}
     for row, (name, speedup) in enumerate(speedups.items()):
-        word, look = marked("wins"), style.hollow(BLUE)
-        if abs(speedup - 1) <= MARGIN:
-            word, look = marked("about even"), style.hollow(GREY, "...")
-        elif speedup < 1:
-            word, look = marked("loses"), style.hollow(RED, "xx")
-        ax.barh(row, speedup - 1, 0.6, left=1, **look)
-        side, align = (6, "left") if speedup >= 1 else (-6, "right")
-        style.note(ax, f"{speedup:.2f} {word}", speedup, row, side, 0, va="center", ha=align)
+        word = "wins" if speedup > 1 else "loses"
+        word = "about even" if abs(speedup - 1) <= MARGIN else word
+        bar = ax.barh(row, speedup - 1, 0.6, left=1, **style.hollow(*looks[word]))
+        ax.bar_label(bar, [f"{speedup:.2f} {word}"], padding=6)
         rows[name] = {word: speedup}
     ax.axvline(1, color="black")
-    low, high = min(1.0, *speedups.values()), max(1.0, *speedups.values())
-    room = 0.25 * (high - low) + 0.1
-    ax.set(xlabel=SPEED, xlim=(low - room, high + room))
+    ax.set_xlabel(SPEED)
+    ax.margins(x=0.25)
     style.in_rows(ax, speedups)
     alt = tr("Bars of the speed, to both sides of plain decoding's 1.")
     return style.tidy(ax, alt, listed(rows))
@@ -112,19 +115,20 @@ def plot_scenarios(speedups: Mapping[str, float]) -> Axes:
 
 def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:
     """Draw what each pair needs as a stacked bar, and the free memory as a line."""
-    ax, rows = style.axes(0.5 * len(plans) + 1.4), {}
-    names = {plan: f"{plan.name}, {plan.dtype}" for plan in plans}
-    kinds = ("target", "drafter", "cache", "working")
-    style.bars(ax, {k: {name: plan.parts[k] / 1e9 for plan, name in names.items()} for k in kinds},
-               upright=False)  # fmt: skip
-    for row, (plan, name) in enumerate(names.items()):
-        word = marked("fits") if plan.fits(free_bytes) else marked("does not fit")
-        need, end = gigabytes(plan.total_bytes), plan.total_bytes / 1e9
-        style.note(ax, f"{need}, {word}", end, row, 5, 0, va="center",
-                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-        rows[name] = {word: need}
+    ax, names = style.axes(0.5 * len(plans) + 1.4), [f"{plan.name}, {plan.dtype}" for plan in plans]
+    parts = {
+        kind: {name: plan.parts[kind] / 1e9 for name, plan in zip(names, plans, strict=True)}
+        for kind in ("target", "drafter", "cache", "working")
+    }
+    words = ["fits" if plan.fits(free_bytes) else "does not fit" for plan in plans]
+    needs = [gigabytes(plan.total_bytes) for plan in plans]
+    told = [f"{need}, {word}" for need, word in zip(needs, words, strict=True)]
+    ax.bar_label(style.bars(ax, parts, upright=False)[-1], told, padding=5,
+                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
     ax.axvline(free_bytes / 1e9, color="black", linestyle=":", label="free")
-    ax.set(xlabel="GB", xlim=(0, 1.35 * max(plan.total_bytes / 1e9 for plan in plans)))
+    ax.set_xlabel("GB")
+    ax.margins(x=0.35)
+    rows = {name: {word: need} for name, word, need in zip(names, words, needs, strict=True)}
     alt = tr("Stacked bars of the memory that pairs need, most of it the target's weights; "
              "a line at {free}, which are free.", free=gigabytes(free_bytes))  # fmt: skip
     return style.tidy(ax, alt, listed(rows, "{value}, {place}"), "beside")
@@ -132,24 +136,14 @@ def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:
 
 def plot_card(card: results.ResultsCard) -> Axes:
     """Draw a card as one picture: its conditions, and measured speed by draft length."""
-    ax = style.axes(4.8, 8)
-    lines = {
-        name: {str(gamma): card.speedup(name, gamma) for gamma in card.gammas}
-        for name in card.workloads
-    }
-    style.curves(ax, lines)
+    lines = {name: {g: card.speedup(name, g) for g in card.gammas} for name in card.workloads}
     overall = results.overall_speedups(card)
-    # Behind the texts' own lines.
-    ax.plot([overall[gamma] for gamma in card.gammas], color="black", linewidth=3, alpha=0.45,
-            zorder=1, label="all together")  # fmt: skip
-    ax.axhline(1, color="black", linestyle=":", label="plain decoding")
-    ax.set(xlabel=PER_ROUND, ylabel=f"measured {SPEED}", ylim=(0, None))
+    lines["all together"] = {gamma: overall[gamma] for gamma in card.gammas}
+    ax = lines_chart(lines, PER_ROUND, f"measured {SPEED}", {"plain decoding": 1})
     with speaking("en"):
         ax.set_title(_headline(card), loc="left", fontsize=12, fontweight="bold")
     ax.figure.text(0.01, -0.01, _small_print(card), fontsize=8, va="top")
-    alt = tr("Results card. {headline}. Measured speed by workload and drafts per round, plain "
-             "decoding being 1.", headline=_headline(card))  # fmt: skip
-    return style.tidy(ax, alt, listed(lines, AT), "beside")
+    return style.told(ax, sentences(f"{_headline(card)}:", str(ax.get_label())))
 
 
 def _headline(card: results.ResultsCard) -> str:
@@ -185,16 +179,13 @@ def saved_and_wasted(
 def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> Axes:
     """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
     ax, counts = style.axes(), saved_and_wasted(profile, gammas)
-    names = marked("target passes saved"), marked("drafts thrown away")
+    rows = {"target passes saved": {gamma: saved for gamma, saved, _ in counts},
+            "drafts thrown away": {gamma: wasted for gamma, _, wasted in counts}}  # fmt: skip
     looks = style.hollow(BLUE), style.hollow(RED, "xx")
-    rows = {}
-    for side, name in enumerate(names, start=1):
-        sign, rows[name] = 3 - 2 * side, {row[0]: row[side] for row in counts}
-        heights = [sign * count for count in rows[name].values()]
-        ax.bar(range(len(heights)), heights, 0.7, label=name, **looks[side - 1])
-        for place, height in enumerate(heights):
-            style.note(ax, f"{abs(height)}", place, height, 0, 3 * sign, ha="center", fontsize=8,
-                       va="bottom" if sign > 0 else "top")  # fmt: skip
+    for (name, row), sign, look in zip(rows.items(), (1, -1), looks, strict=True):
+        heights = [sign * count for count in row.values()]
+        drawn = ax.bar(range(len(row)), heights, 0.7, label=name, **look)
+        ax.bar_label(drawn, list(map(str, row.values())), fontsize=8, padding=3)
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(range(len(gammas)), list(map(str, gammas)))
     ax.set(xlabel=PER_ROUND, ylabel="count", yticks=[])
@@ -202,26 +193,6 @@ def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> 
     alt = tr("Bars by drafts per round for a text of {tokens} tokens: upwards the target passes "
              "saved, downwards the drafts thrown away.", tokens=len(profile))  # fmt: skip
     return style.tidy(ax, alt, listed(rows, marked("{value} at {place}")), "beside")
-
-
-def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw the speed against the drafts per round, a line for each case, its best point ringed.
-
-    `speedups` holds for each case the speed with 1, 2, 3, ... drafts.
-    """
-    ax = style.axes()
-    best = {f"{name}, best {fastest_length(row)}": row for name, row in speedups.items()}
-    lines = {name: dict(enumerate(row, 1)) for name, row in best.items()}
-    style.curves(ax, lines)
-    for row, color in zip(best.values(), style.COLORS, strict=False):
-        ax.plot(fastest_length(row), max(row), "o", markersize=12, markerfacecolor="none",
-                markeredgewidth=1.8, color=color)  # fmt: skip
-    ax.axhline(1, color=GREY, linestyle=":", label="plain decoding")
-    ax.set(xlabel=PER_ROUND, ylabel=SPEED, ylim=(0, None))
-    told = {name: dict(enumerate(row, 1)) for name, row in speedups.items()}
-    alt = tr("Line chart of the speed, plain decoding being 1, by drafts per round; the best point "
-             "of each line is ringed.")  # fmt: skip
-    return style.tidy(ax, alt, listed(told, AT), "beside")
 
 
 def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:

@@ -13,7 +13,17 @@ from gemma_mtp_edu.analysis.inside import layers
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import BLACK, BLUE, GREEN, GREY, PINK, RED, SHARE_AT, listed
+from gemma_mtp_edu.show.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PINK,
+    RED,
+    SHARE_AT,
+    lines_chart,
+    listed,
+)
 from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
@@ -230,20 +240,15 @@ def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
 
     `ranks` holds the rank of the right cluster at each position.
     """
-    ax = style.axes()
     total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k
-    found = {k: sum(rank < k for rank in ranks) / max(1, len(ranks)) for k in range(1, total + 1)}
-    share = {k: k / total for k in found}
-    lines = {marked("target's tokens that are searched"): found,
-             marked("share of the vocabulary"): share}  # fmt: skip
-    for (name, values), look, color in zip(lines.items(), ("-", "--"), (BLUE, RED), strict=True):
-        ax.plot(list(values), list(values.values()), look, color=color, label=name)
-    ax.axvline(top_k, color="black", linestyle=":", label=f"this head: {top_k}")
+    sizes = sorted({2**n for n in range(total.bit_length())} | {top_k, total})
+    count = max(1, len(ranks))
+    lines = {
+        "target's tokens that are searched": {k: sum(r < k for r in ranks) / count for k in sizes},
+        "share of the vocabulary": {k: k / total for k in sizes},
+    }
+    ax = lines_chart(lines, f"clusters searched (this head: {top_k} of {total})", "share",
+                     form=SHARE_AT)  # fmt: skip
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set(xlabel="clusters searched", ylabel="share", ylim=(0, 1.05))
-    some = sorted({1, 2, 4, top_k} & found.keys())
-    told = {name: {k: values[k] for k in some} for name, values in lines.items()}
-    alt = tr("Line chart by the number of clusters searched; this head searches {top_k} of "
-             "{total}.", top_k=top_k, total=total)  # fmt: skip
-    return style.tidy(ax, alt, listed(told, SHARE_AT), "beside")
+    return ax

@@ -99,9 +99,20 @@ def marks(ax: Axes, rows: Numbers, spread: float = 0.0) -> None:
     ax.set_xlabel(SPEED)
 
 
-def note(ax: Axes, text: str, x: float, y: float, dx: float, dy: float, **how: Any) -> None:
-    """Write beside the point (x, y), `dx` and `dy` points of print away from it."""
-    ax.annotate(text, (x, y), xytext=(dx, dy), textcoords="offset points", **how)
+def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
+                across: Mapping[str, float] | None = None, form: str = AT) -> Axes:  # fmt: skip
+    """Draw lines by name, and lines across at the heights of `across`; told as `form` says."""
+    ax = axes()
+    curves(ax, lines)
+    looks = ("black", ":"), (RED, "-"), (GREEN, "--")
+    for (name, height), (color, dashes) in zip((across or {}).items(), looks, strict=False):
+        ax.axhline(height, color=color, linestyle=dashes, label=name)
+    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    numbers = "; ".join(
+        filter(None, (listed(lines, form), listed({tr("lines across"): across or {}})))
+    )
+    opening = tr("Line chart, {ylabel} by {xlabel}.", ylabel=ylabel, xlabel=xlabel)
+    return tidy(ax, opening, numbers, "beside")
 
 
 def listed(rows: Mapping[str, Mapping[Any, Any]], form: str = "{place} {value:.2f}") -> str:
@@ -166,14 +177,8 @@ def figure_html(drawn: Axes | Figure, alt: str = "") -> str:
     # A drawing needs no more colours than a palette has, and notebooks stay small.
     picture = Image.open(drawing).convert("RGB").quantize(128, dither=Image.Dither.NONE)
     picture.save(small, format="png", optimize=True)
-    return image_html(small.getvalue(), alt)
-
-
-def image_html(png: bytes, alt: str, size: tuple[int, int] | None = None) -> str:
-    """Return a picture as an `img` element; given its size, a page does not jump as it changes."""
-    sized = f' width="{size[0]}" height="{size[1]}"' if size else ""
-    data = base64.b64encode(png).decode("ascii")
+    data = base64.b64encode(small.getvalue()).decode("ascii")
     return (
-        f'<img{html_lang()} alt="{escape(alt)}"{sized} style="max-width:100%;height:auto" '
+        f'<img{html_lang()} alt="{escape(alt)}" style="max-width:100%;height:auto" '
         f'src="data:image/png;base64,{data}">'
     )

@@ -239,8 +239,6 @@ def _proposal(record: RoundTrace) -> str:
 
 
 _ENDINGS = {
-    "prefill": marked("The target writes {own!r}."),
-    "plain": marked("The target writes {own!r}."),
     "none": marked("The text ends inside the drafts."),
     "bonus": marked("All drafts hold, and the target adds {own!r} as a bonus."),
     "correction": marked("The target corrects the first wrong draft to {own!r}."),
@@ -251,5 +249,6 @@ def _verdict(trace: GenerationTrace, record: RoundTrace) -> str:
     own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
     drafted, written = len(record.draft_ids), len(record.token_ids)
     kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
+    ending = _ENDINGS.get(record.next_kind, marked("The target writes {own!r}."))
     passed = tr("Tokens written in one target pass: {written}.", written=written)
-    return sentences(kept if drafted else "", tr(_ENDINGS[record.next_kind], own=own), passed)
+    return sentences(kept if drafted else "", tr(ending, own=own), passed)

@@ -5,13 +5,11 @@ ipywidgets 7 and 8. A figure is an HTML view too, because ipywidgets' own image 
 those who cannot see it.
 """
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
 from gemma_mtp_edu.analysis import tradeoff
 from gemma_mtp_edu.analysis.cost import CostModel, round_cost
@@ -19,8 +17,8 @@ from gemma_mtp_edu.analysis.metrics import wasted_drafts
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.tradeoff import Measured, Outcome, Setting
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons.language import current, marked, sentences, speaking, tr
-from gemma_mtp_edu.show.style import AT, BLUE, GREY, RED, image_html, listed
+from gemma_mtp_edu.lessons.language import current, marked, speaking, tr
+from gemma_mtp_edu.show.style import figure_html, lines_chart
 from gemma_mtp_edu.show.views import html_tokens, more_rounds, page, step_html
 
 ROUNDS_SHOWN = 8
@@ -31,7 +29,7 @@ KIND_WORDS = {
     "oracle": marked("best possible"),
 }
 _STYLE = {"description_width": "initial"}
-_BUTTONS = {**_STYLE, "button_width": "initial"}
+_BUTTONS, _ROW = {**_STYLE, "button_width": "initial"}, {"flex_flow": "row wrap"}
 
 
 class _Panel(ipywidgets.VBox):
@@ -41,6 +39,7 @@ class _Panel(ipywidgets.VBox):
     """
 
     controls: tuple[ipywidgets.Widget, ...]  # in the order in which Tab reaches them
+    _draw: Callable[[Any], None]
 
     def _build(self, children: Sequence[ipywidgets.Widget]) -> None:
         for control in self.controls:
@@ -50,24 +49,12 @@ class _Panel(ipywidgets.VBox):
         super().__init__(children)
         self._draw(None)
 
-    def _draw(self, change: Any) -> None:
-        raise NotImplementedError
-
-
-def _in_a_row(*controls: ipywidgets.Widget) -> ipywidgets.HBox:
-    return ipywidgets.HBox(controls, layout=ipywidgets.Layout(flex_flow="row wrap"))
-
 
 class RoundViewer(_Panel):
     """Step through the rounds of a trace: guess what the target says, then reveal it.
 
     The slider takes the arrow keys; the buttons take Enter and Space. Moving to another round hides
-    its verdict again. No model is needed.
-
-    Args:
-        trace: A finished run.
-        revealed: Whether verdicts show at once.
-        lang: "en" or "ja"; by default the language that is chosen.
+    its verdict again, unless verdicts are `revealed` at once. No model is needed.
     """
 
     def __init__(
@@ -86,7 +73,12 @@ class RoundViewer(_Panel):
         self.back.on_click(lambda _: self._move(-1))
         self.forward.on_click(lambda _: self._move(1))
         self.view, self.controls = ipywidgets.HTML(), (self.round, self.reveal)
-        self._build([_in_a_row(self.round, self.back, self.forward, self.reveal), self.view])
+        self._build(
+            [
+                ipywidgets.HBox([self.round, self.back, self.forward, self.reveal], layout=_ROW),
+                self.view,
+            ]
+        )
 
     def _move(self, by: int) -> None:
         self.round.value = min(max(self.round.value + by, 0), self.round.max)
@@ -107,14 +99,11 @@ class TradeoffExplorer(_Panel):
     slider. Those that the chosen schedule does not read are switched off.
 
     Args:
-        profiles: A text for each workload.
+        profiles: A text for each workload; a ValueError if there is none.
         cost: A measured machine, or the cost of a draft in plain passes.
         measured: For any of the texts measured speedups by constant draft length, as
             in lesson 08; shown beside the predicted ones.
         lang: "en" or "ja"; by default the language that is chosen.
-
-    Raises:
-        ValueError: There is no profile.
     """
 
     def __init__(
@@ -148,7 +137,15 @@ class TradeoffExplorer(_Panel):
         sliders = self.draft_length, self.threshold, self.cost_ratio
         self.controls = (self.workload, self.schedule, *sliders)
         self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
-        self._build([self.workload, self.schedule, _in_a_row(*sliders), self.view, self.figure])
+        self._build(
+            [
+                self.workload,
+                self.schedule,
+                ipywidgets.HBox(sliders, layout=_ROW),
+                self.view,
+                self.figure,
+            ]
+        )
 
     @property
     def setting(self) -> Setting:
@@ -170,50 +167,16 @@ class TradeoffExplorer(_Panel):
         speeds = tradeoff.speedups(runs, cost_of)
         result = tradeoff.outcome(text, setting, self.cost, ratio)
         with speaking(self.lang):
-            self.figure.value = chart_html(speeds, result, measured or {})
+            self.figure.value = figure_html(chart(speeds, result, measured or {}))
 
 
-def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Figure:
+def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
     """Draw the speed with 1, 2, ... drafts, and across it the chosen schedule's and the best."""
-    # Twice as many pixels as it is wide on the page: sharp on dense screens too.
-    figure = Figure(figsize=(6.0, 2.6), dpi=160)
-    FigureCanvasAgg(figure)
-    ax, top = figure.subplots(), max(1.0, result.best_speedup, *speeds, *measured.values())
-    figure.subplots_adjust(left=0.1, right=0.72, bottom=0.2, top=0.96)
-    ax.plot(range(1, len(speeds) + 1), speeds, "o-", markersize=4, color=BLUE,
-            label="constant lengths")  # fmt: skip
-    for height, color, dashes, label in (
-        (result.speedup, RED, "-", "chosen schedule"),
-        (result.best_speedup, "black", "--", "best possible"),
-        (1, GREY, ":", "plain decoding"),
-    ):
-        ax.axhline(height, color=color, linestyle=dashes, label=label)
-    if measured:
-        ax.plot(list(measured), list(measured.values()), "x", color="black", label="measured")
-    ax.set(xlabel="drafts per round", ylabel="speed", xlim=(0.5, len(speeds) + 0.5),
-           ylim=(0, 1.1 * top))  # fmt: skip
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def chart_html(speeds: Sequence[float], result: Outcome, measured: Measured) -> str:
-    """Return the picture of these speeds as an `img` element, with a text that tells them."""
-    png = io.BytesIO()
-    chart(speeds, result, measured).savefig(
-        png, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 1}
-    )
-    points = {marked("constant lengths"): dict(enumerate(speeds, 1)), marked("measured"): measured}
-    across = {
-        marked("chosen schedule"): result.speedup,
-        marked("best possible"): result.best_speedup,
-    }
-    alt = sentences(
-        tr("Line chart of the speed, plain decoding being 1, by drafts per round."),
-        listed(points, AT) + ";",
-        listed({marked("lines across"): across}),
-    )
-    return image_html(png.getvalue(), alt, (480, 208))
+    lines = {"constant lengths": dict(enumerate(speeds, 1)), "measured": measured}
+    across = {"plain decoding": 1.0, "chosen schedule": result.speedup,
+              "best possible": result.best_speedup}  # fmt: skip
+    shown = {name: line for name, line in lines.items() if line}
+    return lines_chart(shown, "drafts per round", "speed", across)
 
 
 def summary_html(

@@ -26,7 +26,7 @@ from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import chart
 from tests.unit.test_tradeoff import EASY, HARD, MACHINE
-from tests.unit.test_views import JAPANESE, english_words, trace
+from tests.unit.test_views import JAPANESE, WORD, english_words, trace
 
 PACKAGE = Path(plots.__file__).parents[1]
 PAGES = {
@@ -78,7 +78,7 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
         "clusters": lambda: plots.plot_clusters((0, 1, 5), HEAD),
         "training": lambda: plots.plot_training({}, reference=0.5),
-        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}).axes[0],
+        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}),
     }
 
 
@@ -162,13 +162,14 @@ def test_words_say_what_figures_without_a_legend_mean() -> None:
     plt.close("all")
 
 
-@pytest.mark.parametrize("name", sorted({*drawings()} - {"explorer"}))
+@pytest.mark.parametrize("name", sorted(drawings()))
 def test_figures_stay_english_and_their_alt_texts_do_not(name: str) -> None:
     with language.speaking("ja"):
         ax = drawings()[name]()
     assert not any(JAPANESE.search(text.get_text()) for text in ax.figure.findobj(Text))
     assert JAPANESE.search(ax.get_label())
-    assert english_words(ax.get_label()) == set()
+    drawn = {word for text in ax.figure.findobj(Text) for word in WORD.findall(text.get_text())}
+    assert english_words(ax.get_label()) <= drawn, "names that are drawn stand there as drawn"
     plt.close("all")
 
 

@@ -220,9 +220,11 @@ def test_clusters_drawn_and_in_words() -> None:
     config = e2b()[1]
     ranks = [0, 0, 1, 40]
     ax = plots.plot_clusters(ranks, config)
-    found, share = ax.lines[0].get_ydata(), ax.lines[1].get_ydata()
-    assert (found[0], found[1], found[39], found[40]) == (0.5, 0.75, 0.75, 1.0)
-    assert share[31] == 32 / 2048
+    found, share = (dict(line.get_xydata()) for line in ax.lines)
+    assert (found[1], found[2], found[32], found[64]) == (0.5, 0.75, 0.75, 1.0)
+    assert share[32] == 32 / 2048
     text = ax.get_label()
-    assert "50% at 1, 75% at 2, 75% at 4, 75% at 32; share of the vocabulary: 0% at 1, " in text
-    assert "this head searches 32 of 2048" in text
+    assert (
+        "searched: 50% at 1, 100% at 64, 100% at 2048; share of the vocabulary: 0% at 1, " in text
+    )
+    assert "this head: 32 of 2048" in text

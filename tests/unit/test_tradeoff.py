@@ -147,7 +147,7 @@ def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     explorer.workload.value = "easy"
     pictures.add(TradeoffExplorer({"easy": EASY}, measured={"easy": {2: 1.2}}).figure.value)
     assert len(pictures) == 2
-    assert "measured: 1.77 at 2;" in explorer.figure.value
+    assert "measured: 1.77 at 2; lines across: plain decoding 1.00, " in explorer.figure.value
     assert "measured" not in TradeoffExplorer({"easy": EASY}).view.value
 
 

@@ -20,7 +20,7 @@ def test_the_figure_holds_every_evaluation_and_its_text_says_the_same() -> None:
     assert lines["bundled drafter"][0] == 0.9
     text = ax.get_label()
     assert "first: 0% at 0, 25% at 10; second: 50% at 0; " in text
-    assert "90%" in text
+    assert text.endswith("bundled drafter 0.90.")
 
 
 def test_the_rate_warms_up_holds_and_falls() -> None:
