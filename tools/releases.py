@@ -2,6 +2,7 @@
 
     python -m tools.releases quick    the oldest transformers, chosen tests; one refused release
     python -m tools.releases full     the whole default suite on each supported combination
+    python -m tools.releases measure --transformers 5.24.0    its row of the doctor's table
 
 Environments are made below build/, from the packages that are here and what pip brings; they go
 when the command ends. It needs a package index.
@@ -70,11 +71,17 @@ class ReleaseError(RuntimeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one form, and print a line for each release; exit code 1 where something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.releases", description=__doc__)
-    parser.add_argument("form", choices=("quick", "full"))
+    parser.add_argument("form", choices=("quick", "full", "measure"))
     parser.add_argument("--torch", help="only the combinations with this torch")
     parser.add_argument("--transformers", help="only the combinations with this transformers")
     parser.add_argument("--tests", nargs="+", help="tests to run instead, as pytest takes them")
     args = parser.parse_args(arguments)
+    if args.form == "measure":
+        return (
+            0
+            if _told(f"transformers {args.transformers}", lambda: measure(args.transformers))
+            else 1
+        )
     quick = args.form == "quick"
     tests = args.tests or (QUICK_TESTS if quick else ("tests",))
     chosen = [
@@ -121,6 +128,19 @@ def check_refused(version: str) -> str:
     if "UnsupportedReleaseError" not in str(last) or REQUIREMENT not in str(last):
         raise ReleaseError(f"load_pair() says {last}")
     return f"refused: need {OLDEST} to below {BEFORE}"
+
+
+def measure(version: str) -> str:
+    """Install a release, and let `tests.library.write` write what works there.
+
+    Raises:
+        ReleaseError: It cannot be installed or measured.
+    """
+    with _environment(Combination(version, TORCH)) as environment:
+        done = _run(environment, [str(environment.python), "-m", "tests.library.write"])
+    if done.returncode:
+        raise ReleaseError(done.stderr[-2000:])
+    return done.stdout.strip()
 
 
 @contextmanager

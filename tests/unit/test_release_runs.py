@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_oldest_and_newest_meet_two_releases_of_torch() -> None:
-    assert {c.transformers for c in FULL} == {str(OLDEST), NEWEST} == {"5.20.2", "5.22.2"}
+    assert {c.transformers for c in FULL} == {str(OLDEST), NEWEST}
     assert len({c.torch for c in FULL}) == 2
     assert len(FULL) == 4
     for version in REFUSED:
@@ -48,7 +48,7 @@ def test_a_failing_test_is_told(
 ) -> None:
     fake(monkeypatch, 1, "FAILED tests/x.py\n1 failed in 2.0s")
     assert releases.main(["quick"]) == 1
-    assert "FAIL transformers 5.20.2, torch" in capsys.readouterr().out
+    assert f"FAIL transformers {OLDEST}, torch" in capsys.readouterr().out
 
 
 def test_a_release_that_runs_although_it_should_not_is_told(

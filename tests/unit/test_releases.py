@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 import gemma_mtp_edu
-from gemma_mtp_edu.models.compatibility import UnsupportedReleaseError, check_transformers
+from gemma_mtp_edu.models.compatibility import (
+    REQUIREMENT,
+    UnsupportedReleaseError,
+    check_transformers,
+)
 
-INSTALL = 'pip install "transformers>=5.20.2,<5.23"'
+INSTALL = f'pip install "{REQUIREMENT}"'
 
 
 @pytest.mark.parametrize("version", ["5.20.2", "5.21.0", "5.22.2"])
