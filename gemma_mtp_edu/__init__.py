@@ -43,12 +43,7 @@ __all__ = sorted(name for names in _NAMES.values() for name in names.split())
 
 
 def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a `__getattr__` for a package that takes each name from its module when asked for it.
-
-    Args:
-        package: Its `__name__`.
-        names: What it offers, separated by blanks, by module.
-    """
+    """Return a package's `__getattr__`, from its names, blanks between them, by module."""
     homes = {name: module for module, listed in names.items() for name in listed.split()}
 
     def offered(name: str) -> Any:
@@ -74,15 +69,10 @@ def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
-def _register_views() -> None:
-    """Let a notebook show a trace as HTML: by name, so that `core` need not know of `show`."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is not None:
-        shell.display_formatter.formatters["text/html"].for_type_by_name(
-            f"{__name__}.core.trace",
-            "GenerationTrace",
-            lambda trace: import_module(f"{__name__}.show.views").html_view(trace),
-        )
-
-
-_register_views()
+# A notebook shows a trace as HTML: by name, so that `core` need not know of `show`.
+if shell := getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)():
+    shell.display_formatter.formatters["text/html"].for_type_by_name(
+        f"{__name__}.core.trace",
+        "GenerationTrace",
+        lambda trace: import_module(f"{__name__}.show.views").html_view(trace),
+    )

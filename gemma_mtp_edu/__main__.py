@@ -8,10 +8,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from gemma_mtp_edu import __version__
-from gemma_mtp_edu.lessons.language import current, tr
+from gemma_mtp_edu.lessons.language import current, readable, speaking, tr
 from gemma_mtp_edu.models.files import without_tokens
 
 try:
@@ -28,16 +28,33 @@ except ImportError:  # then the doctor alone runs, and says what is absent
 # import. Anything else is a fault of ours and keeps its traceback.
 _MENDABLE = {"OSError", "ValueError", "ArithmeticError", "MemoryError", "ImportError",
              "OutOfMemoryError", "TemplateError", "ClickException"}  # fmt: skip
-_Pair = Annotated[str, typer.Option(help="pocket, E2B, a hub id or a folder")]
 
-app = typer.Typer(add_completion=False, help=__doc__)
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.replace(",", " ").split()))
+
+
+_Pair = Annotated[str, typer.Option(help="pocket, E2B, a hub id or a folder")]
+_Limit = Annotated[int, typer.Option(help="tokens to write at most")]
+_Numbers = Annotated[Any, typer.Option(parser=_numbers, metavar="N ...", help="such as 1 2 4")]
+app = typer.Typer(add_completion=False, help=f"{__doc__} Or `--version`.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["bench"]:  # `--gammas 1 2` too, though typer's options take one value
+        given = re.sub(r"(?<=\d)\0(?=\d+(\0|$))", ",", "\0".join(given)).split("\0")
+    if given == ["--version"]:
+        print(__version__)
+        return 0
     try:
-        with get_command(app).make_context("python -m gemma_mtp_edu", given) as context:
+        current()
+    except ValueError as error:
+        print(f"warning: {error}; this is in English", file=sys.stderr)
+    try:
+        context = get_command(app).make_context("python -m gemma_mtp_edu", given)
+        with speaking(readable()), context:
             code = int(context.command.invoke(context) or 0)
         sys.stdout.flush()
     except typer.Exit as left:  # of --help and --version
@@ -60,25 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        print(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
-) -> None:
-    pass
-
-
 @app.command()
 def demo(
     prompt: Annotated[str, typer.Option(help="what to ask the model")],
     pair: _Pair = "pocket",
     gamma: Annotated[int | None, typer.Option(help="drafts per round")] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="tokens to write at most")] = 256,
+    max_new_tokens: _Limit = 256,
 ) -> None:
     """Generate with drafts, show every round, and what they save against plain generation."""
     from tqdm import tqdm
@@ -87,28 +91,20 @@ def demo(
     from gemma_mtp_edu.show.views import text_view
 
     models, runs = load_pair(pair), []
-    # A bar in a terminal once it takes more than two seconds. The first two runs only warm up.
-    with tqdm(unit="token", delay=2, leave=False, disable=None) as bar:
-        more: dict[str, Any] = {"gamma": gamma, "on_tokens": lambda tokens: bar.update(len(tokens))}
-        for limit in (8, max_new_tokens):
-            for assisted in (False, True):
-                settings = {**more, "assisted": assisted, "max_new_tokens": limit}
-                runs.append(reference_generate(models, prompt, **settings))
+    # The first two runs only warm up. A terminal gets a bar once they take more than two seconds.
+    turns = [(limit, assisted) for limit in (8, max_new_tokens) for assisted in (False, True)]
+    for limit, assisted in tqdm(turns, unit="run", delay=2, leave=False, disable=None):
+        settings = {"gamma": gamma, "max_new_tokens": limit}
+        runs.append(reference_generate(models, prompt, assisted=assisted, **settings))
     plain, run = runs[2:]
+    saved, ratio = plain.target_passes - run.target_passes, plain.seconds / run.seconds
+    told = {"run": run, "plain": plain, "saved": saved, "ratio": ratio, **run.provenance}
     print(f"{tr('prompt')}: {prompt}\n\n{run.text}\n\n{text_view(run)}")
-    passes = tr(
-        "{assisted} instead of {plain} ({saved} saved)",
-        assisted=run.target_passes,
-        plain=plain.target_passes,
-        saved=plain.target_passes - run.target_passes,
-    )
+    passes = tr("{run.target_passes} instead of {plain.target_passes} ({saved} saved)", **told)
     time = tr(
-        "{assisted:.2f} s instead of {plain:.2f} s, {ratio:.2f}x ({pair} pair, {dtype}, {device}, "
-        "{threads} threads, transformers {transformers})",
-        assisted=run.seconds,
-        plain=plain.seconds,
-        ratio=plain.seconds / run.seconds,
-        **run.provenance,
+        "{run.seconds:.2f} s instead of {plain.seconds:.2f} s, {ratio:.2f}x ({pair} pair, {dtype}, "
+        "{device}, {threads} threads, transformers {transformers})",
+        **told,
     )
     same = plain.token_ids == run.token_ids
     text = tr("identical to plain generation" if same else "DIFFERENT to plain generation")
@@ -118,63 +114,51 @@ def demo(
 @app.command()
 def bench(
     pair: _Pair = "pocket",
-    gammas: Annotated[str, typer.Option(help="draft lengths, such as 1,2,4")] = "",
+    gammas: _Numbers = None,
     quick: Annotated[bool, typer.Option("--quick", help="one length, one turn")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write; with prompts lines")] = None,
     prompts: Annotated[Path | None, typer.Option(help="file with one prompt to a line")] = None,
     drafter: Annotated[str | None, typer.Option(help="hub id or folder of another one")] = None,
-    report: Annotated[Path | None, typer.Option(help="HTML page, else beside --out")] = None,
-    repeats: Annotated[int | None, typer.Option(help="timed turns of each method")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(help="tokens to write at most")] = None,
-    contexts: Annotated[str | None, typer.Option(help="context lengths, such as 64,256")] = None,
+    repeats: Annotated[int, typer.Option(help="timed turns of each method")] = 3,
+    max_new_tokens: _Limit = 48,
+    contexts: _Numbers = None,
 ) -> None:
     """Time plain and assisted decoding, ours and the library's.
 
-    What follows --prompts goes with it. Such a file is measured prompt by prompt, alone or under
-    torchrun, and the same command goes on after a kill.
+    A file of --prompts is measured prompt by prompt, with costs at --contexts and a page beside
+    --out, alone or under torchrun; the same command goes on after a kill.
     """
     from gemma_mtp_edu import load_pair
     from gemma_mtp_edu.lessons.prompts import PROMPTS
     from gemma_mtp_edu.measure import bench, results
     from gemma_mtp_edu.show import report as reports
 
-    lengths, turns = _numbers(gammas) or ((4,) if quick else (1, 2, 4, 8, 12)), 1 if quick else 3
-    page = report or (out and out.with_suffix(".html"))
-    if out:
-        results.check_writable(out, "" if prompts else bench.SCHEMA)
-    if page:
-        results.check_writable(page)
+    lengths = gammas or ((4,) if quick else (1, 2, 4, 8, 12))
+    plan = bench.Plan(lengths, 1 if quick else repeats, max_new_tokens)
     if prompts is None:
-        if (drafter, report, repeats, max_new_tokens, contexts) != (None,) * 5:
-            raise typer.BadParameter("an option that needs --prompts FILE is there without it")
+        if contexts is not None:
+            raise typer.BadParameter("--contexts needs --prompts, a file with prompts")
+        if out:
+            results.check_writable(out, bench.SCHEMA)
         firsts = {workload: texts[0] for workload, texts in PROMPTS.items()}
         questions = [text for texts in PROMPTS.values() for text in texts]
-        models, plan = load_pair(pair, device=bench.process_device()), bench.Plan(lengths, turns)
+        models = load_pair(pair, drafter, device=bench.process_device())
         if record := bench.bench(models, firsts, plan, questions=questions):
             print(reports.bench_text(record))
             if out:
                 results.write_text(out, json.dumps(record, indent=1))
         return
-    if out is None or page is None:
+    if out is None:
         raise typer.BadParameter("--prompts needs --out, the file to write, as --out r.jsonl")
+    page = out.with_suffix(".html")
     if len({path.resolve() for path in (prompts, out, page)}) < 3:
-        raise typer.BadParameter("--prompts, --out and --report (else --out's name with .html) "
-                                 "need a file each: one would overwrite the other")  # fmt: skip
-    read = bench.read_prompts(prompts)
-    plan = bench.Plan(lengths, repeats or turns, max_new_tokens or 48)
-    places = _numbers("64,256,1024" if contexts is None else contexts)
+        raise typer.BadParameter("--prompts, --out and the page beside it need a file each")
+    read, places = bench.read_prompts(prompts), (64, 256, 1024) if contexts is None else contexts
     models = load_pair(pair, drafter, device=bench.process_device())
     found = bench.run(models, read, plan, contexts=places, out=out)
     if found is not None:  # else another process writes them
         results.write_text(page, reports.report_page(found))
         print(f"{len(found)} results in {out}, report in {page}")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(map(int, re.findall(r"[^, ]+", text)))
-    except ValueError as error:
-        raise typer.BadParameter(f"got {text!r}, need whole numbers such as 1,2,4") from error
 
 
 @app.command()
@@ -200,16 +184,11 @@ def lab(context: typer.Context) -> int:
     return subprocess.run(command).returncode
 
 
-def _interrupted(*_: Any) -> NoReturn:
-    # Not KeyboardInterrupt: a library that is being loaded may swallow that.
-    os.write(2, b"interrupted\n")  # the doctor takes what is written to sys.stderr
-    os._exit(130)
-
-
 if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal may lack the signs
             stream.reconfigure(errors="backslashreplace")
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupted)
+        # A library that is being loaded may swallow KeyboardInterrupt; the doctor takes sys.stderr.
+        signal.signal(signal.SIGINT, lambda *_: os.write(2, b"interrupted\n") and os._exit(130))
     sys.exit(main())

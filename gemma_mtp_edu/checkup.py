@@ -13,11 +13,10 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -36,9 +35,7 @@ LIBRARY = {
     marked("hands over clean KV"): "06", marked("stops at a stop string"): "",
     marked("takes a batch"): "", marked("shares the KV of every target"): "",
 }  # fmt: skip
-_NOT_CHECKED = marked("not checked: ")
-_HEADS = (marked("status"), marked("what"), marked("found"), marked("what to do"))
-_CELL = "style='padding:2px 8px;vertical-align:top;text-align:left'"
+_SAME = marked("same text with a drafter")
 _AGAIN = marked("install the course again")
 # Built for the machine, or for a service's own page: never installed over.
 _KEPT = ("torch", "numpy", "ipywidgets")
@@ -55,11 +52,10 @@ class Finding:
     fix: str = ""
 
     def __post_init__(self) -> None:
-        # Errors of libraries are quoted, and may hold the hub's token or the user's name.
+        # Libraries' errors may hold the hub's token, the user's name or a terminal's commands.
         home = str(Path.home())
         for name in ("found", "fix"):
             said = without_tokens(getattr(self, name))
-            # No control character: what was found may not command the terminal.
             text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in said)
             object.__setattr__(self, name, text.replace(home, "~") if len(home) > 1 else text)
 
@@ -73,72 +69,46 @@ class Report:
     language: str = "en"
 
     @property
-    def runs(self) -> bool:
-        """Whether nothing was found that keeps the course from running."""
-        return all(finding.status != "fail" for finding in self.findings)
-
-    @property
     def exit_code(self) -> int:
-        """0 where the course runs here and all was checked, else 1."""
-        with language.speaking(self.language):
-            skipped = tr(_NOT_CHECKED)
-        return int(not self.runs or any(f.found.startswith(skipped) for f in self.findings))
-
-    @property
-    def verdict(self) -> str:
-        """The result in one line."""
-        with language.speaking(self.language):
-            answer = tr("the course runs here" if self.runs else "the course CANNOT run here yet")
-            if self.runs and self.exit_code:
-                answer = tr("nothing wrong so far, but not all was checked")
-            counts = Counter(finding.status for finding in self.findings)
-            return tr(
-                "{answer} ({numbers}; {seconds:.1f} s)",
-                answer=answer,
-                numbers=", ".join(f"{count} {status}" for status, count in counts.items()),
-                seconds=self.seconds,
-            )
+        """0 where the course runs here, else 1."""
+        return int(any(finding.status == "fail" for finding in self.findings))
 
     def to_json(self) -> str:
         """Return everything as JSON; only `found` and `fix` are in the report's language."""
-        facts = {"schema": 1, "runs": self.runs, "exit_code": self.exit_code, **asdict(self)}
-        return json.dumps(facts, indent=1)
+        facts = {"schema": 1, "runs": not self.exit_code, "exit_code": self.exit_code}
+        return json.dumps({**facts, **asdict(self)}, indent=1)
 
     def __repr__(self) -> str:
-        rows = [(sign, name, f"{found}\n-> {fix}" if fix else found)
-                for sign, name, found, fix in self._rows()]  # fmt: skip
-        try:
-            from rich.console import Console
-            from rich.table import Column, Table
-        except ImportError:  # one of the packages that may be absent
-            return "\n".join([self.verdict, *map(" ".join, rows)])
-        columns = [Column(overflow="fold") for _ in range(3)]
-        table, page = Table.grid(*columns, padding=(0, 2, 0, 0)), io.StringIO()
-        for row in rows:
-            table.add_row(*row)
-        Console(file=page, width=100, color_system=None, markup=False, emoji=False).print(table)
-        return "\n".join([self.verdict, *map(str.rstrip, page.getvalue().splitlines())])
+        (verdict, _), _, *rows = self._rows()
+        told = [f"{a:10}{name:42}{found}" + f"\n{'':10}-> {fix}" * bool(fix)
+                for a, name, found, fix in rows]  # fmt: skip
+        return "\n".join([verdict, *map(str.rstrip, told)])
 
     def _repr_html_(self) -> str:
-        def row(cells: tuple[str, ...], kind: str) -> str:
-            shown = (f"<{kind} {_CELL}>{escape(cell)}</{kind.split()[0]}>" for cell in cells)
-            return f"<tr>{''.join(shown)}</tr>"
+        def row(cells: tuple[str, ...], kind: str = "td") -> str:
+            look = "style='padding:2px 8px;vertical-align:top;text-align:left'"
+            return f"<tr>{''.join(f'<{kind} {look}>{escape(c)}</{kind}>' for c in cells)}</tr>"
 
-        with language.speaking(self.language):
-            lang, head = language.html_lang(), row(tuple(map(tr, _HEADS)), "th scope='col'")
-        body = "".join(row(cells, "td") for cells in self._rows())
+        (verdict, lang), heads, *rows = self._rows()
         return (
-            f"<div{lang} class='mtp-doctor'><p>{escape(self.verdict)}</p>"
-            f"<table><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+            f"<div{lang} class='mtp-doctor'><p>{escape(verdict)}</p><table><thead>"
+            f"{row(heads, 'th')}</thead><tbody>{''.join(map(row, rows))}</tbody></table></div>"
         )
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
-        area = ""
+        """Yield the result with the language, the heads, then a row for each area and finding."""
+        area, counts = "", Counter(finding.status for finding in self.findings)
         with language.speaking(self.language):
+            runs = not self.exit_code
+            answer = tr("the course runs here" if runs else "the course CANNOT run here yet")
+            numbers = ", ".join(f"{count} {status}" for status, count in counts.items())
+            told = {"answer": answer, "numbers": numbers, "seconds": self.seconds}
+            yield tr("{answer} ({numbers}; {seconds:.1f} s)", **told), language.html_lang()
+            yield tr("status"), tr("what"), tr("found"), tr("what to do")
             for f in self.findings:
                 if f.area != area:
                     area = f.area
-                    yield "", called(area).upper(), "", ""
+                    yield called(area).upper(), "", "", ""
                 yield f"{SIGNS[f.status]} {f.status}", called(f.name), f.found, f.fix
 
 
@@ -147,19 +117,15 @@ Answer = tuple[str, Status, str, str]
 
 
 def doctor() -> Report:
-    """Look at this machine by doing what the course does. It never raises.
-
-    No network is used, nothing is written or installed, and no setting is changed.
-    """
-    start, findings, failed = time.monotonic(), list[Finding](), set[str]()
-    questions: list[tuple[str, str, Callable[[], Iterator[Answer]], str]] = [
-        ("machine", "packages", _packages, ""),
-        ("machine", "torch", _torch, ""),
-        ("machine", "transformers", _transformers, ""),
-        ("pairs", "pairs", _pairs, "torch packages"),
-        ("pairs", "same text with a drafter", _both_loops, "packages torch transformers"),
-        ("notebook", "ipywidgets", _widgets, ""),
-        (marked("transformers' own loop"), "release", _release, ""),
+    """Look at this machine by doing what the course does: no error, no network, no change."""
+    start, findings, broken = time.monotonic(), list[Finding](), ""
+    questions = [
+        ("machine", "packages", _packages),
+        ("machine", "torch", _torch),
+        ("pairs", "pairs", _pairs),
+        ("pairs", _SAME, _both_loops),
+        ("notebook", "ipywidgets", _widgets),
+        (marked("transformers' own loop"), "release", _release),
     ]
     with (
         language.speaking(language.readable()),
@@ -167,21 +133,20 @@ def doctor() -> Report:
         redirect_stdout(io.StringIO()),  # what libraries print is no part of the report
         redirect_stderr(io.StringIO()),
     ):
-        for area, name, ask, needs in questions:
-            missing = [need for need in needs.split() if need in failed]
+        for area, name, ask in questions:
             try:
-                answers: Iterator[Answer] = ask()
-                if missing:
-                    found = tr(_NOT_CHECKED) + tr("needs {name}", name=called(missing[0]))
-                    answers = iter([(name, "note", found, "")])
-                findings.extend(Finding(area, *answer) for answer in answers)
+                if area == "pairs" and broken:
+                    found = tr("not checked: ") + tr("needs {name}", name=called(broken))
+                    findings.append(Finding(area, name, "note", found))
+                else:
+                    findings.extend(Finding(area, *answer) for answer in ask())
             except (Exception, SystemExit) as error:  # a broken package may raise either
                 absent = isinstance(error, ModuleNotFoundError) and error.name
                 fix = _pip(absent.split(".")[0]) if absent else tr(_AGAIN)
                 told = f"{type(error).__name__}: {error}".splitlines()[0]
                 status: Status = "warning" if area == "notebook" else "fail"
                 findings.append(Finding(area, name, status, told, fix))
-            failed |= {f.name for f in findings if f.status == "fail"}
+            broken = broken or next((f.name for f in findings if f.status == "fail"), "")
         return Report(tuple(findings), time.monotonic() - start, language.current())
 
 
@@ -192,107 +157,98 @@ def _pip(*requirements: object) -> str:
 
 def _packages() -> Iterator[Answer]:
     """Compare what is installed with what the course declares."""
-    old = sys.version_info < (3, 11)
-    fix = tr("use Python {wanted} or newer", wanted="3.11") if old else ""
-    yield "Python", "fail" if old else "ok", platform.python_version(), fix
-    lesson = import_module("gemma_mtp_edu.lessons.setup")
+    yield "Python", "ok", platform.python_version(), ""
+    from gemma_mtp_edu.lessons import setup as lesson
+
     have, needed = lesson.installed(), lesson.requirements()
     lacking = lesson.lacking(needed, have)
-    if absent := [r for r in lacking if r.name not in _KEPT or r.name not in have]:
+    absent = [r for r in lacking if r.name not in _KEPT or r.name not in have]
+    for r in lacking if not absent else ():
+        yield r.name, "warning", f"{tr('{release} is untested', release=have[r.name])} ({r})", ""
+    if absent:
         found = tr("not installed: {names}", names=", ".join(r.name for r in absent))
         yield "packages", "fail", found, _pip(*absent)
-        return
-    for r in lacking:
-        yield r.name, "warning", f"{tr('{release} is untested', release=have[r.name])} ({r})", ""
-    yield "packages", "ok", tr("{count} are there", count=len(needed)), ""
+    else:
+        yield "packages", "ok", tr("{count} are there", count=len(needed)), ""
 
 
 def _torch() -> Iterator[Answer]:
-    """Import torch, in a Python of its own first: a wrong build may crash it, or hang."""
+    """Load torch in a Python of its own: a wrong build may crash it, or hang."""
+    command = [sys.executable, "-c", "import torch"]
     if "torch" not in sys.modules:
-        command = [sys.executable, "-c", "import torch"]
-        code = subprocess.run(command, capture_output=True, timeout=120).returncode
-        if code not in (0, 1):  # 1 is an error that the import below will tell
-            found = tr("loading torch ends Python with exit code {code}", code=code)
-            yield "torch", "fail", found, tr("install torch as pytorch.org/get-started says")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            found = tr("loading torch ends Python with exit code {code}", code=done.returncode)
+            said = "".join(done.stderr.strip().splitlines()[-1:])
+            fix = tr("install torch as pytorch.org/get-started says")
+            yield "torch", "fail", f"{found} {said}".strip(), fix
             return
-    torch, pairs = import_module("torch"), import_module("gemma_mtp_edu.models.pairs")
-    device = pairs.choose_device()
-    where = torch.cuda.get_device_name(0) if device.type == "cuda" else device.type
-    yield "torch", "ok", f"{torch.__version__}, {where}", ""
-
-
-def _transformers() -> Iterator[Answer]:
-    releases = import_module("gemma_mtp_edu.models.compatibility")
-    try:
-        releases.check_transformers()
-        yield "transformers", "ok", import_module("transformers").__version__, ""
-    except releases.UnsupportedReleaseError as error:
-        yield "transformers", "fail", str(error), _pip(releases.REQUIREMENT)
+    yield "torch", "ok", importlib.metadata.version("torch"), ""
 
 
 def _pairs() -> Iterator[Answer]:
     """Say of every registered pair whether it fits here, and in which dtype."""
-    plans = import_module("gemma_mtp_edu.models.memory")
-    devices = import_module("gemma_mtp_edu.models.pairs")
-    device = devices.choose_device()
-    free = plans.free_memory(device)
-    auto = str(devices.choose_dtype(device)).removeprefix("torch.")
-    for name in import_module("gemma_mtp_edu.models.registry").PAIRS:
-        dtypes = ["float32"] if name == "pocket" else [auto, "bfloat16"]
-        made = [plans.memory_plan(name, dtype) for dtype in dtypes]
+    from gemma_mtp_edu.models import memory, pairs, registry
+
+    device = pairs.choose_device()
+    free, auto = memory.free_memory(device), str(pairs.choose_dtype(device))
+    for name in registry.PAIRS:
+        dtypes = ["float32"] if name == "pocket" else [auto.removeprefix("torch."), "bfloat16"]
+        made = [memory.memory_plan(name, dtype) for dtype in dtypes]
         plan = next((plan for plan in made if plan.fits(free)), made[-1])
-        fits = plan.fits(free)
-        found = tr(
-            "needs {need} in {dtype}, {free} free",
-            dtype=plan.dtype,
-            need=plans.gigabytes(plan.total_bytes),
-            free=plans.gigabytes(free),
-        )
-        call = f'load_pair("{name}", dtype="{plan.dtype}")' if plan is not made[0] else ""
-        status: Status = "ok" if fits else "fail" if name == "pocket" else "note"
-        yield name, status, found, call if fits else tr("take a machine with more memory")
+        need, have = memory.gigabytes(plan.total_bytes), memory.gigabytes(free)
+        found = tr("needs {need} in {dtype}, {free} free", need=need, dtype=plan.dtype, free=have)
+        if plan.fits(free):
+            call = f'load_pair("{name}", dtype="{plan.dtype}")' if plan is not made[0] else ""
+            yield name, "ok", found, call
+        else:
+            status: Status = "fail" if name == "pocket" else "note"
+            yield name, status, found, tr("take a machine with more memory")
 
 
 def _both_loops() -> Iterator[Answer]:
     """Load the bundled pair, and compare our two loops with the library's plain one."""
-    ours, prompt = import_module("gemma_mtp_edu"), "Count from 3 to 12."
+    import gemma_mtp_edu as ours
+
+    prompt, limit = "Count from 3 to 12.", 32
     pair = ours.load_pair()
     yield "loads", "ok", tr("computes on {device}", device=pair.device), ""
-    library = ours.reference_generate(pair, prompt, assisted=False, max_new_tokens=32).token_ids
-    plain = ours.autoregressive_generate(pair, prompt, max_new_tokens=32).token_ids
-    assisted = ours.speculative_generate(pair, prompt, max_new_tokens=32).token_ids
-    name = "same text with a drafter"
-    if library == plain == assisted:
-        yield name, "ok", tr("{count} of {count} tokens", count=len(plain)), ""
+    plain = ours.autoregressive_generate(pair, prompt, max_new_tokens=limit).token_ids
+    assisted = ours.speculative_generate(pair, prompt, max_new_tokens=limit).token_ids
+    library = ours.reference_generate(pair, prompt, assisted=False, max_new_tokens=limit)
+    if library.token_ids == plain == assisted:
+        yield _SAME, "ok", tr("{count} of {count} tokens", count=len(plain)), ""
     else:
-        yield name, "fail", tr("greedy texts with and without drafter differ"), tr(_AGAIN)
+        yield _SAME, "fail", tr("greedy texts with and without drafter differ"), tr(_AGAIN)
 
 
 def _widgets() -> Iterator[Answer]:
     """Make a widget, and look for the front end's half of it; without, lessons show figures."""
-    ipywidgets = import_module("ipywidgets")
+    import ipywidgets
+
     ipywidgets.IntSlider(value=3).close()
     yield "ipywidgets", "ok", tr("{release} makes a slider", release=ipywidgets.__version__), ""
-    name, found = "widgets on the page", tr("this service brings its own")
+    name = "widgets on the page"
     try:
-        if import_module("gemma_mtp_edu.lessons.setup").place() not in ("Colab", "Kaggle"):
-            release = importlib.metadata.version("jupyterlab_widgets")
-            found = tr("JupyterLab's widget manager {release}", release=release)
-        yield name, "ok", found, ""
+        release = importlib.metadata.version("jupyterlab_widgets")
+        yield name, "ok", tr("JupyterLab's widget manager {release}", release=release), ""
     except importlib.metadata.PackageNotFoundError:
-        found = tr("JupyterLab's widget manager is not in this Python; VS Code brings its own")
-        yield name, "note", found, ""
+        found = marked(
+            "JupyterLab's widget manager is not in this Python; services bring their own"
+        )
+        yield name, "note", tr(found), ""
 
 
 def _release() -> Iterator[Answer]:
     """Tell what the installed transformers was measured to do right and wrong."""
     release = importlib.metadata.version("transformers")
-    row = json.loads(RELEASES.read_text(encoding="utf-8")).get(release)
-    if row is None:
+    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
+    if release not in rows:
         yield "release", "note", tr("{release} is untested", release=release), ""
-    for name, holds in row["parts"].items() if row else ():
-        found = tr("right in {release}" if holds else "wrong in {release}", release=release)
-        lesson = "" if holds else LIBRARY[name]
+        return
+    for name, holds in rows[release]["parts"].items():
+        found, lesson = tr("right in {release}", release=release), ""
+        if not holds:
+            found, lesson = tr("wrong in {release}", release=release), LIBRARY[name]
         fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""
         yield name, "ok" if holds else "note", found, fix

@@ -202,7 +202,6 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
     [
         ["--prompts", "p.txt", "--out", "p.txt"],
         ["--prompts", "p.txt", "--out", "r.html"],
-        ["--prompts", "p.txt", "--out", "r.jsonl", "--report", "p.txt"],
         ["--prompts", "p.txt", "--out", "notes.txt"],
         ["--out", "notes.txt"],
     ],

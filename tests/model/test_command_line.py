@@ -48,9 +48,9 @@ def test_hostile_prompts_reach_the_model_as_they_are(capsys: pytest.CaptureFixtu
         (["demo", "--prompt", "x", "--gamma", "two"], "--gamma"),
         ([], "command"),
         (["dmeo"], "dmeo"),
-        (["bench", "--drafter", "/nowhere", "--repeats", "10"], "without it"),
+        (["bench", "--contexts", "64", "256"], "--prompts"),
         (["bench", "--prompts", "p.txt"], "--out"),
-        (["bench", "--gammas", "1,x"], "'1,x'"),
+        (["bench", "--gammas", "1,x"], "'x'"),
     ],
 )
 def test_errors_that_a_user_can_mend_are_a_line(
@@ -101,8 +101,19 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_quick_keeps_the_lengths_that_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     plans = []
     monkeypatch.setattr(bench, "bench", lambda pair, texts, plan, **_: plans.append(plan))
-    assert main(["bench", "--quick", "--gammas", "2,3"]) == main(["bench", "--quick"]) == 0
-    assert plans == [bench.Plan((2, 3), 1), bench.Plan((4,), 1)]
+    for lengths in (["--gammas", "2,3"], ["--gammas", "2", "3"], []):
+        assert main(["bench", *lengths, "--quick"]) == 0
+    assert plans == [bench.Plan((2, 3), 1), bench.Plan((2, 3), 1), bench.Plan((4,), 1)]
+
+
+def test_a_language_that_there_is_not_is_english(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GEMMA_MTP_EDU_LANG", "fr")
+    assert main(["demo", "--prompt", "Hi", "--max-new-tokens", "2"]) == 0
+    out, told = capsys.readouterr()
+    assert "target passes: " in out
+    assert told.startswith("warning: got language 'fr'") and told.count("\n") == 1
 
 
 def test_lab_opens_the_first_lesson(monkeypatch: pytest.MonkeyPatch) -> None:

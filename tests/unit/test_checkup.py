@@ -54,21 +54,11 @@ def test_only_a_failure_is_an_exit_code(statuses: tuple[Status, ...], code: int)
     assert ("CANNOT" in str(made)) == bool(code)
 
 
-@pytest.mark.parametrize(("lang", "start"), [("en", "not checked: "), ("ja", "未確認: ")])
-def test_what_was_not_checked_is_an_exit_code_too(lang: str, start: str) -> None:
-    made = Report((Finding("pairs", "loads", "note", f"{start}x"),), 1.0, lang)
-    assert (made.runs, made.exit_code) == (True, 1)
-    assert "not all was checked" in made.verdict or JAPANESE.search(made.verdict)
-
-
 def test_text_says_each_status_by_symbol_and_word_with_its_fix() -> None:
     text = str(report(*STATUSES))
     for status in STATUSES:
         assert f"{SIGNS[status]} {status}" in text
         assert f"-> mend {status}" in text
-    long = str(Report((Finding("area", "name", "ok", "長い文です。" * 30 + "[b]"),), 1.5, "ja"))
-    assert max(map(len, long.splitlines())) <= 100
-    assert "[b]" in long and "…" not in long
 
 
 def test_json_holds_everything() -> None:
@@ -172,22 +162,17 @@ def test_the_installed_release_has_its_table(release: str, monkeypatch: pytest.M
         assert not works or found["samples without bias"].fix == "lesson 05 shows it"
 
 
-@pytest.mark.parametrize("absent", ["ipywidgets", "jupyterlab_widgets"])
-def test_a_lesson_shows_without_widgets(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lesson_shows_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [f.status for f in asked(checkup._widgets)] == ["ok", "ok"]
 
     def version(name: str) -> str:
-        raise importlib.metadata.PackageNotFoundError
+        raise importlib.metadata.PackageNotFoundError(name)
 
-    if absent == "ipywidgets":
-        monkeypatch.setitem(sys.modules, absent, None)
-        (found,) = [f for f in checkup.doctor().findings if f.area == "notebook"]
-        assert (found.status, "pip install" in found.fix) == ("warning", True)
-    else:
-        monkeypatch.setattr(importlib.metadata, "version", version)
-        assert [f.status for f in asked(checkup._widgets)] == ["ok", "note"]
-        monkeypatch.setenv("COLAB_RELEASE_TAG", "x")
-        assert [f.status for f in asked(checkup._widgets)] == ["ok", "ok"]
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert [f.status for f in asked(checkup._widgets)] == ["ok", "note"]
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    (found,) = [f for f in checkup.doctor().findings if f.area == "notebook"]
+    assert (found.status, "pip install" in found.fix) == ("warning", True)
 
 
 def test_texts_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,8 +194,7 @@ def test_whatever_a_question_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch
     def absent() -> Any:
         raise ModuleNotFoundError("No module named 'x.y'", name="x.y")
 
-    names = ("_packages", "_torch", "_transformers", "_pairs", "_widgets", "_release")
-    for name in names:
+    for name in ("_packages", "_torch", "_pairs", "_widgets", "_release"):
         monkeypatch.setattr(checkup, name, leaving)
     monkeypatch.setattr(checkup, "_torch", absent)
     made = {f.name: f for f in checkup.doctor().findings}
@@ -232,17 +216,18 @@ class Block:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Block())
 """
+CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
 ABSENT = {
     "torch": "import sys; sys.modules['torch'] = None",
     "transformers": "import sys; sys.modules['transformers'] = None",
     "packages": BLOCK_ALL,
 }
-CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
+# What stands in the package's place, and what is told of it.
 BROKEN = {
-    "torch leaves": ("torch", "raise SystemExit('no torch for you')", "torch"),
-    "torch crashes Python": ("torch", CRASH, "torch"),
-    "transformers raises": ("transformers", "raise AttributeError('<b>numpy</b>')", "transformers"),
-    "numpy raises": ("numpy", "raise RuntimeError('another numpy')", "transformers"),
+    "torch leaves": ("torch", "raise SystemExit('no torch for you')", "no torch for you"),
+    "torch crashes Python": ("torch", CRASH, "exit code -4"),
+    "transformers raises": ("transformers", "raise AttributeError('<b>x</b>')", "<b>x</b>"),
+    "numpy raises": ("numpy", "raise RuntimeError('another numpy')", "another numpy"),
 }
 
 
@@ -267,12 +252,13 @@ def examine(code: str, folder: Path | None = None, lang: str = "en") -> tuple[in
 def test_it_reports_what_is_absent(absent: str) -> None:
     """In Japanese, and where even the command line's own packages are not there."""
     code, made = examine(ABSENT[absent], lang="ja")
+    failed = [finding for finding in made.findings if finding.status == "fail"]
+    assert (code, made.language, "pip install" in failed[0].fix) == (1, "ja", True)
+    assert absent == "packages" or absent in failed[0].fix
     found = {finding.name: finding for finding in made.findings}
-    assert (code, made.language, found[absent].status) == (1, "ja", "fail")
-    assert "pip install" in found[absent].fix
     assert found["Python"].status == "ok"
     assert found["same text with a drafter"].found.startswith("未確認: 先に「")
-    assert all(finding.fix for finding in made.findings if finding.status == "fail")
+    assert all(finding.fix for finding in failed)
     assert untranslated(made) == []
     for told in (str(made), repr(made), made._repr_html_()):
         assert "このコースはまだここでは動きません" in told
@@ -281,9 +267,9 @@ def test_it_reports_what_is_absent(absent: str) -> None:
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_it_reports_what_is_broken(name: str, tmp_path: Path) -> None:
-    package, text, failing = BROKEN[name]
+    package, text, told = BROKEN[name]
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text(text)
     code, made = examine("", tmp_path)
-    (found,) = [finding for finding in made.findings if finding.name == failing]
-    assert (code, found.status, bool(found.fix)) == (1, "fail", True)
+    found = next(finding for finding in made.findings if finding.status == "fail")
+    assert (code, told in found.found, bool(found.fix)) == (1, True, True), found
