@@ -1,7 +1,4 @@
-"""Exercise checkers: they take the learner's answer or function, and ask the question that helps.
-
-An exercise cell ends with one call. Here stand those of lessons 00 to 06; the others are handed on.
-"""
+"""Exercise checkers of lessons 00 to 06, which a cell ends with; the others are handed on."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,8 +14,6 @@ from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons import checks_measuring
-from gemma_mtp_edu.lessons.checking import NOT_TRIED as NOT_TRIED
-from gemma_mtp_edu.lessons.checking import RIGHT as RIGHT
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
 from gemma_mtp_edu.lessons.language import marked
 from gemma_mtp_edu.models.compatibility import kv_layers
@@ -127,11 +122,8 @@ def greedy_round(answer: Any, best: Any, drafts: list[int], wanted: list[int]) -
     yield True, "What stands in the place of the first wrong draft: whose token?"
 
 
-_STORY = "Tell me a short story about a heron."
-
-
 @tried(
-    [("Count from 7 to 12.", 4, 40), (_STORY, 3, 40), (_STORY, 5, 17)],
+    [("Count from 7 to 12.", 4, 40), ("Tell me a story.", 3, 40), ("Tell me a story.", 5, 17)],
     lambda text, _, n, pair: autoregressive_generate(pair, text, max_new_tokens=n).token_ids,
     got=marked("{prompt!r}, gamma {gamma}:"),
 )

@@ -51,12 +51,10 @@ def smallest_alpha(answer: float, best: float, *case: float) -> Rows:
     yield True, "Is there a smaller one that also pays?"
 
 
-def _rounds(kept: Sequence[int], gamma: int) -> int:
-    position, rounds = 1, 0
-    while position < len(kept):
-        position += min(kept[position], gamma) + 1
-        rounds += 1
-    return rounds
+def _rounds(kept: Sequence[int], gamma: int, place: int = 1) -> int:
+    return (
+        0 if place >= len(kept) else 1 + _rounds(kept, gamma, place + min(kept[place], gamma) + 1)
+    )
 
 
 # Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
@@ -109,10 +107,7 @@ def best_threshold(
 
 
 @tried(
-    [
-        ([3.4, 2.0, 2.1, 2.0, 9.0], [1.9, 1.0, 1.1, 1.0, 1.0]),
-        ([1.0, 1.0, 1.0, 1.0], [1.3, 1.25, 1.25, 1.2]),
-    ],
+    [([3.4, 2, 2.1, 2, 9], [1.9, 1, 1.1, 1, 1]), ([1, 1, 1, 1], [1.3, 1.25, 1.25, 1.2])],
     lambda plain, fast: statistics.median(plain[1:]) / statistics.median(fast[1:]),
     got=marked("For {plain} and {fast} you got {answer:.3g}."),
 )
@@ -168,12 +163,7 @@ def end_to_end(answer: float, best: float, prefill: float, decoding: float, spee
 
 
 @tried(
-    [
-        ([0.3, 0.3, 0.25, 0.15], [0.6, 0.2, 0.1, 0.1]),
-        ([1.0, 0.0], [0.5, 0.5]),
-        ([0.5, 0.5], [0.5, 0.5]),
-        ([0.9, 0.1, 0.0], [0.0, 0.1, 0.9]),
-    ],
+    [([0.3, 0.3, 0.25, 0.15], [0.6, 0.2, 0.1, 0.1]), ([1, 0], [0.5, 0.5]), ([0.5] * 2, [0.5] * 2)],
     lambda p, q: 1 - sum(map(min, p, q)),
     got=marked("For p {p} and q {q} you got {answer:.4g}."),
 )

@@ -10,7 +10,7 @@ The language is that of `speaking`, else that of the variable GEMMA_MTP_EDU_LANG
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -28,11 +28,9 @@ def current() -> str:
 
 def readable() -> str:
     """Return the current language; English where none can be had, for what must never raise."""
-    try:
-        catalogue(current())
-    except (OSError, ValueError):  # an unknown name; translations that are absent or cut off
-        return "en"
-    return current()
+    with suppress(OSError, ValueError):  # an unknown name; translations that are absent or cut off
+        return current() if catalogue(current()) else "en"
+    return "en"
 
 
 def use(language: str) -> None:

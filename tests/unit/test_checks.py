@@ -13,7 +13,7 @@ from gemma_mtp_edu.analysis.lossless import emitted_distribution
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.core.verification import residual_distribution, verify_greedy
 from gemma_mtp_edu.lessons import checks
-from gemma_mtp_edu.lessons.checks import NOT_TRIED, RIGHT
+from gemma_mtp_edu.lessons.checking import NOT_TRIED, RIGHT
 from gemma_mtp_edu.lessons.checks_measuring import MISTAKES
 from tests.unit.test_replay import make_profile
 from tests.unit.test_tradeoff import HARD

@@ -14,6 +14,7 @@ import torch
 from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons import checks
+from gemma_mtp_edu.lessons.checking import RIGHT
 from tools import lesson_memory
 from tools.document import part
 from tools.lessons import ROOT, parse_source, sources
@@ -180,7 +181,7 @@ def test_answers_to_exercises_pass_their_checks(
     names: dict[str, Any] = {}
     exec(f"import math\ndef f({arguments}): return {exercise_answers()[name]}", names)
     check(names["f"])
-    assert capsys.readouterr().out.strip() == checks.RIGHT
+    assert capsys.readouterr().out.strip() == RIGHT
 
 
 def test_every_lesson_s_memory_was_measured_and_is_small_enough() -> None:

@@ -14,6 +14,7 @@ from selectolax.lexbor import LexborHTMLParser
 from gemma_mtp_edu.analysis.tradeoff import Setting
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.lessons import checks, language
+from gemma_mtp_edu.lessons.checking import NOT_TRIED
 from gemma_mtp_edu.show.report import verdict_text
 from gemma_mtp_edu.show.views import MARKS, html_view, step_html, text_view
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
@@ -189,4 +190,4 @@ def test_checks_reply_in_japanese(capsys: pytest.CaptureFixture[str]) -> None:
         "プロンプトを読むのはどのパスで、そのとき何が得られますか?"
     )
     assert right.startswith("正解です。ドラフターが 40% の確率を付けた")
-    assert untried == language.catalogue("ja")[checks.NOT_TRIED]
+    assert untried == language.catalogue("ja")[NOT_TRIED]
