@@ -35,6 +35,7 @@ ARGUMENTS = (
     "--disable-background-networking", "--disable-component-update",
 )  # fmt: skip
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 420, "height": 800}
+WAIT = 120_000  # milliseconds, until something that never comes is a failure
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -75,7 +76,7 @@ class Server:
     def opened_page(self) -> str:
         """Return the page that JupyterLab opened at its start: a file that leads on to a lesson."""
         told = self.folder.parent / "opened"
-        for _ in range(100):
+        for _ in range(1000):
             if told.exists() and (address := told.read_text("utf-8").strip()):
                 return address
             time.sleep(0.1)
@@ -143,7 +144,7 @@ def _free_port() -> int:
 
 
 def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
+    for _ in range(3000):
         try:
             urllib.request.urlopen(f"{server.url}/api/status?token={TOKEN}", timeout=5).close()
         except (urllib.error.URLError, ConnectionError, TimeoutError):
@@ -176,6 +177,7 @@ def new_page(context: BrowserContext) -> Page:
     context.route(
         elsewhere, lambda route: route.fulfill(body=EMPTY_PICTURE, content_type="image/svg+xml")
     )
+    context.set_default_timeout(WAIT)
     return context.new_page()
 
 
@@ -223,7 +225,7 @@ class NotebookPage:
     def __init__(self, page: Page, server: Server, name: str) -> None:
         self.page, self.server, self.name = page, server, name
         page.goto(server.lab_url(name))
-        page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=60_000)
+        page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=300_000)
         self.wait_for_kernel()
 
     def command(self, name: str, **arguments: Any) -> Any:
@@ -237,7 +239,7 @@ class NotebookPage:
         self.page.wait_for_function(
             "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
             " === 'idle'",
-            timeout=60_000,
+            timeout=300_000,
         )
 
     def run_all(self, timeout: float = 600) -> None:
@@ -245,7 +247,7 @@ class NotebookPage:
         self.command("notebook:clear-all-cell-outputs")
         self.page.set_default_timeout(1000 * timeout)
         ended = self.command("notebook:run-all-cells")
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(WAIT)
         assert ended, f"{self.name}: a cell failed: {self.errors()}"
 
     def wait_until_all_ran(self, timeout: float = 600) -> None:

@@ -19,7 +19,7 @@ COST = "cost of a draft"
 TOKENS = "tokens => tokens.map(token => token.textContent)"
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Wait until something holds; the kernel answers in its own time."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -56,7 +56,7 @@ class LiveKernel:
     def _connect(self) -> None:
         self._client = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        self._client.wait_for_ready(timeout=SECONDS)
 
     def restart(self) -> None:
         """Do what the page's Restart does."""

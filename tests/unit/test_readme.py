@@ -42,7 +42,7 @@ def named_files(text: str) -> list[str]:
 def exists(name: str) -> bool:
     """Return whether a name from a document is a file or folder here; hub ids are none of ours."""
     is_hub_id = re.fullmatch(r"(?:google|transformers|vllm-project)/[\w.-]+", name)
-    is_made = name.rstrip("/") in {".venv", "build", "build/pocket"}
+    is_made = name.split("/")[0] in {".venv", "build"}
     return bool(is_hub_id or is_made or list(ROOT.glob(name.replace("NN_name", "*"))))
 
 
