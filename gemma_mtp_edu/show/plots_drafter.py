@@ -61,10 +61,9 @@ def plot_layers(pair: "ModelPair") -> Axes:
     ax.set(xlabel="number of the layer (tall: full attention, low: sliding window)",
            xticks=range(0, longest, 5), xlim=(-0.8, longest), ylim=(1.6, -0.6))  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, frameon=False)
-    counts = {
-        name: Counter(KV_STYLES[layer.kv][2] for layer in row) for name, row in models.items()
-    }
+    counts = {}
     for name, row in models.items():
+        counts[name] = Counter(KV_STYLES[layer.kv][2] for layer in row)
         counts[name][marked("full attention")] = sum(layer.attention == "full" for layer in row)
     alt = tr("Bars of the layers of both models, tall ones for full attention.")
     return style.tidy(ax, alt, listed(counts, marked("{value} with {place}")))

@@ -108,10 +108,13 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
     for (name, height), (color, dashes) in zip((across or {}).items(), looks, strict=False):
         ax.axhline(height, color=color, linestyle=dashes, label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    places = sorted({place for line in lines.values() for place in line})
+    if len(places) <= 2 * MOST_TOLD:
+        ax.set_xticks(places)
     numbers = "; ".join(
         filter(None, (listed(lines, form), listed({tr("lines across"): across or {}})))
     )
-    opening = tr("Line chart, {ylabel} by {xlabel}.", ylabel=ylabel, xlabel=xlabel)
+    opening = tr("Line chart of {ylabel!r} by {xlabel!r}.", ylabel=ylabel, xlabel=xlabel)
     return tidy(ax, opening, numbers, "beside")
 
 

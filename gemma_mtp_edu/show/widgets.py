@@ -73,12 +73,8 @@ class RoundViewer(_Panel):
         self.back.on_click(lambda _: self._move(-1))
         self.forward.on_click(lambda _: self._move(1))
         self.view, self.controls = ipywidgets.HTML(), (self.round, self.reveal)
-        self._build(
-            [
-                ipywidgets.HBox([self.round, self.back, self.forward, self.reveal], layout=_ROW),
-                self.view,
-            ]
-        )
+        row = (self.round, self.back, self.forward, self.reveal)
+        self._build([ipywidgets.HBox(row, layout=_ROW), self.view])
 
     def _move(self, by: int) -> None:
         self.round.value = min(max(self.round.value + by, 0), self.round.max)

@@ -153,15 +153,6 @@ def test_signs_tell_roles_of_one_trace_apart(ascii_only: bool) -> None:
     assert len(set(signs.values())) == len(signs)
 
 
-def test_words_say_what_figures_without_a_legend_mean() -> None:
-    drawn = drawings()
-    rounds = [text.get_text() for text in drawn["rounds"]().findobj(Text)]
-    assert any("accepted" in text for text in rounds)
-    bars = " ".join(text.get_text() for text in drawn["scenarios"]().findobj(Text))
-    assert all(word in bars for word in ("wins", "about even", "loses"))
-    plt.close("all")
-
-
 @pytest.mark.parametrize("name", sorted(drawings()))
 def test_figures_stay_english_and_their_alt_texts_do_not(name: str) -> None:
     with language.speaking("ja"):
