@@ -155,12 +155,7 @@ def told(ax: Axes, alt: str) -> Axes:
 def show_figure(drawn: Axes | Figure, alt: str = "") -> None:
     """Display a figure in the notebook as an image with a text for those who cannot see it.
 
-    Args:
-        drawn: What a function of `plots` returns, or any figure of matplotlib; it is closed.
-        alt: What the picture shows, in a sentence or two; a figure of `plots` knows it itself.
-
-    Raises:
-        ValueError: There is no such text.
+    A figure of `plots` knows its text; any other needs `alt`. It is closed.
     """
     from IPython.display import HTML, display
 

@@ -117,31 +117,21 @@ class TradeoffExplorer(_Panel):
         longest = max(tradeoff.longest_draft(profile, cost) for profile in profiles.values())
         with speaking(self.lang):
             kinds = [(tr(words), kind) for kind, words in KIND_WORDS.items()]
-            words = (tr("workload"), tr("schedule"), tr("draft length"), tr("threshold"),
-                     tr("cost of a draft"))  # fmt: skip
-        names = [{"description": word, "style": _STYLE} for word in words]
-        # Buttons: in a drop-down list JupyterLab takes the arrow keys and letters for itself.
-        self.workload, self.schedule = (
-            ipywidgets.ToggleButtons(options=options, description=word, style=_BUTTONS)
-            for options, word in zip((list(profiles), kinds), words[:2], strict=True)
-        )
-        self.draft_length = ipywidgets.IntSlider(min(4, longest), 1, longest, **names[2])
-        self.threshold = ipywidgets.FloatSlider(0.4, min=0.0, max=1.0, step=0.05, **names[3])
-        self.cost_ratio = ipywidgets.FloatSlider(
-            ratio, min=0.0, max=max(1.0, 2 * ratio), step=0.01, **names[4]
-        )
+            words = tr("draft length"), tr("threshold"), tr("cost of a draft")
+            # Buttons: in a drop-down list JupyterLab takes the arrow keys and letters for itself.
+            self.workload, self.schedule = (
+                ipywidgets.ToggleButtons(options=options, description=word, style=_BUTTONS)
+                for options, word in ((list(profiles), tr("workload")), (kinds, tr("schedule")))
+            )
+        names, most = [{"description": w, "style": _STYLE} for w in words], max(1.0, 2 * ratio)
+        self.draft_length = ipywidgets.IntSlider(min(4, longest), 1, longest, **names[0])
+        self.threshold = ipywidgets.FloatSlider(0.4, min=0.0, max=1.0, step=0.05, **names[1])
+        self.cost_ratio = ipywidgets.FloatSlider(ratio, min=0.0, max=most, step=0.01, **names[2])
         sliders = self.draft_length, self.threshold, self.cost_ratio
         self.controls = (self.workload, self.schedule, *sliders)
         self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
-        self._build(
-            [
-                self.workload,
-                self.schedule,
-                ipywidgets.HBox(sliders, layout=_ROW),
-                self.view,
-                self.figure,
-            ]
-        )
+        row = ipywidgets.HBox(sliders, layout=_ROW)
+        self._build([self.workload, self.schedule, row, self.view, self.figure])
 
     @property
     def setting(self) -> Setting:
@@ -152,10 +142,8 @@ class TradeoffExplorer(_Panel):
         setting, name, ratio = self.setting, self.workload.value, self.cost_ratio.value
         self.draft_length.disabled = setting.kind not in ("constant", "heuristic")
         self.threshold.disabled = setting.kind != "confidence"
-        text, measured = (
-            self.profiles[name],
-            None if self.measured is None else self.measured.get(name, {}),
-        )
+        text, known = self.profiles[name], (self.known).get(name, {})
+        measured = None if self.measured is None else known
         # First the numbers: they need not wait for the picture.
         self.view.value = summary_html(text, setting, self.cost, ratio, workload=name,
                                        measured=measured, lang=self.lang)  # fmt: skip
@@ -163,7 +151,7 @@ class TradeoffExplorer(_Panel):
         speeds = tradeoff.speedups(runs, cost_of)
         result = tradeoff.outcome(text, setting, self.cost, ratio)
         with speaking(self.lang):
-            self.figure.value = figure_html(chart(speeds, result, measured or {}))
+            self.figure.value = figure_html(chart(speeds, result, known))
 
 
 def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:

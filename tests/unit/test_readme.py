@@ -127,10 +127,9 @@ def test_the_picture_has_a_text_that_says_what_it_shows() -> None:
     said = unescape(alt)
     assert figures.PROMPT in said
     assert re.search(r"\d+ tokens in \d+ target passes", said)
-    rounds = re.findall(r"Round \d+: the drafter proposes (?:['\"].*?['\"](?:, |; )){2,}", said)
-    assert len(rounds) == figures.ROUNDS
-    for role in ("accepted", "rejected", "(correction)", "(bonus)"):
-        assert role in said
+    assert len(re.findall(r"Round \d+: (?:accepted|rejected) '", said)) == figures.ROUNDS
+    for role in ("accepted", "rejected", "correction", "bonus"):
+        assert f"{role} '" in said
 
 
 @pytest.mark.parametrize("edition", screenshots.EDITIONS, ids=lambda edition: edition.language)
@@ -142,7 +141,7 @@ def test_pictures_of_the_widgets_are_there_small_and_told(edition: screenshots.E
     for path, alt in tags.items():
         assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
         assert (ROOT / path).stat().st_size < 60_000
-        assert re.search(r"(target passes|ターゲットのパス): \d+|\d accepted|\d 個が受け入れ", alt)
+        assert re.search(r"(target passes|ターゲットのパス): \d+|accepted '|受け入れ '", alt)
 
 
 def test_the_demo_of_the_readme_is_the_command_above_it() -> None:
