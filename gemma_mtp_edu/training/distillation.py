@@ -1,8 +1,7 @@
 """One step of distilling a drafter: what the target gives, the unroll, the losses, the optimizers.
 
-The target reads texts once; that gives what a drafter would get of it while decoding, and its
-distribution of every next token. Then the drafter drafts from all answer positions at once, each
-with the token, the position and the KV that it would have there.
+The target reads texts once; then the drafter drafts from all answer positions at once, each with
+the token, the position and the KV that it would have there.
 
 Losses: Zhou et al. 2023, "DistillSpec", arXiv:2310.08461; Leviathan et al. 2023, arXiv:2211.17192,
 corollary 3.6 for the acceptance.
@@ -109,11 +108,7 @@ class Unroll(torch.nn.Module):
         return torch.stack(losses).mean(), torch.stack(agreement).detach()
 
     def _loss(self, probs: Tensor, logits: Tensor, states: Tensor) -> Tensor:
-        """Return the loss over all tokens and, with a centroid head, also over its clusters.
-
-        Over all, not over the candidates alone that a run scores: the head picks their clusters by
-        a top-k, which has no gradient of its own.
-        """
+        """Return the loss over all tokens and the clusters: a top-k would have no gradient."""
         loss = self.loss(probs, logits).mean()
         head = self.drafter.masked_embedding
         if head is None:
@@ -129,17 +124,13 @@ LOSSES: dict[str, Callable[[Rows, Rows], Tensor]] = {
     # KL(p, q): the cross-entropy less what no drafter could save.
     "kl": lambda p, z: -(p * z.log_softmax(-1)).sum(-1) + torch.xlogy(p, p).sum(-1),
     # KL(q, p): it forgives a token that is never drafted.
-    "reverse-kl": lambda p, z: (z.softmax(-1) * (z.log_softmax(-1) - p.clamp(min=1e-9).log())).sum(
-        -1
-    ),
+    "reverse-kl": lambda p, z: z.softmax(-1).mul(z.log_softmax(-1) - p.clamp(1e-9).log()).sum(-1),
     # 1 - sum min(p, q): how often lossless sampling rejects a draft.
     "acceptance": lambda p, z: 1.0 - torch.minimum(p, z.softmax(-1)).sum(-1),
 }
 
 
-def _take(
-    values: Float[Tensor, "batch seq f"], at: Int[Tensor, "batch starts"]
-) -> Float[Tensor, "batch starts f"]:
+def _take(values: Tensor, at: Tensor) -> Tensor:
     """Return `values[b, at[b, s]]`."""
     return values.gather(1, at[:, :, None].expand(-1, -1, values.shape[-1]))
 

@@ -43,11 +43,7 @@ def new_drafter(
 ) -> Gemma4AssistantForCausalLM:
     """Return an untrained drafter for `target`, in float32 on the target's device.
 
-    Its output embeddings start from the target's where the widths agree, its clusters always. The
-    global random state is left as it was.
-
-    Raises:
-        ValueError: The shape does not fit the target; the message says what does.
+    Its output embeddings start from the target's where the widths agree, its clusters always.
     """
     config = drafter_config(target, shape)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -84,10 +80,8 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
         for kind in ("sliding_attention", "full_attention")
     )
     if shape.centroids and text.vocab_size % shape.centroids:
-        raise ValueError(
-            f"got {shape.centroids} centroids, need a number that divides the vocabulary of "
-            f"{text.vocab_size}, because clusters are of equal size; 0 is a dense head"
-        )
+        found = f"got {shape.centroids} centroids, need a number that divides the vocabulary"
+        raise ValueError(f"{found} of {text.vocab_size}, or 0 for a dense head")
     if any(shape.attention_heads % kind.num_key_value_heads for kind in (sliding, full)):
         raise ValueError(
             f"got {shape.attention_heads} attention heads, need a multiple of the target's "
@@ -137,10 +131,9 @@ def set_start_values(model: torch.nn.Module, post_norm: float) -> None:
 def balanced_clusters(
     table: Float[Tensor, "vocab hidden"], num_centroids: int, rounds: int = 10
 ) -> tuple[Int[Tensor, "centroids size"], Float[Tensor, "centroids hidden"]]:
-    """Cut the vocabulary into clusters of equal size by k-means on unit-length embeddings.
+    """Cut the vocabulary into clusters of equal size, which the centroid head needs, by k-means.
 
-    The library's centroid head demands equal sizes (`vocab_size // num_centroids`), so tokens are
-    assigned greedily, the surest first, and a full cluster takes no more.
+    Tokens are assigned greedily, the surest first, and a full cluster takes no more.
     """
     size = table.shape[0] // num_centroids
     units = normalize(table, dim=-1)

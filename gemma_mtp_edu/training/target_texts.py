@@ -1,7 +1,4 @@
-"""Texts in the target's own words, to train a drafter on and to evaluate it on.
-
-A drafter must guess what this target writes, so nobody else's text will do as well.
-"""
+"""Texts in the target's own words, which a drafter must guess: to train and evaluate it on."""
 
 import copy
 from collections.abc import Sequence
@@ -40,7 +37,6 @@ class Evaluation:
 def target_texts(
     pair: ModelPair,
     prompts: Prompts,
-    *,
     max_new_tokens: int = 64,
     temperature: float = 0.0,
     seed: int = 0,

@@ -1,8 +1,6 @@
-"""Distil a drafter for a target: the plan, the loop, early stop, checkpoints, resume.
+"""Distil a drafter for a frozen target: the plan, the loop, early stop, checkpoints, resume.
 
-The target is frozen. Before each step it gives what the drafter learns from (`distillation`), the
-drafter is unrolled, one optimizer step follows. accelerate places it on one device or several;
-under `accelerate launch` each process takes its share of the batches.
+Under `accelerate launch` each process takes its share of the batches.
 """
 
 import copy
@@ -83,22 +81,17 @@ def train(
 ) -> Training:
     """Train `pair.drafter` in place, in float32; at the end it gets the target's dtype.
 
-    With held-out texts the weights of the best evaluation are kept, otherwise the last ones. After
-    an interrupt or an error the drafter is as it was; what was learned until then is in `folder`.
+    After an interrupt or an error the drafter is as it was; what was learned is in `folder`.
 
     Args:
         pair: The models; the target is not changed.
         batches: Texts in the target's own words, the same ones in the same order whenever this is
             called; or their `distillation_batch`, which saves target passes where texts come again.
         plan: How to train.
-        held_out: Plain greedy runs of `pair` on prompts that it is not trained on.
+        held_out: Plain greedy runs on other prompts; then the best evaluation's weights are kept.
         folder: For checkpoints; where it holds one, training goes on from there, to the result that
             it would have had without the interruption. Only `steps` and `patience` may change.
         on_evaluation: Gets every evaluation as it happens.
-
-    Raises:
-        ValueError: The checkpoint cannot be read or is of another plan, or no batches are left.
-        FloatingPointError: The loss is no longer a number.
     """
     # Whatever the caller has switched off: a training needs gradients.
     with torch.inference_mode(False), torch.enable_grad(), _restored(pair):
@@ -147,10 +140,7 @@ class _Trainer:
         with bar:
             while self.step < plan.steps and not self._is_stuck():
                 if (batch := next(mine, None)) is None:
-                    raise ValueError(
-                        f"the batches ended after {self.step} steps, need {plan.steps}: give more, "
-                        "or the same ones again and again (training.shuffled)"
-                    )
+                    raise ValueError(f"got {self.step} batches, need {plan.steps}: see shuffled()")
                 total += self._step(batch)
                 self.step += 1
                 bar.update()
@@ -169,10 +159,8 @@ class _Trainer:
         given = distillation_batch(self.pair.target, batch) if isinstance(batch, Texts) else batch
         loss, agreement = self.module(given)
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.step + 1}: lower the learning rate "
-                f"({self.plan.learning_rate:g}), or warm up for longer"
-            )
+            found = f"the loss is {loss.item()} at step {self.step + 1}"
+            raise FloatingPointError(f"{found}: lower the learning rate, or warm up for longer")
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.module.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -181,8 +169,7 @@ class _Trainer:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         numbers = torch.stack([loss.detach(), *agreement])
-        averaged: Tensor = self.accelerator.reduce(numbers, reduction="mean")
-        return averaged
+        return self.accelerator.reduce(numbers, reduction="mean")
 
     def _evaluate(self, loss: float | None, agreement: list[float]) -> None:
         found = evaluate_drafter(self.pair, self.held_out, self.plan.gamma)
@@ -217,10 +204,8 @@ class _Trainer:
         names = [n for n in now if n not in ("steps", "patience") and was.get(n) != now[n]]
         if names:
             different = ", ".join(f"{name} {was.get(name)} -> {now[name]}" for name in names)
-            raise ValueError(
-                f"the checkpoint in {self.folder} is of a training with another plan ({different}):"
-                " train into another folder, or remove that one to begin anew"
-            )
+            wrong = f"the checkpoint in {self.folder} is of a training with another plan"
+            raise ValueError(f"{wrong} ({different}): train into another folder, or remove it")
         self.pair.drafter.load_state_dict(weights["newest"])
         self.best, self.step = weights.get("best", {}), notes["step"]
         self.evaluations = [Evaluation(**record) for record in notes["evaluations"]]

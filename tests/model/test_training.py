@@ -239,7 +239,7 @@ def test_a_fresh_drafter_leaves_the_random_state_and_repeats_with_its_seed() -> 
         (lambda: target_texts(tiny_pair(), []), r"got \[\], need a list of prompts"),
         (lambda: held_out_texts(tiny_pair(), "Hello"), "got 'Hello', need a list of prompts"),
         (lambda: next(shuffled([])), "got no items"),
-        (lambda: train(fresh(), [], PLAN), "the batches ended after 0 steps, need 8"),
+        (lambda: train(fresh(), [], PLAN), "got 0 batches, need 8"),
     ],
 )
 def test_what_cannot_be_trained_says_why(make: Callable[[], object], message: str) -> None:
