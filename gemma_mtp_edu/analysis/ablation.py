@@ -67,11 +67,18 @@ def ablate(
     results = []
     for part in chosen:
         if part == STALE:
-            results.append(_stale_result(pair, prompts, whole, gamma))
-            continue
-        with without(pair, part):
-            changed = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-        results.append(_result(part, _chains(changed), _chains(whole), gamma))
+            changed, clean = _stale_chains(pair, prompts, whole, gamma)
+        else:
+            with without(pair, part):
+                ablated = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
+            changed, clean = _chains(ablated), _chains(whole)
+        if not changed:
+            raise ValueError(f"got no chain of {gamma} drafts for {part!r}: give longer texts")
+        kept, as_is = (
+            tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
+            for counts in (changed, clean)
+        )
+        results.append(AblationResult(part, kept, as_is, len(changed)))
     return tuple(results)
 
 
@@ -108,10 +115,10 @@ class _StaleTarget(CachedModel):
         return states[:, :, first:]
 
 
-def _stale_result(
+def _stale_chains(
     pair: ModelPair, prompts: Sequence[Prompt], whole: Sequence[AcceptanceProfile], gamma: int
-) -> AblationResult:
-    """Compare the rounds after a rejection with clean chains from the same positions."""
+) -> tuple[list[int], list[int]]:
+    """Return how many drafts are accepted after rejections, and in clean chains from there."""
     stale, clean = [], []
     for prompt, profile in zip(prompts, whole, strict=True):
         trace = stale_run(pair, prompt, gamma=gamma, max_new_tokens=len(profile))
@@ -123,7 +130,7 @@ def _stale_result(
             if before.next_kind == "correction" and is_whole and same:
                 stale.append(record.n_accepted)
                 clean.append(profile.n_accepted[place])
-    return _result(STALE, stale, clean, gamma)
+    return stale, clean
 
 
 def _chains(profiles: Sequence[AcceptanceProfile]) -> list[int]:
@@ -131,21 +138,8 @@ def _chains(profiles: Sequence[AcceptanceProfile]) -> list[int]:
     return [n for p in profiles for n in p.n_accepted[1 : max(1, len(p) - p.max_gamma + 1)]]
 
 
-def _result(part: str, changed: list[int], clean: list[int], gamma: int) -> AblationResult:
-    if not changed:
-        raise ValueError(f"got no chain of {gamma} drafts for {part!r}: give longer texts")
-    kept, as_is = (
-        tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
-        for counts in (changed, clean)
-    )
-    return AblationResult(part, kept, as_is, len(changed))
-
-
 class _Chain:
-    """Tells the first step of a chain from later ones: those get the drafter's own last state.
-
-    `hidden` gives each step's state from the one it would get and the first step's.
-    """
+    """Replaces the state that a step gets; the drafter's own last one marks the later steps."""
 
     def __init__(self, drafter: Any, stack: ExitStack, hidden: Callable[..., Tensor]) -> None:
         self.hidden, self.width, self.step = hidden, drafter.config.backbone_hidden_size, 0

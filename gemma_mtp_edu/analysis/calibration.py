@@ -1,7 +1,6 @@
 """The timing harness: target passes, rounds for a cost model, and whole runs.
 
-Whatever is compared takes turns, after a warm-up, so that a machine that slows down halfway cannot
-favour one over another; medians count.
+What is compared takes turns, after a warm-up, so that a slower hour favours none; medians count.
 """
 
 import platform
@@ -21,6 +20,8 @@ from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
 Prompt = str | Ids
+Prompts = Mapping[str, Prompt]
+Grid = tuple[int, ...]
 # Seconds of a plain step, of a verify pass by length, of one more draft, and of the rest.
 Parts = tuple[float, tuple[float, ...], float, float]
 # Real words, because which experts a mixture-of-experts target reads depends on the text.
@@ -45,10 +46,7 @@ class PassTimes:
 def time_target_passes(
     pair: Any, prompt: Prompt, lengths: Sequence[int] = (1, 5, 9, 17), *, repeats: int = 7
 ) -> PassTimes:
-    """Measure a target pass over each number of tokens, as decoding makes it: with a filled cache.
-
-    `prompt` is the context. The median of `repeats` passes counts; one more of each warms up.
-    """
+    """Measure a target pass over each number of tokens after a prompt, as decoding makes it."""
     ids, target = pair.encode(prompt), CachedModel(pair.target)
     target.prefill(ids)
     samples: dict[int, list[float]] = {length: [] for length in lengths}
@@ -62,9 +60,7 @@ def time_target_passes(
     return PassTimes(tuple(lengths), seconds, ids.shape[1])
 
 
-def calibrate(
-    pair: Any, lengths: tuple[int, ...], contexts: tuple[int, ...], repeats: int
-) -> dict[str, Any]:
+def calibrate(pair: Any, lengths: Grid, contexts: Grid, repeats: int) -> dict[str, Any]:
     """Return the fields of a `CostModel`, by running rounds as the loops run them."""
     names = ("plain_seconds", "verify_seconds", "drafter_seconds", "other_seconds")
     rows = [_at_context(pair, context, lengths, repeats) for context in contexts]
@@ -80,7 +76,7 @@ def calibrate(
 
 
 @torch.inference_mode()
-def _at_context(pair: Any, context: int, lengths: tuple[int, ...], repeats: int) -> Parts:
+def _at_context(pair: Any, context: int, lengths: Grid, repeats: int) -> Parts:
     """Return `medians` after one context.
 
     Every round starts from it: what a round passes is forgotten after it. So rounds of all lengths,
@@ -153,16 +149,13 @@ def _context_ids(pair: Any, length: int) -> Ids:
 
 def timed_runs(
     pair: Any,
-    prompts: Mapping[str, Prompt],
+    prompts: Prompts,
     gammas: Sequence[int],
     *,
     max_new_tokens: int = 64,
     repeats: int = 3,
 ) -> dict[tuple[str, int], list[GenerationTrace]]:
-    """Return timed runs of each text and draft length, 0 being plain, after a turn to warm up.
-
-    Nothing else should run on the pair's device meanwhile.
-    """
+    """Return timed runs of each text and draft length, 0 being plain, after a turn to warm up."""
 
     def run(name: str, gamma: int) -> GenerationTrace:
         if gamma == 0:

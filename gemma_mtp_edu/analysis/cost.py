@@ -41,8 +41,7 @@ class Prediction(NamedTuple):
 class Verdict(NamedTuple):
     """Whether drafting pays on a machine, with which draft length, and what would change that.
 
-    A break-even value is that at which such rounds are as fast as plain decoding, all else being
-    equal; None where that number alone cannot make them so.
+    Break-even values are None where that number alone cannot make such rounds as fast as plain.
     """
 
     answer: Answer
@@ -155,8 +154,9 @@ class CostModel:
             speedups = [self.predict(alpha or 0.0, gamma, context) for gamma in gammas]
             tokens = expected_tokens(alpha or 0.0, speedups.index(max(speedups)) + 1)
         if alpha is None or tokens is None:
-            n_tokens = len(evidence.token_ids)
-            raise ValueError(f"no draft was verified in {n_tokens} tokens, need a longer text")
+            raise ValueError(
+                f"no draft was verified in {len(evidence.token_ids)} tokens: need more"
+            )
         gamma, plain = speedups.index(max(speedups)) + 1, self.plain(context)
         step, rest = self.drafter_step(context), self.rest(context)
         verify = self.verify(gamma + 1, context)

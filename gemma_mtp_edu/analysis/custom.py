@@ -88,10 +88,7 @@ def draft_and_verify(
 
 
 def _ends(criteria: StoppingCriteriaList, config: GenerationConfig) -> tuple[set[int], int]:
-    """Return the end tokens and the length: the library's own, or a caller's in their stead.
-
-    Source: transformers 5.22.2, `GenerationMixin._merge_criteria_processor_list`.
-    """
+    """Return the end tokens and the length: the library's own, or a caller's in their stead."""
     eos = [c.eos_token_id.reshape(-1).tolist() for c in criteria if type(c) is EosTokenCriteria]
     lengths = [c.max_length for c in criteria if type(c) is MaxLengthCriteria]
     ends = set().union(*eos) if eos else configured_eos_ids(config)
@@ -101,18 +98,14 @@ def _ends(criteria: StoppingCriteriaList, config: GenerationConfig) -> tuple[set
 def _leave_one_unread(cache: Any, prompt_length: int) -> None:
     """Cut a caller's cache of the whole prompt back by one token, which gives the first logits."""
     if not isinstance(cache, DynamicCache):
-        raise ValueError(
-            f"got a {type(cache).__name__}, need a DynamicCache, which can be cut back"
-        )
+        raise ValueError(f"got a {type(cache).__name__}, need a DynamicCache: it can be cut back")
     surplus = cache.get_seq_length() - (prompt_length - 1)
     full = [c for c in cache.layers if c.is_sliding and c.get_seq_length() >= c.sliding_window]
     # A longer cache is one of another text. And past its window a sliding layer has forgotten what
     # it would need again.
     if surplus > 1 or (surplus == 1 and full):
-        raise ValueError(
-            f"the cache holds {cache.get_seq_length()} tokens and the prompt has {prompt_length}, "
-            "need a cache of fewer: pass the whole conversation, its new turn too, or no cache"
-        )
+        both = f"got a cache of {cache.get_seq_length()} tokens for a prompt of {prompt_length}"
+        raise ValueError(f"{both}: pass the whole conversation, its new turn too, or no cache")
     if surplus == 1:
         cache.crop(-1)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from gemma_mtp_edu.analysis.profile import profile_of
@@ -23,14 +23,12 @@ Narrow = Float[Tensor, " hidden"]  # the drafter's
 
 @dataclass(frozen=True, slots=True)
 class LayerInfo:
-    """One decoder layer of the target or the drafter.
-
-    `kv` says where keys and values come from: "own" (it computes them), "shared" (it reads those
-    of a lower layer), "handed over" (own, and the drafter reads them) or "target" (a drafter's).
-    """
+    """One decoder layer of the target or the drafter."""
 
     index: int
     attention: str  # "sliding" or "full"
+    # Where keys and values come from: "own" (it computes them), "shared" (those of a lower layer),
+    # "handed over" (own, and the drafter reads them) or "target" (a drafter's).
     kv: str
 
 
@@ -41,8 +39,8 @@ def layers(pair: ModelPair) -> tuple[list[LayerInfo], list[LayerInfo]]:
     first_shared = target.num_hidden_layers - target.num_kv_shared_layers
 
     def of(config: Any, kv: Callable[[int], str]) -> list[LayerInfo]:
-        kinds = [kind.removesuffix("_attention") for kind in config.layer_types]
-        return [LayerInfo(i, kind, kv(i)) for i, kind in enumerate(kinds)]
+        kinds = enumerate(config.layer_types)
+        return [LayerInfo(i, kind.removesuffix("_attention"), kv(i)) for i, kind in kinds]
 
     def source(i: int) -> str:
         return "handed over" if i in producers else "own" if i < first_shared else "shared"
@@ -86,11 +84,8 @@ def draft_steps(
 ) -> tuple[DraftStep, ...]:
     """Draft from one position of a text that the target wrote, greedily, and keep what is inside.
 
-    Args:
-        pair: A target and its Gemma 4 MTP drafter.
-        trace: A greedy run of the target.
-        place: How many tokens of it are there already; at least 1, fewer than all.
-        gamma: Number of steps.
+    `trace` is a greedy run of the target; the first of `gamma` steps drafts the token after `place`
+    tokens of it, at least 1 and fewer than all.
     """
     text = torch.tensor([[*trace.prompt_ids, *trace.token_ids[:place]]], device=pair.device)
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
@@ -193,9 +188,7 @@ def _listening(drafter: Any) -> Iterator[dict[str, Tensor]]:
         yield heard
 
 
-def _ranks(
-    head: Any, scores: Float[Tensor, "n centroids"], tokens: Sequence[int]
-) -> Int[Tensor, " n"]:
+def _ranks(head: Any, scores: Float[Tensor, "n centroids"], tokens: Sequence[int]) -> Tensor:
     """Return how many clusters the head scores above that of each token."""
     # A token's cluster: where it stands in the head's order of tokens.
     places = head.token_ordering.long().argsort()[torch.tensor(tokens, device=scores.device)]

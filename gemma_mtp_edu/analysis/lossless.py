@@ -52,11 +52,7 @@ def library_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
 
 
 def total_variation(one: Probs, other: Probs) -> float:
-    """Return half the summed difference: the largest error in any event's probability.
-
-    >>> round(total_variation(torch.tensor([0.5, 0.5]), torch.tensor([0.8, 0.2])), 3)
-    0.3
-    """
+    """Return half the summed difference: the largest error in any event's probability."""
     return float((one - other).abs().sum() / 2)
 
 
@@ -64,8 +60,7 @@ def total_variation(one: Probs, other: Probs) -> float:
 def distributions_after(pair: ModelPair, ids: Ids, temperature: float = 1.0) -> tuple[Probs, Probs]:
     """Return the target's distribution p and the MTP drafter's q of the token after a text.
 
-    Both are in float64, on the CPU, because some devices know no float64. q is 0 for tokens that
-    are no candidates of the centroid head. The text has two tokens or more.
+    Both are in float64, so on the CPU. q is 0 for tokens that a centroid head does not search.
     """
     target, state = read(pair, ids)
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())

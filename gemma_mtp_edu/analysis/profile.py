@@ -14,6 +14,7 @@ from gemma_mtp_edu.core.trace import GenerationTrace, StopReason, read_record, w
 
 SCHEMA = "gemma_mtp_edu.profile/1"
 CHUNK_BYTES = 2**28  # 256 MiB
+Ints = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,11 +45,9 @@ class AcceptanceProfile:
 
     def __repr__(self) -> str:
         right = sum(self.n_accepted) / max(1, len(self) - 1)
-        of_pair = f" of {self.provenance['pair']}" if self.provenance.get("pair") else ""
-        return (
-            f"AcceptanceProfile({len(self)} tokens{of_pair}, {self.max_gamma} drafts from each "
-            f"position, {right:.2f} of them right on average)"
-        )
+        text = f"{len(self)} tokens of {self.provenance.get('pair', 'a pair')}"
+        drafts = f"{self.max_gamma} drafts from each position, {right:.2f} of them right on average"
+        return f"AcceptanceProfile({text}, {drafts})"
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the profile as JSON text for `from_json`."""
@@ -69,9 +68,7 @@ class AcceptanceProfile:
         return profile
 
 
-def accepted_counts(
-    token_ids: Sequence[int], draft_ids: Sequence[Sequence[int]]
-) -> tuple[int, ...]:
+def accepted_counts(token_ids: Ints, draft_ids: Sequence[Ints]) -> tuple[int, ...]:
     """Return per position how many drafts agree with the text before the first that does not.
 
     >>> accepted_counts([5, 6, 7, 8], [[], [6, 7, 9], [1, 8, 9], [8, 8, 8]])
@@ -93,9 +90,6 @@ def acceptance_profile(
     positions, in chunks of at most `CHUNK_BYTES`. A pass over many positions rounds differently
     from a pass over one, so at a tie between two drafts a run may take the other one. What is
     accepted is read off the greedy text, never off that one target pass.
-
-    The pair's drafter is a Gemma 4 MTP drafter with sdpa or eager attention; a prompt is a user's
-    message, or token ids `[1, seq]`.
     """
     from gemma_mtp_edu.core.decoding import autoregressive_generate
 

@@ -1,8 +1,7 @@
 """The library's own `generate()`, traced round by round through its public hooks only.
 
 A streamer receives one chunk of tokens per target pass, a hook on the target sees the drafts go in
-and the logits come out, a hook on the drafter sees each draft step. Nothing in the library is
-replaced.
+and the logits come out, a hook on the drafter sees each draft step. Nothing is replaced.
 """
 
 import copy
@@ -31,19 +30,12 @@ def reference_generate(
     gamma: int | None = None,
     **settings: Any,
 ) -> GenerationTrace:
-    """Run `target.generate()` with or without the drafter and record what happened.
+    """Run `target.generate()`, assisted by the drafter or not, and record what happened.
 
     It works on views of the models: an interrupt leaves their configurations and hooks as before.
-
-    Args:
-        pair: The models.
-        prompt: A user's message, or token ids `[1, seq]`.
-        assisted: Whether the drafter proposes tokens.
-        gamma: Drafts per round; by default what `drafter.generation_config.num_assistant_tokens`
-            says, or the registry's recommendation where that is unset.
-        **settings: See `Settings`. Assisted sampling by the library is not lossless for this
-            drafter (transformers#47932), and it may go past stop strings.
-
+    There are `gamma` drafts per round, by default what the drafter's generation configuration says,
+    or the registry where that is unset; for `settings` see `Settings`. Assisted sampling by the
+    library is not lossless for this drafter (transformers#47932), and it may go past stop strings.
     The trace's target probabilities are before temperature, top-k and top-p.
 
     Source: transformers 5.22.2, `GenerationMixin._assisted_decoding`.
@@ -155,10 +147,7 @@ def _arguments(pair: ModelPair, settings: Settings) -> dict[str, Any]:
 
 
 def view_of(model: Any) -> Any:
-    """Return the same model, with the same weights, but hooks and generation settings of its own.
-
-    What is hooked or set on the view is gone with it, and no other thread ever sees it.
-    """
+    """Return the same model with hooks and settings of its own, which no other thread sees."""
     view = copy.copy(model)
     vars(view).update({k: copy.copy(v) for k, v in vars(model).items() if "_hooks" in k})
     view.generation_config = copy.copy(model.generation_config)

@@ -69,11 +69,9 @@ def best_schedule(
     all draft lengths of the cost of that round and the cheapest rest after it. Every position gets
     its best length, also one that this choice does not visit; of equals the shortest.
 
-    Args:
-        profile: The drafts at every position of the text.
-        cost: A `CostModel`, or any function that gives the cost of a round with that many drafts,
-            wherever it stands; 0 drafts is a plain pass.
-        max_gamma: Drafts per round at most; by default all that profile and cost model know.
+    The cost is a `CostModel`, or any function that gives the cost of a round with that many drafts,
+    wherever it stands; 0 drafts is a plain pass. Rounds have at most `max_gamma` drafts, by default
+    all that profile and cost model know.
     """
     n_tokens = len(profile.token_ids)
     longest = profile.max_gamma if max_gamma is None else min(profile.max_gamma, max_gamma)

@@ -1,7 +1,6 @@
-"""What a choice of draft lengths wins and wastes on known texts, as numbers.
+"""What a choice of draft lengths wins and wastes on known texts, by replay: no model, no clock.
 
-Everything here is a replay of acceptance profiles, so it needs no model and no clock. Costs are
-counted in plain passes, the time in which plain decoding writes one token.
+Costs are counted in plain passes, the time in which plain decoding writes one token.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from gemma_mtp_edu.core.schedules import Confidence, Constant, Heuristic, LastRo
 from gemma_mtp_edu.core.trace import GenerationTrace
 
 Kind = Literal["constant", "heuristic", "confidence", "oracle"]
+Cost = CostModel | float  # of a machine, or of a draft in plain passes
 Measured = Mapping[int, float]  # speedups by constant draft length
 
 
@@ -64,10 +64,7 @@ class Outcome:
 
 
 def outcome(
-    profile: AcceptanceProfile,
-    setting: Setting,
-    cost: CostModel | float,
-    cost_ratio: float | None = None,
+    profile: AcceptanceProfile, setting: Setting, cost: Cost, cost_ratio: float | None = None
 ) -> Outcome:
     """Replay a setting on a text; its rounds cost what `round_cost` says."""
     cost_of, longest = round_cost(cost, cost_ratio), longest_draft(profile, cost)
@@ -82,22 +79,22 @@ def outcome(
     return Outcome(trace, _total(trace, cost_of), _total(best, cost_of), ratio)
 
 
-def draft_cost(cost: CostModel | float) -> float:
+def draft_cost(cost: Cost) -> float:
     """Return the cost of a draft in plain passes."""
     return cost.drafter_step() / cost.plain() if isinstance(cost, CostModel) else cost
 
 
-def longest_draft(profile: AcceptanceProfile, cost: CostModel | float) -> int:
+def longest_draft(profile: AcceptanceProfile, cost: Cost) -> int:
     """Return the most drafts per round that are known of both the text and the machine."""
     return min(profile.max_gamma, getattr(cost, "max_gamma", profile.max_gamma))
 
 
-def speedups_by_length(profile: AcceptanceProfile, cost: CostModel | float) -> tuple[float, ...]:
+def speedups_by_length(profile: AcceptanceProfile, cost: Cost) -> tuple[float, ...]:
     """Return the speedup with 1, 2, 3, ... drafts in every round."""
     return speedups(constant_replays(profile, cost), round_cost(cost))
 
 
-def best_constant(profile: AcceptanceProfile, cost: CostModel | float) -> Setting:
+def best_constant(profile: AcceptanceProfile, cost: Cost) -> Setting:
     """Return the fastest constant schedule, the shortest of equals; it must see the text first."""
     return Setting("constant", fastest_length(speedups_by_length(profile, cost)))
 
@@ -112,7 +109,7 @@ def speedups(traces: Sequence[GenerationTrace], cost_of: RoundCost) -> tuple[flo
     return tuple(_speedup(trace, _total(trace, cost_of)) for trace in traces)
 
 
-def constant_replays(profile: AcceptanceProfile, cost: CostModel | float) -> list[GenerationTrace]:
+def constant_replays(profile: AcceptanceProfile, cost: Cost) -> list[GenerationTrace]:
     """Return the runs with 1, 2, 3, ... drafts in every round."""
     return [replay(profile, Constant(n + 1)) for n in range(longest_draft(profile, cost))]
 

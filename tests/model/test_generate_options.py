@@ -85,7 +85,9 @@ def test_a_cache_that_cannot_be_cut_back_is_refused_and_stays(
         generated(pair, ids[:, :-1], max_new_tokens=2, past_key_values=cache)
     else:
         pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
-    message = rf"the cache holds {cached} tokens and the prompt has {prompt}, need a cache of fewer"
+    message = (
+        rf"got a cache of {cached} tokens for a prompt of {prompt}: pass the whole conversation"
+    )
     with pytest.raises(ValueError, match=message):
         generated(pair, prompt_ids(prompt), max_new_tokens=8, past_key_values=cache)
     assert cache.get_seq_length() == cached
