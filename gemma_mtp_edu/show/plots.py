@@ -122,7 +122,7 @@ def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequenc
     ax.set(xlabel="next token", ylabel="probability")
     rows = {name: dict(zip(map(repr, shown), p, strict=True)) for name, p in distributions.items()}
     alt = tr("Bar chart of the probability of the next token.")
-    return style.tidy(ax, alt, listed(rows, "{place} {value:.0%}"), "inside")
+    return style.tidy(ax, alt, listed(rows, "{place} {value:.0%}"))
 
 
 def plot_training(

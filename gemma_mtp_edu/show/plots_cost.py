@@ -58,7 +58,7 @@ def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
     ax.margins(y=0.1)
     told = {**parts, marked("in all"): total, "with a free verify pass": paper}
     alt = tr("Stacked bars of the cost of a round in plain passes, by its number of drafts.")
-    return style.tidy(ax, alt, listed(told, AT), "beside")
+    return style.tidy(ax, alt, listed(told, AT))
 
 
 def plot_predictions(speedups: style.Numbers) -> Axes:
@@ -68,7 +68,7 @@ def plot_predictions(speedups: style.Numbers) -> Axes:
     ax.hlines(range(len(cases)), low, high, color=style.DIVIDER, zorder=1)
     style.marks(ax, speedups)
     alt = tr("Marks of the speed, plain decoding being 1, in one row per case.")
-    return style.tidy(ax, alt, listed(speedups), "beside")
+    return style.tidy(ax, alt, listed(speedups))
 
 
 def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
@@ -131,7 +131,7 @@ def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:
     rows = {name: {word: need} for name, word, need in zip(names, words, needs, strict=True)}
     alt = tr("Stacked bars of the memory that pairs need, most of it the target's weights; "
              "a line at {free}, which are free.", free=gigabytes(free_bytes))  # fmt: skip
-    return style.tidy(ax, alt, listed(rows, "{value}, {place}"), "beside")
+    return style.tidy(ax, alt, listed(rows, "{value}, {place}"))
 
 
 def plot_card(card: results.ResultsCard) -> Axes:
@@ -192,7 +192,7 @@ def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> 
     ax.margins(y=0.12)
     alt = tr("Bars by drafts per round for a text of {tokens} tokens: upwards the target passes "
              "saved, downwards the drafts thrown away.", tokens=len(profile))  # fmt: skip
-    return style.tidy(ax, alt, listed(rows, marked("{value} at {place}")), "beside")
+    return style.tidy(ax, alt, listed(rows, marked("{value} at {place}")))
 
 
 def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
@@ -211,7 +211,7 @@ def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
     told = {text: {**row, marked("best possible"): best[text]} for text, row in rows.items()}
     alt = tr("Marks of the speed, plain decoding being 1, by workload, on bars that end at the "
              "best possible speed.")  # fmt: skip
-    return style.tidy(ax, alt, listed(told), "beside")
+    return style.tidy(ax, alt, listed(told))
 
 
 def plot_speedup_surface(

@@ -28,7 +28,7 @@ from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.analysis.ablation import AblationResult
-    from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
+    from gemma_mtp_edu.analysis.inside import DraftStep
     from gemma_mtp_edu.models.pairs import ModelPair
 
 # Where a layer's keys and values come from: edge colour, hatch and words.
@@ -174,7 +174,8 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
         places.append(len(rows) + (len(layer.weights) - 1) / 2)
         if index:
             ax.axhline(len(rows) - 0.5, color="black", linewidth=0.8)
-        shares = _shares(layer, start)
+        heads = [[0.0] * layer.first + head for head in layer.weights.tolist()]
+        shares = [[sum(head[:start])] * bool(start) + head[start:] for head in heads]
         rows += shares
         mean = [sum(column) / len(column) for column in zip(*shares, strict=True)]
         best = max(range(bool(start), len(mean)), key=mean.__getitem__)
@@ -199,15 +200,6 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
              "there are any.", count=step.position - start,
              newest=visible(names[step.position]))  # fmt: skip
     return style.told(ax, sentences(alt, listed(told, "{place} {value:.0%}")))
-
-
-def _shares(layer: "LayerView", start: int) -> list[list[float]]:
-    """Return what each head reads of each token from `start` on, and first the sum before it."""
-    padding, cut = max(0, layer.first - start), max(0, start - layer.first)
-    return [
-        [sum(head[:cut])] * bool(start) + [0.0] * padding + head[cut:]
-        for head in layer.weights.tolist()
-    ]
 
 
 def plot_ablations(results: Sequence["AblationResult"]) -> Axes:

@@ -115,7 +115,7 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
         filter(None, (listed(lines, form), listed({tr("lines across"): across or {}})))
     )
     opening = tr("Line chart of {ylabel!r} by {xlabel!r}.", ylabel=ylabel, xlabel=xlabel)
-    return tidy(ax, opening, numbers, "beside")
+    return tidy(ax, opening, numbers)
 
 
 def listed(rows: Mapping[str, Mapping[Any, Any]], form: str = "{place} {value:.2f}") -> str:
@@ -134,14 +134,13 @@ def _telling(row: Mapping[Any, Any]) -> list[Any]:
     return [place for place in places if place in some or len(places) <= MOST_TOLD]
 
 
-def tidy(ax: Axes, opening: str, numbers: str = "", legend: str = "") -> Axes:
-    """Take the frame away, add a legend "beside" the chart, "inside" it or none, keep an alt text.
+def tidy(ax: Axes, opening: str, numbers: str = "") -> Axes:
+    """Take the frame away, add a legend of what has a name, keep an alt text.
 
     The alt text is the opening sentence in the reader's language, then the numbers that are drawn.
     """
-    if legend:
-        beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
-        ax.legend(frameon=False, **(beside if legend == "beside" else {}))
+    if ax.get_legend() is None and ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.spines[["top", "right"]].set_visible(False)
     return told(ax, sentences(opening, tr("{numbers}.", numbers=numbers)))
 
