@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with speaking(readable()), context:
             code = int(context.command.invoke(context) or 0)
         sys.stdout.flush()
-    except typer.Exit as left:  # of --help and --version
+    except typer.Exit as left:  # of --help
         code = left.exit_code
     except BrokenPipeError:  # the reader has gone, as `| head` does
         code = 141

@@ -21,19 +21,12 @@ _QUIET = 0.1  # how much a layer adds: enough to see the text, too little to cha
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CyclePair:
-    """Two models without tokenizer.
-
-    Attributes:
-        target: A `Gemma4ForCausalLM`.
-        drafter: A `Gemma4AssistantForCausalLM`, with four drafts per round configured.
-        successors: Per token the one that follows it, as the target knows it.
-        guesses: The same as the drafter knows it.
-    """
+    """Two models without tokenizer, and which token follows which as each of them knows it."""
 
     target: Any
-    drafter: Any
-    successors: Int[Tensor, " vocab"]
-    guesses: Int[Tensor, " vocab"]
+    drafter: Any  # with four drafts per round configured
+    successors: Int[Tensor, " vocab"]  # as the target knows them
+    guesses: Int[Tensor, " vocab"]  # as the drafter does
 
     def prompt(self, length: int) -> Int[Tensor, "1 seq"]:
         """Return a prompt that follows the cycle up to a token whose successor both know."""
@@ -53,12 +46,7 @@ class CyclePair:
 
 @torch.no_grad()
 def cycle_pair(vocab: int = 64, sharpness: float = 2.0) -> CyclePair:
-    """Return the pair, the same each time; the global random state is left as it was.
-
-    Args:
-        vocab: Tokens in the vocabulary; at least 4.
-        sharpness: Scale of the logits: the higher, the surer both models are.
-    """
+    """Return the pair, the same each time; sharpness, the scale of the logits, makes both surer."""
     from transformers import GenerationConfig
 
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):
@@ -78,14 +66,11 @@ def cycle_pair(vocab: int = 64, sharpness: float = 2.0) -> CyclePair:
 
 
 def _models(vocab: int) -> tuple[Any, Any]:
-    from transformers import (
-        Gemma4AssistantConfig,
-        Gemma4AssistantForCausalLM,
-        Gemma4ForCausalLM,
-    )
+    from transformers import Gemma4AssistantConfig as Config
+    from transformers import Gemma4AssistantForCausalLM, Gemma4ForCausalLM
 
     target = Gemma4ForCausalLM(_layers(vocab, shared=0)).float().eval()
-    config = Gemma4AssistantConfig(
+    config = Config(
         text_config=_layers(vocab, shared=len(_KINDS)),
         backbone_hidden_size=HIDDEN,
         use_ordered_embeddings=False,
@@ -154,12 +139,7 @@ def _drafter_states(target: Any, drafter: Any, vocab: int) -> Float[Tensor, "voc
     return states[:, 0]
 
 
-def _teach(
-    head: torch.nn.Linear,
-    states: Float[Tensor, "vocab hidden"],
-    next_ids: Int[Tensor, " vocab"],
-    sharpness: float,
-) -> None:
+def _teach(head: torch.nn.Linear, states: Tensor, next_ids: Tensor, sharpness: float) -> None:
     """Make each token's state point at the row of the token that is to follow it."""
     rows = torch.nn.functional.normalize(states - states.mean(0), dim=-1)
     head.weight[next_ids] = sharpness * rows

@@ -21,10 +21,9 @@ Loop = Callable[[], tuple[int, ...]]
 
 
 class ForcedDraws(TorchFunctionMode):
-    """Answers every draw while it is entered, and keeps in `drawn_from` what it was drawn from.
+    """Answers every draw, uniform ones by `uniform`, and keeps what was drawn from.
 
-    Uniform draws give `uniform`; multinomial ones `choices` in their order, and after them the most
-    probable token.
+    Multinomial ones give `choices` in their order, and after them the most probable token.
     """
 
     def __init__(self, uniform: float, choices: tuple[int, ...] = ()) -> None:
@@ -50,11 +49,7 @@ class ForcedDraws(TorchFunctionMode):
 def observed_distribution(loop: Loop, first: int) -> Tensor:
     """Return the exact distribution of a loop's second token, where the first one is `first`.
 
-    Args:
-        loop: Runs it for three tokens at most with one draft per round, with sampling on.
-        first: A token that the target may write first.
-
-    Source: Leviathan et al. 2023, arXiv:2211.17192, appendix A.1; here the rule is observed.
+    The loop writes three tokens at most with one draft per round, with sampling on.
     """
     with torch.random.fork_rng(devices=[]):
         with ForcedDraws(0.0, (first,)) as draws:

@@ -44,18 +44,16 @@ def prompt() -> Tensor:
     return models().prompt(PROMPT)
 
 
-def plain_ids(pair: CyclePair, ids: Tensor) -> tuple[int, ...]:
-    """Return what the target writes alone."""
-    output = pair.target.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS, do_sample=False
-    )
-    return tuple(output[0, ids.shape[1] :].tolist())
-
-
 @cache
 def plain() -> tuple[int, ...]:
     """Return the text that the target writes alone."""
-    return plain_ids(models(), prompt())
+    return tuple(generate(prompt(), TOKENS)[0].tolist())
+
+
+def generate(ids: Tensor, limit: int, **more: Any) -> Tensor:
+    """Return what the target writes greedily behind prompts of one length."""
+    settings = {"attention_mask": torch.ones_like(ids), "do_sample": False, **more}
+    return models().target.generate(ids, max_new_tokens=limit, **settings)[:, ids.shape[1] :]
 
 
 @cache
@@ -66,24 +64,17 @@ def assisted() -> Watched:
 
 def number_in_a_call() -> bool:
     """Whether `generate(num_assistant_tokens=2)` drafts two tokens; else the configuration's."""
-    run = watch_library(
-        cycle_pair(), prompt(), max_new_tokens=12, do_sample=False, num_assistant_tokens=2
-    )
+    settings = {"do_sample": False, "num_assistant_tokens": 2}
+    run = watch_library(cycle_pair(), prompt(), max_new_tokens=12, **settings)
     return max(run.draft_lengths) == 2
 
 
 def stop_case() -> tuple[Any, str, int]:
-    """Return a tokenizer, a stop string, and after how many tokens the text must end.
-
-    It is the text of a draft that was accepted with others behind it.
-    """
+    """Return a tokenizer, a stop string, and after how many tokens the text must end."""
     run = assisted()
-    place = next(
-        seen.length - PROMPT
-        for seen, accepted in zip(run.rounds, run.accepted, strict=True)
-        if accepted >= 2
-    )
-    token = plain()[place]
+    rounds = zip(run.rounds, run.accepted, strict=True)
+    place = next(seen.length - PROMPT for seen, accepted in rounds if accepted >= 2)
+    token = plain()[place]  # a draft that was accepted with others behind it
     return _tokenizer(), LETTERS[token], plain().index(token) + 1
 
 
@@ -100,15 +91,8 @@ def _tokenizer() -> Any:
 def stops() -> bool:
     """Whether the text ends at a stop string inside accepted drafts."""
     tokenizer, stop, wanted = stop_case()
-    run = watch_library(
-        models(),
-        prompt(),
-        max_new_tokens=TOKENS,
-        do_sample=False,
-        stop_strings=[stop],
-        tokenizer=tokenizer,
-    )
-    return len(run.token_ids) == wanted
+    more = {"do_sample": False, "stop_strings": [stop], "tokenizer": tokenizer}
+    return len(watch_library(models(), prompt(), max_new_tokens=TOKENS, **more).token_ids) == wanted
 
 
 @cache
@@ -139,15 +123,8 @@ def sampled(pair: CyclePair, ids: Tensor) -> tuple[int, ...]:
 
 def takes_a_batch() -> bool:
     """Whether two prompts can be given at once."""
-    ids = prompt().repeat(2, 1)
-    output = models().target.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        assistant_model=models().drafter,
-        max_new_tokens=4,
-        do_sample=False,
-    )
-    return bool((output[:, PROMPT:] == torch.tensor(plain()[:4])).all())
+    text = generate(prompt().repeat(2, 1), 4, assistant_model=models().drafter)
+    return bool((text == torch.tensor(plain()[:4])).all())
 
 
 def shares_kv() -> bool:

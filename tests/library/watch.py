@@ -11,18 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gemma_mtp_edu import speculative_generate
 from gemma_mtp_edu.core.schedules import LastRound, Schedule
 from tests.library.cycle import CyclePair
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenRound:
-    """What the drafter got in one round, and how many tokens it drafted.
+    """What the drafter got in one round, and how many tokens it drafted."""
 
-    `length` counts the newest token of the text too, which no model has passed yet.
-    """
-
-    length: int
+    length: int  # with the newest token, which no model has passed yet
     n_drafted: int
     hidden: Tensor
     shared_kv: dict[str, tuple[Tensor, Tensor]]
@@ -65,10 +63,7 @@ class Watched:
         return sum(not _same(seen.hidden, clean[seen.length - 2]) for seen in self.rounds)
 
     def stale_rounds(self, target: Any) -> int:
-        """Return in how many rounds the newest keys were not those of the last passed token.
-
-        Then they belong to a token that was rejected.
-        """
+        """Return in how many rounds the newest keys were those of a rejected token."""
         clean = _clean_pass(target, self.ids).shared_kv_states
         return sum(
             any(
@@ -119,13 +114,10 @@ def watch_library(models: CyclePair, ids: Tensor, **arguments: Any) -> Watched:
 
 def watch_ours(models: CyclePair, ids: Tensor, schedule: Schedule, max_new_tokens: int) -> Watched:
     """Run our loop."""
-    from gemma_mtp_edu import speculative_generate
-
     pair = models.pair()
     looker = _Looker(pair.new_drafter())
-    trace = speculative_generate(
-        pair, ids, drafter=looker, schedule=schedule, max_new_tokens=max_new_tokens
-    )
+    settings = {"schedule": schedule, "max_new_tokens": max_new_tokens}
+    trace = speculative_generate(pair, ids, drafter=looker, **settings)
     text = torch.cat([ids, torch.tensor([trace.token_ids])], dim=1)
     return Watched(text, ids.shape[1], tuple(looker.rounds))
 

@@ -1,7 +1,6 @@
-"""Interrupts, exceptions, NaN and threads: whatever happens, the pair is as before and usable."""
+"""Interrupts, exceptions and NaN: whatever happens, the pair is as before and usable."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,20 +85,34 @@ class Stop(BaseException):
 
 
 @contextmanager
-def stopping_at(module: torch.nn.Module, n: int) -> Iterator[list[int]]:
-    """Raise in the n-th forward of a module; yields a list that counts them."""
+def hooked(module: torch.nn.Module, hook: Callable[..., Any]) -> Iterator[list[int]]:
+    """Change a module's output: `hook(n, output)` in its n-th pass; yields a list that counts."""
     calls = [0]
 
-    def hook(*_: Any) -> None:
+    def counted(module: Any, args: Any, output: Any) -> Any:
         calls[0] += 1
-        if calls[0] == n:
-            raise Stop
+        return hook(calls[0], output)
 
-    handle = module.register_forward_hook(hook)
+    handle = module.register_forward_hook(counted)
     try:
         yield calls
     finally:
         handle.remove()
+
+
+def stopping_at(module: torch.nn.Module, n: int) -> Any:
+    """Raise in the n-th pass of a module; yields a list that counts them."""
+
+    def stop(number: int, output: Any) -> None:
+        if number == n:
+            raise Stop
+
+    return hooked(module, stop)
+
+
+def spoilt(layer: torch.nn.Module, value: float, n: int) -> Any:
+    """Put a value into a layer's output from its n-th pass on."""
+    return hooked(layer, lambda number, out: torch.full_like(out, value) if number >= n else out)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -199,22 +212,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(
     assert train(pair, shuffled(texts), plan, folder=tmp_path) == expected
 
 
-@contextmanager
-def spoilt(layer: torch.nn.Module, value: float, n: int) -> Iterator[None]:
-    """Put a value into a layer's output from its n-th pass on."""
-    calls = [0]
-
-    def hook(module: Any, args: Any, output: torch.Tensor) -> torch.Tensor:
-        calls[0] += 1
-        return torch.full_like(output, value) if calls[0] >= n else output
-
-    handle = layer.register_forward_hook(hook)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("more", [{}, {"temperature": 1.0, "seed": 0}])
 @pytest.mark.parametrize("run", [autoregressive_generate, speculative_generate, reference_generate])
@@ -250,21 +247,6 @@ def test_processors_that_allow_no_token_are_named() -> None:
 
     with pytest.raises(NonFiniteLogitsError, match="your logits processors"):
         speculative_generate(tiny_pair(), IDS, max_new_tokens=NEW, logits_processor=[forbid])
-
-
-def test_threads_share_a_pair_and_write_what_they_would_write_alone() -> None:
-    pair = tiny_pair()
-    # The library draws from the global generator, which threads share.
-    names = ("plain", "speculative", "sampled", "library", "profile")
-    alone = [TASKS[name](pair) for name in names]
-    before = state(pair)
-    with ThreadPoolExecutor(2 * len(names)) as threads:
-        results = list(threads.map(lambda name: TASKS[name](pair), names * 2))
-    assert state(pair) == before
-    for name, wanted, result in zip(names * 2, alone * 2, results, strict=True):
-        assert result.token_ids == wanted.token_ids, name
-        if name != "profile":
-            assert [r.draft_ids for r in result.rounds] == [r.draft_ids for r in wanted.rounds]
 
 
 def test_a_generation_inside_a_callback_of_another_one() -> None:

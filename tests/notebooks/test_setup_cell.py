@@ -109,7 +109,7 @@ def test_only_what_is_missing_or_unsuitable_is_installed(
         "torch": "2.11.0+cu128", "numpy": "2.0.2", "ipywidgets": "7.7.1", "matplotlib": "3.10.0",
         "pandas": "2.2.2", "psutil": "5.9.5", "jinja2": "3.1.6", "packaging": "26.2",
         "tqdm": "4.67.3", "accelerate": "1.13.0", "safetensors": "0.7.0", "transformers": "5.9.0",
-        "rich": "13.9.4", "typer": "0.20.0",
+        "pydantic": "2.12.3", "typer": "0.20.0",
     }  # fmt: skip
     monkeypatch.setattr(lesson, "installed", lambda: there)
     lesson.bring(NEEDED, "Runtime > Restart session")
