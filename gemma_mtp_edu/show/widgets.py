@@ -142,7 +142,7 @@ class TradeoffExplorer(_Panel):
         setting, name, ratio = self.setting, self.workload.value, self.cost_ratio.value
         self.draft_length.disabled = setting.kind not in ("constant", "heuristic")
         self.threshold.disabled = setting.kind != "confidence"
-        text, known = self.profiles[name], (self.known).get(name, {})
+        text, known = self.profiles[name], (self.measured or {}).get(name, {})
         measured = None if self.measured is None else known
         # First the numbers: they need not wait for the picture.
         self.view.value = summary_html(text, setting, self.cost, ratio, workload=name,
