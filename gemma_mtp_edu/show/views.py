@@ -179,10 +179,6 @@ def html_tokens(trace: GenerationTrace, record: RoundTrace, *, verified: bool = 
 
 def html_view(trace: GenerationTrace) -> str:
     """Return the rounds as an HTML table, in the language of the moment."""
-
-    def counts(record: RoundTrace) -> str:
-        return tr("{part} of {whole}", part=record.n_accepted, whole=len(record.draft_ids))
-
     return page(
         "<div{{ lang }} class='mtp-rounds'><p>{{ summary }}</p><p>{% for role, mark in legend "
         ".items() %}{{ '' if loop.first else '; ' }}{{ mark.symbol }} <b>{{ tr(role) }}</b>: "
@@ -190,7 +186,8 @@ def html_view(trace: GenerationTrace) -> str:
         "{% for head in heads %}<th scope='col' style='{{ cell }}text-align:left'>{{ head }}</th>"
         "{% endfor %}</tr></thead><tbody>{% for round in rounds %}<tr>"
         "<th scope='row' style='{{ cell }}'>{{ loop.index0 }}</th>"
-        "<td style='{{ cell }}'>{{ counts(round) }}</td>"
+        "<td style='{{ cell }}'>"
+        "{{ tr(counts, part=round.n_accepted, whole=round.draft_ids|count) }}</td>"
         "<td style='{{ cell }}text-align:left'>{{ tokens(trace, round) }}</td></tr>"
         "{% endfor %}</tbody></table>{% for line in more %}<p>{{ line }}</p>{% endfor %}</div>",
         summary=summary(trace),
@@ -198,7 +195,7 @@ def html_view(trace: GenerationTrace) -> str:
         heads=(tr("round"), tr("accepted"), tr("tokens")),
         rounds=trace.rounds[:ROUNDS_LISTED],
         more=more_rounds(len(trace.rounds) - ROUNDS_LISTED),
-        tr=tr, counts=counts, tokens=html_tokens, trace=trace,
+        tr=tr, counts=marked("{part} of {whole}"), tokens=html_tokens, trace=trace,
     )  # fmt: skip
 
 
