@@ -16,7 +16,7 @@ from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.verification import Verification
 from tests.model.tiny import Shape
 from tools.fuzz.cases import Case, Setting, draw_case, features
-from tools.fuzz.laws import uniform_p_value
+from tools.fuzz.distributions import uniform_p_value
 from tools.fuzz.models import Stop, make_pair, tokenizer
 from tools.fuzz.run import Outcome, run_case
 from tools.fuzz.series import ROOT, SUSPICIOUS, is_sound, run_block, run_series, summary
@@ -165,7 +165,7 @@ def sampled_case(seed: int) -> Case:
     return Case(seed, setting, "mtp", 1.0, Constant(2), "function", seed)
 
 
-def test_a_biased_law_is_found_in_the_places_of_the_tokens(
+def test_a_biased_distribution_is_found_in_the_places_of_the_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Argmax drafts accepted as if drawn (transformers#47932): only the pooled places show it."""

@@ -93,16 +93,16 @@ def accepts_by_the_rule(trace: GenerationTrace, target: Tensor, guesses: Sequenc
 
     Args:
         trace: A sampled run.
-        target: The target's clean law p at each place of the text, and after it.
-        guesses: For each round the law q of each draft; all on the draft where none was drawn.
+        target: The target's clean distribution p at each place of the text, and after it.
+        guesses: For each round the distribution q of each draft, one-hot where none was drawn.
     """
     close = 0
-    for record, laws in zip(trace.draft_rounds, guesses, strict=True):
+    for record, rows in zip(trace.draft_rounds, guesses, strict=True):
         start = record.prefix_length - len(trace.prompt_ids)
         assert len(record.overlaps) == len(record.uniforms) <= len(record.draft_ids)
-        # Drafts behind the end of the text were judged too, but no clean law of them is known.
+        # Drafts behind the end of the text were verified too, but their clean p is not known.
         for j in range(min(len(record.uniforms), len(target) - start)):
-            draft, p, q = record.draft_ids[j], target[start + j], laws[j]
+            draft, p, q = record.draft_ids[j], target[start + j], rows[j]
             assert abs(record.draft_probs[j] - q[draft]) < NEAR, "the drafter's probability"
             assert abs(record.target_probs[j] - p[draft]) < NEAR, "the target's probability"
             overlap = float(torch.minimum(p, q).sum())
@@ -117,7 +117,7 @@ def accepts_by_the_rule(trace: GenerationTrace, target: Tensor, guesses: Sequenc
             ), f"draft {j} with ratio {ratio} and draw {record.uniforms[j]}"
         if record.next_kind == "correction":
             j, own = record.n_accepted, record.next_id
-            assert target[start + j, own] > laws[j][own] - NEAR, "no mass in the residual"
+            assert target[start + j, own] > rows[j][own] - NEAR, "no mass in the residual"
     return close
 
 

@@ -154,11 +154,11 @@ class Mixed:
 
 
 class Heard:
-    """Another drafter, and the law of each of its drafts, round by round."""
+    """Another drafter, and the distribution of each of its drafts, round by round."""
 
     def __init__(self, drafter: Drafter, vocab: int) -> None:
         self.drafter, self.needs_state, self.vocab = drafter, drafter.needs_state, vocab
-        self.laws: list[torch.Tensor] = []
+        self.distributions: list[torch.Tensor] = []
 
     def draft(
         self, ids: Any, state: Any, gamma: int, sampler: Sampler, schedule: Schedule
@@ -166,7 +166,7 @@ class Heard:
         """Let the other one draft."""
         draft = self.drafter.draft(ids, state, gamma, sampler, schedule)
         hot = torch.nn.functional.one_hot(draft.ids[0], self.vocab).double()
-        self.laws.append(hot if draft.probs is None else draft.probs.double())
+        self.distributions.append(hot if draft.probs is None else draft.probs.double())
         return draft
 
 

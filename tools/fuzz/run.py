@@ -12,7 +12,7 @@ from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_gen
 from gemma_mtp_edu.core.drafters import Drafter
 from gemma_mtp_edu.core.schedules import FromProfile
 from gemma_mtp_edu.core.trace import GenerationTrace
-from tools.fuzz import audit, laws
+from tools.fuzz import audit, distributions
 from tools.fuzz.cases import Case
 from tools.fuzz.models import Heard, drafter_of, ending_at, pair_of, prompt_of
 from tools.fuzz.plain import (
@@ -36,7 +36,7 @@ class Outcome:
     Attributes:
         failure: What was wrong; empty where nothing was.
         seen: What happened, to be counted: kinds of rounds, checks that applied.
-        places: Of a sampled text's tokens in the laws they should come from.
+        places: Of a sampled text's tokens in the distributions they should come from.
         uniforms: The numbers drawn to accept drafts.
     """
 
@@ -91,7 +91,7 @@ def _check_function(case: Case, pair: ModelPair, plain: Plain, outcome: Outcome)
     if case.setting.is_greedy:
         _check_greedy(case, trace, plain, outcome)
     else:
-        _check_sampled(case, pair, trace, plain, drafter.laws, outcome)
+        _check_sampled(case, pair, trace, plain, drafter.distributions, outcome)
 
 
 def _speculate(
@@ -132,15 +132,17 @@ def _check_sampled(
     wanted, reason = shortened(setting, prompt_of(setting), text, plain.stop)
     assert (text, trace.stop_reason) == (wanted, reason), "the stop came too late, or for nothing"
     assert trace.stop_reason != "length" or len(text) == setting.max_new_tokens
-    target = laws.clean_laws(pair.target, setting, trace.prompt_ids, text)
+    target = distributions.of_tokens(pair.target, setting, trace.prompt_ids, text)
     by_place = _by_place(trace, guesses)
     if case.drafts == "smaller":
-        drafter = laws.clean_laws(pair.drafter, setting, trace.prompt_ids, text)
-        for place, law in by_place.items():
-            assert (law - drafter[place]).abs().max() < audit.NEAR, "the smaller model's law"
+        drafter = distributions.of_tokens(pair.drafter, setting, trace.prompt_ids, text)
+        for place, distribution in by_place.items():
+            assert (distribution - drafter[place]).abs().max() < audit.NEAR, (
+                "the smaller model's distribution"
+            )
     close = audit.accepts_by_the_rule(trace, target, guesses)
     outcome.seen += ["check: accepted by the rule", *["too close to call"] * close]
-    outcome.places = laws.places(target, text, by_place, case.seed)
+    outcome.places = distributions.places(target, text, by_place, case.seed)
     outcome.uniforms = [u for r in trace.draft_rounds for u in r.uniforms]
     if case.number % REPEATED == 0:
         again = _speculate(case, pair, plain, drafter_of(case, pair, plain.free), [])
@@ -154,12 +156,12 @@ def _check_sampled(
 
 
 def _by_place(trace: GenerationTrace, guesses: list[torch.Tensor]) -> dict[int, torch.Tensor]:
-    """Return the drafter's law at each place of the text where a draft was judged."""
+    """Return the drafter's distribution at each place of the text where a draft was verified."""
     found = {}
     for record, rows in zip(trace.draft_rounds, guesses, strict=True):
         start = record.prefix_length - len(trace.prompt_ids)
         written = len(record.token_ids)
-        found |= {start + j: law for j, law in enumerate(rows[:written])}
+        found |= {start + j: distribution for j, distribution in enumerate(rows[:written])}
     return found
 
 
@@ -186,5 +188,5 @@ def _check_generate(case: Case, pair: ModelPair, plain: Plain, outcome: Outcome)
     wanted, reason = shortened(setting, ids, text, plain.stop)
     assert text == wanted, "behind generate() the stop came too late"
     assert reason != "length" or len(text) == setting.max_new_tokens
-    target = laws.clean_laws(pair.target, setting, ids[0].tolist(), text)
-    outcome.places = laws.places(target, text, {}, case.seed)
+    target = distributions.of_tokens(pair.target, setting, ids[0].tolist(), text)
+    outcome.places = distributions.places(target, text, {}, case.seed)

@@ -14,7 +14,7 @@ import torch
 import transformers
 
 from tools.fuzz.cases import draw_case, features
-from tools.fuzz.laws import uniform_p_value
+from tools.fuzz.distributions import uniform_p_value
 from tools.fuzz.run import run_case
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,7 +99,7 @@ def summary(seed: int, blocks: list[Block]) -> dict[str, Any]:
 
 
 def is_sound(record: dict[str, Any]) -> bool:
-    """Return whether every case held and what was drawn follows its law."""
+    """Return whether every case held and what was drawn follows its distribution."""
     p_values = [record[name]["p-value"] for name in ("sampled tokens", "accept draws")]
     return not record["failures"] and all(p is None or p > SUSPICIOUS for p in p_values)
 

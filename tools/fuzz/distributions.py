@@ -1,4 +1,4 @@
-"""The exact laws of a text's tokens, from one pass without a cache; whether texts follow them."""
+"""What a text's tokens should be drawn from, by one pass without a cache; whether they are."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -14,8 +14,8 @@ from tools.fuzz.models import processors_of
 
 
 @torch.no_grad()
-def clean_laws(model: Any, setting: Setting, prompt: Sequence[int], text: Sequence[int]) -> Tensor:
-    """Return the law of each token of a text, and of the one after it: `[tokens + 1, vocab]`."""
+def of_tokens(model: Any, setting: Setting, prompt: Sequence[int], text: Sequence[int]) -> Tensor:
+    """Return p of each token of a text, and of the one after it: `[tokens + 1, vocab]`."""
     ids = torch.tensor([[*prompt, *text]])
     logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
     chain = (
@@ -34,30 +34,31 @@ def clean_laws(model: Any, setting: Setting, prompt: Sequence[int], text: Sequen
 
 
 def places(
-    laws: Tensor, text: Sequence[int], guesses: Mapping[int, Tensor], seed: int
+    distributions: Tensor, text: Sequence[int], guesses: Mapping[int, Tensor], seed: int
 ) -> list[float]:
-    """Return where each token lies in its law: numbers that are uniform if it was drawn from it.
+    """Return where each token lies in its distribution: uniform numbers if it was drawn from it.
 
-    The law cuts the line from 0 to 1 into one piece for each token; the number is drawn evenly from
-    the piece of the token that was written (the randomised probability integral transform). Each is
-    uniform given all before it, whatever ended the text, so those of many texts can be pooled.
+    The distribution cuts the line from 0 to 1 into one piece for each token; the number is drawn
+    evenly from the piece of the token that was written (the randomised probability integral
+    transform). Each is uniform given all before it, whatever ended the text, so those of many texts
+    can be pooled.
 
     Args:
-        laws: Of each token.
+        distributions: Of each token.
         text: The tokens.
-        guesses: By place in the text, the drafter's law there. Its likeliest token gets the first
+        guesses: By place in the text, the drafter's q there. Its likeliest token gets the first
             piece, so that a rule which favours what was drafted shifts the numbers to one side.
-            Elsewhere the likeliest token of the law itself comes first.
+            Elsewhere the likeliest token of the distribution itself comes first.
         seed: Of the numbers within a piece.
     """
     random, found = Random(seed), []
-    for place, (law, token) in enumerate(zip(laws, text, strict=False)):
-        ranked = law.argsort(descending=True, stable=True)
+    for place, (distribution, token) in enumerate(zip(distributions, text, strict=False)):
+        ranked = distribution.argsort(descending=True, stable=True)
         if place in guesses:
             ranked = ranked[guesses[place][ranked].argsort(descending=True, stable=True)]
         rank = int((ranked == token).nonzero())
-        before = law[ranked[:rank]].sum()
-        found.append(float(before + random.random() * law[token]))
+        before = distribution[ranked[:rank]].sum()
+        found.append(float(before + random.random() * distribution[token]))
     return found
 
 
