@@ -13,39 +13,11 @@ from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps
 from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
+from tests.model.test_profiling import GAMMA, by_hand
 from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
 
-GAMMA = 4
+Run = tuple[ModelPair, GenerationTrace]
 STORY = "Tell me a short story about a heron."
-
-
-def by_hand(
-    pair: ModelPair, trace: GenerationTrace, place: int, change: Callable[..., Any]
-) -> tuple[int, ...]:
-    """Draft from one place with the library's own call; `change` alters what each step gets."""
-    text = torch.tensor([[*trace.prompt_ids, *trace.token_ids[:place]]])
-    before = pair.target.model(
-        input_ids=text[:, :-1], use_cache=False, return_shared_kv_states=True
-    )
-    states = {
-        kind: tuple(s[:, :, -WINDOW:] if kind == "sliding_attention" else s for s in pair_of)
-        for kind, pair_of in before.shared_kv_states.items()
-    }
-    token, hidden, drafts = text[:, -1:], before.last_hidden_state[:, -1:], []
-    first = hidden
-    for index in range(GAMMA):
-        given = {"hidden": hidden, "position": text.shape[1] - 1, "states": states}
-        given |= change(index, first=first, **given)
-        output = pair.drafter(
-            inputs_embeds=torch.cat(
-                [pair.target.get_input_embeddings()(token), given["hidden"]], dim=-1
-            ),
-            position_ids=torch.tensor([[given["position"]]]),
-            shared_kv_states=given["states"],
-        )
-        token, hidden = output.logits[:, -1:].argmax(-1), output.last_hidden_state
-        drafts.append(int(token))
-    return tuple(drafts)
 
 
 def only(kind: str, states: dict[str, Any]) -> dict[str, Any]:
@@ -73,33 +45,27 @@ CHANGES: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def tiny_run() -> tuple[ModelPair, GenerationTrace]:
+def tiny_run() -> Run:
     pair = tiny_pair(dtype=torch.float64)
     return pair, autoregressive_generate(pair, prompt_ids(2 * WINDOW), max_new_tokens=20)
 
 
 @pytest.mark.parametrize("part", CHANGES)
-def test_an_ablated_profile_is_what_the_change_by_hand_gives(
-    tiny_run: tuple[ModelPair, GenerationTrace], part: str
-) -> None:
+def test_an_ablated_profile_is_what_the_change_by_hand_gives(tiny_run: Run, part: str) -> None:
     pair, trace = tiny_run
     whole = profile_of(pair, trace, max_gamma=GAMMA)
     with without(pair, part), torch.no_grad():
         # Twice: the second text's first step must not be taken for the next one of the last chain.
         profile_of(pair, trace, max_gamma=2)
         changed = profile_of(pair, trace, max_gamma=GAMMA)
-    with torch.no_grad():
-        for place in range(1, len(changed)):
-            wanted = by_hand(pair, trace, place, CHANGES[part])
-            assert changed.draft_ids[place] == wanted
+    for place in range(1, len(changed)):
+        assert changed.draft_ids[place] == by_hand(pair, trace, place, CHANGES[part])[0]
     changes_nothing = part in (AS_IS, "keys and values shuffled together")
     assert (changed.draft_ids == whole.draft_ids) == changes_nothing
     assert profile_of(pair, trace, max_gamma=GAMMA) == whole
 
 
-def test_a_dense_head_drafts_the_best_of_all_tokens(
-    tiny_run: tuple[ModelPair, GenerationTrace],
-) -> None:
+def test_a_dense_head_drafts_the_best_of_all_tokens(tiny_run: Run) -> None:
     pair, trace = tiny_run
     head = pair.drafter.masked_embedding
     with without(pair, "dense head"):
@@ -114,9 +80,7 @@ def test_a_dense_head_drafts_the_best_of_all_tokens(
     assert differs, "the clusters never hide the best token: nothing was tested"
 
 
-def test_values_shuffled_alone_stay_among_what_a_place_sees(
-    tiny_run: tuple[ModelPair, GenerationTrace],
-) -> None:
+def test_values_shuffled_alone_stay_among_what_a_place_sees(tiny_run: Run) -> None:
     """A longer text must not change the first places: so no value of a later token came there."""
     pair, trace = tiny_run
     drafter, seen = pair.drafter, []

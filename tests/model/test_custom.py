@@ -19,10 +19,15 @@ from gemma_mtp_edu.core.schedules import Heuristic
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 MESSAGES = [{"role": "user", "content": "Write a JSON record for a person named Ida who is 44."}]
+Tutorial = tuple[Any, Any, Any, Any]
+
+
+def ours(target: Any, drafter: Any, ids: torch.Tensor | None = None, **more: Any) -> Any:
+    return target.generate(ids, custom_generate=draft_and_verify, drafter=drafter, **more)
 
 
 @pytest.fixture(scope="module")
-def tutorial() -> tuple[Any, Any, Any, Any]:
+def tutorial() -> Tutorial:
     target_id, drafter_id = model_ids()
     processor = AutoProcessor.from_pretrained(target_id)
     target = AutoModelForCausalLM.from_pretrained(target_id, dtype="auto", device_map="auto")
@@ -32,16 +37,13 @@ def tutorial() -> tuple[Any, Any, Any, Any]:
 
 
 @pytest.mark.parametrize("more", [{}, {"gamma": 7}, {"schedule": Heuristic(2)}])
-def test_one_argument_changes(tutorial: tuple[Any, Any, Any, Any], more: dict[str, Any]) -> None:
+def test_one_argument_changes(tutorial: Tutorial, more: dict[str, Any]) -> None:
     _, target, assistant, inputs = tutorial
     theirs = target.generate(**inputs, assistant_model=assistant, max_new_tokens=64)
-    ours = target.generate(
-        **inputs, custom_generate=draft_and_verify, drafter=assistant, max_new_tokens=64, **more
-    )
-    assert torch.equal(ours, theirs)
+    assert torch.equal(ours(target, assistant, **inputs, max_new_tokens=64, **more), theirs)
 
 
-def test_processors_and_criteria_of_the_call_are_used(tutorial: tuple[Any, Any, Any, Any]) -> None:
+def test_processors_and_criteria_of_the_call_are_used(tutorial: Tutorial) -> None:
     processor, target, assistant, inputs = tutorial
     arguments: dict[str, Any] = {
         "max_new_tokens": 40,
@@ -49,54 +51,33 @@ def test_processors_and_criteria_of_the_call_are_used(tutorial: tuple[Any, Any, 
         "stopping_criteria": [StopStringCriteria(processor, ["44"])],
     }
     plain = target.generate(**inputs, **arguments)
-    ours = target.generate(
-        **inputs, custom_generate=draft_and_verify, drafter=assistant, **arguments
-    )
-    assert torch.equal(ours, plain)
+    assert torch.equal(ours(target, assistant, **inputs, **arguments), plain)
 
 
-def test_sampling_follows_the_global_seed_like_generate(
-    tutorial: tuple[Any, Any, Any, Any],
-) -> None:
+def test_sampling_follows_the_global_seed_like_generate(tutorial: Tutorial) -> None:
     _, target, assistant, inputs = tutorial
+    arguments = {"do_sample": True, "temperature": 2.0, "top_k": 0, "max_new_tokens": 24}
     texts = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        output = target.generate(
-            **inputs,
-            custom_generate=draft_and_verify,
-            drafter=assistant,
-            do_sample=True,
-            temperature=2.0,
-            top_k=0,
-            max_new_tokens=24,
-            return_dict_in_generate=True,
-        )
+        output = ours(target, assistant, **inputs, **arguments, return_dict_in_generate=True)
         texts.append(output.sequences.tolist())
     assert texts[0] == texts[1] != texts[2]
 
 
 def test_what_it_cannot_do_is_said(pair: ModelPair) -> None:
     ids = pair.encode("Hello")
-    with pytest.raises(ValueError, match="needs drafter="):
-        pair.target.generate(ids, custom_generate=draft_and_verify, max_new_tokens=4)
-    with pytest.raises(ValueError, match="got 2 sequences"):
-        pair.target.generate(
-            ids.repeat(2, 1),
-            custom_generate=draft_and_verify,
-            drafter=pair.drafter,
-            max_new_tokens=4,
-        )
     padded = torch.ones_like(ids)
     padded[0, 0] = 0
-    with pytest.raises(ValueError, match="padding"):
-        pair.target.generate(
-            ids,
-            attention_mask=padded,
-            custom_generate=draft_and_verify,
-            drafter=pair.drafter,
-            max_new_tokens=4,
-        )
+    scores = {"return_dict_in_generate": True, "output_scores": True}
+    for drafter, prompt, more, message in (
+        (None, ids, {}, "needs drafter="),
+        (pair.drafter, ids.repeat(2, 1), {}, "got 2 sequences"),
+        (pair.drafter, ids, {"attention_mask": padded}, "padding"),
+        (pair.drafter, ids, scores, "got output_scores=True, but draft_and_verify keeps none"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ours(pair.target, drafter, prompt, max_new_tokens=4, **more)
 
 
 @pytest.mark.parametrize(
@@ -117,28 +98,9 @@ def test_what_would_be_left_out_is_refused(
 def test_a_text_without_pictures_brings_an_empty_encoding(pair: ModelPair) -> None:
     """A target that reads pictures hands one over for every text."""
     ids, config = pair.encode("Count from 3 to 12."), GenerationConfig(max_length=30)
-    written = draft_and_verify(
-        pair.target,
-        ids,
-        LogitsProcessorList(),
-        StoppingCriteriaList(),
-        config,
-        drafter=pair.drafter,
-        mm_encoder_outputs={},
-    )
+    given = (pair.target, ids, LogitsProcessorList(), StoppingCriteriaList(), config)
+    written = draft_and_verify(*given, drafter=pair.drafter, mm_encoder_outputs={})
     assert written.shape == (1, 30)
-
-
-def test_outputs_that_are_not_kept_are_refused(pair: ModelPair) -> None:
-    with pytest.raises(ValueError, match="got output_scores=True, but draft_and_verify keeps none"):
-        pair.target.generate(
-            pair.encode("Hello"),
-            custom_generate=draft_and_verify,
-            drafter=pair.drafter,
-            return_dict_in_generate=True,
-            output_scores=True,
-            max_new_tokens=2,
-        )
 
 
 def test_training_mode_is_put_back() -> None:
@@ -146,12 +108,7 @@ def test_training_mode_is_put_back() -> None:
     try:
         pair.target.train()
         pair.target.model.norm.eval()
-        pair.target.generate(
-            prompt_ids(5),
-            custom_generate=draft_and_verify,
-            drafter=pair.drafter,
-            max_new_tokens=3,
-        )
+        ours(pair.target, pair.drafter, prompt_ids(5), max_new_tokens=3)
         assert pair.target.training
         assert not pair.target.model.norm.training
     finally:

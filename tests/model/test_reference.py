@@ -41,22 +41,12 @@ def test_rounds_add_up(pair: ModelPair, gamma: int) -> None:
         assert len(record.draft_ids) <= gamma
         assert len(record.draft_probs) == len(record.target_probs) == len(record.draft_ids)
         assert all(0 <= p <= 1 for p in (*record.draft_probs, *record.target_probs))
+        if record.next_kind == "correction":
+            assert record.draft_ids[record.n_accepted] != record.next_id
         length += len(record.token_ids)
     assert length == len(trace.prompt_ids) + len(trace.token_ids)
     assert sum((r.token_ids for r in trace.rounds), ()) == trace.token_ids
     assert max(len(r.draft_ids) for r in trace.rounds) == gamma
-
-
-def test_greedy_acceptance_means_the_target_s_own_choice(pair: ModelPair) -> None:
-    """Under greedy decoding a bonus or correction follows exactly the drafts that match."""
-    trace = reference_generate(pair, PROMPTS[2], gamma=4, max_new_tokens=60)
-    kinds = {r.next_kind for r in trace.draft_rounds}
-    assert "correction" in kinds
-    for record in trace.draft_rounds:
-        if record.next_kind == "correction":
-            assert record.draft_ids[record.n_accepted] != record.next_id
-        if record.next_kind == "bonus":
-            assert record.n_accepted == len(record.draft_ids)
 
 
 def test_the_text_ends_by_itself_or_at_the_limit(pair: ModelPair) -> None:
@@ -66,13 +56,8 @@ def test_the_text_ends_by_itself_or_at_the_limit(pair: ModelPair) -> None:
     cut = reference_generate(pair, "Count from 3 to 9.", max_new_tokens=4)
     assert cut.stop_reason == "length"
     assert len(cut.token_ids) == 4
-
-
-def test_provenance_names_the_conditions(pair: ModelPair) -> None:
-    provenance = reference_generate(pair, "Hello", max_new_tokens=2).provenance
-    assert provenance["pair"] == "pocket"
-    assert provenance["dtype"] == "float32"
-    assert {"device", "threads", "torch", "transformers", "method"} <= set(provenance)
+    assert cut.provenance["pair"] == "pocket" and cut.provenance["dtype"] == "float32"
+    assert {"device", "threads", "torch", "transformers", "method"} <= set(cut.provenance)
 
 
 def test_tokens_arrive_as_they_come(pair: ModelPair) -> None:
@@ -116,18 +101,3 @@ def test_an_unset_draft_count_falls_back_to_the_registry(pair: ModelPair) -> Non
             reference_generate(nameless, PROMPTS[1], max_new_tokens=16)
     finally:
         config.num_assistant_tokens = before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"gamma": 0}, "gamma 0"),
-        ({"gamma": 2.5}, r"gamma 2\.5"),
-        ({"max_new_tokens": 0}, "max_new_tokens 0"),
-        ({"temperature": -1.0}, r"temperature -1\.0"),
-        ({"temperature": float("nan")}, "temperature nan"),
-    ],
-)
-def test_numbers_out_of_range_are_refused(pair: ModelPair, arguments: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        reference_generate(pair, "Hello", **arguments)

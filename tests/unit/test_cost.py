@@ -69,13 +69,11 @@ def test_seconds_of_a_round_worked_by_hand() -> None:
     assert COST.max_gamma == 16
 
 
-@pytest.mark.parametrize(
-    ("gamma", "message"),
-    [(17, "over 18 tokens, measured are 1 to 17"), (-1, "over 0 tokens")],
-)
-def test_lengths_that_were_not_measured_are_refused(gamma: int, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        COST.round_seconds(gamma)
+def test_lengths_that_were_not_measured_are_refused() -> None:
+    with pytest.raises(ValueError, match="over 18 tokens, measured are 1 to 17"):
+        COST.round_seconds(17)
+    with pytest.raises(ValueError, match="over 0 tokens"):
+        COST.round_seconds(-1)
 
 
 @given(st.floats(0, 1), st.integers(1, 16), st.floats(0, 20), st.floats(0, 3))
@@ -96,14 +94,6 @@ def test_a_trace_worked_by_hand() -> None:
     assert prediction.plain_seconds == pytest.approx(6 * 10)
     assert prediction.speedup == pytest.approx(60 / (13.25 + 14.75 + 15.375))
     assert COST.predict_trace(make_trace(ROUNDS[0])).speedup == 1.0
-
-
-@given(profiles(), st.integers(1, 5))
-def test_a_schedule_is_predicted_by_its_replay(profile: AcceptanceProfile, gamma: int) -> None:
-    schedule = FromProfile((gamma if gamma <= profile.max_gamma else 0,) * len(profile))
-    trace = replay(profile, schedule)
-    rounds = [COST.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds]
-    assert COST.predict_trace(trace).seconds == pytest.approx(sum(rounds))
 
 
 def test_a_drafter_that_is_right_pays() -> None:
@@ -154,9 +144,6 @@ def test_the_limits_are_where_the_speedup_is_one() -> None:
     cost = CostModel((10,), (1, 17), (10.0,), ((10.0, 12.0),), (1.5,), (0.5,))
     verdict = cost.verdict(trace)
     gamma = verdict.draft_length
-    assert verdict.break_even_alpha is not None
-    assert verdict.break_even_step_seconds is not None
-    assert verdict.break_even_verify_seconds is not None
     assert cost.predict(verdict.break_even_alpha, gamma) == pytest.approx(1.0)
     slow_step = replace(cost, drafter_seconds=(verdict.break_even_step_seconds,))
     assert slow_step.predict(0.75, gamma) == pytest.approx(1.0)
@@ -192,15 +179,14 @@ def test_a_profile_is_judged_by_its_replays(profile: AcceptanceProfile) -> None:
     verdict = COST.verdict(profile)
     assert verdict.speedup == max(speedups)
     assert verdict.draft_length == speedups.index(max(speedups)) + 1
-    assert verdict.best_speedup is not None
-    assert verdict.best_speedup >= verdict.speedup
+    assert verdict.best_speedup is not None and verdict.best_speedup >= verdict.speedup
 
 
 def test_a_short_calibration_limits_the_lengths() -> None:
     cost = CostModel((10,), (1, 3), (10.0,), ((10.0, 10.5),), (1.0,), (0.0,))
-    verdict = cost.verdict(same_chain(40, right=8, gamma=8))
-    assert verdict.draft_length == 2
     profile = same_chain(40, right=8, gamma=8)
+    verdict = cost.verdict(profile)
+    assert verdict.draft_length == 2
     trace = best_schedule(profile, cost)[1]
     assert max(len(record.draft_ids) for record in trace.draft_rounds) == 2
     assert verdict.best_speedup == pytest.approx(cost.predict_trace(trace).speedup)
@@ -258,7 +244,6 @@ def test_json_round_trip(plain: float, drafter: float) -> None:
     [
         (COST.to_json()[:50], "cut off"),
         ("{}", r"reads 'gemma_mtp_edu\.cost/1'"),
-        ('{"schema": "gemma_mtp_edu.profile/1"}', "write it again"),
     ],
 )
 def test_what_is_no_cost_model_is_named(text: str, message: str) -> None:
@@ -288,7 +273,3 @@ def test_stored_numbers_that_cannot_be_are_refused(field: str, value: Any, messa
     record = json.loads(COST.to_json())
     with pytest.raises(ValueError, match=message):
         CostModel.from_json(json.dumps(record | {field: value}))
-    if field != "provenance":
-        del record[field]
-        with pytest.raises(ValueError, match=field):
-            CostModel.from_json(json.dumps(record))

@@ -81,7 +81,7 @@ def test_bound_and_names() -> None:
     assert words == "confidence, until a draft is below 25%"
 
 
-def test_kept_by_place_never_rises() -> None:
+def test_kept_by_place_worked_by_hand() -> None:
     assert kept_by_place(EASY) == (1.0,) * 4
     assert kept_by_place(HARD) == (0.0,) * 4
     assert kept_by_place(HAND, 2) == (0.5, 0.5)  # of the positions 1 and 2: 2 and 0 kept
