@@ -202,20 +202,19 @@ def _pairs() -> Iterator[Answer]:
             call = f'load_pair("{name}", dtype="{plan.dtype}")' if plan is not made[0] else ""
             yield name, "ok", found, call
         else:
-            status: Status = "fail" if name == "pocket" else "note"
-            yield name, status, found, tr("take a machine with more memory")
+            fix = tr("take a machine with more memory")
+            yield name, "fail" if name == "pocket" else "note", found, fix
 
 
 def _both_loops() -> Iterator[Answer]:
     """Load the bundled pair, and compare our two loops with the library's plain one."""
     import gemma_mtp_edu as ours
 
-    prompt, limit = "Count from 3 to 12.", 32
-    pair = ours.load_pair()
+    pair, prompt = ours.load_pair(), "Count from 3 to 12."
     yield "loads", "ok", tr("computes on {device}", device=pair.device), ""
-    plain = ours.autoregressive_generate(pair, prompt, max_new_tokens=limit).token_ids
-    assisted = ours.speculative_generate(pair, prompt, max_new_tokens=limit).token_ids
-    library = ours.reference_generate(pair, prompt, assisted=False, max_new_tokens=limit)
+    plain = ours.autoregressive_generate(pair, prompt, max_new_tokens=32).token_ids
+    assisted = ours.speculative_generate(pair, prompt, max_new_tokens=32).token_ids
+    library = ours.reference_generate(pair, prompt, assisted=False, max_new_tokens=32)
     if library.token_ids == plain == assisted:
         yield _SAME, "ok", tr("{count} of {count} tokens", count=len(plain)), ""
     else:
@@ -247,8 +246,7 @@ def _release() -> Iterator[Answer]:
         yield "release", "note", tr("{release} is untested", release=release), ""
         return
     for name, holds in rows[release]["parts"].items():
-        found, lesson = tr("right in {release}", release=release), ""
-        if not holds:
-            found, lesson = tr("wrong in {release}", release=release), LIBRARY[name]
+        found = tr("right in {release}" if holds else "wrong in {release}", release=release)
+        lesson = "" if holds else LIBRARY[name]
         fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""
         yield name, "ok" if holds else "note", found, fix
