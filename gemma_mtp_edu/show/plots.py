@@ -14,7 +14,6 @@ from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.analysis.tradeoff import fastest_length, kept_by_place
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import sentences, tr
@@ -23,7 +22,6 @@ from gemma_mtp_edu.show.style import BARS, PER_ROUND, SHARE_AT, SPEED, lines_cha
 from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary, visible
 
 if TYPE_CHECKING:
-    from gemma_mtp_edu.analysis.calibration import PassTimes
     from gemma_mtp_edu.training.target_texts import Evaluation
 
 # Where else a name is looked for, modules that load no model library first.
@@ -102,15 +100,6 @@ def _drawable(text: str, limit: int = 11) -> str:
     return plain if len(plain) <= limit else plain[: limit - 2] + ".."
 
 
-def plot_pass_times(times: "PassTimes") -> Axes:
-    """Draw the time of one target pass against its number of tokens, relative to the shortest."""
-    lines = {
-        "all in one pass (measured)": dict(zip(times.lengths, times.relative, strict=True)),
-        "as many of the shortest passes": {n: n / times.lengths[0] for n in times.lengths},
-    }
-    return lines_chart(lines, "tokens", "times as long as the shortest pass")
-
-
 def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequence[float]]) -> Axes:
     """Draw distributions over the tokens `names` as bars side by side."""
     ax, width = style.axes(3.2, 7), 0.8 / len(distributions)
@@ -132,13 +121,6 @@ def plot_training(
     lines = {name: {p.step: p.acceptance or 0.0 for p in row} for name, row in trainings.items()}
     across = {} if reference is None else {"bundled drafter": reference}
     return lines_chart(lines, "training step", "held-out acceptance", across, SHARE_AT)
-
-
-def plot_expected_tokens(alphas: Sequence[float], max_gamma: int = 12) -> Axes:
-    """Draw the expected tokens of a round against the drafts per round, a line for each alpha."""
-    gammas = range(max_gamma + 1)
-    lines = {f"alpha {alpha:g}": {n: expected_tokens(alpha, n) for n in gammas} for alpha in alphas}
-    return lines_chart(lines, PER_ROUND, "tokens per round")
 
 
 def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:

@@ -20,8 +20,6 @@ from gemma_mtp_edu.show.style import (
     GREY,
     PINK,
     RED,
-    SHARE_AT,
-    lines_chart,
     listed,
 )
 from gemma_mtp_edu.show.views import visible
@@ -224,22 +222,3 @@ def plot_ablations(results: Sequence["AblationResult"]) -> Axes:
               bbox_to_anchor=(0, 1))  # fmt: skip
     alt = tr("Bars of the share of drafts kept with one thing changed, and their sum.")
     return style.tidy(ax, alt, listed(rows))
-
-
-def plot_clusters(ranks: Sequence[int], drafter_config: Any) -> Axes:
-    """Draw how many of the target's tokens a head could find, by the number of clusters searched.
-
-    `ranks` holds the rank of the right cluster at each position.
-    """
-    total, top_k = drafter_config.num_centroids, drafter_config.centroid_intermediate_top_k
-    sizes = sorted({2**n for n in range(total.bit_length())} | {top_k, total})
-    count = max(1, len(ranks))
-    lines = {
-        "target's tokens that are searched": {k: sum(r < k for r in ranks) / count for k in sizes},
-        "share of the vocabulary": {k: k / total for k in sizes},
-    }
-    ax = lines_chart(lines, f"clusters searched (this head: {top_k} of {total})", "share",
-                     form=SHARE_AT)  # fmt: skip
-    ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter("{x:g}")
-    return ax

@@ -120,7 +120,11 @@ print(f"five passes over 1 token take {5 / cost_of_five:.1f} times as long as on
 # %% tags=["timing"]
 from gemma_mtp_edu import plots
 
-plots.show_figure(plots.plot_pass_times(times))
+lines = {
+    "all in one pass (measured)": dict(zip(times.lengths, times.relative, strict=True)),
+    "one by one": {n: n for n in times.lengths},
+}
+plots.show_figure(plots.lines_chart(lines, "tokens", "times as long as a pass over 1 token"))
 
 # %% [markdown]
 # ## Why

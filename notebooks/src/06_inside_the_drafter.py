@@ -242,10 +242,20 @@ for number, step in enumerate(steps, start=1):
 # %%
 from gemma_mtp_edu.analysis import cluster_ranks
 
-has_clusters = pair.drafter.config.use_ordered_embeddings
-ranks = cluster_ranks(pair, trace) if has_clusters else []
-if has_clusters:
-    plots.show_figure(plots.plot_clusters(ranks, pair.drafter.config))
+head = pair.drafter.config
+if head.use_ordered_embeddings:
+    ranks = cluster_ranks(pair, trace)
+    sizes = [2**n for n in range(head.num_centroids.bit_length())]
+    lines = {
+        "target's tokens that are searched": {
+            k: sum(rank < k for rank in ranks) / len(ranks) for k in sizes
+        },
+        "share of the vocabulary": {k: k / head.num_centroids for k in sizes},
+    }
+    words = f"clusters searched (this head: {head.centroid_intermediate_top_k})"
+    ax = plots.lines_chart(lines, words, "share")
+    ax.set_xscale("log", base=2)
+    plots.show_figure(ax)
 
 # %% [markdown]
 # What does it save? Count multiplications: the whole vocabulary, against clusters plus the tokens in the best

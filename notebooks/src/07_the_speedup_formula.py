@@ -105,7 +105,9 @@ assert abs(expected_tokens(0.8, 4) - thrown) < 0.05
 from gemma_mtp_edu import plots
 
 alphas = (0.95, 0.8, 0.6, 0.35)
-plots.show_figure(plots.plot_expected_tokens(alphas))
+gammas = range(13)
+lines = {f"alpha {a:g}": {gamma: expected_tokens(a, gamma) for gamma in gammas} for a in alphas}
+plots.show_figure(plots.lines_chart(lines, "drafts per round (gamma)", "tokens per round"))
 
 # %% [markdown]
 # ## Does a real model keep to it?

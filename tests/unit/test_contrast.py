@@ -6,7 +6,6 @@ Ratios are WCAG 2.2's: 4.5 for text (1.4.3), 3 for graphics that say something (
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,7 +17,6 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
-from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.show import plots
@@ -38,7 +36,6 @@ PAGES = {
 # Lines that part or join what stands there anyway.
 DECORATION = {"#BBBBBB"}
 TEXT, GRAPHICS = 4.5, 3.0
-HEAD = SimpleNamespace(num_centroids=8, centroid_intermediate_top_k=2)
 
 
 def luminance(color: Any) -> float:
@@ -62,7 +59,6 @@ def drawings() -> dict[str, Callable[[], Axes]]:
     named = {"p": 1.1, "q": 1.3, "r": 1.2}
     return {
         "rounds": lambda: plots.plot_rounds(trace()),
-        "pass_times": lambda: plots.plot_pass_times(PassTimes((1, 5), (1.0, 1.4), 32)),
         "distributions": lambda: plots.plot_distributions(("a", "b"), four),
         "saved_and_wasted": lambda: plots.plot_saved_and_wasted(EASY, (1, 2)),
         "kept_by_place": lambda: plots.plot_kept_by_place(
@@ -71,12 +67,11 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "lengths": lambda: plots.plot_lengths(dict.fromkeys("abcdef", (1.5, 2.0, 2.2))),
         "schedules": lambda: plots.plot_schedules(outcomes),
         "speedup_surface": lambda: plots.plot_speedup_surface(0.1, alpha=0.5, gamma=4),
-        "expected_tokens": lambda: plots.plot_expected_tokens((0.2, 0.4, 0.6, 0.8)),
+        "lines": lambda: plots.lines_chart({n: {1: 0.5} for n in "abcdef"}, "x", "y", named),
         "round_costs": lambda: plots.plot_round_costs(MACHINE, (1, 2)),
         "predictions": lambda: plots.plot_predictions({"a": named, "b": named}),
         "runs": lambda: plots.plot_runs({"a": (0.3, 0.2, 0.2), "b": (0.2, 0.1, 0.1)}),
         "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
-        "clusters": lambda: plots.plot_clusters((0, 1, 5), HEAD),
         "training": lambda: plots.plot_training({}, reference=0.5),
         "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}),
     }

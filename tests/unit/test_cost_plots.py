@@ -6,7 +6,6 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import pytest
 
-from gemma_mtp_edu.analysis.calibration import PassTimes
 from gemma_mtp_edu.show import plots
 from tests.unit.test_cost import make_cost
 
@@ -19,21 +18,14 @@ def _close_figures() -> Iterator[None]:
     plt.close("all")
 
 
-def test_times_are_drawn_over_the_first() -> None:
-    ax = plots.plot_pass_times(PassTimes((1, 5), (0.5, 1.0), 9))
-    assert ax.lines[0].get_ydata().tolist() == [1.0, 2.0]
-
-
-def test_expected_tokens_are_drawn_as_described() -> None:
-    alphas = (1.0, 0.5)
-    ax = plots.plot_expected_tokens(alphas, 6)
-    assert [list(line.get_ydata())[2] for line in ax.lines] == [3.0, 1.75]
-    assert len({line.get_linestyle() for line in ax.lines}) == 2
+def test_lines_are_drawn_as_told() -> None:
+    lines = {"one": {n: n / 2 for n in range(4)}, "two": {n: 1.0 for n in range(12)}}
+    ax = plots.lines_chart(lines, "steps", "speed", {"plain": 1.0})
+    assert list(ax.lines[0].get_ydata()) == [0.0, 0.5, 1.0, 1.5]
+    assert len({line.get_linestyle() for line in ax.lines}) == 3
     alt = ax.get_label()
-    assert "; alpha 0.5: 1.00 at 0, 1.50 at 1, 1.75 at 2, " in alt
-    assert ", 7.00 at 6; " in alt
-    longer = plots.plot_expected_tokens(alphas, 12).get_label()
-    assert longer.endswith("alpha 0.5: 1.00 at 0, 1.98 at 6, 2.00 at 12."), "some of thirteen"
+    assert alt.startswith("Line chart of 'speed' by 'steps'. one: 0.00 at 0, 0.50 at 1, ")
+    assert alt.endswith("two: 1.00 at 0, 1.00 at 6, 1.00 at 11; lines across: plain 1.00.")
 
 
 def test_parts_of_a_round_are_stacked_to_its_cost() -> None:

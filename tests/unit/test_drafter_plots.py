@@ -202,17 +202,3 @@ def test_bars_are_as_long_as_the_drafts_kept() -> None:
     text = ax.get_label()
     assert "as is: draft 1 0.80, draft 2 0.60, in all 1.40, whole drafter 1.40" in text
     assert "fed back: draft 1 0.80, draft 2 0.25, in all 1.05, whole drafter 1.40" in text
-
-
-def test_clusters_drawn_and_in_words() -> None:
-    config = e2b()[1]
-    ranks = [0, 0, 1, 40]
-    ax = plots.plot_clusters(ranks, config)
-    found, share = (dict(line.get_xydata()) for line in ax.lines)
-    assert (found[1], found[2], found[32], found[64]) == (0.5, 0.75, 0.75, 1.0)
-    assert share[32] == 32 / 2048
-    text = ax.get_label()
-    assert (
-        "searched: 50% at 1, 100% at 64, 100% at 2048; share of the vocabulary: 0% at 1, " in text
-    )
-    assert "this head: 32 of 2048" in text
