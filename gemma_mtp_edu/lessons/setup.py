@@ -25,7 +25,7 @@ from gemma_mtp_edu.models.compatibility import check_transformers
 KEPT = ("torch", "numpy", "ipywidgets")
 _SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
 # These move together with transformers, so its release decides about theirs.
-_FOLLOWERS = ("accelerate", "safetensors")
+_FOLLOWERS = ("accelerate", "safetensors", "huggingface-hub")
 # What an install may replace while the kernel already holds the old one.
 _REPLACEABLE = (
     "transformers",

@@ -35,9 +35,8 @@ def check_transformers(version: str | None = None) -> None:
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(Version(version).base_version) < BEFORE:
         raise UnsupportedReleaseError(
-            f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE} "
-            "(others cannot build the drafter or hand it wrong values): run  pip install "
-            f'"{REQUIREMENT}"  and restart Python'
+            f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}: "
+            f'run  pip install "{REQUIREMENT}"  and restart Python'
         )
 
 
@@ -60,10 +59,7 @@ def kv_layers(target: Any) -> dict[str, int]:
 def check_pair(target: Any, drafter: Any) -> None:
     """Raise unless a drafter can draft for a target, asked of their configurations alone."""
     if is_mtp_drafter(target):
-        raise IncompatiblePairError(
-            f"the target is a {target.model_type}, which is a drafter: it cannot write alone; pass "
-            "the full model as target and this one as drafter"
-        )
+        raise IncompatiblePairError(f"the target is a {target.model_type}, a drafter: swap them")
     text, heads = target.get_text_config(), drafter.get_text_config()
     _check_same("vocabulary", text.vocab_size, "vocabulary", heads.vocab_size)
     if not is_mtp_drafter(drafter):
@@ -76,7 +72,7 @@ def check_pair(target: Any, drafter: Any) -> None:
             f"the target ({target.model_type}) has no {lacking[0]} layer with KV of its own, which "
             "an MTP drafter reads: use a Gemma 4 target"
         )
-    for kind in set(KV_TYPES) & set(heads.layer_types):
+    for kind in dict.fromkeys(heads.layer_types):
         # The drafter attends to the target's keys and values, so heads must have one size.
         given = text.per_layer_config[producers[kind]]
         needed = heads.per_layer_config[heads.layer_types.index(kind)]
@@ -87,9 +83,8 @@ def check_pair(target: Any, drafter: Any) -> None:
     fits = 1 <= searched <= centroids and heads.vocab_size % centroids == 0
     if drafter.use_ordered_embeddings and not fits:
         raise IncompatiblePairError(
-            f"drafter vocabulary {heads.vocab_size}, num_centroids {centroids} and "
-            f"centroid_intermediate_top_k {searched}: the centroid head needs a num_centroids that "
-            "divides the vocabulary, and searches 1 to all of them"
+            f"got num_centroids {centroids} and centroid_intermediate_top_k {searched}, need a "
+            f"num_centroids that divides the vocabulary of {heads.vocab_size}, and 1 to all of them"
         )
 
 

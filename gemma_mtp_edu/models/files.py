@@ -12,8 +12,7 @@ from gemma_mtp_edu.models import registry
 # All that is ever asked of the hub: no pickle and no Python is among it.
 SETTINGS, WEIGHTS = ["*.json", "*.jinja", "*.model"], ["model*.safetensors"]
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
-# What tokens of the hub look like, also those that stand in a file and not in the environment, that
-# follow a letter, as in a URL's %3Dhf_..., or have three parts with dots between them.
+# Also tokens that follow a letter, as in a URL's %3Dhf_..., or have parts with dots between them.
 _TOKEN = re.compile(r"(?:hf|api_org)_\w*[A-Za-z0-9]{16,}(?:[.-][\w-]{8,})*", re.ASCII)
 _PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -23,15 +22,14 @@ _RESAVE = "need safetensors, for a pickle can run code: use save_pretrained() wh
 
 
 def bundled_folder() -> Path:
-    """Return the folder of the bundled pair, with `target/` and `drafter/` in it."""
+    """Return the folder of the bundled pair, with `target/` and `drafter/`."""
     return Path(__file__).parents[1] / "data" / "pocket"
 
 
 def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str, str, str]:
     """Return the name of what `load_pair` takes, and where both models are: folders or hub ids."""
     folder = Path(target).expanduser()
-    # A path is never a registered name.
-    info = registry.find(target) if isinstance(target, str) else None
+    info = registry.find(target) if isinstance(target, str) else None  # a path is never a name
     if info is not None and not info.target_id:
         folder, info = bundled_folder(), None
         verify(folder)
@@ -46,19 +44,14 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
         name, found = target, [target, f"{target}-assistant"]
     else:
         raise FileNotFoundError(
-            f"no pair, folder or hub id {str(target)!r}.{_hint(str(target))} Registered pairs: "
-            f"{', '.join(registry.PAIRS)}; or pass a folder, or a hub id as google/gemma-4-E2B-it"
+            f"no pair, folder or hub id {str(target)!r}.{registry.hint(str(target))} Registered "
+            f"pairs: {', '.join(registry.PAIRS)}; or pass a folder, or a hub id"
         )
     if drafter is not None:
         # A registered pair's short name means its drafter; a target's id is that model itself.
         short = isinstance(drafter, str) and "/" not in drafter and registry.find(drafter)
         found[1] = sources(drafter)[2] if short else str(Path(drafter).expanduser())
     return name, found[0], found[1]
-
-
-def _hint(name: str) -> str:
-    near = registry.nearest(name)
-    return f" Did you mean {near!r}?" if near not in (None, name) else ""
 
 
 def fetch(source: str, patterns: list[str]) -> Path:
@@ -72,10 +65,9 @@ def fetch(source: str, patterns: list[str]) -> Path:
         except (OSError, ValueError) as error:
             # Not chained: a token of the hub may stand in its causes.
             raise FileNotFoundError(
-                f"cannot get {source!r}: it is not in the local cache, and the hub did not give "
-                f"it ({first_line(error)}).{_hint(source)} Either go online (and, for a gated "
-                "model, accept its licence on its hub page and log in), or work without network: "
-                "load_pair('pocket') needs none"
+                f"cannot get {source!r}: it is not cached, and the hub said: {first_line(error)}."
+                f"{registry.hint(source)} Either go online (for a gated model accept its licence "
+                "there and log in), or take load_pair('pocket'), which needs no network"
             ) from None
     check_folder(folder)
     return folder
@@ -116,19 +108,14 @@ def verify(folder: Path) -> None:
             if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
                 raise ValueError(f"{name} is cut off or altered")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"cannot load {folder}: {type(error).__name__}: {first_line(error)}; install the "
-            "package again (in a clone: make pocket)"
-        ) from error
+        told = f"{first_line(error)}; install the package again (in a clone: make pocket)"
+        raise ValueError(f"cannot load {folder}: {told}") from error
 
 
 def check_folder(folder: Path) -> None:
     """Raise where a model's folder lacks its configuration, or holds what must not be read."""
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(
-            f"cannot load {folder}: no config.json in it. A model folder needs config.json, "
-            "safetensors weights and, for a target, tokenizer files"
-        )
+        raise FileNotFoundError(f"cannot load {folder}: no config.json in it, need a whole model")
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
     if pickles and not any(folder.glob("*.safetensors")):
         raise ValueError(f"cannot load {folder}: got weights in {pickles[0]}, {_RESAVE}")
@@ -160,13 +147,7 @@ def first_line(error: BaseException) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """Return a text in which no token of the hub stands any more, and no password of a URL.
-
-    >>> without_tokens("401 for Bearer hf_AbCdEfGhIjKlMnOpQrStUv")
-    '401 for Bearer hf_***'
-    >>> without_tokens("no proxy at https://ida:secret@proxy:8080")
-    'no proxy at https://***@proxy:8080'
-    """
+    """Return a text in which no token of the hub stands any more, and no password of a URL."""
     for name in TOKEN_VARIABLES:
         value = os.environ.get(name, "").strip()
         if len(value) >= 8:  # shorter ones are no tokens, and may be parts of words

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from gemma_mtp_edu.models.registry import PAIRS, POCKET, find
 
 CONTEXT = 2048  # tokens of prompt and answer, where the caller says nothing
-# Rows of logits in a verify pass, and float32 copies of them that exist at once.
-_ROWS, _COPIES = 17, 4
+_ROWS, _COPIES = 17, 4  # of a verify pass's logits, and their float32 copies at once
 _PROFILE_BYTES = 2**28  # what an acceptance profile may take at once
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -37,15 +37,10 @@ class MemoryPlan:
 
 
 def memory_plan(pair: str, dtype: Any = "bfloat16", context_length: int = CONTEXT) -> MemoryPlan:
-    """Return what a registered pair needs.
+    """Return what a registered pair (name or hub id) needs in a dtype (torch's, or its name).
 
     Working bytes are room to read a prompt of the whole context, to verify, and for an acceptance
     profile. Where a larger need of the whole pair is published, the difference is in them.
-
-    Args:
-        pair: Its name or hub id.
-        dtype: "float32", "bfloat16", "float16", or the torch dtype.
-        context_length: Tokens of prompt and answer together.
     """
     info, dtype = find(pair), str(dtype).removeprefix("torch.")
     if info is None:
@@ -71,11 +66,7 @@ def pick_pair(
 
     E2B is taken as soon as it fits. A larger pair is only worth its download and its slower steps
     where a third of the memory stays free for long contexts. `load_pair` takes both values.
-
-    Args:
-        free_bytes: Free memory of the GPU.
-        compute_capability: Of an NVIDIA GPU, such as (7, 5) of a T4; None for any other device.
-        context_length: Tokens of prompt and answer together.
+    The compute capability is an NVIDIA GPU's, such as (7, 5) of a T4; None for any other device.
     """
     picked = (POCKET, "float32")
     dtype = "bfloat16" if (compute_capability or (0, 0)) >= (8, 0) else "float16"
@@ -87,31 +78,24 @@ def pick_pair(
 
 
 def gigabytes(size: float) -> str:
-    """Return bytes in words.
-
-    >>> gigabytes(10_208_595_008), gigabytes(18_874_368)
-    ('10.2 GB', '0.02 GB')
-    """
+    """Return bytes in words, such as 10.2 GB and 0.02 GB."""
     return f"{size / 1e9:.{1 if size >= 1e9 else 2}f} GB"
 
 
 def check_memory(name: str, configs: Any, device: torch.device, dtype: torch.dtype) -> bool:
     """Raise where a pair's weights do not fit in what is free; return whether all GPUs are needed.
 
-    On CUDA without an index all are meant, and the CPU's memory takes what they cannot. One is
-    taken where it has a quarter more than the weights, for the cache and to work.
+    On CUDA without an index all are meant, with the CPU's memory, unless one has 1/4 more room.
     """
     from accelerate.utils import get_max_memory
 
     need = dtype.itemsize * sum(map(count_parameters, configs))
-    free = everywhere = free_memory(device)
-    if several := device.type == "cuda" and device.index is None:
-        everywhere = sum(get_max_memory().values())
+    free, several = free_memory(device), device.type == "cuda" and device.index is None
+    everywhere = sum(get_max_memory().values()) if several else free
     if need > everywhere:
         raise MemoryError(
             f"{name} needs {gigabytes(need)} for its weights in {dtype}, {gigabytes(everywhere)} "
-            "are free: take dtype='bfloat16', a smaller pair (load_pair('pocket') needs 0.03 GB), "
-            "or a larger GPU, and close what else holds memory"
+            "are free: take dtype='bfloat16', a smaller pair, or close what else holds memory"
         )
     return several and 1.25 * need > free
 
@@ -145,8 +129,6 @@ def free_memory(device: torch.device) -> int:
     """Return bytes that new tensors can take: of the GPU, elsewhere of the machine or container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    import psutil
-
     free = int(psutil.virtual_memory().available)
     with suppress(OSError, ValueError):  # no container, or the word max
         limit, used = (int((_CGROUP / f"memory.{n}").read_text()) for n in ("max", "current"))
@@ -165,8 +147,6 @@ def peak_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return sum(map(torch.cuda.max_memory_allocated, range(torch.cuda.device_count())))
     if sys.platform == "win32":
-        import psutil
-
         return int(psutil.Process().memory_info().peak_wset)
     import resource  # not on Windows
 

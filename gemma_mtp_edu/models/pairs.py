@@ -4,7 +4,7 @@ import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import transformers
@@ -19,8 +19,9 @@ from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason
 from gemma_mtp_edu.models import files, memory, registry
 from gemma_mtp_edu.models.compatibility import check_pair, check_transformers, is_mtp_drafter
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"] | torch.dtype
 Ids = Int[Tensor, "1 seq"]
+Tokens = Sequence[int]
+Rounds = Sequence[RoundTrace]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +51,7 @@ class ModelPair:
 
     @property
     def positions(self) -> int | None:
-        """How many tokens of prompt and text the target was made for; None if it does not say."""
+        """How many tokens of prompt and text the target takes; None if it does not say."""
         return getattr(self.target.config.get_text_config(), "max_position_embeddings", None)
 
     @property
@@ -62,21 +63,13 @@ class ModelPair:
         """Return the schedule of the drafter's `generation_config`."""
         kind = self.drafter.generation_config.num_assistant_tokens_schedule or "constant"
         if kind not in ("constant", "heuristic", "heuristic_transient"):
-            raise ValueError(
-                f"got num_assistant_tokens_schedule {kind!r}, need 'constant' or 'heuristic'; or "
-                "pass a schedule such as Constant(4)"
-            )
+            raise ValueError(f"got schedule {kind!r}, need 'constant' or 'heuristic'")
         return (Constant if kind == "constant" else Heuristic)(self.default_gamma())
 
     def default_gamma(self) -> int:
         """Return the drafter's own number of drafts, or else the one that the registry has."""
         drafts = self.drafter.generation_config.num_assistant_tokens
-        drafts = registry.recommended(self.name) if drafts is None else drafts
-        if drafts is None:
-            raise ValueError(
-                "the drafter's generation_config has no num_assistant_tokens: pass gamma=4"
-            )
-        return check_gamma(drafts)
+        return check_gamma(registry.recommended(self.name) if drafts is None else drafts)
 
     def new_drafter(self) -> Drafter:
         """Return what drafts with the pair's drafter model, fresh for one generation."""
@@ -85,48 +78,30 @@ class ModelPair:
         return CausalLMDrafter(self.drafter)
 
     def trace(
-        self,
-        prompt_ids: Sequence[int],
-        token_ids: Sequence[int],
-        rounds: Sequence[RoundTrace],
-        stop_reason: StopReason,
-        method: str,
+        self, prompt_ids: Tokens, token_ids: Tokens, rounds: Rounds, stop: StopReason, method: str
     ) -> GenerationTrace:
         """Return the trace of a finished run, with its texts and what made it."""
         used = {*token_ids, *(draft for r in rounds for draft in r.draft_ids)}
-        return GenerationTrace(
-            tuple(prompt_ids),
-            tuple(token_ids),
-            self.decode(token_ids) if self.processor is not None else "",
-            tuple(rounds),
-            stop_reason,
-            self.token_texts(used),
-            self.provenance(method),
-        )
+        prompt, new, text = tuple(prompt_ids), tuple(token_ids), self.decode(token_ids)
+        texts, made = self.token_texts(used), self.provenance(method)
+        return GenerationTrace(prompt, new, text, tuple(rounds), stop, texts, made)
 
     def token_texts(self, token_ids: Collection[int]) -> dict[int, str]:
-        """Return the text of each token id; empty where the pair has no processor."""
-        known = sorted(set(token_ids)) if self.processor is not None else ()
+        """Return the text of each token id; nothing where the pair has no processor."""
+        known = sorted(set(token_ids)) if self.processor else ()
         return {i: self.decode([i], skip_special_tokens=False) for i in known}
 
     def provenance(self, method: str) -> dict[str, str]:
         """Return what makes a trace: pair, method, dtype, device, versions."""
-        return {
-            "pair": self.name,
-            "method": method,
-            "dtype": str(self.target.dtype).removeprefix("torch."),
-            "device": self.device.type,
-            "threads": str(torch.get_num_threads()),
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        }
+        dtype, threads = str(self.target.dtype).removeprefix("torch."), torch.get_num_threads()
+        made = {"pair": self.name, "method": method, "dtype": dtype, "device": self.device.type}
+        releases = {"torch": torch.__version__, "transformers": transformers.__version__}
+        return {**made, "threads": str(threads), **releases}
 
     def encode(self, prompt: str | Ids, max_new_tokens: int = 0) -> Ids:
-        """Return token ids on the target's device.
+        """Return ids on the target's device; a text goes through the chat template.
 
-        Args:
-            prompt: A user's message, which goes through the chat template, or ids as they are.
-            max_new_tokens: Tokens that are to follow: the target must have positions for them.
+        The target must have positions for `max_new_tokens` more.
         """
         if isinstance(prompt, str):
             if not prompt.strip():
@@ -137,14 +112,13 @@ class ModelPair:
             kind = getattr(prompt, "dtype", type(prompt).__name__)
             raise ValueError(
                 f"got a prompt of {kind} and shape {shape}, need a text, or integer ids of shape "
-                "(1, seq), as torch.tensor([ids]): one prompt at a time, of at least one token"
+                "(1, seq) as torch.tensor([ids]): one prompt at a time, of at least one token"
             )
         room = (self.positions or sys.maxsize) - shape[1]
         if room < max(1, max_new_tokens):
             raise ValueError(
                 f"got max_new_tokens {max_new_tokens} after a prompt of {shape[1]} tokens, need at "
-                f"most {max(0, room)}: the target has {self.positions} positions "
-                "(max_position_embeddings); shorten the prompt"
+                f"most {max(0, room)}: the target has {self.positions} positions"
             )
         last = self.target.config.get_text_config().vocab_size - 1
         if unknown := [i for i in prompt[0].tolist() if not 0 <= i <= last]:
@@ -152,23 +126,19 @@ class ModelPair:
         return prompt.to(self.device, torch.long)
 
     def encode_messages(self, messages: list[dict[str, Any]]) -> Ids:
-        """Return the ids of a conversation that the model is to answer.
-
-        Args:
-            messages: Turns with "role" ("user" or "assistant") and "content"; a user's comes last.
-        """
+        """Return the ids of a conversation: turns with "role", the last "user", and "content"."""
         if self.processor is None:
             raise ValueError("got text, but this pair has no processor to encode it: pass ids")
-        text = self.processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
+        how = {"tokenize": False, "add_generation_prompt": True}
+        text = self.processor.apply_chat_template(messages, **how)
         # The template writes the mark of the beginning itself; some tokenizers would add another.
         encoded = self.processor(text=text, return_tensors="pt", add_special_tokens=False)
         return encoded["input_ids"].to(self.device)
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
-        """Return the text of token ids."""
-        return str(self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens))
+        """Return the text of token ids; empty where the pair has no processor."""
+        known = self.tokenizer
+        return known.decode(ids, skip_special_tokens=skip_special_tokens) if known else ""
 
 
 def load_pair(
@@ -176,24 +146,21 @@ def load_pair(
     drafter: str | Path | None = None,
     *,
     device: str = "auto",
-    dtype: Dtype = "auto",
+    dtype: str | torch.dtype = "auto",
 ) -> ModelPair:
     """Load a target with its drafter, in evaluation mode.
 
     Args:
-        target: "pocket" (the bundled pair, needs no network), a registered name ("E2B", "E4B",
-            "12B", "26B-A4B", "31B"), a hub id, or a folder: either of a model, or with `target` and
-            `drafter` folders in it.
-        drafter: Hub id or folder of the drafter, or the registered name of the pair that it belongs
-            to; by default the one that belongs to the target (its id or folder + "-assistant").
+        target: "pocket" (bundled, needs no network), another name of `PAIRS` such as "E2B", a hub
+            id, or a folder: of a model, or with `target` and `drafter` folders in it.
+        drafter: Hub id or folder, or the name of the pair that it belongs to; by default the one
+            that belongs to the target (its id or folder + "-assistant").
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
     Raises:
-        OSError: It is not here and cannot be downloaded, or the disk has no room for it.
-        MemoryError: It does not fit; both are known before the weights are downloaded.
+        OSError, MemoryError: It cannot be had, or has no room; no weights were downloaded.
         ValueError: Its files are not whole or not safe, or the two models do not fit together.
-        UnsupportedReleaseError: The installed transformers cannot run a drafter.
     """
     check_transformers()
     name, *sources = files.sources(target, drafter)
@@ -202,7 +169,7 @@ def load_pair(
     if dtype == "auto":
         dtype = torch.float32 if small else choose_dtype(place)
     number = getattr(torch, str(dtype).removeprefix("torch."))
-    bars = logging.is_progress_bar_enabled()
+    bundled, bars = small and drafter is None, logging.is_progress_bar_enabled()
     if small:
         logging.disable_progress_bar()
     try:
@@ -211,8 +178,7 @@ def load_pair(
         check_pair(*configs)
         tokenizer = files.load(AutoTokenizer, folders[0])
         # All that can be known is checked before the gigabytes come.
-        tiny = small and drafter is None
-        spread = not tiny and memory.check_memory(name, configs, place, number)
+        spread = not bundled and memory.check_memory(name, configs, place, number)
         memory.check_disk(sources, files.WEIGHTS)
         folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in sources]
         model = files.load_model(folders[0], "auto" if spread else {"": place}, number)
@@ -241,20 +207,16 @@ def configured_eos_ids(config: Any) -> set[int]:
 
 def choose_device(device: str = "auto") -> torch.device:
     """Return the device to load on: CUDA, then MPS, then CPU, or the one that is named."""
-    if device != "auto":
-        return torch.device(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    if device == "auto":
+        other = "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else other
+    return torch.device(device)
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:
-    """Return the dtype for a large pair: bf16 where the GPU computes in it, else fp16; fp32 on CPU.
-
-    `torch.cuda.is_bf16_supported()` says yes on a T4, which only emulates bf16, so the compute
-    capability is asked: 8 and above have it.
-    """
+    """Return the dtype for a large pair: bf16 where a GPU computes in it, else fp16; CPU: fp32."""
     if device.type == "cpu":
         return torch.float32
+    # `torch.cuda.is_bf16_supported()` says yes on a T4, which only emulates it.
     computes = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     return torch.bfloat16 if computes else torch.float16

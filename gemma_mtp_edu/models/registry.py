@@ -74,7 +74,7 @@ def recommended(name: str) -> int | None:
     return info.draft_length if (info := find(name)) else None
 
 
-def nearest(name: str) -> str | None:
-    """Return the registered name or id that `name` is most like, or None where nothing is near."""
-    found = difflib.get_close_matches(name.casefold(), _NAMES, n=1)
-    return _NAMES[found[0]][0] if found else None
+def hint(name: str) -> str:
+    """Return the question whether the registered name or id that `name` is most like was meant."""
+    near = [_NAMES[found][0] for found in difflib.get_close_matches(name.casefold(), _NAMES, n=1)]
+    return f" Did you mean {near[0]!r}?" if near and near != [name] else ""

@@ -159,7 +159,7 @@ def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
 
 
 def test_swapped_models_are_refused(pair: ModelPair) -> None:
-    with pytest.raises(IncompatiblePairError, match="is a drafter"):
+    with pytest.raises(IncompatiblePairError, match="a drafter: swap them"):
         ModelPair(pair.drafter, pair.target, pair.processor)
 
 

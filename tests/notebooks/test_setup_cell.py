@@ -109,15 +109,15 @@ def test_only_what_is_missing_or_unsuitable_is_installed(
         "torch": "2.11.0+cu128", "numpy": "2.0.2", "ipywidgets": "7.7.1", "matplotlib": "3.10.0",
         "pandas": "2.2.2", "psutil": "5.9.5", "jinja2": "3.1.6", "packaging": "26.2",
         "tqdm": "4.67.3", "accelerate": "1.13.0", "safetensors": "0.7.0", "transformers": "5.9.0",
-        "pydantic": "2.12.3", "typer": "0.20.0",
+        "pydantic": "2.12.3", "typer": "0.20.0", "huggingface-hub": "1.17.0",
     }  # fmt: skip
     monkeypatch.setattr(lesson, "installed", lambda: there)
     lesson.bring(NEEDED, "Runtime > Restart session")
     (command,) = pip.commands
     wanted = [Requirement(word).name for word in command[command.index("--constraint") + 2 :]]
     assert wanted == ["transformers", "jaxtyping"]
-    # transformers decides about accelerate and safetensors; all else must stay.
-    free = {"accelerate", "safetensors", "transformers"}
+    # transformers decides about those of its makers; all else must stay.
+    free = {"accelerate", "safetensors", "transformers", "huggingface-hub"}
     assert pip.pins == {f"{name}=={there[name]}" for name in there.keys() - free}
 
 

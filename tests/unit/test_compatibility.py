@@ -58,7 +58,7 @@ def test_a_fitting_pair_passes() -> None:
         ({}, {"num_centroids": 7}, "num_centroids that divides the vocabulary"),
         ({}, {"num_centroids": 0}, "num_centroids 0"),
         ({}, {"centroid_intermediate_top_k": 0}, "centroid_intermediate_top_k 0"),
-        ({}, {"centroid_intermediate_top_k": 9}, "searches 1 to all of them"),
+        ({}, {"centroid_intermediate_top_k": 9}, "and 1 to all of them"),
         ({"layer_types": ["full_attention"] * 4}, {}, "no sliding_attention layer"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gemma_mtp_edu.models.registry import PAIRS, find, nearest
+from gemma_mtp_edu.models.registry import PAIRS, find, hint
 
 
 @pytest.mark.parametrize("name", ["E2B", "e2b", "google/gemma-4-E2B-it", "GOOGLE/gemma-4-e2b-IT"])
@@ -19,7 +19,7 @@ def test_names_and_ids_are_found_in_any_case(name: str) -> None:
 )  # fmt: skip
 def test_misspelt_names_are_not_found_but_get_a_suggestion(typed: str, meant: str | None) -> None:
     assert find(typed) is None
-    assert nearest(typed) == meant
+    assert hint(typed) == (f" Did you mean {meant!r}?" if meant else "")
 
 
 def test_every_pair_has_its_figures() -> None:

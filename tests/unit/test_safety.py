@@ -223,7 +223,7 @@ def test_a_manifest_names_no_files_outside(folder: Path, name: str, tmp_path: Pa
     (folder / "link").symlink_to(outside / "w")
     (folder / "sub").symlink_to(outside)
     write_sums(folder, {name: b"secret"})
-    with pytest.raises(ValueError, match=r"cannot load .*install the package again"):
+    with pytest.raises(ValueError, match="install the package again"):
         verify(folder)
 
 
@@ -232,5 +232,5 @@ def test_a_manifest_that_cannot_be_read_is_named(folder: Path, text: str | None)
     (folder / "manifest.json").unlink()
     if text is not None:
         (folder / "manifest.json").write_text(text)
-    with pytest.raises(ValueError, match=r"cannot load .*install the package again"):
+    with pytest.raises(ValueError, match="install the package again"):
         verify(folder)
