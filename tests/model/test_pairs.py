@@ -1,17 +1,16 @@
 """Loading pairs: names, folders, devices, and errors that say what to do, before anything runs."""
 
-import json
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import huggingface_hub
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 from transformers.utils import logging as transformers_logging
 
@@ -25,8 +24,6 @@ from gemma_mtp_edu.models.compatibility import (
 from gemma_mtp_edu.models.files import bundled_folder, sources
 from gemma_mtp_edu.models.memory import check_disk
 from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
-
-Change = Callable[[Path], Any]
 
 
 @pytest.fixture
@@ -66,12 +63,9 @@ def test_folders_with_both_models_and_side_by_side_load(folder: Path, tmp_path: 
     assert load_pair(folder).name == "mine"
     shutil.copytree(bundled_folder() / "target", tmp_path / "m")
     shutil.copytree(bundled_folder() / "drafter", tmp_path / "m-assistant")
+    assert model_ids("e2b") == ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it-assistant")
     assert model_ids(tmp_path / "m") == (str(tmp_path / "m"), str(tmp_path / "m-assistant"))
     assert load_pair(str(tmp_path / "m")).name == "m"
-
-
-def test_registered_names_give_hub_ids() -> None:
-    assert model_ids("e2b") == ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it-assistant")
 
 
 @pytest.fixture
@@ -158,11 +152,6 @@ def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
         load_pair("E2B")
 
 
-def test_swapped_models_are_refused(pair: ModelPair) -> None:
-    with pytest.raises(IncompatiblePairError, match="a drafter: swap them"):
-        ModelPair(pair.drafter, pair.target, pair.processor)
-
-
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # The library replaces its own module while it loads a model.
     monkeypatch.setattr(sys.modules["transformers"], "__version__", "5.23.0")
@@ -174,20 +163,6 @@ def test_loading_leaves_the_library_s_progress_setting() -> None:
     before = transformers_logging.is_progress_bar_enabled()
     load_pair()
     assert transformers_logging.is_progress_bar_enabled() == before
-
-
-@pytest.mark.parametrize(
-    ("prompt", "message"),
-    [
-        ("  ", "empty prompt"),
-        (torch.zeros(2, 3, dtype=torch.long), r"shape \(2, 3\)"),
-        (torch.zeros(1, 0, dtype=torch.long), r"shape \(1, 0\)"),
-        (torch.zeros(1, 3), "float32"),
-    ],
-)
-def test_bad_prompts_are_refused(pair: ModelPair, prompt: object, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        pair.encode(prompt)  # type: ignore[arg-type]
 
 
 def test_texts_and_conversations_go_through_the_chat_template(pair: ModelPair) -> None:
@@ -211,71 +186,30 @@ def test_end_marks_of_any_whole_kind(given: object, wanted: set[int]) -> None:
     assert configured_eos_ids(SimpleNamespace(eos_token_id=given)) == wanted
 
 
-# Damaged folders.
-
-
-def cut(name: str, keep: float) -> Change:
-    def change(folder: Path) -> None:
-        path = folder / name
-        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
-
-    return change
-
-
-def tensors(name: str, change: Callable[[dict[str, torch.Tensor]], Any]) -> Change:
-    def changed(folder: Path) -> None:
-        held = load_file(folder / name)
-        change(held)
-        save_file(held, folder / name, metadata={"format": "pt"})
-
-    return changed
-
-
-def shorten(held: dict[str, torch.Tensor]) -> None:
-    name = next(name for name in held if name.endswith("down_proj.weight"))
-    held[name] = held[name][:-1].contiguous()
-
-
-def unknown_type(folder: Path) -> None:
-    path = folder / "target/config.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"model_type": "nosuch"}))
-
-
-DAMAGE: dict[str, tuple[Change, type[Exception], str]] = {
-    "half": (cut("target/model.safetensors", 0.5), ValueError, "target: SafetensorError"),
-    "drafter half": (cut("drafter/model.safetensors", 0.5), ValueError, "drafter: Safet"),
-    "a tensor less": (
-        tensors("drafter/model.safetensors", lambda held: held.pop(sorted(held)[0])),
-        ValueError, r"lacks 1 tensors, as \w+",
-    ),
-    "another shape": (
-        tensors("drafter/model.safetensors", shorten), ValueError, "cannot load",
-    ),
-    "config cut": (cut("target/config.json", 0.5), ValueError, r"load .*target/config\.json: \w+"),
-    "settings cut": (
-        cut("drafter/generation_config.json", 0.5), ValueError, "generation_config",
-    ),
-    "tokenizer cut": (cut("target/tokenizer.json", 0.5), ValueError, "cannot load"),
-    "another type": (unknown_type, ValueError, "nosuch"),
-    "no config": (
-        lambda folder: (folder / "target/config.json").unlink(),
-        FileNotFoundError, r"no config\.json in it",
-    ),
-    "no weights": (
-        lambda folder: (folder / "target/model.safetensors").unlink(),
-        ValueError, "cannot load .*target: OSError: .*safetensors",
-    ),
-    "no drafter": (
-        lambda folder: shutil.rmtree(folder / "drafter"), FileNotFoundError, "drafter",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_folders_are_refused(folder: Path, damage: str) -> None:
-    change, error, message = DAMAGE[damage]
-    change(folder)
+@pytest.mark.parametrize(
+    ("how", "path", "error", "message"),
+    [
+        ("cut", "target/model.safetensors", ValueError, "target: SafetensorError"),
+        ("lessen", "drafter/model.safetensors", ValueError, r"lacks 1 tensors, as \w+"),
+        ("cut", "target/config.json", ValueError, r"cannot load .*target/config\.json: \w+"),
+        ("cut", "drafter/generation_config.json", ValueError, "generation_config"),
+        ("delete", "target/config.json", FileNotFoundError, r"no config\.json in it"),
+        ("delete", "target/model.safetensors", ValueError, "target: OSError: .*safetensors"),
+        ("delete", "drafter/config.json", FileNotFoundError, "drafter"),
+    ],
+)
+def test_damaged_folders_are_refused(
+    folder: Path, how: str, path: str, error: type[Exception], message: str
+) -> None:
+    damaged = folder / path
+    whole = damaged.read_bytes()
+    damaged.unlink()
+    if how == "cut":
+        damaged.write_bytes(whole[: len(whole) // 2])
+    elif how == "lessen":
+        held = load(whole)
+        held.pop(min(held))
+        save_file(held, damaged, metadata={"format": "pt"})
     with pytest.raises(error, match=message):
         load_pair(folder)
 
@@ -356,18 +290,13 @@ def test_a_download_that_does_not_fit_is_refused_before_it(
 
 @pytest.mark.parametrize(
     "error",
-    [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-        MemoryError(),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-    ],
-)
+    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(),
+     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
+)  # fmt: skip
 def test_memory_that_runs_out_on_the_way_is_named(
     monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    def load(*_: Any, **__: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", load)
+    loading = Mock(side_effect=error)
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loading)
     with pytest.raises(MemoryError, match=r"cannot load .*target: "):
         load_pair()

@@ -44,17 +44,9 @@ def test_a_fitting_pair_passes() -> None:
     [
         ({"vocab_size": 32}, {}, "drafter vocabulary 64 != target vocabulary 32"),
         ({"hidden_size": 32}, {}, "backbone_hidden_size 16 != target hidden_size 32"),
-        (
-            {"head_dim": 16},
-            {},
-            "sliding_attention head_dim 8 != target .* head_dim 16",
-        ),
+        ({"head_dim": 16}, {}, "sliding_attention head_dim 8 != target .* head_dim 16"),
         ({"global_head_dim": 8}, {}, "drafter full_attention head_dim 16 != target"),
-        (
-            {"num_key_value_heads": 2},
-            {},
-            "num_key_value_heads 1 != target .*heads 2",
-        ),
+        ({"num_key_value_heads": 2}, {}, "num_key_value_heads 1 != target .*heads 2"),
         ({}, {"num_centroids": 7}, "num_centroids that divides the vocabulary"),
         ({}, {"num_centroids": 0}, "num_centroids 0"),
         ({}, {"centroid_intermediate_top_k": 0}, "centroid_intermediate_top_k 0"),

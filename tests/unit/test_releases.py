@@ -40,18 +40,13 @@ def test_a_release_that_fails_while_loaded_is_refused_too(tmp_path: Path) -> Non
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: transformers\nVersion: 5.12.1\n")
     root = str(Path(gemma_mtp_edu.__file__).parents[1])
     old_release = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), root])}
+    ways = (
+        ("-c", "from gemma_mtp_edu import load_pair"),
+        ("-m", "gemma_mtp_edu", "demo", "--prompt", "x"),
+    )
     said = [
-        subprocess.run(
-            [sys.executable, *command],
-            env=old_release,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for command in (
-            ["-c", "from gemma_mtp_edu import load_pair"],
-            ["-m", "gemma_mtp_edu", "demo", "--prompt", "Hello"],
-        )
+        subprocess.run([sys.executable, *way], env=old_release, capture_output=True, text=True)
+        for way in ways
     ]
     last = said[0].stderr.strip().splitlines()[-1]
     assert "UnsupportedReleaseError: got transformers 5.12.1" in last

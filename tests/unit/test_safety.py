@@ -155,16 +155,15 @@ def test_a_token_never_stays_and_other_text_does(before: str, after: str) -> Non
         ),
         ("proxy https://ida:s3cret@host:80/x", "proxy https://***@host:80/x"),
         ("https://ida:p@ss@host", "https://***@host"),
+        *[
+            (name, name)
+            for name in ("hf_hub_download", "google/gemma-4-E2B-it", "hf_xet 1.8.0", "")
+        ],
         ("see https://host/a@b and c@d", "see https://host/a@b and c@d"),
     ],
 )
 def test_tokens_in_odd_places(before: str, after: str) -> None:
     assert without_tokens(before) == after
-
-
-@pytest.mark.parametrize("text", ["hf_hub_download", "google/gemma-4-E2B-it", "hf_xet 1.8.0", ""])
-def test_names_are_no_tokens(text: str) -> None:
-    assert without_tokens(text) == text
 
 
 def test_the_doctor_tells_no_token() -> None:
