@@ -10,8 +10,7 @@ __getattr__ = lazily(
         "cost": "answer_of round_cost",
         "custom": "draft_and_verify",
         "inside": "cluster_ranks draft_steps",
-        "lossless": "distributions_after emitted_distribution first_difference "
-        "library_distribution top2_margin total_variation",
+        "lossless": "distributions_after emitted_distribution first_difference",
         "theory": "expected_speedup expected_tokens",
         "tradeoff": "Setting best_constant kept_by_place outcome speedups_by_length",
     },

@@ -35,27 +35,6 @@ def emitted_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
     return kept + (1 - kept.sum()) * residual_distribution(target_probs, draft_probs)
 
 
-def library_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
-    """Return the exact distribution of the token that transformers' assisted sampling emits.
-
-    It drafts the argmax of q, but accepts it as if it had been drawn from q.
-
-    Source: transformers 5.22.2, `_speculative_sampling`; transformers#47932.
-    """
-    draft = int(draft_probs.argmax())
-    accepted = min(1.0, float(target_probs[draft] / draft_probs[draft]))
-    emitted = torch.zeros_like(target_probs)
-    if accepted < 1:
-        emitted = (1 - accepted) * residual_distribution(target_probs, draft_probs)
-    emitted[draft] += accepted
-    return emitted
-
-
-def total_variation(one: Probs, other: Probs) -> float:
-    """Return half the summed difference: the largest error in any event's probability."""
-    return float((one - other).abs().sum() / 2)
-
-
 @torch.no_grad()
 def distributions_after(pair: ModelPair, ids: Ids, temperature: float = 1.0) -> tuple[Probs, Probs]:
     """Return the target's distribution p and the MTP drafter's q of the token after a text.
@@ -68,10 +47,3 @@ def distributions_after(pair: ModelPair, ids: Ids, temperature: float = 1.0) -> 
     both = target.verify(ids[:, -1:]).logits[0], drafter.next_logits(ids)[0]
     p, q = ((logits.cpu().double() / temperature).softmax(-1) for logits in both)
     return p, q
-
-
-@torch.no_grad()
-def top2_margin(pair: ModelPair, ids: Ids) -> float:
-    """Return by how much the target's best next token beats the second best, in logits."""
-    best = pair.target(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].topk(2)
-    return float(best.values[0] - best.values[1])

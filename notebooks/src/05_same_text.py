@@ -104,7 +104,14 @@ print("same in bf16:", [one == other for one, other in runs])
 # before they become probabilities). A small gap is a **near tie**.
 
 # %%
-from gemma_mtp_edu.analysis import first_difference, top2_margin
+from gemma_mtp_edu.analysis import first_difference
+
+
+@torch.no_grad()
+def top2_margin(ids):
+    best = pair.target(input_ids=ids, logits_to_keep=1).logits[0, -1].topk(2).values
+    return float(best[0] - best[1])
+
 
 for text, (one, other) in zip(prompts, runs, strict=True):
     place = first_difference(one, other)
@@ -112,7 +119,7 @@ for text, (one, other) in zip(prompts, runs, strict=True):
         print(f"same: {text}")
         continue
     prefix = torch.cat([pair.encode(text), start.new_tensor([one[:place]])], dim=1)
-    print(f"differs at token {place}, gap {top2_margin(pair, prefix):.3f}: {text}")
+    print(f"differs at token {place}, gap {top2_margin(prefix):.3f}: {text}")
 
 # %% [markdown]
 # How large is a usual gap? If differences occur at small gaps only, they are rounding, not an error of the
@@ -121,7 +128,7 @@ for text, (one, other) in zip(prompts, runs, strict=True):
 # %%
 story = autoregressive_generate(pair, prompts[0], max_new_tokens=48)
 gaps = {
-    i: top2_margin(pair, torch.cat([start, start.new_tensor([story.token_ids[:i]])], dim=1))
+    i: top2_margin(torch.cat([start, start.new_tensor([story.token_ids[:i]])], dim=1))
     for i in range(3, len(story.token_ids), 4)  # the first token is the prefill's, never drafted
 }
 print("gaps along a text:", [round(gap, 1) for gap in gaps.values()])
@@ -156,7 +163,21 @@ for token in p.topk(5).indices.tolist():
 # drawn: it comes every time. **Predict**: does d now come too often or too rarely?
 
 # %%
-from gemma_mtp_edu.analysis import library_distribution, total_variation
+from gemma_mtp_edu.core.verification import residual_distribution
+
+
+def library_distribution(p, q):
+    """The token that draft and verify write where the draft is always the argmax of q."""
+    d = int(q.argmax())
+    accepted = min(1.0, float(p[d] / q[d]))
+    emitted = (1 - accepted) * residual_distribution(p, q)
+    emitted[d] += accepted
+    return emitted
+
+
+def total_variation(one, other):
+    return float((one - other).abs().sum() / 2)
+
 
 biased = library_distribution(p, q)
 d = int(q.argmax())

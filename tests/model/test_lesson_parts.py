@@ -8,10 +8,6 @@ import torch
 from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
 from gemma_mtp_edu.analysis.lossless import (
     distributions_after,
-    first_difference,
-    library_distribution,
-    top2_margin,
-    total_variation,
 )
 from gemma_mtp_edu.core.drafters import ScriptedDrafter
 from gemma_mtp_edu.core.trace import GenerationTrace
@@ -98,23 +94,6 @@ def test_the_laws_are_those_of_the_loop(pair: ModelPair, story: GenerationTrace)
     assert float(target_probs[record.draft_ids[0]]) == pytest.approx(
         record.target_probs[0], abs=1e-4
     )
-
-
-def test_the_library_s_law_worked_by_hand() -> None:
-    p = torch.tensor([0.30, 0.30, 0.25, 0.15], dtype=torch.float64)
-    q = torch.tensor([0.60, 0.20, 0.10, 0.10], dtype=torch.float64)
-    law = library_distribution(p, q)
-    torch.testing.assert_close(law, torch.tensor([1 / 2, 1 / 6, 1 / 4, 1 / 12]).double())
-    assert total_variation(law, p) == pytest.approx(0.2)
-    sure = torch.tensor([0.7, 0.1, 0.1, 0.1], dtype=torch.float64)
-    assert library_distribution(sure, q).tolist() == [1, 0, 0, 0], "always accepted"
-
-
-def test_first_difference_and_gap(pair: ModelPair, story: GenerationTrace) -> None:
-    assert first_difference([1, 2], [1, 2, 3]) == 2
-    ids = torch.tensor([story.prompt_ids])
-    logits = pair.target(input_ids=ids).logits[0, -1].sort(descending=True).values
-    assert top2_margin(pair, ids) == pytest.approx(float(logits[0] - logits[1]), abs=1e-3)
 
 
 def test_random_drafts_change_nothing(pair: ModelPair, story: GenerationTrace) -> None:
