@@ -10,12 +10,7 @@ from transformers import DynamicCache
 
 from gemma_mtp_edu import ModelPair, reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.drafters import (
-    CausalLMDrafter,
-    Draft,
-    PromptLookupDrafter,
-    ScriptedDrafter,
-)
+from gemma_mtp_edu.core.drafters import CausalLMDrafter, Draft, PromptLookupDrafter, ScriptedDrafter
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError, Sampler
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
 from gemma_mtp_edu.core.target import CachedModel

@@ -7,11 +7,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from gemma_mtp_edu import (
-    ModelPair,
-    autoregressive_generate,
-    reference_generate,
-)
+from gemma_mtp_edu import ModelPair, autoregressive_generate, reference_generate
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
 from gemma_mtp_edu.training.target_texts import target_texts
 from tests.model.tiny import Shape, prompt_ids, tiny_pair

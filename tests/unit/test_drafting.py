@@ -16,12 +16,7 @@ from transformers import (
 )
 
 from gemma_mtp_edu.core.decoding import Run
-from gemma_mtp_edu.core.drafters import (
-    PromptLookupDrafter,
-    ScriptedDrafter,
-    fixed_draft,
-    lookup,
-)
+from gemma_mtp_edu.core.drafters import PromptLookupDrafter, ScriptedDrafter, fixed_draft, lookup
 from gemma_mtp_edu.core.sampling import Sampler, Settings
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.verification import Verification

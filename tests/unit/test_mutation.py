@@ -8,15 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mutation.faults import (
-    ROOT,
-    TABLE,
-    Fault,
-    StaleFaultError,
-    mutated,
-    page,
-    read_faults,
-)
+from tools.mutation.faults import ROOT, TABLE, Fault, StaleFaultError, mutated, page, read_faults
 
 FAULTS = read_faults()
 SUBJECTS = (*(ROOT / "gemma_mtp_edu/core").glob("[a-z]*.py"), Path("replay.py"), Path("cost.py"))

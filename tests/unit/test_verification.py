@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gemma_mtp_edu.analysis.lossless import emitted_distribution
-from gemma_mtp_edu.core.verification import (
-    residual_distribution,
-    verify_greedy,
-    verify_sampling,
-)
+from gemma_mtp_edu.core.verification import residual_distribution, verify_greedy, verify_sampling
 
 P = torch.tensor([0.30, 0.30, 0.25, 0.15], dtype=torch.float64)
 Q = torch.tensor([0.60, 0.20, 0.10, 0.10], dtype=torch.float64)
