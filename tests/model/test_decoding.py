@@ -1,6 +1,7 @@
 """Both loops against the library and each other: the same text, whatever is drafted."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -10,12 +11,12 @@ from transformers import DynamicCache
 
 from gemma_mtp_edu import ModelPair, reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.drafters import CausalLMDrafter, Draft, PromptLookupDrafter, ScriptedDrafter
+from gemma_mtp_edu.core.drafters import CausalLMDrafter, Draft, ScriptedDrafter
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError, Sampler
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
 from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
-from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair, wrapped_pair
+from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair
 
 shapes = st.builds(
     Shape,
@@ -84,16 +85,6 @@ def test_accepted_rejected_and_bonus_tokens_give_the_same_text(
     assert trace.token_ids == wanted[:end]
     assert trace.stop_reason == "eos"
     rounds_add_up(trace)
-
-
-def test_all_kinds_of_tokens_occur() -> None:
-    pair, ids = tiny_pair(), prompt_ids(5)
-    text = autoregressive_generate(pair, ids, max_new_tokens=60).token_ids
-    drafter = KnowingDrafter(5, text, 0.7, 64)
-    trace = speculative_generate(pair, ids, drafter=drafter, gamma=4, max_new_tokens=60)
-    kinds = [r.next_kind for r in trace.rounds]
-    assert {"prefill", "correction", "bonus"} <= set(kinds)
-    assert trace.target_passes < 30
 
 
 def test_a_round_worked_by_hand() -> None:
@@ -220,71 +211,15 @@ def test_the_smaller_model_s_cache_forgets_rejected_drafts() -> None:
     assert trace.acceptance_rate < 0.9
 
 
-def test_prompt_lookup_copies(pair: ModelPair) -> None:
-    prompt = "Repeat this sentence: The quick heron met a patient gardener near the old mill."
-    plain = autoregressive_generate(pair, prompt, max_new_tokens=40)
-    trace = speculative_generate(
-        pair, prompt, drafter=PromptLookupDrafter(), gamma=4, max_new_tokens=40
-    )
-    assert trace.token_ids == plain.token_ids
-    assert trace.target_passes < plain.target_passes
-
-
-def test_the_configured_schedule_is_honoured_and_left_as_it_was(pair: ModelPair) -> None:
-    config = pair.drafter.generation_config
-    before = config.to_dict()
-    try:
-        config.num_assistant_tokens, config.num_assistant_tokens_schedule = 3, "heuristic"
-        set_to = config.to_dict()
-        prompt = "Write a JSON record for a person named Ida Berg who is 44 years old."
-        trace = speculative_generate(pair, prompt, max_new_tokens=64)
-        asked = [len(r.draft_ids) for r in trace.draft_rounds[:-1]]
-        expected = [3]
-        for record in trace.draft_rounds[: len(asked) - 1]:
-            last = expected[-1]
-            expected.append(last + 2 if record.n_accepted == last else max(1, last - 1))
-        assert asked == expected
-        assert len(set(asked)) > 1
-        assert config.to_dict() == set_to
-        config.num_assistant_tokens = None
-        assert len(speculative_generate(pair, prompt).rounds[1].draft_ids) == 4, "registry's"
-    finally:
-        config.num_assistant_tokens = before["num_assistant_tokens"]
-        config.num_assistant_tokens_schedule = before["num_assistant_tokens_schedule"]
-    assert config.to_dict() == before
-
-
-def test_confidence_stops_after_the_first_unsure_draft(pair: ModelPair) -> None:
-    trace = speculative_generate(
-        pair, "Tell me a short story about a heron.", schedule=Confidence(0.6, 12)
-    )
-    lengths = {len(r.draft_ids) for r in trace.draft_rounds}
-    assert len(lengths) > 2
-    for record in trace.draft_rounds[:-1]:
-        *sure, last = record.draft_probs
-        assert all(p >= 0.6 for p in sure)
-        assert last < 0.6 or len(record.draft_ids) == 12
-
-
 def test_tokens_and_streamers_arrive_round_by_round(pair: ModelPair) -> None:
-    class Listener:
-        def __init__(self) -> None:
-            self.values: list[list[int]] = []
-            self.ended = 0
-
-        def put(self, value: torch.Tensor) -> None:
-            self.values.append(value.flatten().tolist())
-
-        def end(self) -> None:
-            self.ended += 1
-
-    streamer, chunks = Listener(), []
+    streamer, chunks = mock.Mock(), []
     trace = speculative_generate(
         pair, "Count from 3 to 9.", streamer=streamer, on_tokens=chunks.append
     )
     assert chunks == [r.token_ids for r in trace.rounds]
-    assert streamer.values == [list(trace.prompt_ids), *map(list, chunks)]
-    assert streamer.ended == 1
+    put = [call.args[0].flatten().tolist() for call in streamer.put.call_args_list]
+    assert put == [list(trace.prompt_ids), *map(list, chunks)]
+    streamer.end.assert_called_once_with()
 
 
 @pytest.mark.parametrize("stop", [["5,"], [", 7", "zzz"], ["4, 5, 6, 7"], ["9"]])
@@ -300,25 +235,6 @@ def test_stop_strings_end_where_the_library_s_plain_run_ends(
     assert len(trace.token_ids) < len(speculative_generate(pair, prompt).token_ids)
 
 
-@pytest.mark.parametrize("gamma", [1, 3, 8])
-def test_a_repetition_penalty_acts_on_both_models(pair: ModelPair, gamma: int) -> None:
-    prompt = "Tell me a short story about a heron."
-    ids = pair.encode(prompt)
-    output = pair.target.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=24,
-        do_sample=False,
-        repetition_penalty=1.6,
-    )
-    wanted = tuple(output[0, ids.shape[1] :].tolist())
-    trace = speculative_generate(
-        pair, prompt, gamma=gamma, repetition_penalty=1.6, max_new_tokens=24
-    )
-    assert trace.token_ids == wanted
-    assert wanted != speculative_generate(pair, prompt, max_new_tokens=24).token_ids[:24]
-
-
 def test_the_same_seed_gives_the_same_text_and_leaves_the_global_state(pair: ModelPair) -> None:
     prompt = "Tell me a short story about a heron."
     before = torch.get_rng_state()
@@ -330,19 +246,13 @@ def test_the_same_seed_gives_the_same_text_and_leaves_the_global_state(pair: Mod
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_an_exception_in_a_callback_leaves_the_pair_usable(pair: ModelPair) -> None:
+@pytest.mark.parametrize("at", range(4))
+def test_an_exception_in_a_callback_leaves_the_pair_usable(pair: ModelPair, at: int) -> None:
     config = pair.drafter.generation_config.to_dict()
     wanted = speculative_generate(pair, "Count from 3 to 9.").token_ids
-
-    for at in range(4):
-        calls = iter(range(100))
-
-        def stop(tokens: tuple[int, ...], at: int = at, calls: object = calls) -> None:
-            if next(calls) == at:  # type: ignore[call-overload]
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            speculative_generate(pair, "Count from 3 to 9.", on_tokens=stop)
+    stop = mock.Mock(side_effect=[None] * at + [KeyboardInterrupt])
+    with pytest.raises(KeyboardInterrupt):
+        speculative_generate(pair, "Count from 3 to 9.", on_tokens=stop)
     assert speculative_generate(pair, "Count from 3 to 9.").token_ids == wanted
     assert pair.drafter.generation_config.to_dict() == config
 
@@ -358,16 +268,3 @@ def test_nan_is_reported_not_written() -> None:
                 speculative_generate(pair, prompt_ids(4), temperature=temperature)
     finally:
         weight.data.copy_(before)
-
-
-@pytest.mark.parametrize("softcap", [None, 5.0])
-def test_the_class_of_the_real_checkpoints_works_too(softcap: float | None) -> None:
-    """Real ones load as `Gemma4ForConditionalGeneration`, around the text model."""
-    shape = Shape(per_layer_inputs=4, softcap=softcap)
-    ids = prompt_ids(3 * WINDOW)
-    wanted = speculative_generate(tiny_pair(shape), ids, gamma=4, max_new_tokens=20)
-    trace = speculative_generate(wrapped_pair(shape), ids, gamma=4, max_new_tokens=20)
-    assert trace.token_ids == wanted.token_ids
-    assert [r.draft_ids for r in trace.rounds] == [r.draft_ids for r in wanted.rounds]
-    theirs = reference_generate(wrapped_pair(shape), ids, gamma=4, max_new_tokens=20)
-    assert theirs.token_ids == wanted.token_ids
