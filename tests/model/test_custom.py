@@ -16,68 +16,60 @@ from transformers import (
 from gemma_mtp_edu import ModelPair, model_ids
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.core.schedules import Heuristic
-from tests.model.tiny import Shape, prompt_ids, tiny_pair
+from tests.model.tiny import Shape, generated, prompt_ids, tiny_pair
 
 MESSAGES = [{"role": "user", "content": "Write a JSON record for a person named Ida who is 44."}]
-Tutorial = tuple[Any, Any, Any, Any]
-
-
-def ours(target: Any, drafter: Any, ids: torch.Tensor | None = None, **more: Any) -> Any:
-    return target.generate(ids, custom_generate=draft_and_verify, drafter=drafter, **more)
 
 
 @pytest.fixture(scope="module")
-def tutorial() -> Tutorial:
+def tutorial() -> tuple[Any, ModelPair, Any]:
     target_id, drafter_id = model_ids()
     processor = AutoProcessor.from_pretrained(target_id)
     target = AutoModelForCausalLM.from_pretrained(target_id, dtype="auto", device_map="auto")
     assistant = AutoModelForCausalLM.from_pretrained(drafter_id, dtype="auto", device_map="auto")
     text = processor.apply_chat_template(MESSAGES, tokenize=False, add_generation_prompt=True)
-    return processor, target, assistant, processor(text=text, return_tensors="pt")
+    return processor, ModelPair(target, assistant), processor(text=text, return_tensors="pt")
 
 
 @pytest.mark.parametrize("more", [{}, {"gamma": 7}, {"schedule": Heuristic(2)}])
-def test_one_argument_changes(tutorial: Tutorial, more: dict[str, Any]) -> None:
-    _, target, assistant, inputs = tutorial
-    theirs = target.generate(**inputs, assistant_model=assistant, max_new_tokens=64)
-    assert torch.equal(ours(target, assistant, **inputs, max_new_tokens=64, **more), theirs)
+def test_one_argument_changes(tutorial: tuple[Any, ModelPair, Any], more: dict[str, Any]) -> None:
+    _, pair, inputs = tutorial
+    theirs = pair.target.generate(**inputs, assistant_model=pair.drafter, max_new_tokens=64)
+    assert torch.equal(generated(pair, **inputs, max_new_tokens=64, **more).sequences, theirs)
 
 
-def test_processors_and_criteria_of_the_call_are_used(tutorial: Tutorial) -> None:
-    processor, target, assistant, inputs = tutorial
-    arguments: dict[str, Any] = {
-        "max_new_tokens": 40,
-        "repetition_penalty": 1.3,
-        "stopping_criteria": [StopStringCriteria(processor, ["44"])],
-    }
-    plain = target.generate(**inputs, **arguments)
-    assert torch.equal(ours(target, assistant, **inputs, **arguments), plain)
+def test_processors_and_criteria_of_the_call_are_used(tutorial: tuple[Any, ModelPair, Any]) -> None:
+    processor, pair, inputs = tutorial
+    arguments: dict[str, Any] = {"max_new_tokens": 40, "repetition_penalty": 1.3}
+    arguments["stopping_criteria"] = [StopStringCriteria(processor, ["44"])]
+    plain = pair.target.generate(**inputs, **arguments)
+    assert torch.equal(generated(pair, **inputs, **arguments).sequences, plain)
 
 
-def test_sampling_follows_the_global_seed_like_generate(tutorial: Tutorial) -> None:
-    _, target, assistant, inputs = tutorial
-    arguments = {"do_sample": True, "temperature": 2.0, "top_k": 0, "max_new_tokens": 24}
+def test_sampling_follows_the_global_seed_like_generate(
+    tutorial: tuple[Any, ModelPair, Any],
+) -> None:
+    _, pair, inputs = tutorial
+    drawn = {"do_sample": True, "temperature": 2.0, "top_k": 0, "max_new_tokens": 24}
     texts = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        output = ours(target, assistant, **inputs, **arguments, return_dict_in_generate=True)
-        texts.append(output.sequences.tolist())
+        texts.append(generated(pair, **inputs, **drawn).sequences.tolist())
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_what_it_cannot_do_is_said(pair: ModelPair) -> None:
-    ids = pair.encode("Hello")
-    padded = torch.ones_like(ids)
-    padded[0, 0] = 0
-    scores = {"return_dict_in_generate": True, "output_scores": True}
-    for drafter, prompt, more, message in (
-        (None, ids, {}, "needs drafter="),
-        (pair.drafter, ids.repeat(2, 1), {}, "got 2 sequences"),
-        (pair.drafter, ids, {"attention_mask": padded}, "padding"),
-        (pair.drafter, ids, scores, "got output_scores=True, but draft_and_verify keeps none"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            ours(pair.target, drafter, prompt, max_new_tokens=4, **more)
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"drafter": None}, "needs drafter="),
+        ({"input_ids": prompt_ids(3).repeat(2, 1)}, "got 2 sequences"),
+        ({"attention_mask": torch.tensor([[0, 1, 1]])}, "padding"),
+        ({"output_scores": True}, "got output_scores=True, but draft_and_verify keeps none"),
+    ],
+)
+def test_what_it_cannot_do_is_said(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        generated(tiny_pair(), **{"input_ids": prompt_ids(3), "max_new_tokens": 4, **more})
 
 
 @pytest.mark.parametrize(
@@ -98,8 +90,10 @@ def test_what_would_be_left_out_is_refused(
 def test_a_text_without_pictures_brings_an_empty_encoding(pair: ModelPair) -> None:
     """A target that reads pictures hands one over for every text."""
     ids, config = pair.encode("Count from 3 to 12."), GenerationConfig(max_length=30)
-    given = (pair.target, ids, LogitsProcessorList(), StoppingCriteriaList(), config)
-    written = draft_and_verify(*given, drafter=pair.drafter, mm_encoder_outputs={})
+    lists = LogitsProcessorList(), StoppingCriteriaList()
+    written = draft_and_verify(
+        pair.target, ids, *lists, config, drafter=pair.drafter, mm_encoder_outputs={}
+    )
     assert written.shape == (1, 30)
 
 
@@ -108,7 +102,7 @@ def test_training_mode_is_put_back() -> None:
     try:
         pair.target.train()
         pair.target.model.norm.eval()
-        ours(pair.target, pair.drafter, prompt_ids(5), max_new_tokens=3)
+        generated(pair, prompt_ids(5), max_new_tokens=3)
         assert pair.target.training
         assert not pair.target.model.norm.training
     finally:

@@ -1,6 +1,7 @@
 """What callers of `generate()` bring along: ends, processors, caches and templates of their own."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +21,8 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.core.drafters import MTPDrafter, PromptLookupDrafter, ScriptedDrafter
-from tests.model.tiny import WINDOW, prompt_ids, tiny_pair
+from tests.model.tiny import WINDOW, generated, prompt_ids, tiny_pair
 
 COUNT = "Count from 3 to 12."
 
@@ -35,17 +35,6 @@ class StopAt(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
         return torch.tensor([input_ids.shape[1] >= self.length])
-
-
-def generated(pair: ModelPair, ids: Tensor, **arguments: Any) -> Any:
-    return pair.target.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        custom_generate=draft_and_verify,
-        drafter=pair.drafter,
-        return_dict_in_generate=True,
-        **{"max_new_tokens": 24, "do_sample": False, **arguments},
-    )
 
 
 @pytest.mark.parametrize("more", range(2, 17))
@@ -85,9 +74,7 @@ def test_a_cache_that_cannot_be_cut_back_is_refused_and_stays(
         generated(pair, ids[:, :-1], max_new_tokens=2, past_key_values=cache)
     else:
         pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
-    message = (
-        rf"got a cache of {cached} tokens for a prompt of {prompt}: pass the whole conversation"
-    )
+    message = f"got a cache of {cached} tokens for a prompt of {prompt}: pass the whole conversat"
     with pytest.raises(ValueError, match=message):
         generated(pair, prompt_ids(prompt), max_new_tokens=8, past_key_values=cache)
     assert cache.get_seq_length() == cached
@@ -108,18 +95,16 @@ def test_torch_s_default_dtype_is_none_of_the_loop_s_business(dtype: torch.dtype
         torch.set_default_dtype(before)
 
 
+def sixth(pair: ModelPair, ids: Tensor) -> int:
+    return int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
+
+
 @pytest.mark.parametrize(
     "criterion",
     [
         lambda pair, ids: MaxLengthCriteria(ids.shape[1] + 7),
-        lambda pair, ids: EosTokenCriteria(
-            eos_token_id=torch.tensor(
-                int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
-            )
-        ),
-        lambda pair, ids: EosTokenCriteria(
-            eos_token_id=int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
-        ),
+        lambda pair, ids: EosTokenCriteria(eos_token_id=torch.tensor(sixth(pair, ids))),
+        lambda pair, ids: EosTokenCriteria(eos_token_id=sixth(pair, ids)),
     ],
 )
 def test_a_caller_s_own_ends_take_the_place_of_the_library_s(
@@ -212,19 +197,10 @@ def test_a_tokenizer_that_adds_the_beginning_adds_no_second_one() -> None:
     assert pair.encode(COUNT).tolist() == wanted.tolist()
 
 
-class Wiping:
-    """A streamer that writes into what it is given."""
-
-    def put(self, value: Tensor) -> None:
-        value.zero_()
-
-    def end(self) -> None:
-        """There is nothing to do."""
-
-
 def test_who_listens_cannot_change_the_text(pair: ModelPair) -> None:
     wanted = speculative_generate(pair, COUNT, max_new_tokens=16)
+    wiping = SimpleNamespace(put=lambda value: value.zero_(), end=lambda: None)
     for run in (speculative_generate, autoregressive_generate):
-        got = run(pair, COUNT, max_new_tokens=16, streamer=Wiping())
+        got = run(pair, COUNT, max_new_tokens=16, streamer=wiping)
         assert got.token_ids == wanted.token_ids
         assert got.prompt_ids == wanted.prompt_ids

@@ -21,10 +21,6 @@ def story(pair: ModelPair) -> GenerationTrace:
     return speculative_generate(pair, STORY, gamma=4, max_new_tokens=40)
 
 
-def said(capsys: pytest.CaptureFixture[str]) -> str:
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("answer", "answered"),
     [
@@ -42,7 +38,7 @@ def test_tokens_of_rounds(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     checks.tokens_of_rounds(answer, story)
-    assert answered in said(capsys)
+    assert answered in capsys.readouterr().out
 
 
 def test_surest_mistake(story: GenerationTrace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,33 +51,23 @@ def test_surest_mistake(story: GenerationTrace, capsys: pytest.CaptureFixture[st
     assert surest != least
     for answer, answered in ((surest, "Right."), (least, "with more"), (0, "no draft was")):
         checks.surest_mistake(answer, story)
-        assert answered in said(capsys)
+        assert answered in capsys.readouterr().out
 
 
 def test_greedy_loop(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> None:
-    def right(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
+    def right(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> tuple[int, ...]:
         return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
 
-    def runs_on(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
-        return [*right(pair, ids, gamma, limit), 3, 4]
-
-    def stops_early(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
-        return right(pair, ids, gamma, limit)[:5]
-
-    def goes_astray(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> Sequence[int]:
-        text = right(pair, ids, gamma, limit)
-        return [*text[:4], text[4] + 1, *text[5:]]
-
-    for loop, answered in (
-        (right, "Right."),
-        (runs_on, "2 tokens too many"),
-        (stops_early, "stops after 5"),
-        (goes_astray, "4 tokens are right"),
-        (lambda *_: [1], "the first token is wrong"),
-        (lambda *_: None, "Not answered yet"),
+    for change, answered in (
+        (lambda text: text, "Right."),
+        (lambda text: [*text, 3, 4], "2 tokens too many"),
+        (lambda text: text[:5], "stops after 5"),
+        (lambda text: [*text[:4], text[4] + 1, *text[5:]], "4 tokens are right"),
+        (lambda text: [1], "the first token is wrong"),
+        (lambda text: None, "Not answered yet"),
     ):
-        checks.greedy_loop(loop, pair)
-        assert answered in said(capsys)
+        checks.greedy_loop(lambda *given: change(right(*given)), pair)  # noqa: B023
+        assert answered in capsys.readouterr().out
 
 
 def test_the_laws_are_those_of_the_loop(pair: ModelPair, story: GenerationTrace) -> None:

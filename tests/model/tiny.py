@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.core.drafters import Draft, fixed_draft
 from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Schedule
@@ -59,44 +60,23 @@ def tiny_pair(shape: Shape = Shape(), dtype: torch.dtype = torch.float32) -> Mod
 
 
 def _layers(shape: Shape, **more: Any) -> Gemma4TextConfig:
-    return Gemma4TextConfig(
-        **{
-            "vocab_size": shape.vocab,
-            "vocab_size_per_layer_input": shape.vocab,
-            "hidden_size": 32,
-            "intermediate_size": 48,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
-            "head_dim": 16,
-            "global_head_dim": 16,
-            "sliding_window": WINDOW,
-            "max_position_embeddings": 256,
-            "tie_word_embeddings": False,
-            "pad_token_id": 0,
-            "bos_token_id": 2,
-            "eos_token_id": 1,
-            **more,
-        }
-    )
+    sizes = {
+        "vocab_size": shape.vocab, "vocab_size_per_layer_input": shape.vocab, "hidden_size": 32,
+        "intermediate_size": 48, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "head_dim": 16, "global_head_dim": 16, "sliding_window": WINDOW, "pad_token_id": 0,
+        "bos_token_id": 2, "eos_token_id": 1, "max_position_embeddings": 256,
+    }  # fmt: skip
+    return Gemma4TextConfig(**{**sizes, "tie_word_embeddings": False, **more})
 
 
 def _target_config(shape: Shape) -> Gemma4TextConfig:
     kinds = ["sliding_attention", "full_attention"]
-    experts = {
-        "enable_moe_block": True,
-        "num_experts": 4,
-        "top_k_experts": 2,
-        "moe_intermediate_size": 16,
-    }
+    experts = {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 16}
     return _layers(
-        shape,
-        num_hidden_layers=4,
-        layer_types=kinds * 2,
-        num_kv_shared_layers=shape.shared_layers,
-        hidden_size_per_layer_input=shape.per_layer_inputs,
-        final_logit_softcapping=shape.softcap,
-        **(experts if shape.experts else {}),
-    )
+        shape, num_hidden_layers=4, layer_types=kinds * 2, num_kv_shared_layers=shape.shared_layers,
+        hidden_size_per_layer_input=shape.per_layer_inputs, final_logit_softcapping=shape.softcap,
+        enable_moe_block=shape.experts, **experts,
+    )  # fmt: skip
 
 
 def _drafter_config(shape: Shape, target: Gemma4ForCausalLM) -> Gemma4AssistantConfig:
@@ -121,6 +101,14 @@ def prompt_ids(length: int, vocab: int = 64, seed: int = 0) -> torch.Tensor:
     """Return a random prompt `[1, length]`."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(3, vocab, (1, length), generator=generator)
+
+
+def generated(pair: ModelPair, input_ids: torch.Tensor, **arguments: Any) -> Any:
+    """Return what the library's `generate()` gives with our loop in it, greedily by default."""
+    usual = {"attention_mask": torch.ones_like(input_ids), "drafter": pair.drafter}
+    usual |= {"max_new_tokens": 24, "do_sample": False, "return_dict_in_generate": True}
+    arguments = usual | arguments
+    return pair.target.generate(input_ids, custom_generate=draft_and_verify, **arguments)
 
 
 class KnowingDrafter:
