@@ -50,15 +50,7 @@ def test_plain_and_json_lines_are_prompts_whose_keys_change_with_them(tmp_path: 
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"\n \n",
-        b'{"prompt": "cut',
-        b'{"text": "a"}',
-        b'{"prompt": 3}',
-        b'[\n{"prompt": "Count"}\n]',
-        b'["a", "b"]',
-        b"\xff\xfe",
-    ],
+    [b"\n \n", b'{"prompt": "cut', b'{"text": "a"}', b'{"prompt": 3}', b'["a", "b"]', b"\xff\xfe"],
 )
 def test_files_that_hold_no_prompts_say_why(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
@@ -98,14 +90,13 @@ def test_long_contexts_are_four_windows_and_end_with_the_prompt(pair: ModelPair)
 
 
 def test_ratios_are_taken_prompt_by_prompt() -> None:
+    seconds = {"json": (4.0, 1.0, 2.0), "code": (6.0, 3.0, 3.0)}
+    methods = (("plain, library", 0, None), ("assisted, ours", 4, 5), ("assisted, library", 4, 6))
     rows = pd.DataFrame(
         [
-            ("short", "json", "a", "plain, library", 0, 4.0, None, True),
-            ("short", "json", "a", "assisted, ours", 4, 1.0, 5, True),
-            ("short", "json", "a", "assisted, library", 4, 2.0, 6, True),
-            ("short", "code", "b", "plain, library", 0, 6.0, None, True),
-            ("short", "code", "b", "assisted, ours", 4, 3.0, 5, True),
-            ("short", "code", "b", "assisted, library", 4, 3.0, 6, True),
+            ("short", workload, workload, *method, second, passes, True)
+            for workload, each in seconds.items()
+            for (*method, passes), second in zip(methods, each, strict=True)
         ],
         columns="context workload prompt method gamma seconds target_passes same_text".split(),
     )
@@ -199,20 +190,16 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
 
 @pytest.mark.parametrize(
     "options",
-    [
-        ["--prompts", "p.txt", "--out", "p.txt"],
-        ["--prompts", "p.txt", "--out", "r.html"],
-        ["--prompts", "p.txt", "--out", "notes.txt"],
-        ["--out", "notes.txt"],
-    ],
-)
+    ["--prompts p.txt --out p.txt", "--prompts p.txt --out r.html", "--prompts p.txt --out notes.txt",
+     "--out notes.txt"],
+)  # fmt: skip
 def test_no_file_of_the_user_is_overwritten(
-    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("p.txt", "notes.txt"):
         (tmp_path / name).write_text("Hello!\n", encoding="utf-8")
-    assert main(["bench", "--quick", *options]) == 2
+    assert main(["bench", "--quick", *options.split()]) == 2
     kept = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert kept == {"p.txt": "Hello!\n", "notes.txt": "Hello!\n"}
 

@@ -73,14 +73,20 @@ def test_target_texts_are_what_the_target_writes(texts: list[Texts]) -> None:
     assert seen == 8
 
 
-def test_sampled_texts_repeat_with_their_seed_and_leave_the_random_state() -> None:
-    before = torch.random.get_rng_state()
-    draw = [
-        target_texts(tiny_pair(), prompts(4), max_new_tokens=12, temperature=1.0, seed=seed)
+def test_what_is_drawn_repeats_with_its_seed_and_leaves_the_random_state() -> None:
+    pair, before = tiny_pair(), torch.random.get_rng_state()
+    drawn = [
+        (
+            target_texts(pair, prompts(4), max_new_tokens=12, temperature=1.0, seed=seed)[
+                0
+            ].input_ids,
+            new_drafter(pair.target, SMALL, seed=seed).pre_projection.weight,
+        )
         for seed in (1, 1, 2)
     ]
-    assert torch.equal(draw[0][0].input_ids, draw[1][0].input_ids)
-    assert not torch.equal(draw[0][0].input_ids, draw[2][0].input_ids)
+    for first, second, other in zip(*drawn, strict=True):
+        assert torch.equal(first, second)
+        assert not torch.equal(first, other)
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -221,15 +227,6 @@ def test_clusters_are_a_permutation_of_the_vocabulary() -> None:
     assert clusters.shape == (8, 8)
     assert sorted(clusters.flatten().tolist()) == list(range(64))
     assert centers.shape == (8, 8)
-
-
-def test_a_fresh_drafter_leaves_the_random_state_and_repeats_with_its_seed() -> None:
-    target, before = tiny_pair().target, torch.random.get_rng_state()
-    first, second, other = (new_drafter(target, SMALL, seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(before, torch.random.get_rng_state())
-    name = "pre_projection.weight"
-    assert torch.equal(first.state_dict()[name], second.state_dict()[name])
-    assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
 
 
 @pytest.mark.parametrize(

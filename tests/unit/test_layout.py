@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -181,6 +182,12 @@ def test_lessons_take_few_names_from_few_modules() -> None:
     names = lesson_names()
     assert len({module for module, _ in names}) <= MODULES_OF_THE_LESSONS
     assert len(names) <= NAMES_OF_THE_LESSONS
+
+
+def test_a_folder_offers_no_other_names() -> None:
+    folder = import_module(f"{NAME}.analysis")
+    with pytest.raises(AttributeError, match="has no attribute 'ablat'"):
+        folder.ablat  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""The workloads: reference answers pass, spoiled ones fail, generated code does no harm."""
+
+import ast
+import sys
+from random import Random
+from types import ModuleType
+
+import pytest
+
+from tools.pocket.example import Example
+from tools.pocket.workloads import (
+    answers,
+    arithmetic,
+    chat,
+    extraction,
+    functions,
+    json_records,
+    lists,
+    stories,
+)  # fmt: skip
+
+PROSE = (answers, stories, lists, chat)
+CHECKABLE = (json_records, functions, arithmetic, extraction)
+CODE = Example("code", "", "", {"name": "f", "inputs": [[[1, 2]]], "expected": [3]})
+# Distinct prompts among 2000 draws; small talk has few forms.
+DISTINCT = {"qa": 1600, "story": 1900, "list": 1700, "chat": 1300}
+TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
+every = pytest.mark.parametrize("workload", PROSE + CHECKABLE, ids=lambda m: m.NAME)
+
+
+def draw(workload: ModuleType, count: int = 2000, seed: int = 11) -> list[Example]:
+    rng = Random(seed)
+    return [workload.sample(rng) for _ in range(count)]
+
+
+@every
+def test_reference_answers_pass_and_spoiled_ones_fail(workload: ModuleType) -> None:
+    for example in draw(workload, 300):
+        answer, prose = example.answer, workload in PROSE
+        spoiled = answer[:-1] + ",\n- x" if prose else answer[: len(answer) * 2 // 3 - 1]
+        assert example.workload == workload.NAME
+        assert all(workload.grade(example, answer + "\n" * prose).values()), example
+        assert not all(workload.grade(example, "").values())
+        assert not all(workload.grade(example, spoiled).values()), example
+
+
+@every
+def test_texts_are_plain_and_a_seed_gives_one_stream(workload: ModuleType) -> None:
+    examples = draw(workload)
+    assert examples == draw(workload)
+    assert all((example.prompt + example.answer).isascii() for example in examples)
+    assert len({example.prompt for example in examples}) >= DISTINCT.get(workload.NAME, 0)
+    for example in examples if workload in PROSE else ():
+        prompt, answer = example.prompt, example.answer
+        assert "{" not in prompt + answer and "  " not in prompt + answer, example
+        assert (prompt, answer) == (prompt.strip(), answer.strip())
+
+
+@pytest.mark.parametrize("workload", [answers, chat, *CHECKABLE], ids=lambda m: m.NAME)
+def test_a_prompt_has_one_answer_however_it_is_typed(workload: ModuleType) -> None:
+    known: dict[str, str] = {}
+    for example in draw(workload, 5000 if workload in PROSE else 1500):
+        prompt = example.prompt.casefold().rstrip("?.!") if workload in PROSE else example.prompt
+        assert known.setdefault(prompt, example.answer) == example.answer, prompt
+
+
+def test_the_prompt_of_the_tutorial_is_answered_in_three_sentences() -> None:
+    found = {e.answer for e in draw(answers, 5000) if e.prompt == TUTORIAL_PROMPT}
+    assert len(found) == 1
+    (answer,) = found
+    assert answer.count(". ") == 2 and answer.endswith(".")
+    assert "speculative decoding" in answer.casefold() and "MTP" in answer
+
+
+def test_lists_are_as_long_as_the_prompt_says() -> None:
+    words = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+    asked = 0
+    for example in draw(lists):
+        prompt = example.prompt.casefold().replace(",", " ").split()
+        said = {n for n, word in words.items() if word in prompt or str(n) in prompt}
+        asked += bool(said)
+        assert said in (set(), {len(example.answer.splitlines())}), example
+        assert example.answer.startswith("1. " if example.spec["numbered"] else "- ")
+    assert asked > 1000
+
+
+def test_a_list_with_a_repeated_or_missing_item_fails() -> None:
+    example = Example("list", "Name 3 pets.", "- a\n- b\n- c", {"count": 3, "numbered": False})
+    assert lists.grade(example, "- a\n- b\n- b") == {"count": True, "distinct": False}
+    assert lists.grade(example, "- a\n- b") == {"count": False, "distinct": True}
+    assert lists.grade(example, "1. a\n2. b\n3. c") == {"count": False, "distinct": True}
+
+
+def test_a_story_without_its_hero_fails() -> None:
+    example = next(e for e in draw(stories) if e.spec["hero"] == "fox")
+    assert not all(stories.grade(example, "There was once a cow.").values())
+    assert "fox" in example.prompt
+
+
+def test_small_talk_never_claims_knowledge() -> None:
+    talk = {said["answer"] for said in chat.SMALL_TALK}
+    honest = {chat.DO_NOT_KNOW, chat.CANNOT_DO, *talk}
+    assert {example.answer for example in draw(chat)} == honest
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\ndef f(x):\n    return 3",
+        "def f(x):\n    import os\n    return 3",
+        "def f(x):\n    while True:\n        pass",
+        "def f(x):\n    for i in x:\n        x.append(i)\n    return 3",
+        "def f(x):\n    for i in range(10 ** 9):\n        pass\n    return 3",
+        "def f(x):\n    return x.__class__",
+        "def f(x):\n    return open('a')",
+        "def f(x):\n    return f(x)",
+        "def f(x, y=print(3)):\n    return 3",
+        "print(3)",
+    ],
+)
+def test_code_grader_refuses(code: str) -> None:
+    ast.parse(code)
+    before = sys.gettrace()
+    assert functions.grade(CODE, code) == {"parses": True, "right": False}
+    assert sys.gettrace() is before
+
+
+def test_code_is_judged_by_what_it_computes() -> None:
+    other = (
+        "def f(things):\n    total = 0\n    for thing in things:\n"
+        "        total = total + thing\n    return total"
+    )
+    assert functions.grade(CODE, other) == {"parses": True, "right": True}
+    assert functions.grade(CODE, "def f(x):\n    return 4") == {"parses": True, "right": False}
+    assert functions.grade(CODE, "def f(x:") == {"parses": False, "right": False}
+
+
+def test_json_key_order_counts() -> None:
+    example = Example("json", "", "", {"record": {"a": 1, "b": True}})
+    assert json_records.grade(example, '{"a": 1, "b": true}') == {"parses": True, "right": True}
+    assert json_records.grade(example, '{"b": true, "a": 1}') == {"parses": True, "right": False}
+
+
+def test_column_sums_by_hand() -> None:
+    steps = arithmetic._columns(347, 85, minus=False)
+    assert steps == (
+        "Ones: 7 + 5 + 0 = 12, write 2, carry 1. Tens: 4 + 8 + 1 = 13, write 3, carry 1. "
+        "Hundreds: 3 + 0 + 1 = 4, write 4. 347 + 85 = 432."
+    )
+    assert arithmetic._columns(302, 7, minus=True).endswith("302 - 7 = 295.")
