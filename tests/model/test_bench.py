@@ -190,7 +190,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
 
 @pytest.mark.parametrize(
     "options",
-    ["--prompts p.txt --out p.txt", "--prompts p.txt --out r.html", "--prompts p.txt --out notes.txt",
+    [*(f"--prompts p.txt --out {name}" for name in ("p.txt", "r.html", "notes.txt")),
      "--out notes.txt"],
 )  # fmt: skip
 def test_no_file_of_the_user_is_overwritten(
