@@ -7,7 +7,7 @@ imported when a figure of it is asked for; those of few lines stand here.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
@@ -18,11 +18,8 @@ from gemma_mtp_edu.analysis.tradeoff import fastest_length, kept_by_place
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import sentences, tr
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import BARS, PER_ROUND, SHARE_AT, SPEED, lines_chart, listed
-from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary, visible
-
-if TYPE_CHECKING:
-    from gemma_mtp_edu.training.target_texts import Evaluation
+from gemma_mtp_edu.show.style import PER_ROUND, SHARE_AT, SPEED, lines_chart
+from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary
 
 # Where else a name is looked for, modules that load no model library first.
 _HOMES = "style views plots_cost widgets report plots_drafter".split()
@@ -58,12 +55,10 @@ def plot_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> Ax
             len(record.draft_ids),
             record.n_accepted,
         )
-        if drafted:
-            for x, token in enumerate(tokens[:drafted]):
-                _draw_token(ax, x, len(labels), token)
-            labels.append(f"round {index}: drafter proposes {drafted}")
-        for x, token in enumerate(tokens[drafted:], start=kept):
-            _draw_token(ax, x, len(labels), token)
+        labels += [f"round {index}: drafter proposes {drafted}"] * bool(drafted)
+        for at, token in enumerate(tokens):
+            x, lane = (kept, len(labels)) if at == drafted else (at, len(labels) - 1)
+            _draw_token(ax, x, lane, token)
         adds = ", adds 1" * (len(tokens) > drafted)
         labels.append(f"target keeps {kept}{adds}" if drafted else f"round {index}: target adds 1")
     ax.set_yticks(range(n_lanes), labels)
@@ -71,7 +66,7 @@ def plot_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> Ax
     ax.set_xlabel("a dot at mid-height (·) is a space", loc="right", fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    return style.told(ax, describe_rounds(trace, first=first, count=count))
+    return style.tidy(ax, describe_rounds(trace, first=first, count=count))
 
 
 def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -> str:
@@ -93,34 +88,11 @@ def _draw_token(ax: Axes, x: int, y: int, token: ShownToken) -> None:
     ax.text(x + 0.49, y + 0.18, f"{token.mark.symbol} {token.role}", fontsize=8, **text)
 
 
-def _drawable(text: str, limit: int = 11) -> str:
+def _drawable(text: str) -> str:
     """Return token text that fits its box, with escapes for what the font lacks."""
     font = get_font(findfont(FONT))
     plain = "".join(c if font.get_char_index(ord(c)) else ascii(c)[1:-1] for c in text)
-    return plain if len(plain) <= limit else plain[: limit - 2] + ".."
-
-
-def plot_distributions(names: Sequence[str], distributions: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw distributions over the tokens `names` as bars side by side."""
-    ax, width = style.axes(3.2, 7), 0.8 / len(distributions)
-    for index, ((label, probs), look) in enumerate(zip(distributions.items(), BARS, strict=False)):
-        places = [at + (index + 0.5) * width - 0.4 for at in range(len(names))]
-        ax.bar(places, probs, width, label=label, **look)
-    shown = [visible(name) for name in names]
-    ax.set_xticks(range(len(names)), shown)
-    ax.set(xlabel="next token", ylabel="probability")
-    rows = {name: dict(zip(map(repr, shown), p, strict=True)) for name, p in distributions.items()}
-    alt = tr("Bar chart of the probability of the next token.")
-    return style.tidy(ax, alt, listed(rows, "{place} {value:.0%}"))
-
-
-def plot_training(
-    trainings: Mapping[str, Sequence["Evaluation"]], *, reference: float | None = None
-) -> Axes:
-    """Draw the held-out acceptance by training step; a dotted line at the bundled drafter's."""
-    lines = {name: {p.step: p.acceptance or 0.0 for p in row} for name, row in trainings.items()}
-    across = {} if reference is None else {"bundled drafter": reference}
-    return lines_chart(lines, "training step", "held-out acceptance", across, SHARE_AT)
+    return plain if len(plain) <= 11 else plain[:9] + ".."
 
 
 def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:

@@ -3,10 +3,9 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
-from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.cost import MARGIN, CostModel, round_cost
@@ -143,7 +142,7 @@ def plot_card(card: results.ResultsCard) -> Axes:
     with speaking("en"):
         ax.set_title(_headline(card), loc="left", fontsize=12, fontweight="bold")
     ax.figure.text(0.01, -0.01, _small_print(card), fontsize=8, va="top")
-    return style.told(ax, sentences(f"{_headline(card)}:", str(ax.get_label())))
+    return style.tidy(ax, sentences(f"{_headline(card)}:", str(ax.get_label())))
 
 
 def _headline(card: results.ResultsCard) -> str:
@@ -223,39 +222,31 @@ def plot_speedup_surface(
     """
     ax, price = style.axes(4.0), round_cost(cost)
     gammas = range(1, min(max_gamma, getattr(cost, "max_gamma", max_gamma)) + 1)
-    speeds = {a: [expected_tokens(a, n) / price(n) for n in gammas] for a in _ALPHAS}
+    table = [[expected_tokens(a, n) / price(n) for a in _ALPHAS] for n in gammas]
     # The shortest of the fastest lengths; 0 where plain decoding is as fast.
+    speeds = dict(zip(_ALPHAS, zip(*table, strict=True), strict=True))
     best = {a: fastest_length(row) if max(row) > 1.0 else 0 for a, row in speeds.items()}
-    table = list(zip(*speeds.values(), strict=True))
-    # A margin that repeats the outer rows: the dashed line may run along them.
-    rows, drawn = [0.6, *gammas, gammas[-1] + 0.4], [table[0], *table, table[-1]]
-    levels = [0.25 * i for i in range(1, 9)] + [2.5, 3, 4, 5, 6]
-    filled = ax.contourf(_ALPHAS, rows, drawn, levels=levels, cmap="cividis", extend="both")
-    # White with a black outline is readable on the dark and on the bright end of the map.
-    outline: list[AbstractPathEffect] = [withStroke(linewidth=2.5, foreground="black")]
-    lines = ax.contour(_ALPHAS, rows, drawn, levels=[0.5, 1, 1.5, 2, 3, 4],
-                       colors="white", linewidths=[0.8, 2.5, 0.8, 0.8, 0.8, 0.8])  # fmt: skip
-    for label in ax.clabel(lines, fmt="%g", fontsize=9):
-        label.set_path_effects(outline)
-    ax.plot(_ALPHAS, [length or float("nan") for length in best.values()], "--", color="white",
-            linewidth=1.2, path_effects=outline)  # fmt: skip
+    picture = ax.imshow(table, cmap="cividis", aspect="auto", origin="lower",
+                        extent=(-1 / 80, 81 / 80, 0.5, len(table) + 0.5))  # fmt: skip
+    if len(table) > 1:
+        ax.contour(_ALPHAS, gammas, table, levels=[1], colors="white", linewidths=2.5)
+    lengths = [length or float("nan") for length in best.values()]
+    ax.plot(_ALPHAS, lengths, "--", color="white", linewidth=1.2)
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
-    ax.set(xlabel="alpha, share of verified drafts that are right", ylabel=PER_ROUND,
-           ylim=(rows[0], rows[-1]),
-           title="star: you; thick line: as fast as plain; dashed: best length")  # fmt: skip
-    ax.title.set_fontsize(10)
-    ax.figure.colorbar(filled, ax=ax, label=SPEED)
+    ax.set(xlabel="alpha, share of verified drafts that are right", ylabel=PER_ROUND)
+    ax.set_title("star: you; thick line: as fast as plain; dashed: best length", fontsize=10)
+    ax.figure.colorbar(picture, ax=ax, label=SPEED)
     edges = {n: break_even_alpha(n, price(n)) for n in gammas}
-    edge, dashed = (
-        marked("thick line, the alpha where drafts begin to pay, by their number"),
-        marked("dashed line, the best number of drafts by alpha, 0 where none pays"),
-    )
-    told: dict[str, dict[Any, float]] = {
-        edge: {n: a for n, a in edges.items() if a is not None},
-        dashed: {a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)},
+    told: style.Numbers = {
+        marked("thick line, the alpha where drafts begin to pay, by their number"): {
+            n: a for n, a in edges.items() if a is not None
+        },
+        marked("dashed line, the best number of drafts by alpha, 0 where none pays"): {
+            a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)
+        },
     }
     here = expected_tokens(alpha, gamma) / price(gamma)
     alt = tr("Map of the expected speed over alpha and drafts per round. The star at alpha "
              "{alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding.",
              alpha=alpha, gamma=gamma, here=here)  # fmt: skip
-    return style.told(ax, sentences(alt, listed(told, marked("{value:.2g} at {place}"))))
+    return style.tidy(ax, alt, listed(told, marked("{value:.2g} at {place}")))

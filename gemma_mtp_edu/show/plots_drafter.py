@@ -128,7 +128,7 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
              "token is the draft.", wide=wide, narrow=narrow, head=head.replace("\n", " "),
              layers=", ".join(f"{count} {_short(kind)}" for kind, count in own),
              given=tr(" and ").join(given))  # fmt: skip
-    return style.told(ax, sentences(alt, tr(_CONSTANT)))
+    return style.tidy(ax, sentences(alt, tr(_CONSTANT)))
 
 
 def _head_words(config: Any) -> str:
@@ -197,7 +197,7 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
              "The token that a layer's heads read most of, and the sum over earlier ones, where "
              "there are any.", count=step.position - start,
              newest=visible(names[step.position]))  # fmt: skip
-    return style.told(ax, sentences(alt, listed(told, "{place} {value:.0%}")))
+    return style.tidy(ax, alt, listed(told, "{place} {value:.0%}"))
 
 
 def plot_ablations(results: Sequence["AblationResult"]) -> Axes:

@@ -29,14 +29,9 @@ MOST_TOLD = 8  # numbers of a row; of a longer one the first, the middle, the la
 
 
 def drafts(length: int) -> str:
-    """Return a draft length in words.
-
-    >>> drafts(0), drafts(1), drafts(4)
-    ('no drafts', '1 draft', '4 drafts')
-    """
-    if length == 0:
-        return tr("no drafts")
-    return tr("1 draft") if length == 1 else tr("{n} drafts", n=length)
+    """Return a draft length in words: no drafts, 1 draft, 4 drafts."""
+    few = {0: marked("no drafts"), 1: marked("1 draft")}
+    return tr(few.get(length, marked("{n} drafts")), n=length)
 
 
 def axes(height: float = 3.5, width: float = 7.5) -> Axes:
@@ -111,11 +106,8 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
     places = sorted({place for line in lines.values() for place in line})
     if len(places) <= 2 * MOST_TOLD:
         ax.set_xticks(places)
-    numbers = "; ".join(
-        filter(None, (listed(lines, form), listed({tr("lines across"): across or {}})))
-    )
-    opening = tr("Line chart of {ylabel!r} by {xlabel!r}.", ylabel=ylabel, xlabel=xlabel)
-    return tidy(ax, opening, numbers)
+    told = (listed(lines, form), listed({marked("lines across"): across or {}}))
+    return tidy(ax, "", "; ".join(filter(None, told)))
 
 
 def listed(rows: Mapping[str, Mapping[Any, Any]], form: str = "{place} {value:.2f}") -> str:
@@ -135,34 +127,28 @@ def _telling(row: Mapping[Any, Any]) -> list[Any]:
 
 
 def tidy(ax: Axes, opening: str, numbers: str = "") -> Axes:
-    """Take the frame away, add a legend of what has a name, keep an alt text.
+    """Take the frame away, add a legend of what has a name, keep an alt text for `show_figure`.
 
-    The alt text is the opening sentence in the reader's language, then the numbers that are drawn.
+    It is the opening in the reader's language, by default the axes' labels, then what is drawn.
     """
     if ax.get_legend() is None and ax.get_legend_handles_labels()[1]:
         ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     ax.spines[["top", "right"]].set_visible(False)
-    return told(ax, sentences(opening, tr("{numbers}.", numbers=numbers)))
-
-
-def told(ax: Axes, alt: str) -> Axes:
-    """Keep with a drawing what it shows, in the reader's language, for `show_figure` to say it."""
-    ax.set_label(alt)
+    labels = {"ylabel": ax.get_ylabel(), "xlabel": ax.get_xlabel()}
+    opening = opening or tr("Chart of {ylabel!r} by {xlabel!r}.", **labels)
+    ax.set_label(sentences(opening, tr("{numbers}.", numbers=numbers) if numbers else ""))
     return ax
 
 
 def show_figure(drawn: Axes | Figure, alt: str = "") -> None:
-    """Display a figure in the notebook as an image with a text for those who cannot see it.
-
-    A figure of `plots` knows its text; any other needs `alt`. It is closed.
-    """
+    """Display a figure as an image with a text, its own or `alt`, for those who cannot see it."""
     from IPython.display import HTML, display
 
     display(HTML(figure_html(drawn, alt)))
 
 
 def figure_html(drawn: Axes | Figure, alt: str = "") -> str:
-    """Return a figure as an `img` element that holds the picture; `show_figure` says more."""
+    """Return a figure, which is closed, as an `img` element that holds the picture."""
     from PIL import Image  # matplotlib brings it
 
     figure, alt = cast(Figure, drawn.figure), alt or str(drawn.get_label())

@@ -217,10 +217,16 @@ assert error < 1e-12
 from gemma_mtp_edu import plots
 
 shown = p.topk(6).indices.tolist()
-names = [pair.decode([t]) for t in shown]
+names = [plots.visible(pair.decode([t])) for t in shown]
 laws = {"target alone": p, "right rule": emitted_distribution(p, q), "library": biased}
-drawn = {name: law[shown].tolist() for name, law in laws.items()}
-plots.show_figure(plots.plot_distributions(names, drawn))
+ax, told = plots.axes(3.2, 7), {}
+for n, (name, law) in enumerate(laws.items()):
+    heights = law[shown].tolist()
+    ax.bar([at + n / 4 for at in range(6)], heights, 1 / 4, label=name, **plots.BARS[n])
+    told[name] = dict(zip(map(repr, names), heights, strict=True))
+ax.set_xticks([at + 1 / 4 for at in range(6)], names)
+ax.set(xlabel="next token", ylabel="probability")
+plots.show_figure(plots.tidy(ax, "", plots.listed(told, "{place} {value:.0%}")))
 
 # %% [markdown]
 # The right rule's bars equal the target's. The library's bar for d is far too high, and tokens of which q is

@@ -202,9 +202,10 @@ assert after.acceptance > before.acceptance + 0.2
 # %%
 from gemma_mtp_edu import plots
 
-curves = {"this drafter": training.evaluations}
-own = evaluate_drafter(pair, held_out, plan.gamma).acceptance
-plots.show_figure(plots.plot_training(curves, reference=own))
+axes = "training step", "held-out acceptance"
+curve = {done.step: done.acceptance for done in training.evaluations}
+own = {"bundled drafter": evaluate_drafter(pair, held_out, plan.gamma).acceptance}
+plots.show_figure(plots.lines_chart({"this drafter": curve}, *axes, own, plots.SHARE_AT))
 
 # %% [markdown]
 # The dotted line is the drafter that came with the pair, which was trained on many prompts of these kinds. What is
@@ -279,10 +280,10 @@ code_given = (
 repair_plan = Plan(steps=STEPS * 2 // 3, check_every=max(1, STEPS // 3))
 repair = train(fresh, shuffled(given + code_given), repair_plan, held_out=held_out_code)
 curves = {
-    "records and counts, judged by such": training.evaluations,
-    "then code too, judged by code": repair.evaluations,
+    "records and counts, judged by such": curve,
+    "then code too, judged by code": {done.step: done.acceptance for done in repair.evaluations},
 }
-plots.show_figure(plots.plot_training(curves))
+plots.show_figure(plots.lines_chart(curves, *axes, form=plots.SHARE_AT))
 
 # %% [markdown]
 # Each line is judged by held-out texts of its own kind and counts its own steps. More, here: after as many steps

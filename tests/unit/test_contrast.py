@@ -55,11 +55,9 @@ def drawings() -> dict[str, Callable[[], Axes]]:
     both = {"a": EASY, "b": HARD}
     kinds = (Setting("constant", 2), Setting("heuristic", 2), Setting("confidence"))
     outcomes = {n: {s.kind[:3]: outcome(p, s, 0.1) for s in kinds} for n, p in both.items()}
-    four = dict.fromkeys("pqrs", (0.6, 0.4))
     named = {"p": 1.1, "q": 1.3, "r": 1.2}
     return {
         "rounds": lambda: plots.plot_rounds(trace()),
-        "distributions": lambda: plots.plot_distributions(("a", "b"), four),
         "saved_and_wasted": lambda: plots.plot_saved_and_wasted(EASY, (1, 2)),
         "kept_by_place": lambda: plots.plot_kept_by_place(
             {f"{i}": EASY for i in range(len(LINES))}
@@ -72,7 +70,6 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "predictions": lambda: plots.plot_predictions({"a": named, "b": named}),
         "runs": lambda: plots.plot_runs({"a": (0.3, 0.2, 0.2), "b": (0.2, 0.1, 0.1)}),
         "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
-        "training": lambda: plots.plot_training({}, reference=0.5),
         "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}),
     }
 

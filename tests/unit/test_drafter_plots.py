@@ -172,7 +172,7 @@ def test_what_lies_before_the_tokens_drawn_is_summed() -> None:
 def test_attention_in_words() -> None:
     text = plots.plot_attention(make_step(), NAMES).get_label()
     assert "over the last 3 tokens before '↵'" in text
-    assert text.endswith("layer 0 (sliding): 'b', 1 back 62%; layer 1 (full): '<s>', 3 back 80%")
+    assert text.endswith("layer 0 (sliding): 'b', 1 back 62%; layer 1 (full): '<s>', 3 back 80%.")
     # Only tokens that are drawn are named.
     text = plots.plot_attention(make_step(), NAMES, count=2).get_label()
     assert "over the last 2 tokens before '↵'" in text

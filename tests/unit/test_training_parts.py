@@ -1,26 +1,8 @@
-"""What a training needs without a model: its figure, its rates, its order."""
+"""What a training needs without a model: its rates, its order."""
 
 import pytest
 
-from gemma_mtp_edu.show.plots import plot_training
-from gemma_mtp_edu.training.target_texts import Evaluation
 from gemma_mtp_edu.training.training import Plan, shuffled
-
-EVALUATIONS = {
-    "first": (Evaluation(0, acceptance=0.0), Evaluation(10, 1.5, (0.5,), 0.25, 2.0)),
-    "second": (Evaluation(0, acceptance=0.5),),
-}
-
-
-def test_the_figure_holds_every_evaluation_and_its_text_says_the_same() -> None:
-    ax = plot_training(EVALUATIONS, reference=0.9)
-    lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines()}
-    assert lines["first"] == [0.0, 0.25]
-    assert lines["second"] == [0.5]
-    assert lines["bundled drafter"][0] == 0.9
-    text = ax.get_label()
-    assert "first: 0% at 0, 25% at 10; second: 50% at 0; " in text
-    assert text.endswith("bundled drafter 0.90.")
 
 
 def test_the_rate_warms_up_holds_and_falls() -> None:
