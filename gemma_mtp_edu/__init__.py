@@ -33,6 +33,7 @@ _NAMES = {
     "core.decoding": "autoregressive_generate speculative_generate",
     "core.schedules": "Confidence Constant FromProfile Heuristic",
     "core.trace": "GenerationTrace RoundTrace",
+    "lessons.prompts": "PROMPTS",
     "models.memory": "memory_plan",
     "models.pairs": "ModelPair load_pair model_ids",
     "show.widgets": "RoundViewer TradeoffExplorer",

@@ -11,6 +11,7 @@ __getattr__ = lazily(
         "custom": "draft_and_verify",
         "inside": "cluster_ranks draft_steps",
         "lossless": "distributions_after emitted_distribution first_difference",
+        "metrics": "alpha",
         "theory": "expected_speedup expected_tokens",
         "tradeoff": "Setting best_constant kept_by_place outcome speedups_by_length",
     },

@@ -135,10 +135,7 @@ class MTPDrafter(Drafter):
 
 
 class CausalLMDrafter(Drafter):
-    """An ordinary, smaller causal language model with a cache of its own.
-
-    Source: Leviathan et al. 2023, arXiv:2211.17192.
-    """
+    """An ordinary, smaller causal language model with a cache of its own (arXiv:2211.17192)."""
 
     def __init__(self, model: Any) -> None:
         self.reader = CachedModel(model)
@@ -162,10 +159,9 @@ class CausalLMDrafter(Drafter):
 
 
 class PromptLookupDrafter(Drafter):
-    """Drafts what followed the last few tokens where they stood before in the text; no model.
+    """Drafts what followed the last few tokens where they stood before; the latest match counts.
 
-    Source: Saxena 2023, prompt lookup decoding; transformers' `PromptLookupCandidateGenerator`,
-        which takes the first match where this one takes the latest.
+    Source: Saxena 2023, prompt lookup decoding.
     """
 
     def __init__(self, max_ngram: int = 3) -> None:

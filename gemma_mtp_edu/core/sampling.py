@@ -125,6 +125,6 @@ def check_finite(best: Tensor, whose: str) -> None:
     """Raise unless the best scores are numbers: NaN anywhere makes the best one NaN."""
     if not best.isfinite().all():
         raise NonFiniteLogitsError(
-            f"the {whose}'s best scores are {best.tolist()}, need numbers: with float16 load the "
-            "pair in bfloat16 or float32, else check its weights and your logits processors"
+            f"the {whose}'s best scores are {best.tolist()}, need numbers: load in bfloat16 or "
+            "float32, or check the weights and your logits processors"
         )

@@ -1,8 +1,7 @@
-"""How many tokens to draft next.
+"""How many tokens to draft next, by rules without memory: one object can serve many runs.
 
-A schedule has no memory of its own: the loop (or a replay) hands it what it needs, so the same
-object can serve many runs. To add one, subclass `Schedule` and write `gamma`; write
-`keeps_drafting` too where the drafter's own probability may end a round early.
+To add one, subclass `Schedule` and write `gamma`; write `keeps_drafting` too where the drafter's
+own probability may end a round early.
 """
 
 from dataclasses import dataclass

@@ -31,12 +31,9 @@ class TargetState:
 
 
 class CachedModel:
-    """A causal language model and the cache of one generation.
+    """A causal language model and the cache of one generation, empty or one to go on from.
 
-    Args:
-        model: The model.
-        shares_state: Whether to collect what an MTP drafter reads; needs a Gemma 4 target.
-        cache: A `DynamicCache` to go on from, instead of an empty one.
+    With `shares_state` passes collect what an MTP drafter reads; that needs a Gemma 4 target.
     """
 
     def __init__(self, model: Any, *, shares_state: bool = False, cache: Any = None) -> None:

@@ -1,7 +1,6 @@
 """The accept rules: which drafts the target keeps, and the token of its own that it adds.
 
-Pure functions. p is the target's distribution and q the drafter's, as in Leviathan et al. 2023,
-arXiv:2211.17192, Algorithm 1 (gpt-fast names them the other way round).
+p is the target's distribution and q the drafter's: Leviathan et al. 2023, arXiv:2211.17192, Alg. 1.
 """
 
 from dataclasses import dataclass

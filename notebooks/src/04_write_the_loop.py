@@ -43,8 +43,7 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 import torch
 
 from gemma_mtp_edu import load_pair
-from gemma_mtp_edu.core.drafters import MTPDrafter
-from gemma_mtp_edu.core.target import CachedModel
+from gemma_mtp_edu.core import CachedModel, MTPDrafter
 
 pair = load_pair(PAIR)
 prompt = "Count from 7 to 12."
@@ -150,7 +149,7 @@ checks.greedy_round(my_rule)
 # The rest of the lesson uses the package's rule where yours is not written yet.
 
 # %%
-from gemma_mtp_edu.core.verification import verify_greedy
+from gemma_mtp_edu.core import verify_greedy
 
 
 def rule(drafts, wanted):

@@ -54,7 +54,7 @@ pair = load_pair(PAIR)
 # passes will there be?
 
 # %%
-from gemma_mtp_edu.core.drafters import ScriptedDrafter
+from gemma_mtp_edu.core import ScriptedDrafter
 
 prompt = "Write a JSON record for a person named Ida Berg who is 44 years old."
 plain = autoregressive_generate(pair, prompt, max_new_tokens=48)
@@ -163,7 +163,7 @@ for token in p.topk(5).indices.tolist():
 # drawn: it comes every time. **Predict**: does d now come too often or too rarely?
 
 # %%
-from gemma_mtp_edu.core.verification import residual_distribution
+from gemma_mtp_edu.core import residual_distribution
 
 
 def library_distribution(p, q):
@@ -238,7 +238,7 @@ plots.show_figure(plots.tidy(ax, "", plots.listed(told, "{place} {value:.0%}")))
 # Formulas can be wrong. So draw many times with the package's rule and count how often d comes.
 
 # %%
-from gemma_mtp_edu.core.verification import verify_sampling
+from gemma_mtp_edu.core import verify_sampling
 
 generator, times, n = torch.Generator().manual_seed(1), 0, 2000
 for _ in range(n):

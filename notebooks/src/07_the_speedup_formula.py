@@ -180,22 +180,22 @@ plots.show_figure(plots.plot_round_costs(cost, gammas))
 # share of right ones among the drafts that the target judged.
 
 # %%
-from gemma_mtp_edu.analysis import metrics
-from gemma_mtp_edu.lessons.prompts import PROMPTS
+from gemma_mtp_edu import PROMPTS
+from gemma_mtp_edu.analysis import alpha
 
 prompts = {name: PROMPTS[name][0] for name in ("arithmetic", "json", "story")}
-alpha = {
-    name: metrics.alpha(speculative_generate(pair, prompt, gamma=4, max_new_tokens=32))
+by_workload = {
+    name: alpha(speculative_generate(pair, prompt, gamma=4, max_new_tokens=32))
     for name, prompt in prompts.items()
 }
-print({name: round(value, 2) for name, value in alpha.items()})
+print({name: round(value, 2) for name, value in by_workload.items()})
 
 # %% [markdown]
 # Now `cost.predict(alpha, gamma)` says what each draft length should give. Before you look: for which text do
 # more drafts help most, and for which do they stop helping first?
 
 # %% tags=["timing"]
-for name, value in alpha.items():
+for name, value in by_workload.items():
     row = ", ".join(f"gamma {gamma}: {cost.predict(value, gamma):.2f}" for gamma in (1, 2, 4, 8))
     print(f"{name:10} {row}")
 
@@ -232,7 +232,7 @@ seconds = {
 speedups = {
     f"{name}, {gamma} drafts": {
         "measured": seconds[name, 0] / seconds[name, gamma],
-        "from alpha": cost.predict(alpha[name], gamma),
+        "from alpha": cost.predict(by_workload[name], gamma),
         "from the rounds": cost.predict_trace(runs[-1]).speedup,
     }
     for (name, gamma), runs in traces.items()

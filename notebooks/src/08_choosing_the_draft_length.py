@@ -209,12 +209,12 @@ assert drafts == sorted(drafts, reverse=True)
 # a real Gemma.
 
 # %% tags=["timing"]
-from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu import CostModel
+from gemma_mtp_edu.analysis import alpha
 
 cost = CostModel.calibrate(pair, lengths=(1, 3, 5, 9, 13), contexts=(64,), repeats=3)
-alpha = metrics.alpha(replay(profiles["story"], Constant(4)))
-plots.show_figure(plots.plot_speedup_surface(cost, alpha=alpha, gamma=4))
+here = alpha(replay(profiles["story"], Constant(4)))
+plots.show_figure(plots.plot_speedup_surface(cost, alpha=here, gamma=4))
 
 # %% [markdown]
 # To the right of the thick line drafting pays, to its left it does not. The dashed line is the best length for

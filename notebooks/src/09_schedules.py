@@ -71,7 +71,7 @@ profiles = {
 # and the fourth?
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.core.schedules import LastRound
+from gemma_mtp_edu.core import LastRound
 
 rule = Heuristic(4)
 # gamma(tokens written, the last round: drafts asked for, made, kept)

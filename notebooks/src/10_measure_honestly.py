@@ -321,10 +321,10 @@ plots.show_figure(plots.plot_scenarios(scenarios))
 # often and in which order. `python -m gemma_mtp_edu bench` writes this beside its results, and measures in turns:
 
 # %%
-from gemma_mtp_edu.measure import bench
+from gemma_mtp_edu.measure import Plan, conditions
 
-conditions = bench.conditions(pair, bench.Plan())
-print("\n".join(f"{key}: {value}" for key, value in conditions.items()))
+facts = conditions(pair, Plan())
+print("\n".join(f"{key}: {value}" for key, value in facts.items()))
 
 # %% [markdown]
 # ## Change this

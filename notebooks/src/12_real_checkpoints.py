@@ -47,10 +47,10 @@ CONTEXT = 2048  # @param {type:"integer"}
 
 # %%
 import torch
-from gemma_mtp_edu.models import choose_device, gigabytes, memory
+from gemma_mtp_edu.models import choose_device, free_memory, gigabytes, peak_memory
 
 device = choose_device()
-free = memory.free_memory(device)
+free = free_memory(device)
 capability = torch.cuda.get_device_capability() if device.type == "cuda" else None
 print(f"{device.type}, {gigabytes(free)} free, compute capability {capability}")
 
@@ -137,7 +137,7 @@ print("weights within 5% of the plan:", abs(loaded / planned - 1) < 0.05)
 
 # %%
 from gemma_mtp_edu import autoregressive_generate
-from gemma_mtp_edu.lessons.prompts import PROMPTS
+from gemma_mtp_edu import PROMPTS
 
 prompts = {name: PROMPTS[name][0] for name in ("json", "list", "qa", "story")}
 TOKENS = 40 if bundled else 96
@@ -228,7 +228,7 @@ assert same or pair.target.dtype.itemsize < 4
 from gemma_mtp_edu.measure import Plan, ResultsCard, conditions
 
 facts = conditions(pair, Plan(GAMMAS, 2, TOKENS))
-card = ResultsCard(pair.name, measured, prompts, verdict, memory.peak_memory(device), facts)
+card = ResultsCard(pair.name, measured, prompts, verdict, peak_memory(device), facts)
 marks = {
     f"{m.workload}, gamma {m.gamma}": {
         "measured": card.speedup(m.workload, m.gamma), "predicted": m.predicted_speedup,

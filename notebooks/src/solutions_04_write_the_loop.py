@@ -37,8 +37,7 @@ lesson.setup(install=new)
 import torch
 
 from gemma_mtp_edu import checks, load_pair
-from gemma_mtp_edu.core.drafters import MTPDrafter
-from gemma_mtp_edu.core.target import CachedModel
+from gemma_mtp_edu.core import CachedModel, MTPDrafter
 
 pair = load_pair()
 
