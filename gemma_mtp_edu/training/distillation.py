@@ -1,16 +1,11 @@
 """One step of distilling a drafter: what the target gives, the unroll, the losses, the optimizers.
 
-The target reads texts once; then the drafter drafts from all answer positions at once, each with
-the token, the position and the KV that it would have there.
-
-Losses: Zhou et al. 2023, "DistillSpec", arXiv:2310.08461; Leviathan et al. 2023, arXiv:2211.17192,
-corollary 3.6 for the acceptance.
+The losses are DistillSpec's, arXiv:2310.08461, and Leviathan et al.'s, 2211.17192, corollary 3.6.
 """
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,16 +19,14 @@ CLUSTER_WEIGHT = 0.5
 Rows = Float[Tensor, "n vocab"]
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(NamedTuple):
     """Right-padded token ids `[batch, seq]` and which of them are answer tokens `[batch, seq]`."""
 
     input_ids: Int[Tensor, "batch seq"]
     is_answer: Bool[Tensor, "batch seq"]
 
 
-@dataclass(frozen=True, slots=True)
-class DistillationBatch:
+class DistillationBatch(NamedTuple):
     """Texts with all that the target gives a drafter to learn from, in float32."""
 
     texts: Texts
@@ -49,24 +42,16 @@ class DistillationBatch:
 def distillation_batch(target: Any, texts: Texts) -> DistillationBatch:
     """Run the target once and collect what a drafter needs at every answer token."""
     ids, is_answer = texts.input_ids.to(target.device), texts.is_answer.to(target.device)
-    asked = {"output_hidden_states": True, "return_shared_kv_states": True}
-    output = target(input_ids=ids, use_cache=False, **asked)
+    output = target(ids, use_cache=False, output_hidden_states=True, return_shared_kv_states=True)
+    hidden, probs = output.hidden_states[-1].float(), output.logits.float().softmax(dim=-1)
+    kv = {kind: (k.float(), v.float()) for kind, (k, v) in output.shared_kv_states.items()}
     starts = int(is_answer.sum(dim=1).max())
     # Answer positions first, in order; rows with fewer of them are padded.
     newest = is_answer.int().argsort(dim=1, descending=True, stable=True)[:, :starts].clamp(min=1)
+    texts, is_start = Texts(ids, is_answer), is_answer.gather(1, newest)
     window = target.config.get_text_config().sliding_window
-    return DistillationBatch(
-        texts=Texts(ids, is_answer),
-        newest=newest,
-        is_start=is_answer.gather(1, newest),
-        hidden=output.hidden_states[-1].float(),
-        probs=output.logits.float().softmax(dim=-1),
-        shared_kv={
-            kind: (keys.float(), values.float())
-            for kind, (keys, values) in output.shared_kv_states.items()
-        },
-        masks=drafter_masks(newest, ids.shape[1], window, torch.float32),
-    )
+    masks = drafter_masks(newest, ids.shape[1], window, torch.float32)
+    return DistillationBatch(texts, newest, is_start, hidden, probs, kv, masks)
 
 
 class Unroll(torch.nn.Module):
@@ -82,40 +67,35 @@ class Unroll(torch.nn.Module):
 
     def forward(self, given: DistillationBatch) -> tuple[Tensor, Tensor]:
         """Return the mean loss, and per step the share of drafts that are the target's choice."""
-        ids, is_answer, newest = given.texts.input_ids, given.texts.is_answer, given.newest
+        (ids, is_answer), newest, head = given.texts, given.newest, self.drafter.masked_embedding
         last = ids.shape[1] - 1
         # The state that predicted the newest token stands one before it.
-        hidden = _take(given.hidden, newest - 1)
+        hidden = given.hidden.take_along_dim((newest - 1)[:, :, None], 1)
         losses, agreement = [], []
         for step in range(self.steps):
             # Teacher forcing: the drafts before this one are taken to be right.
             at = (newest + step).clamp(max=last)
             # `newest` stays: the position is constant for all steps, as in a run.
-            states, hidden = self.mtp.step(
-                ids.gather(1, at), hidden, newest, given.shared_kv, given.masks
-            )
+            tokens, sees = ids.gather(1, at), (given.shared_kv, given.masks)
+            states, hidden = self.mtp.step(tokens, hidden, newest, *sees)
             following = newest + step + 1
             counts = given.is_start & is_answer.gather(1, following.clamp(max=last))
             counts &= following <= last
             if not counts.any():
                 break
-            probs, logits = _take(given.probs, at)[counts], self.drafter.lm_head(states[counts])
-            losses.append(self._loss(probs, logits, states[counts]))
+            states, probs = states[counts], given.probs.take_along_dim(at[:, :, None], 1)[counts]
+            logits = self.drafter.lm_head(states)
+            loss = self.loss(probs, logits).mean()
+            if head is not None:  # over all tokens and over clusters: a top-k has no gradient
+                ordering = head.token_ordering.view(head.num_centroids, -1)
+                clusters = self.loss(probs[:, ordering].sum(dim=-1), head.centroids(states)).mean()
+                loss = loss + CLUSTER_WEIGHT * clusters
+            losses.append(loss)
             agreement.append((logits.argmax(-1) == probs.argmax(-1)).float().mean())
         if not losses:
             raise ValueError("no answer has two tokens, so there is no draft: give longer texts")
         agreement += [agreement[-1]] * (self.steps - len(agreement))
         return torch.stack(losses).mean(), torch.stack(agreement).detach()
-
-    def _loss(self, probs: Tensor, logits: Tensor, states: Tensor) -> Tensor:
-        """Return the loss over all tokens and the clusters: a top-k would have no gradient."""
-        loss = self.loss(probs, logits).mean()
-        head = self.drafter.masked_embedding
-        if head is None:
-            return loss
-        ordering = head.token_ordering.view(head.num_centroids, -1)
-        clusters = self.loss(probs[:, ordering].sum(dim=-1), head.centroids(states)).mean()
-        return loss + CLUSTER_WEIGHT * clusters
 
 
 # Of p, the target's distribution, and z, the drafter's logits, in nats; q is softmax(z).
@@ -130,11 +110,6 @@ LOSSES: dict[str, Callable[[Rows, Rows], Tensor]] = {
 }
 
 
-def _take(values: Tensor, at: Tensor) -> Tensor:
-    """Return `values[b, at[b, s]]`."""
-    return values.gather(1, at[:, :, None].expand(-1, -1, values.shape[-1]))
-
-
 def muon_and_adamw(model: torch.nn.Module, lr: float) -> list[torch.optim.Optimizer]:
     """Return Muon for the layers' matrices and AdamW for embeddings, heads and norms."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
@@ -147,10 +122,8 @@ def muon_and_adamw(model: torch.nn.Module, lr: float) -> list[torch.optim.Optimi
 class Muon(torch.optim.Optimizer):
     """Momentum, replaced by its nearest orthogonal matrix and scaled to AdamW's step size.
 
-    `torch.optim.Muon`, which torch 2.8 lacks, takes the matrices one by one and in bfloat16: on a
-    CPU without bfloat16 arithmetic 25 times slower than this.
-
-    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
+    Jordan et al. 2024. `torch.optim.Muon` takes matrices one by one and in bfloat16, on a CPU
+    without bfloat16 arithmetic 25 times slower; torch 2.8 lacks it.
     """
 
     @torch.no_grad()
@@ -158,12 +131,10 @@ class Muon(torch.optim.Optimizer):
         """Update every matrix that has a gradient, those of one shape at once."""
         for group in self.param_groups:
             by_shape = defaultdict(list)
-            for parameter in group["params"]:
-                if (grad := parameter.grad) is not None:
-                    mean = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
-                    mean.lerp_(grad, 1 - group["momentum"])
-                    nesterov = torch.lerp(grad, mean, group["momentum"])
-                    by_shape[parameter.shape].append((parameter, nesterov))
+            for p in (p for p in group["params"] if p.grad is not None):
+                mean = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                mean.lerp_(p.grad, 1 - group["momentum"])
+                by_shape[p.shape].append((p, torch.lerp(p.grad, mean, group["momentum"])))
             for shape, entries in by_shape.items():
                 # 0.2 sqrt(max side): the root mean square that AdamW's updates have.
                 scale = 0.2 * max(shape) ** 0.5 * group["lr"]

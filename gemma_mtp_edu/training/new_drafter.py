@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers as library
 from jaxtyping import Float, Int  # an edge: arguments are checked here
 from torch import Tensor
 from torch.nn.functional import normalize
-from transformers import (
-    Gemma4AssistantConfig,
-    Gemma4AssistantForCausalLM,
-    Gemma4TextConfig,
-    GenerationConfig,
-)
 
 from gemma_mtp_edu.models.compatibility import kv_layers
 
-POST_NORM = 0.5
 SAME_AS_TARGET = (
     "vocab_size", "attention_k_eq_v", "sliding_window", "max_position_embeddings",
     "rope_parameters", "pad_token_id", "eos_token_id", "bos_token_id",
@@ -40,7 +34,7 @@ class DrafterShape:
 
 def new_drafter(
     target: Any, shape: DrafterShape = DrafterShape(), *, seed: int = 0
-) -> Gemma4AssistantForCausalLM:
+) -> library.Gemma4AssistantForCausalLM:
     """Return an untrained drafter for `target`, in float32 on the target's device.
 
     Its output embeddings start from the target's where the widths agree, its clusters always.
@@ -48,8 +42,8 @@ def new_drafter(
     config = drafter_config(target, shape)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(seed)
-        drafter = Gemma4AssistantForCausalLM(config)
-        set_start_values(drafter, POST_NORM)
+        drafter = library.Gemma4AssistantForCausalLM(config)
+        set_start_values(drafter, post_norm=0.5)
         table = target.get_input_embeddings().weight.detach().float().cpu()
         same_width = table.shape[1] == shape.hidden_size
         if same_width:
@@ -60,34 +54,26 @@ def new_drafter(
             if same_width:
                 head.centroids.weight.copy_(centers)
     drafter.tie_weights()
-    drafter.generation_config = GenerationConfig(
-        num_assistant_tokens=4,
-        num_assistant_tokens_schedule="constant",
-        is_assistant=True,
-        do_sample=False,
-        eos_token_id=target.generation_config.eos_token_id,
-        pad_token_id=config.text_config.pad_token_id,
-        bos_token_id=config.text_config.bos_token_id,
-    )
+    given: dict[str, Any] = {"num_assistant_tokens_schedule": "constant", "is_assistant": True}
+    given |= {name: getattr(config.text_config, name) for name in ("pad_token_id", "bos_token_id")}
+    given |= {"eos_token_id": target.generation_config.eos_token_id, "do_sample": False}
+    drafter.generation_config = library.GenerationConfig(num_assistant_tokens=4, **given)
     return drafter.to(target.device).eval()
 
 
-def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4AssistantConfig:
+def drafter_config(target: Any, shape: DrafterShape) -> library.Gemma4AssistantConfig:
     """Return the configuration of a drafter that fits `target`'s KV heads and hidden size."""
     text = target.config.get_text_config()
-    sliding, full = (
-        text.per_layer_config[kv_layers(text)[kind]]
-        for kind in ("sliding_attention", "full_attention")
-    )
+    of = {kind: text.per_layer_config[place] for kind, place in kv_layers(text).items()}
+    sliding, full = of["sliding_attention"], of["full_attention"]
     if shape.centroids and text.vocab_size % shape.centroids:
-        found = f"got {shape.centroids} centroids, need a number that divides the vocabulary"
-        raise ValueError(f"{found} of {text.vocab_size}, or 0 for a dense head")
-    if any(shape.attention_heads % kind.num_key_value_heads for kind in (sliding, full)):
-        raise ValueError(
-            f"got {shape.attention_heads} attention heads, need a multiple of the target's "
-            f"{sliding.num_key_value_heads} sliding and {full.num_key_value_heads} full KV heads"
-        )
-    layers = Gemma4TextConfig(
+        wanted = f"a number that divides the vocabulary of {text.vocab_size}, or 0 for a dense head"
+        raise ValueError(f"got {shape.centroids} centroids, need {wanted}")
+    kv_heads = sliding.num_key_value_heads, full.num_key_value_heads
+    if any(shape.attention_heads % heads for heads in kv_heads):
+        wanted = "a multiple of the target's {} sliding and {} full KV heads".format(*kv_heads)
+        raise ValueError(f"got {shape.attention_heads} attention heads, need {wanted}")
+    layers = library.Gemma4TextConfig(
         **{name: getattr(text, name) for name in SAME_AS_TARGET},
         vocab_size_per_layer_input=0,
         hidden_size_per_layer_input=0,
@@ -97,12 +83,12 @@ def drafter_config(target: Any, shape: DrafterShape = DrafterShape()) -> Gemma4A
         num_kv_shared_layers=shape.layers,
         layer_types=["sliding_attention"] * (shape.layers - 1) + ["full_attention"],
         num_attention_heads=shape.attention_heads,
-        num_key_value_heads=sliding.num_key_value_heads,
-        num_global_key_value_heads=full.num_key_value_heads,
+        num_key_value_heads=kv_heads[0],
+        num_global_key_value_heads=kv_heads[1],
         head_dim=sliding.head_dim,
         global_head_dim=full.head_dim,
     )
-    return Gemma4AssistantConfig(
+    return library.Gemma4AssistantConfig(
         text_config=layers,
         backbone_hidden_size=text.hidden_size,
         use_ordered_embeddings=shape.centroids > 0,
@@ -129,7 +115,7 @@ def set_start_values(model: torch.nn.Module, post_norm: float) -> None:
 
 
 def balanced_clusters(
-    table: Float[Tensor, "vocab hidden"], num_centroids: int, rounds: int = 10
+    table: Float[Tensor, "vocab hidden"], num_centroids: int
 ) -> tuple[Int[Tensor, "centroids size"], Float[Tensor, "centroids hidden"]]:
     """Cut the vocabulary into clusters of equal size, which the centroid head needs, by k-means.
 
@@ -139,17 +125,12 @@ def balanced_clusters(
     units = normalize(table, dim=-1)
     generator = torch.Generator().manual_seed(0)
     centers = units[torch.randperm(len(units), generator=generator)[:num_centroids]]
-    for _ in range(rounds):
-        clusters = _assign(units @ centers.T, size)
+    for _ in range(10):
+        similarity = units @ centers.T
+        members: list[list[int]] = [[] for _ in range(num_centroids)]
+        preferences = similarity.argsort(dim=-1, descending=True).tolist()
+        for token in similarity.max(dim=-1).values.argsort(descending=True).tolist():
+            next(members[c] for c in preferences[token] if len(members[c]) < size).append(token)
+        clusters = torch.tensor(members)
         centers = normalize(units[clusters].mean(dim=1), dim=-1)
     return clusters, centers * table.norm(dim=-1).mean()
-
-
-def _assign(similarity: Float[Tensor, "vocab centroids"], size: int) -> Int[Tensor, "..."]:
-    """Fill clusters with their nearest tokens, in order of how sure the assignment is."""
-    members: list[list[int]] = [[] for _ in range(similarity.shape[1])]
-    preferences = similarity.argsort(dim=-1, descending=True).tolist()
-    for token in similarity.max(dim=-1).values.argsort(descending=True).tolist():
-        choice = next(c for c in preferences[token] if len(members[c]) < size)
-        members[choice].append(token)
-    return torch.tensor(members)

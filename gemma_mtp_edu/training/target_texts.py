@@ -2,8 +2,8 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -22,14 +22,13 @@ from gemma_mtp_edu.training.distillation import Texts
 Prompts = Sequence[str | torch.Tensor]
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """How a drafter does at some step of its training."""
 
     step: int = 0
     loss: float | None = None  # mean since the evaluation before; None before the first step
     # In training, per draft step: drafts that were the target's choice, after right ones.
-    agreement: list[float] = field(default_factory=list)
+    agreement: Sequence[float] = ()
     acceptance: float | None = None  # accepted over drafted tokens of the held-out texts
     tokens_per_round: float | None = None  # of the held-out texts
 
@@ -55,12 +54,25 @@ def target_texts(
     Settings(max_new_tokens=max_new_tokens, temperature=temperature)
     encoded = sorted((pair.encode(p, max_new_tokens)[0] for p in _listed(prompts)), key=len)
     chunks = [encoded[i : i + batch_size] for i in range(0, len(encoded), batch_size)]
-    sampling: dict[str, Any] = {"do_sample": False}
+    filler, texts = pair.target.generation_config.pad_token_id or 0, []
+    how: dict[str, Any] = {"pad_token_id": filler, "logits_processor": [only_numbers]}
     if temperature:
-        sampling = {"do_sample": True, "temperature": float(temperature), "top_k": 0, "top_p": 1.0}
-    bar = tqdm(chunks, unit="batch", delay=2, leave=False)
+        how |= {"temperature": float(temperature), "top_k": 0, "top_p": 1.0}
+    how |= {"max_new_tokens": max_new_tokens, "do_sample": temperature > 0}
     with drawing(pair.device, seed):
-        return [_answers(pair, chunk, max_new_tokens, sampling) for chunk in bar]
+        for chunk in tqdm(chunks, unit="batch", delay=2, leave=False):
+            # Padded on the left to write, on the right to train.
+            padded = pad_sequence(chunk, True, filler, "left")
+            mask = pad_sequence([torch.ones_like(ids) for ids in chunk], True, 0, "left")
+            written = plain_view(pair.target).generate(padded, attention_mask=mask, **how)
+            rows, is_answer = [], []
+            for ids, answer in zip(chunk, written[:, padded.shape[1] :].cpu(), strict=True):
+                ends = [i for i, token in enumerate(answer.tolist(), 1) if token in pair.eos_ids]
+                answer = answer[: ends[0] if ends else None]  # padding after the end is none
+                rows.append(torch.cat([ids.cpu(), answer]))
+                is_answer.append(torch.arange(len(rows[-1])) >= len(ids))
+            texts.append(Texts(pad_sequence(rows, True, filler), pad_sequence(is_answer, True)))
+    return texts
 
 
 def held_out_texts(
@@ -95,27 +107,3 @@ def _listed(prompts: Prompts) -> Prompts:
     if isinstance(prompts, str) or not len(prompts):
         raise ValueError(f"got {prompts!r}, need a list of prompts for the target to answer")
     return prompts
-
-
-@torch.no_grad()
-def _answers(
-    pair: ModelPair, prompts: list[torch.Tensor], max_new_tokens: int, sampling: dict[str, Any]
-) -> Texts:
-    """Answer prompts `[seq]` at once: padded on the left to write, on the right to train."""
-    filler = pair.target.generation_config.pad_token_id or 0
-    masks = [torch.ones_like(ids) for ids in prompts]
-    written = plain_view(pair.target).generate(
-        pad_sequence(prompts, True, filler, "left"),
-        attention_mask=pad_sequence(masks, True, 0, "left"),
-        max_new_tokens=max_new_tokens,
-        pad_token_id=filler,
-        logits_processor=[only_numbers],
-        **sampling,
-    )
-    ends, rows, is_answer = pair.eos_ids, [], []
-    for ids, answer in zip(prompts, written[:, len(prompts[-1]) :], strict=True):
-        # Padding after the end mark is no answer.
-        n = next((i + 1 for i, token in enumerate(answer.tolist()) if token in ends), len(answer))
-        rows.append(torch.cat([ids, answer[:n]]).cpu())
-        is_answer.append(torch.arange(len(ids) + n) >= len(ids))
-    return Texts(pad_sequence(rows, True, filler), pad_sequence(is_answer, True, False))

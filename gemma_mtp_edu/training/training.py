@@ -7,12 +7,11 @@ import copy
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import count, islice
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -24,17 +23,11 @@ from tqdm import tqdm
 
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.models.pairs import ModelPair
-from gemma_mtp_edu.training.distillation import (
-    DistillationBatch,
-    Texts,
-    Unroll,
-    distillation_batch,
-    muon_and_adamw,
-)
+from gemma_mtp_edu.training import distillation
 from gemma_mtp_edu.training.target_texts import Evaluation, evaluate_drafter
 
 CHECKPOINT = "checkpoint.safetensors"
-Batches = Iterable[Texts | DistillationBatch]
+Batch = distillation.Texts | distillation.DistillationBatch
 State = dict[str, Tensor]
 
 
@@ -61,8 +54,7 @@ class Plan:
         return self.learning_rate * max(0.02, 1.0 - 0.98 * decayed)
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+class Training(NamedTuple):
     """A finished training: its evaluations, and the step whose weights the drafter now has."""
 
     evaluations: tuple[Evaluation, ...]
@@ -72,7 +64,7 @@ class Training:
 
 def train(
     pair: ModelPair,
-    batches: Batches,
+    batches: Iterable[Batch],
     plan: Plan = Plan(),
     *,
     held_out: Sequence[GenerationTrace] = (),
@@ -85,21 +77,33 @@ def train(
 
     Args:
         pair: The models; the target is not changed.
-        batches: Texts in the target's own words, the same ones in the same order whenever this is
-            called; or their `distillation_batch`, which saves target passes where texts come again.
+        batches: Texts in the target's own words, in the same order at every call; or their
+            `distillation_batch`, which saves target passes where texts come again.
         plan: How to train.
         held_out: Plain greedy runs on other prompts; then the best evaluation's weights are kept.
-        folder: For checkpoints; where it holds one, training goes on from there, to the result that
-            it would have had without the interruption. Only `steps` and `patience` may change.
+        folder: For checkpoints; training goes on from one that it holds, to the result without the
+            interruption. Only `steps` and `patience` may change.
         on_evaluation: Gets every evaluation as it happens.
     """
     # Whatever the caller has switched off: a training needs gradients.
-    with torch.inference_mode(False), torch.enable_grad(), _restored(pair):
-        pair.drafter.float()
-        place = Path(folder) if folder else None
-        training = _Trainer(pair, plan, held_out, place, on_evaluation).run(batches)
-        pair.drafter.to(dtype=pair.target.dtype)
-    return training
+    with torch.inference_mode(False), torch.enable_grad():
+        weights, dtype = copy.deepcopy(pair.drafter.state_dict()), pair.drafter.dtype
+        parameters = [*pair.target.parameters(), *pair.drafter.parameters()]
+        needed = [parameter.requires_grad for parameter in parameters]
+        try:
+            pair.target.requires_grad_(False)
+            pair.drafter.float().requires_grad_(True)
+            place = Path(folder) if folder else None
+            training = _Trainer(pair, plan, held_out, place, on_evaluation).run(batches)
+            pair.drafter.to(dtype=pair.target.dtype)
+            return training
+        except BaseException:  # an interrupt too
+            pair.drafter.to(dtype=dtype).load_state_dict(weights)
+            pair.drafter.zero_grad()
+            raise
+        finally:
+            for parameter, value in zip(parameters, needed, strict=True):
+                parameter.requires_grad_(value)
 
 
 class _Trainer:
@@ -119,18 +123,19 @@ class _Trainer:
         wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
         on_cpu = pair.device.type == "cpu"
         self.accelerator = Accelerator(mixed_precision="no", cpu=on_cpu, kwargs_handlers=[wrapper])
-        module = Unroll(pair.drafter, pair.target.get_input_embeddings(), plan.unroll, plan.loss)
+        embedding = pair.target.get_input_embeddings()
+        module = distillation.Unroll(pair.drafter, embedding, plan.unroll, plan.loss)
         # Alone it stays on the pair's device, which need not be the first GPU.
         together = self.accelerator.num_processes > 1
         self.module = self.accelerator.prepare(module, device_placement=[together])
-        self.optimizers = muon_and_adamw(pair.drafter, plan.learning_rate)
+        self.optimizers = distillation.muon_and_adamw(pair.drafter, plan.learning_rate)
         self.evaluations: list[Evaluation] = []
         self.best: State = {}
         self.step = 0
         if not self._resumed():
             self._evaluate(None, [])
 
-    def run(self, batches: Batches) -> Training:
+    def run(self, batches: Iterable[Batch]) -> Training:
         """Take the steps that are left, and give the drafter the weights that are kept."""
         plan, share = self.plan, self.accelerator.num_processes
         mine = islice(batches, self.step * share + self.accelerator.process_index, None, share)
@@ -138,7 +143,9 @@ class _Trainer:
         quiet = {} if self.accelerator.is_main_process else {"disable": True}
         bar = tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, leave=False, **quiet)
         with bar:
-            while self.step < plan.steps and not self._is_stuck():
+            while self.step < plan.steps:
+                if self.best and 0 < plan.patience <= self._since_best():
+                    break
                 if (batch := next(mine, None)) is None:
                     raise ValueError(f"got {self.step} batches, need {plan.steps}: see shuffled()")
                 total += self._step(batch)
@@ -148,16 +155,16 @@ class _Trainer:
                     loss, *agreement = (total / (self.step - self.evaluations[-1].step)).tolist()
                     self._evaluate(loss, agreement)
                     total.zero_()
-                    self._save()
         if self.best:
             self.pair.drafter.load_state_dict(self.best)
-        kept = self._best_evaluation().step if self.best else self.step
+        kept = self.evaluations[-1 - self._since_best()].step if self.best else self.step
         return Training(tuple(self.evaluations), kept, self.step < plan.steps)
 
-    def _step(self, batch: Texts | DistillationBatch) -> Tensor:
+    def _step(self, batch: Batch) -> Tensor:
         """Return the loss and the agreement of each draft step, averaged over processes."""
-        given = distillation_batch(self.pair.target, batch) if isinstance(batch, Texts) else batch
-        loss, agreement = self.module(given)
+        if isinstance(batch, distillation.Texts):
+            batch = distillation.distillation_batch(self.pair.target, batch)
+        loss, agreement = self.module(batch)
         if not torch.isfinite(loss):
             found = f"the loss is {loss.item()} at step {self.step + 1}"
             raise FloatingPointError(f"{found}: lower the learning rate, or warm up for longer")
@@ -173,62 +180,38 @@ class _Trainer:
 
     def _evaluate(self, loss: float | None, agreement: list[float]) -> None:
         found = evaluate_drafter(self.pair, self.held_out, self.plan.gamma)
-        self.evaluations.append(replace(found, step=self.step, loss=loss, agreement=agreement))
-        if self.held_out and self._best_evaluation() is self.evaluations[-1]:
+        self.evaluations.append(found._replace(step=self.step, loss=loss, agreement=agreement))
+        if self.held_out and not self._since_best():
             self.best = copy.deepcopy(self.pair.drafter.state_dict())
         if self.accelerator.is_main_process:
             self.on_evaluation(self.evaluations[-1])
-
-    def _best_evaluation(self) -> Evaluation:
-        return max(self.evaluations, key=lambda evaluation: evaluation.acceptance or 0.0)
-
-    def _is_stuck(self) -> bool:
-        since = len(self.evaluations) - 1 - self.evaluations.index(self._best_evaluation())
-        return bool(self.plan.patience and self.best) and since >= self.plan.patience
-
-    def _save(self) -> None:
         self.accelerator.wait_for_everyone()
-        if self.folder is not None and self.accelerator.is_main_process:
-            evaluations = [asdict(evaluation) for evaluation in self.evaluations]
+        if self.folder is not None and self.step and self.accelerator.is_main_process:
+            evaluations = [evaluation._asdict() for evaluation in self.evaluations]
             notes = {"step": self.step, "plan": asdict(self.plan), "evaluations": evaluations}
             weights = {"newest": self.pair.drafter.state_dict(), "best": self.best}
             save_checkpoint(self.folder, weights, self.optimizers, notes)
+
+    def _since_best(self) -> int:
+        """Return how many evaluations were after the best one, the first of equals."""
+        accepted = [evaluation.acceptance or 0.0 for evaluation in self.evaluations]
+        return len(accepted) - 1 - accepted.index(max(accepted))
 
     def _resumed(self) -> bool:
         """Load the checkpoint, if there is one."""
         if not (found := self.folder and load_checkpoint(self.folder, self.optimizers)):
             return False
         notes, weights = found
-        was, now = notes["plan"], asdict(self.plan)
         # A training may go on for longer or with more patience; all else shapes its weights.
-        names = [n for n in now if n not in ("steps", "patience") and was.get(n) != now[n]]
-        if names:
-            different = ", ".join(f"{name} {was.get(name)} -> {now[name]}" for name in names)
-            wrong = f"the checkpoint in {self.folder} is of a training with another plan"
-            raise ValueError(f"{wrong} ({different}): train into another folder, or remove it")
+        was, now = ({**p, "steps": 0, "patience": 0} for p in (notes["plan"], asdict(self.plan)))
+        if different := [f"{n} {was.get(n)} -> {now[n]}" for n in now if was.get(n) != now[n]]:
+            wrong = f"is of a training with another plan ({', '.join(different)})"
+            wanted = "train into another folder, or remove it"
+            raise ValueError(f"the checkpoint in {self.folder} {wrong}: {wanted}")
         self.pair.drafter.load_state_dict(weights["newest"])
         self.best, self.step = weights.get("best", {}), notes["step"]
         self.evaluations = [Evaluation(**record) for record in notes["evaluations"]]
         return True
-
-
-@contextmanager
-def _restored(pair: ModelPair) -> Iterator[None]:
-    """Freeze the target meanwhile, and put the drafter back where its training ends early."""
-    weights, dtype = copy.deepcopy(pair.drafter.state_dict()), pair.drafter.dtype
-    parameters = [*pair.target.parameters(), *pair.drafter.parameters()]
-    needed = [parameter.requires_grad for parameter in parameters]
-    try:
-        pair.target.requires_grad_(False)
-        pair.drafter.requires_grad_(True)
-        yield
-    except BaseException:  # an interrupt too
-        pair.drafter.to(dtype=dtype).load_state_dict(weights)
-        pair.drafter.zero_grad()
-        raise
-    finally:
-        for parameter, value in zip(parameters, needed, strict=True):
-            parameter.requires_grad_(value)
 
 
 def save_checkpoint(
