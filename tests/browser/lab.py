@@ -14,11 +14,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request
 
 from tools.notebooks import KERNEL_ENVIRONMENT
 
@@ -40,7 +40,6 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
 def find_chromium(playwright: Playwright) -> str | None:
-    """Return where a Chromium lies, or None."""
     named = os.environ.get("CHROMIUM")
     own = playwright.chromium.executable_path
     found = [named, *map(shutil.which, NAMES), own if Path(own).exists() else None]
@@ -49,7 +48,6 @@ def find_chromium(playwright: Playwright) -> str | None:
 
 @contextmanager
 def chromium(playwright: Playwright, path: str) -> Iterator[Browser]:
-    """Start a browser without a window."""
     browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
     yield browser
     browser.close()
@@ -57,21 +55,11 @@ def chromium(playwright: Playwright, path: str) -> Iterator[Browser]:
 
 @dataclass(frozen=True)
 class Server:
-    """A running JupyterLab.
-
-    Attributes:
-        url: Its address, without a slash at the end.
-        folder: What it shows: a copy of the lessons.
-        log: What it prints.
-    """
+    """A running JupyterLab."""
 
     url: str
-    folder: Path
+    folder: Path  # what it shows: a copy of the lessons
     log: Path
-
-    def lab_url(self, notebook: str) -> str:
-        """Return the page of a notebook."""
-        return f"{self.url}/lab/tree/{notebook}?token={TOKEN}&reset"
 
     def opened_page(self) -> str:
         """Return the page that JupyterLab opened at its start: a file that leads on to a lesson."""
@@ -171,48 +159,36 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 EMPTY_PICTURE = "<svg xmlns='http://www.w3.org/2000/svg' width='90' height='20'/>"
 
 
-def new_page(context: BrowserContext) -> Page:
-    """Return a window that reaches this machine alone; badges from elsewhere are empty pictures."""
-    elsewhere = re.compile(r"^https?://(?!(?:127\.0\.0\.1|localhost)[:/])")
-    context.route(
-        elsewhere, lambda route: route.fulfill(body=EMPTY_PICTURE, content_type="image/svg+xml")
-    )
-    context.set_default_timeout(WAIT)
-    return context.new_page()
-
-
-@dataclass
-class Complaints:
-    """What the browser complained of: errors in the console, of scripts, and failed requests."""
-
-    found: list[str] = field(default_factory=list)
-
-    def listen(self, page: Page) -> None:
-        """Collect what this page says from now on."""
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.found.append(f"script: {error}"))
-        page.on("requestfailed", self._request)
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            where = message.location.get("url", "")
-            self.found.append(f"console: {message.text} ({where})")
-
-    def _request(self, request: Request) -> None:
-        # A page that is left, or a socket that is closed, cuts its requests off.
-        if request.failure != "net::ERR_ABORTED":
-            self.found.append(f"request: {request.url} {request.failure}")
-
-
 @contextmanager
 def watched_page(browser: Browser) -> Iterator[Page]:
-    """Open a fresh window; at its end nothing may have been complained of."""
+    """Open a fresh window that reaches this machine alone; nothing in it may be complained of.
+
+    Badges from elsewhere are empty pictures.
+    """
+    complaints: list[str] = []
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(f"console: {message.text} ({message.location.get('url', '')})")
+
+    def failed(request: Request) -> None:
+        # A page that is left, or a socket that is closed, cuts its requests off.
+        if request.failure != "net::ERR_ABORTED":
+            complaints.append(f"request: {request.url} {request.failure}")
+
     context = browser.new_context(viewport=WIDE)
-    page, complaints = new_page(context), Complaints()
-    complaints.listen(page)
+    context.route(
+        re.compile(r"^https?://(?!(?:127\.0\.0\.1|localhost)[:/])"),
+        lambda route: route.fulfill(body=EMPTY_PICTURE, content_type="image/svg+xml"),
+    )
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
+    page.on("console", said)
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    page.on("requestfailed", failed)
     yield page
     context.close()
-    assert complaints.found == []
+    assert complaints == []
 
 
 class NotebookPage:
@@ -224,7 +200,7 @@ class NotebookPage:
 
     def __init__(self, page: Page, server: Server, name: str) -> None:
         self.page, self.server, self.name = page, server, name
-        page.goto(server.lab_url(name))
+        page.goto(f"{server.url}/lab/tree/{name}?token={TOKEN}&reset")
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell", timeout=300_000)
         self.wait_for_kernel()
 
@@ -235,7 +211,6 @@ class NotebookPage:
         return self.page.evaluate(f"{command}.then(result => result === true)", [name, arguments])
 
     def wait_for_kernel(self) -> None:
-        """Wait until the kernel has nothing to do."""
         self.page.wait_for_function(
             "window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status"
             " === 'idle'",
@@ -260,21 +235,15 @@ class NotebookPage:
     def cells(self) -> list[dict[str, Any]]:
         """Return the notebook's cells as they would be saved."""
         model = "window.jupyterapp.shell.currentWidget.content.model.toJSON().cells"
-        cells: list[dict[str, Any]] = self.page.evaluate(model)
-        return cells
+        return list(self.page.evaluate(model))
 
     def errors(self) -> list[str]:
-        """Return what failed, in the kernel's words."""
         outputs = [output for cell in self.cells() for output in cell.get("outputs", [])]
         return [f"{o['ename']}: {o['evalue']}" for o in outputs if o["output_type"] == "error"]
 
     def not_run(self) -> list[int]:
-        """Return the code cells that have not run."""
-        return [
-            index
-            for index, cell in enumerate(self.cells())
-            if cell["cell_type"] == "code" and not cell["execution_count"]
-        ]
+        cells = enumerate(self.cells())
+        return [i for i, c in cells if c["cell_type"] == "code" and not c["execution_count"]]
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of a Python expression in the kernel; literals only."""
@@ -301,15 +270,10 @@ class NotebookPage:
         return cell
 
     def index_of(self, text: str) -> int:
-        """Return the first code cell that holds a text."""
-        return next(
-            index
-            for index, cell in enumerate(self.cells())
-            if cell["cell_type"] == "code" and text in cell["source"]
-        )
+        cells = enumerate(self.cells())
+        return next(i for i, c in cells if c["cell_type"] == "code" and text in c["source"])
 
     def use_theme(self, theme: str) -> None:
-        """Use the light or the dark theme."""
         self.command("apputils:change-theme", theme=THEMES[theme])
         self.page.wait_for_function(
             "light => document.body.dataset.jpThemeLight === String(light)", arg=theme == "light"

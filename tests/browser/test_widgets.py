@@ -96,10 +96,6 @@ def explorer(notebook: lab.NotebookPage) -> Explorer:
     return Explorer(notebook.show(1), PROFILES, 0.1)
 
 
-def test_the_explorer_by_mouse_and_keys(explorer: Explorer) -> None:
-    use_explorer(explorer)
-
-
 def use_explorer(explorer: Explorer) -> None:
     """Move every control once by mouse or keys; each answer is the replay of what they show."""
     assert explorer.agrees()
@@ -122,6 +118,10 @@ def use_explorer(explorer: Explorer) -> None:
     explorer.answers(lambda: explorer.drag("threshold", 0), ("strip",))
     explorer.answers(lambda: explorer.press("threshold", "End"), ("strip",))
     assert explorer.value("threshold") == 1
+
+
+def test_the_explorer_by_mouse_and_keys(explorer: Explorer) -> None:
+    use_explorer(explorer)
 
 
 def test_controls_that_a_schedule_does_not_read_are_off(explorer: Explorer) -> None:
@@ -247,3 +247,17 @@ def test_the_viewer_of_lesson_03(open_notebook: Callable[[str], lab.NotebookPage
     lesson.run_all()
     trace = GenerationTrace.from_json(lesson.evaluate("viewer.trace.to_json()"))
     use_viewer(Viewer(lesson.show(lesson.index_of("RoundViewer(")), trace))
+
+
+@pytest.mark.slow
+def test_the_viewer_speaks_japanese(open_notebook: Callable[[str], lab.NotebookPage]) -> None:
+    lesson = open_notebook("ja/03_watch_one_round.ipynb")
+    lesson.page.get_by_role("heading", name="セットアップ").wait_for()
+    lesson.run_all()
+    cell = lesson.show(lesson.index_of("RoundViewer("))
+    cell.get_by_text("ラウンド 1 /").wait_for()
+    assert cell.get_by_text("まず予想してください").count() == 1
+    cell.get_by_role("button", name="判定を見る").click()
+    cell.get_by_text("個を受け入れました。").wait_for()
+    cell.get_by_role("button", name="次のラウンド").click()
+    cell.get_by_text("ラウンド 2 /").wait_for()

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from playwright.sync_api import Locator
 
@@ -34,7 +33,6 @@ class Controls:
     cell: Locator
 
     def slider(self, words: str) -> Locator:
-        """Return a slider's whole row."""
         return self.cell.locator(".widget-slider").filter(has_text=words)
 
     def handle(self, words: str) -> Locator:
@@ -42,20 +40,16 @@ class Controls:
         return self.slider(words).get_by_role("slider")
 
     def choices(self, words: str) -> Locator:
-        """Return the buttons of a choice."""
         row = self.cell.locator(".widget-toggle-buttons").filter(has_text=words)
         return row.get_by_role("button")
 
     def chosen(self, words: str) -> str:
-        """Return which of them is pressed."""
         return self.choices(words).and_(self.cell.locator(".mod-active")).inner_text()
 
     def choose(self, words: str, choice: str) -> None:
-        """Press one of them."""
         self.choices(words).get_by_text(choice, exact=True).click()
 
     def value(self, words: str) -> float:
-        """Return the number that a slider shows."""
         return float(self.slider(words).locator(".widget-readout").inner_text())
 
     def drag(self, words: str, share: float) -> None:
@@ -72,7 +66,6 @@ class Controls:
         mouse.up()
 
     def press(self, words: str, key: str) -> None:
-        """Press a key on a slider."""
         self.handle(words).press(key)
 
 
@@ -92,7 +85,6 @@ class Explorer(Controls):
         return Setting(kind, int(self.value("draft length")), self.value("threshold"))
 
     def expected(self) -> Outcome:
-        """Return the replay of what the controls show."""
         profile = self.profiles[self.chosen("workload")]
         return outcome(profile, self.setting(), self.cost, self.value(COST))
 
@@ -102,25 +94,16 @@ class Explorer(Controls):
         return [row.get_by_role("img").evaluate_all(TOKENS) for row in rounds.all()]
 
     def numbers(self) -> dict[str, str]:
-        """Return the table of numbers."""
         rows = self.cell.locator(".mtp-tradeoff tr")
         cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
         return dict(map(tuple, cells))
 
+    def picture(self, attribute: str) -> str:
+        picture = self.cell.locator("img[src^='data:image/png']")
+        return str(picture.get_attribute(attribute))
+
     def figure(self) -> str:
-        """Return the picture itself."""
-        return str(self._picture().get_attribute("src"))
-
-    def alt(self) -> str:
-        """Return what the picture says of itself."""
-        return str(self._picture().get_attribute("alt"))
-
-    def _picture(self) -> Locator:
-        return self.cell.locator("img[src^='data:image/png']")
-
-    def seen(self) -> tuple[Any, ...]:
-        """Return all that can be seen of the answer."""
-        return self.strip(), self.numbers(), self.figure()
+        return self.picture("src")
 
     def agrees(self) -> bool:
         """Return whether strip, numbers and figure are those of the replay."""
@@ -130,21 +113,21 @@ class Explorer(Controls):
         return (
             self.strip() == [tokens_of(wanted.trace, record) for record in rounds]
             and dict(numbers(wanted)).items() <= self.numbers().items()
-            and levels in self.alt()
+            and levels in self.picture("alt")
         )
 
     def answers(self, act: Callable[[], object], changed: Sequence[str] = ()) -> None:
-        """Do something and wait until the answer is that of the replay.
+        """Move a control and wait until the answer is that of the replay.
 
         Args:
-            act: Moves a control.
+            act: Moves it.
             changed: What must be another one than before: "strip", "numbers", "figure".
         """
-        before = dict(zip(("strip", "numbers", "figure"), self.seen(), strict=True))
+        before = {part: getattr(self, part)() for part in changed}
         act()
         wait_until(
             lambda: (
-                self.agrees() and all(getattr(self, part)() != before[part] for part in changed)
+                self.agrees() and all(getattr(self, part)() != was for part, was in before.items())
             ),
             f"{self.expected()} with another {', '.join(changed)}",
         )
@@ -158,31 +141,20 @@ class Viewer(Controls):
         self.trace = trace
 
     def button(self, words: str) -> Locator:
-        """Return a button."""
         return self.cell.get_by_role("button", name=words)
 
     def tokens(self) -> list[str]:
-        """Return the tokens that are shown."""
-        found: list[str] = self.cell.locator(".mtp-step").get_by_role("img").evaluate_all(TOKENS)
-        return found
+        return list(self.cell.locator(".mtp-step").get_by_role("img").evaluate_all(TOKENS))
 
-    def shows(self, index: int, *, revealed: bool) -> bool:
+    def shows(self, index: int, revealed: bool) -> bool:
         """Return whether a round is shown, with the target's verdict or without."""
-        record = self.trace.rounds[index]
-        wanted = tokens_of(self.trace, record, verified=revealed)
+        wanted = tokens_of(self.trace, self.trace.rounds[index], verified=revealed)
         text = self.cell.locator(".mtp-step").inner_text()
-        hidden = "Guess first" in text
-        return (
-            f"Round {index} of {len(self.trace.rounds) - 1}" in text
-            and self.tokens() == wanted
-            and hidden != revealed
-        )
+        here = f"Round {index} of {len(self.trace.rounds) - 1}" in text
+        return here and self.tokens() == wanted and ("Guess first" in text) != revealed
 
     def wait_for(self, index: int, *, revealed: bool) -> None:
-        """Wait until a round is shown."""
-        wait_until(
-            lambda: self.shows(index, revealed=revealed), f"round {index}, revealed {revealed}"
-        )
+        wait_until(lambda: self.shows(index, revealed), f"round {index}, revealed {revealed}")
 
 
 def tokens_of(trace: GenerationTrace, record: RoundTrace, *, verified: bool = True) -> list[str]:
