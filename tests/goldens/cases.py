@@ -18,15 +18,15 @@ import torch
 import transformers as hf
 
 import gemma_mtp_edu as mtp
-from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, PromptLookupDrafter, ScriptedDrafter
+from tests.model.tiny import WINDOW, Shape, drafter_config, generated, target_config, wrapped
 
 PROBABILITIES = ("draft_probs", "target_probs", "overlaps")
 ROUND = (
     "prefix_length", "draft_ids", "n_accepted", "next_id", "next_kind", *PROBABILITIES, "uniforms",
 )  # fmt: skip
-WINDOW, VOCAB = 8, 32
+VOCAB = 32
 # What a tiny pair has: layers that share keys and values, a drafter's head of centroids, a mixture
 # of experts, per-layer embeddings, soft-capped logits, float64, and the class of target that the
 # real checkpoints load as.
@@ -155,31 +155,15 @@ def pair_of(name: str) -> mtp.ModelPair:
     if name == "pocket":
         return mtp.load_pair()
     has = set(name.split())
-    kinds = ["sliding_attention", "full_attention"]
-    sizes = {
-        "vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 48, "sliding_window": WINDOW,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "global_head_dim": 16,
-        "max_position_embeddings": 256, "tie_word_embeddings": False,
-    }  # fmt: skip
-    config = hf.Gemma4TextConfig(
-        **sizes, num_hidden_layers=4, layer_types=kinds * 2, vocab_size_per_layer_input=VOCAB,
-        num_kv_shared_layers=2 if "shared" in has else 0, enable_moe_block="experts" in has,
-        hidden_size_per_layer_input=4 if "perlayer" in has else 0, moe_intermediate_size=16,
-        final_logit_softcapping=5.0 if "capped" in has else None, num_experts=4, top_k_experts=2,
+    shape = Shape(
+        vocab=VOCAB, shared_layers=2 * ("shared" in has), centroids=8 * ("centroids" in has),
+        experts="experts" in has, softcap=5.0 if "capped" in has else None,
+        per_layer_inputs=4 * ("perlayer" in has),
     )  # fmt: skip
-    drafting = hf.Gemma4TextConfig(
-        **sizes, num_hidden_layers=2, layer_types=kinds, vocab_size_per_layer_input=0,
-        num_kv_shared_layers=2, hidden_size_per_layer_input=0,
-    )  # fmt: skip
-    assistant = hf.Gemma4AssistantConfig(
-        text_config=drafting, backbone_hidden_size=32, use_ordered_embeddings="centroids" in has,
-        num_centroids=8, centroid_intermediate_top_k=6,
-    )  # fmt: skip
-    if "wrapped" in has:
-        config = hf.Gemma4Config(text_config=config, vision_config=None, audio_config=None)
-        config.tie_word_embeddings = False
+    config, assistant = target_config(shape), drafter_config(shape)
+    assistant.centroid_intermediate_top_k = 6
     kind = hf.Gemma4ForConditionalGeneration if "wrapped" in has else hf.Gemma4ForCausalLM
-    target: Any = kind(config)
+    target: Any = kind(wrapped(config) if "wrapped" in has else config)
     if "experts" in has:
         target.set_experts_implementation("eager")  # torch's grouped product takes no float64
     drafter: Any = hf.Gemma4AssistantForCausalLM(assistant)
@@ -300,14 +284,7 @@ def _generated(pair: Any, ids: torch.Tensor, settings: dict[str, Any], turns: in
     written, kept, start = ids[:, :0], None, 0
     for _ in range(turns):
         text = torch.cat([written, ids], dim=1)
-        output = pair.target.generate(
-            text,
-            attention_mask=torch.ones_like(text),
-            custom_generate=draft_and_verify,
-            drafter=pair.drafter,
-            return_dict_in_generate=True,
-            **{"do_sample": False, "past_key_values": kept, **settings},
-        )
+        output = generated(pair, text, **{"past_key_values": kept, **settings})
         start, written, kept = text.shape[1], output.sequences, output.past_key_values
     return {"token_ids": written[0, start:].tolist(), "cached": kept.get_seq_length()}
 

@@ -45,11 +45,11 @@ class Shape:
 def tiny_pair(shape: Shape = Shape(), dtype: torch.dtype = torch.float32) -> ModelPair:
     """Return a pair with random weights, the same for the same shape."""
     torch.manual_seed(shape.seed)
-    target = Gemma4ForCausalLM(_target_config(shape)).to(dtype)
+    target = Gemma4ForCausalLM(target_config(shape)).to(dtype)
     with torch.no_grad():
         # Wide logits, so that the text varies and no two tokens are nearly equal.
         target.lm_head.weight.normal_(0, 0.5)
-    drafter = Gemma4AssistantForCausalLM(_drafter_config(shape, target)).to(dtype)
+    drafter = Gemma4AssistantForCausalLM(drafter_config(shape)).to(dtype)
     if drafter.masked_embedding is not None:
         drafter.masked_embedding.token_ordering.copy_(torch.randperm(shape.vocab))
     target.generation_config = GenerationConfig(pad_token_id=0, eos_token_id=None)
@@ -69,7 +69,7 @@ def _layers(shape: Shape, **more: Any) -> Gemma4TextConfig:
     return Gemma4TextConfig(**{**sizes, "tie_word_embeddings": False, **more})
 
 
-def _target_config(shape: Shape) -> Gemma4TextConfig:
+def target_config(shape: Shape) -> Gemma4TextConfig:
     kinds = ["sliding_attention", "full_attention"]
     experts = {"num_experts": 4, "top_k_experts": 2, "moe_intermediate_size": 16}
     return _layers(
@@ -79,7 +79,7 @@ def _target_config(shape: Shape) -> Gemma4TextConfig:
     )  # fmt: skip
 
 
-def _drafter_config(shape: Shape, target: Gemma4ForCausalLM) -> Gemma4AssistantConfig:
+def drafter_config(shape: Shape) -> Gemma4AssistantConfig:
     layers = _layers(
         shape,
         num_hidden_layers=2,
@@ -90,7 +90,7 @@ def _drafter_config(shape: Shape, target: Gemma4ForCausalLM) -> Gemma4AssistantC
     )
     return Gemma4AssistantConfig(
         text_config=layers,
-        backbone_hidden_size=target.config.hidden_size,
+        backbone_hidden_size=layers.hidden_size,
         use_ordered_embeddings=shape.centroids > 0,
         num_centroids=shape.centroids or 1,
         centroid_intermediate_top_k=max(1, shape.centroids // 2),
@@ -131,14 +131,16 @@ class KnowingDrafter:
         return fixed_draft(known, ids.device)
 
 
+def wrapped(config: Gemma4TextConfig) -> Gemma4Config:
+    whole = Gemma4Config(text_config=config, vision_config=None, audio_config=None)
+    whole.tie_word_embeddings = False
+    return whole
+
+
 def wrapped_pair(shape: Shape = Shape(per_layer_inputs=4)) -> ModelPair:
     """Return a pair whose target is of the class that the real checkpoints load as."""
     inner = tiny_pair(shape)
-    config = Gemma4Config(
-        text_config=deepcopy(inner.target.config), vision_config=None, audio_config=None
-    )
-    config.tie_word_embeddings = False
-    target = Gemma4ForConditionalGeneration(config)
+    target = Gemma4ForConditionalGeneration(wrapped(deepcopy(inner.target.config)))
     target.model.language_model.load_state_dict(inner.target.model.state_dict())
     target.lm_head.load_state_dict(inner.target.lm_head.state_dict())
     target.generation_config = inner.target.generation_config
