@@ -34,19 +34,8 @@ def pins() -> dict[str, str]:
 
 
 def test_learners_get_the_packages_and_ranges_of_the_project() -> None:
-    wanted = {
-        "jupyterlab",
-        "torch",
-        "transformers",
-        "accelerate",
-        "ipywidgets",
-        "matplotlib",
-        "nbval",
-    }
-    listed = {
-        Requirement(line).name: str(Requirement(line).specifier)
-        for line in lines("requirements.txt")
-    }
+    wanted = "jupyterlab torch transformers accelerate ipywidgets matplotlib nbval".split()
+    listed = {r.name: str(r.specifier) for r in map(Requirement, lines("requirements.txt"))}
     declared = {requirement.name: str(requirement.specifier) for requirement in DECLARED}
     assert listed == {name: declared[name] for name in wanted}
 
@@ -97,23 +86,12 @@ def stub(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "prompt",
-    [
-        "Count from 1 to 9.",
-        'He said "no"',
-        "it's",
-        "$HOME costs $5 and $$",
-        "`ls`; $(ls) | cat > x & # y",
-        "two\nlines",
-        "--help",
-        "50% \\ done\\",
-        "数を1から9まで数えて。",
-        "a = b := c $(eval X)",
-    ],
-)
+    ["Count from 1 to 9.", 'He said "no"', "it's", "$HOME costs $5 and $$", "two\nlines", "--help",
+     "`ls`; $(ls) | cat > x & # y", "50% \\ done\\", "数を1から9まで。", "a = b := c $(eval X)"],
+)  # fmt: skip
 def test_make_demo_hands_over_any_prompt(prompt: str, stub: Path) -> None:
     command = ["make", "--no-print-directory", "demo", "READY=", f"BIN={stub}", f"PROMPT={prompt}"]
-    done = run(command)
-    assert done.stdout == f"<-m>\n<gemma_mtp_edu>\n<demo>\n<--prompt={prompt}>\n"
+    assert run(command).stdout == f"<-m>\n<gemma_mtp_edu>\n<demo>\n<--prompt={prompt}>\n"
 
 
 def test_make_says_what_to_do_about_an_old_python(stub: Path) -> None:
@@ -128,15 +106,8 @@ def test_make_says_what_to_do_about_an_old_python(stub: Path) -> None:
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run make as a person would, not as a part of the make that runs the tests."""
-    env = {
-        key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))
-    }
+    env = {key: v for key, v in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        command,
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False,
         stdin=subprocess.DEVNULL,
-    )
+    )  # fmt: skip

@@ -2,14 +2,13 @@
 
 import importlib.util
 import json
-import os
 import re
-import subprocess
 from html import unescape
 from pathlib import Path
 
 import pytest
 
+from tests.unit.test_project import run
 from tools import bench_table, buttons, figures, hardware, screenshots
 from tools.document import part
 from tools.lessons import notebooks
@@ -69,18 +68,8 @@ def test_shell_blocks_are_commands_of_the_makefile(name: str) -> None:
     for line in lines:
         assert line.startswith("make ")
         # A dry run: the demo really runs in tests/model, and `make test` is what runs this.
-        done = subprocess.run(
-            ["bash", "-c", f"{line} --dry-run"], cwd=ROOT, env=shell_environment(),
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run(["bash", "-c", f"{line} --dry-run"])
         assert (done.returncode, done.stderr) == (0, ""), line
-
-
-def shell_environment() -> dict[str, str]:
-    """Return the environment that a person's make has, not a part of the make that runs this."""
-    return {
-        key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))
-    }
 
 
 def test_named_files_exist(text: str) -> None:
@@ -113,13 +102,9 @@ def test_readme_has_the_buttons_of_every_lesson(path: Path) -> None:
         assert address in readme
 
 
-def test_the_picture_is_there_and_small() -> None:
-    picture = ROOT / figures.PICTURE
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert picture.stat().st_size < 80_000
-
-
-def test_the_picture_has_a_text_that_says_what_it_shows() -> None:
+def test_the_picture_is_small_and_has_a_text_that_says_what_it_shows() -> None:
+    picture = (ROOT / figures.PICTURE).read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) < 80_000
     shown = part((ROOT / "README.md").read_text(encoding="utf-8"), "picture")
     (tag,) = re.findall(r"<img [^>]*>", shown)
     assert f'src="{figures.PICTURE}"' in tag
@@ -153,11 +138,6 @@ def test_the_demo_of_the_readme_is_the_command_above_it() -> None:
     assert not re.search(r"\d s\b|time:", shown)
 
 
-def test_the_table_of_hardware_is_that_of_the_registry() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert part(readme, "hardware") == hardware.table()
-
-
 SAMPLE = """\
 # A title, with signs!
 Run `make demo PROMPT="make lunch"` or `make lint type`, see `tools/no_such.py`, `x / y` and
@@ -177,9 +157,9 @@ def test_the_checks_see_what_is_wrong() -> None:
     assert sorted(targets) == ["demo", "lint", "nonsense", "type"]
 
 
-def test_the_benchmark_s_table_is_that_of_the_stored_run() -> None:
+def test_tables_are_those_of_the_registry_and_of_the_stored_run() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     record = json.loads(bench_table.RESULT.read_text(encoding="utf-8"))
-    assert part(
-        (ROOT / "README.md").read_text(encoding="utf-8"), "bench"
-    ) == bench_table.bench_part(record)
+    assert part(readme, "hardware") == hardware.table()
+    assert part(readme, "bench") == bench_table.bench_part(record)
     assert {"dtype", "threads", "torch", "transformers", "plan"} <= set(record["conditions"])

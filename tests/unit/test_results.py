@@ -135,25 +135,18 @@ def make_card(seconds: dict[str, dict[int, float]] = SECONDS) -> ResultsCard:
     return ResultsCard("google/x", measurements, prompts, verdict, 13_000_000_000, provenance)
 
 
-def test_speedups_are_per_token_and_without_the_prefill() -> None:
+def test_score_by_hand() -> None:
+    """Speedups are per token and without the prefill; one length adds seconds."""
     card = make_card()
     assert card.speedup("json", 4) == pytest.approx(2.5)
     longer = replace(card.of("json", 4), tokens=21)  # twice as many after the first one
     others = [m for m in card.measurements if (m.workload, m.gamma) != ("json", 4)]
     assert replace(card, measurements=(*others, longer)).speedup("json", 4) == pytest.approx(5.0)
-
-
-def test_score_by_hand() -> None:
-    errors = prediction_errors(make_card())
+    errors = prediction_errors(card)
     assert errors["json", 2] == pytest.approx(0.1)
     assert errors["json", 4] == pytest.approx(2.0 / 2.5 - 1)
     assert errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
-    best = best_lengths(make_card())
-    assert best == {"json": (2, 4, pytest.approx(2.0 / 2.5)), "story": (2, 2, 1.0)}
-
-
-def test_one_length_adds_seconds() -> None:
-    card = make_card()
+    assert best_lengths(card) == {"json": (2, 4, pytest.approx(2.0 / 2.5)), "story": (2, 2, 1.0)}
     assert overall_speedups(card) == pytest.approx({0: 1.0, 2: 20 / 13, 4: 20 / 16.5})
     assert length_for_all(card) == 2
     slow = {"json": {0: 10.0, 2: 9.8, 4: 12.0}, "story": {0: 10.0, 2: 9.9, 4: 14.0}}
