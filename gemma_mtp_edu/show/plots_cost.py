@@ -6,6 +6,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 
 from gemma_mtp_edu.analysis import metrics
 from gemma_mtp_edu.analysis.cost import MARGIN, CostModel, round_cost
@@ -18,17 +19,7 @@ from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import (
-    AT,
-    BLUE,
-    GREY,
-    PER_ROUND,
-    RED,
-    SPEED,
-    drafts,
-    lines_chart,
-    listed,
-)
+from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SPEED, listed
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
@@ -79,17 +70,15 @@ def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
     for row, (name, (first, *others)) in enumerate(runs.items()):
         # Later runs lie lower, so that equal times do not hide each other.
         heights = [row - 0.3 + 0.6 * (i + 1) / len(others) for i in range(len(others))]
-        ax.plot(first, row - 0.3, "x", color=RED, markersize=9, markeredgewidth=2.2)
-        ax.plot(others, heights, "o", color=BLUE, markerfacecolor="none")
+        once = "_" * bool(row)  # one entry of the legend for all rows
+        ax.plot(first, row - 0.3, "x", color=RED, label=f"{once}first run", markersize=9, mew=2.2)
+        ax.plot(others, heights, "o", color=BLUE, mfc="none", label=f"{once}later runs, downwards")
         middle = statistics.median(others)
-        ax.vlines(middle, row - 0.4, row + 0.4, color="black", linewidth=2)
+        ax.vlines(middle, row - 0.4, row + 0.4, "black", linewidth=2, label=f"{once}their median")
         rows[name] = {"first run": first, marked("least"): min(others), marked("median"): middle}
     ax.set_xlim(0, 1.08 * max(map(max, runs.values())))
     style.in_rows(ax, runs)
     ax.set_xlabel("seconds")
-    handles = [*ax.lines[:2], ax.collections[0]]
-    ax.legend(handles, ("first run", "later runs, downwards", "their median"), frameon=False,
-              loc="upper left", bbox_to_anchor=(1, 1))  # fmt: skip
     alt = tr("Marks of the seconds of repeated runs, in one row per kind.")
     return style.tidy(ax, alt, listed(rows, "{place} {value:.3g}"))
 
@@ -138,10 +127,20 @@ def plot_card(card: results.ResultsCard) -> Axes:
     lines = {name: {g: card.speedup(name, g) for g in card.gammas} for name in card.workloads}
     overall = results.overall_speedups(card)
     lines["all together"] = {gamma: overall[gamma] for gamma in card.gammas}
-    ax = lines_chart(lines, PER_ROUND, f"measured {SPEED}", {"plain decoding": 1})
+    ax = style.lines_chart(lines, PER_ROUND, f"measured {SPEED}", {"plain decoding": 1})
     with speaking("en"):
         ax.set_title(_headline(card), loc="left", fontsize=12, fontweight="bold")
-    ax.figure.text(0.01, -0.01, _small_print(card), fontsize=8, va="top")
+    known = {**card.provenance, "pair": card.pair}
+    facts = ", ".join(f"{key} {known[key]}" for key in _FACTS if key in known)
+    tokens = max(m.tokens for m in card.measurements)
+    errors = sorted(map(abs, results.prediction_errors(card).values()))
+    small = (
+        f"{shorten(facts, 150, placeholder=' ...')}\n"
+        f"greedy, one prompt a workload, up to {tokens} tokens, medians, prefill left out; "
+        f"peak memory {gigabytes(card.peak_memory_bytes)}\npredicted before: median error "
+        f"{statistics.median(errors):.0%}, worst {errors[-1]:.0%}"
+    )
+    ax.figure.text(0.01, -0.01, small, fontsize=8, va="top")
     return style.tidy(ax, sentences(f"{_headline(card)}:", str(ax.get_label())))
 
 
@@ -151,20 +150,7 @@ def _headline(card: results.ResultsCard) -> str:
         return tr("{pair}: drafting does not pay here, the target alone is as fast", pair=card.pair)
     speed = results.overall_speedups(card)[best]
     return tr("{pair}: {speed:.2f} times as fast with {drafts} per round",
-              pair=card.pair, speed=speed, drafts=drafts(best))  # fmt: skip
-
-
-def _small_print(card: results.ResultsCard) -> str:
-    known = {**card.provenance, "pair": card.pair}
-    facts = ", ".join(f"{key} {known[key]}" for key in _FACTS if key in known)
-    tokens = max(m.tokens for m in card.measurements)
-    errors = sorted(map(abs, results.prediction_errors(card).values()))
-    return (
-        f"{shorten(facts, 150, placeholder=' ...')}\n"
-        f"greedy, one prompt a workload, up to {tokens} tokens, medians, prefill left out; "
-        f"peak memory {gigabytes(card.peak_memory_bytes)}\npredicted before: median error "
-        f"{statistics.median(errors):.0%}, worst {errors[-1]:.0%}"
-    )
+              pair=card.pair, speed=speed, drafts=style.drafts(best))  # fmt: skip
 
 
 def saved_and_wasted(
@@ -177,14 +163,14 @@ def saved_and_wasted(
 
 def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> Axes:
     """Draw saved target passes upwards and wasted drafts downwards, by draft length."""
-    ax, counts = style.axes(), saved_and_wasted(profile, gammas)
-    rows = {"target passes saved": {gamma: saved for gamma, saved, _ in counts},
-            "drafts thrown away": {gamma: wasted for gamma, _, wasted in counts}}  # fmt: skip
-    looks = style.hollow(BLUE), style.hollow(RED, "xx")
-    for (name, row), sign, look in zip(rows.items(), (1, -1), looks, strict=True):
-        heights = [sign * count for count in row.values()]
-        drawn = ax.bar(range(len(row)), heights, 0.7, label=name, **look)
-        ax.bar_label(drawn, list(map(str, row.values())), fontsize=8, padding=3)
+    ax, rows = style.axes(), {}
+    _, *counts = zip(*saved_and_wasted(profile, gammas), strict=True)
+    looks = ("target passes saved", 1, (BLUE, "")), ("drafts thrown away", -1, (RED, "xx"))
+    for row, (name, sign, look) in zip(counts, looks, strict=True):
+        heights = [sign * count for count in row]
+        drawn = ax.bar(range(len(row)), heights, 0.7, label=name, **style.hollow(*look))
+        ax.bar_label(drawn, list(map(str, row)), fontsize=8, padding=3)
+        rows[name] = dict(zip(gammas, row, strict=True))
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(range(len(gammas)), list(map(str, gammas)))
     ax.set(xlabel=PER_ROUND, ylabel="count", yticks=[])
@@ -231,7 +217,9 @@ def plot_speedup_surface(
     if len(table) > 1:
         ax.contour(_ALPHAS, gammas, table, levels=[1], colors="white", linewidths=2.5)
     lengths = [length or float("nan") for length in best.values()]
-    ax.plot(_ALPHAS, lengths, "--", color="white", linewidth=1.2)
+    # White with a black outline is readable on the dark and on the bright end of the map.
+    outline = [withStroke(linewidth=2.5, foreground="black")]
+    ax.plot(_ALPHAS, lengths, "--", color="white", linewidth=1.2, path_effects=outline)
     ax.plot(alpha, gamma, "*", color="white", markeredgecolor="black", markersize=18)
     ax.set(xlabel="alpha, share of verified drafts that are right", ylabel=PER_ROUND)
     ax.set_title("star: you; thick line: as fast as plain; dashed: best length", fontsize=10)

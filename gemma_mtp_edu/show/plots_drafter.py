@@ -13,15 +13,7 @@ from gemma_mtp_edu.analysis.inside import layers
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    PINK,
-    RED,
-    listed,
-)
+from gemma_mtp_edu.show.style import BLACK, BLUE, GREEN, GREY, PINK, RED, listed
 from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
@@ -69,15 +61,20 @@ def plot_layers(pair: "ModelPair") -> Axes:
 
 def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
     """Draw how a draft step runs through a pair, with its real shapes; no weights are needed."""
-    ax = style.axes(6, 8.3)
+    ax, vocabulary = style.axes(6, 8.3), drafter_config.get_text_config().vocab_size
     target, drafter = target_config.get_text_config(), drafter_config.get_text_config()
-    wide, narrow, head = target.hidden_size, drafter.hidden_size, _head_words(drafter_config)
+    wide, narrow, clusters = target.hidden_size, drafter.hidden_size, drafter_config.num_centroids
+    head = f"dense head:\nall {vocabulary:,}\ntokens scored"
+    if drafter_config.use_ordered_embeddings:
+        best = drafter_config.centroid_intermediate_top_k
+        scored = f"{best * (vocabulary // clusters):,} of {vocabulary:,}\ntokens scored"
+        head = f"best {best} of\n{clusters:,} clusters:\n{scored}"
     for (left, width), name, config in ((_TARGET, "target", target), (_OWN, "drafter", drafter)):
         title = f"{name}: {config.num_hidden_layers} layers, hidden size {config.hidden_size:,}"
         ax.add_patch(Rectangle((left, 0), width, 8.75, fill=False, edgecolor="#767676"))
         ax.text(left + width / 2, 8.95, title, ha="center", va="bottom", fontsize=9, weight="bold")
     out = f"projection out:\n{narrow:,} to {wide:,}\nstate for the\nnext step"
-    for column, y, height, words, color in (
+    boxes = [
         (_TARGET, 0.3, 0.75, f"embedding of the newest token\n{wide:,}", BLUE),
         (_TARGET, 7.35, 0.75, f"last hidden state\n{wide:,}", BLUE),
         (_OWN, 0.3, 0.75, f"embedding | hidden state\n{wide:,} + {wide:,}", BLUE),
@@ -85,39 +82,44 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
         (_LEFT, 5.85, 1.3, head, PINK),
         (_LEFT, 7.65, 0.5, "draft", PINK),
         (_RIGHT, 5.85, 1.3, out, BLACK),
-    ):
-        _box(ax, column, y, height, words, color)
+    ]
+    arrows = [((3.47, 0.67), (5.53, 0.67), BLUE), ((3.47, 7.5), (5.53, 0.98), BLUE)]
     given, heights = [], {}
     for row, (kind, layer) in enumerate(kv_layers(target).items()):
         heights[kind], each = 4.3 - 1.75 * row, target.per_layer_config[layer]
         window = f", last {target.sliding_window}" if kind.startswith("sliding") else ""
-        words = f"layer {layer}, {_short(kind)}: keys, values\n"
         shape = f"{each.num_key_value_heads} x tokens x {each.head_dim}{window}"
-        _box(ax, _TARGET, heights[kind], 0.95, words + shape, RED)
-        given.append(tr("layer {layer} ({kind})", layer=layer, kind=_short(kind)))
+        words = f"layer {layer}, {kind.split('_')[0]}: keys, values\n{shape}"
+        boxes.append((_TARGET, heights[kind], 0.95, words, RED))
+        given.append(tr("layer {layer} ({kind})", layer=layer, kind=kind.split("_")[0]))
     # Neighbours of one kind in a box, from the projection in upwards.
     own, top = [(kind, len(list(same))) for kind, same in groupby(drafter.layer_types)], 2.05
+    space = 2.9 / len(own)
     for index, (kind, count) in enumerate(own):
         head_dim = drafter.per_layer_config[drafter.layer_types.index(kind)].head_dim
-        words = f"{count} {_short(kind)} layer{'s' * (count > 1)}\n"
+        words = f"{count} {kind.split('_')[0]} layer{'s' * (count > 1)}\n"
         words += f"queries: {drafter.num_attention_heads} heads x {head_dim}"
-        low, height = 2.55 + index * 2.9 / len(own), 2.9 / len(own) - 0.45
-        _box(ax, _OWN, low, height, words, GREEN)
-        _arrow(ax, (7.5, top + 0.03), (7.5, low - 0.03))
-        _arrow(ax, (3.47, heights[kind] + 0.45), (5.53, low + 0.35), RED)
-        top = low + height
+        low = 2.55 + index * space
+        boxes.append((_OWN, low, space - 0.45, words, GREEN))
+        arrows += [((7.5, top + 0.03), (7.5, low - 0.03), BLACK),
+                   ((3.47, heights[kind] + 0.45), (5.53, low + 0.35), RED)]  # fmt: skip
+        top = low + space - 0.45
     for x, low, high in ((7.5, 1.05, 1.5), (6.5, top, 5.85), (8.6, top, 5.85), (6.5, 7.15, 7.65)):
-        _arrow(ax, (x, low + 0.03), (x, high - 0.03))
-    _arrow(ax, (3.47, 0.67), (5.53, 0.67), BLUE)
-    _arrow(ax, (3.47, 7.5), (5.53, 0.98), BLUE)
+        arrows.append(((x, low + 0.03), (x, high - 0.03), BLACK))
     # Both parts of the next step's input come back to where it begins: right, down, left.
     for x, y, right, end, words in (
         (9.47, 6.5, 9.95, 0.85, "hidden state of the next step"),
         (7.47, 7.9, 10.5, 0.5, "draft: newest token of the next step"),
     ):
         ax.plot([x, right, right], [y, y, end], "--", color=BLACK, linewidth=1.2)
-        _arrow(ax, (right, end), (9.47, end))
+        arrows.append(((right, end), (9.47, end), BLACK))
         ax.text(right + 0.08, 3.6, words, rotation=90, va="center", fontsize=9)
+    for (left, width), y, height, words, color in boxes:
+        ax.add_patch(FancyBboxPatch((left + 0.25, y), width - 0.5, height, facecolor="white",
+                     boxstyle="round,pad=0.02", edgecolor=color, linewidth=1.8))  # fmt: skip
+        ax.text(left + width / 2, y + height / 2, words, ha="center", va="center", fontsize=9)
+    for start, to, color in arrows:
+        ax.annotate("", to, start, arrowprops={"arrowstyle": "->", "color": color, "lw": 1.4})
     ax.text(0.2, -0.25, _CONSTANT, va="top", fontsize=9)
     ax.set(xlim=(0, 10.9), ylim=(-0.6, 9.3))
     ax.axis("off")
@@ -126,35 +128,9 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
              "drafter's layers ({layers}) read keys and values of the target's {given}. The head: "
              "{head}. A projection back to {wide:,} gives the next step's hidden state; its newest "
              "token is the draft.", wide=wide, narrow=narrow, head=head.replace("\n", " "),
-             layers=", ".join(f"{count} {_short(kind)}" for kind, count in own),
+             layers=", ".join(f"{count} {kind.split('_')[0]}" for kind, count in own),
              given=tr(" and ").join(given))  # fmt: skip
     return style.tidy(ax, sentences(alt, tr(_CONSTANT)))
-
-
-def _head_words(config: Any) -> str:
-    vocabulary, clusters = config.get_text_config().vocab_size, config.num_centroids
-    if not config.use_ordered_embeddings:
-        return f"dense head:\nall {vocabulary:,}\ntokens scored"
-    best = config.centroid_intermediate_top_k
-    scored = f"{best * (vocabulary // clusters):,} of {vocabulary:,}\ntokens scored"
-    return f"best {best} of\n{clusters:,} clusters:\n{scored}"
-
-
-def _short(kind: str) -> str:
-    return kind.removesuffix("_attention")
-
-
-def _box(ax: Axes, column: tuple[float, float], y: float, height: float, words: str,
-         color: str) -> None:  # fmt: skip
-    left, width = column
-    ax.add_patch(FancyBboxPatch((left + 0.25, y), width - 0.5, height, facecolor="white",
-                 boxstyle="round,pad=0.02", edgecolor=color, linewidth=1.8))  # fmt: skip
-    ax.text(left + width / 2, y + height / 2, words, ha="center", va="center", fontsize=9)
-
-
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float],
-           color: str = BLACK) -> None:  # fmt: skip
-    ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
 
 
 def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) -> Axes:
@@ -166,33 +142,28 @@ def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) 
     ax, start = style.axes(4.2), max(0, step.position - count)
     shown = ["earlier"] * bool(start) + [visible(name) for name in names[start : step.position]]
     rows: list[list[float]] = []
-    labels, places, told = [], [], {}
+    labels, told = {}, {}
     for index, layer in enumerate(step.layers):
-        labels.append(f"layer {index}\n{layer.attention}")
-        places.append(len(rows) + (len(layer.weights) - 1) / 2)
-        if index:
-            ax.axhline(len(rows) - 0.5, color="black", linewidth=0.8)
+        labels[f"layer {index}\n{layer.attention}"] = len(rows) + (len(layer.weights) - 1) / 2
         heads = [[0.0] * layer.first + head for head in layer.weights.tolist()]
         shares = [[sum(head[:start])] * bool(start) + head[start:] for head in heads]
         rows += shares
+        ax.axhline(len(rows) - 0.5, color="black", linewidth=0.8)
         mean = [sum(column) / len(column) for column in zip(*shares, strict=True)]
         best = max(range(bool(start), len(mean)), key=mean.__getitem__)
-        told[tr("layer {layer} ({kind})", layer=index, kind=layer.attention)] = {
-            tr("{token!r}, {back} back", token=shown[best], back=len(mean) - best): mean[best],
-            **({marked("earlier"): mean[0]} if start else {}),
-        }
+        most = tr("{token!r}, {back} back", token=shown[best], back=len(mean) - best)
+        earlier = {marked("earlier"): mean[0]} if start else {}
+        name = tr("layer {layer} ({kind})", layer=index, kind=layer.attention)
+        told[name] = {most: mean[best], **earlier}
     # Shares are small where a head reads many tokens: the root of a share sets them apart.
-    picture = ax.imshow(rows, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1), aspect="auto",
-                        interpolation="nearest")  # fmt: skip
-    ax.set_yticks(places, labels)
-    if start:
-        ax.axvline(0.5, color="black", linewidth=0.8)
+    root = PowerNorm(0.5, vmin=0, vmax=1)
+    picture = ax.imshow(rows, cmap="Blues", norm=root, aspect="auto", interpolation="nearest")
+    ax.set_yticks(list(labels.values()), list(labels))
     ax.set_xticks(range(len(shown)), shown, rotation=90, family="monospace", fontsize=8)
     ax.tick_params(length=0)
     ax.set(xlabel="token of the text, as far as the target has read it",
            ylabel="a row for each head")  # fmt: skip
-    ax.figure.colorbar(picture, ax=ax, label="share of the head's attention", pad=0.01,
-                       ticks=(0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1))  # fmt: skip
+    ax.figure.colorbar(picture, ax=ax, label="share of the head's attention", pad=0.01)
     alt = tr("Heat map of a draft step's attention over the last {count} tokens before {newest!r}. "
              "The token that a layer's heads read most of, and the sum over earlier ones, where "
              "there are any.", count=step.position - start,

@@ -24,7 +24,7 @@ def test_lines_are_drawn_as_told() -> None:
     assert list(ax.lines[0].get_ydata()) == [0.0, 0.5, 1.0, 1.5]
     assert len({line.get_linestyle() for line in ax.lines}) == 3
     alt = ax.get_label()
-    assert alt.startswith("Chart of 'speed' by 'steps''. one: 0.00 at 0, 0.50 at 1, ")
+    assert alt.startswith("Chart of 'speed' by 'steps'. one: 0.00 at 0, 0.50 at 1, ")
     assert alt.endswith("two: 1.00 at 0, 1.00 at 6, 1.00 at 11; lines across: plain 1.00.")
 
 
