@@ -70,15 +70,15 @@ CELLS = {
 }
 FIRST_CELL = """\
 import json
+import os
 from pathlib import Path
 
-from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu import RoundViewer, TradeoffExplorer
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.schedules import Constant
 
-language.use("{language}")
+os.environ["GEMMA_MTP_EDU_LANG"] = "{language}"
 stored = json.loads(Path("profiles.json").read_text(encoding="utf-8"))
 profiles = {{name: AcceptanceProfile.from_json(text) for name, text in stored.items()}}
 """

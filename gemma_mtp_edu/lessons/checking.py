@@ -1,4 +1,4 @@
-"""What makes an exercise's checker of rows (holds, text, values of the text's fields).
+"""What makes an exercise's checker of rows (holds, text, values of fields that are no variables).
 
 The first row that holds is told. Of an `answered` checker the first row is what a right answer
 hears; all others are questions. Where no row holds or the answer is None, it was not tried yet: an
@@ -6,10 +6,10 @@ unfinished notebook runs to its end.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import update_wrapper
-from inspect import signature
+from inspect import getgeneratorlocals
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 from gemma_mtp_edu.lessons.language import marked, sentences, tr
 
 Rows = Iterator[tuple[Any, ...]]
+Call = Callable[..., Any]
 NOT_TRIED = marked("Not answered yet: fill in the cell above, then run it again.")
 RIGHT = marked("Right.")
 GOT = marked("For ({arguments}) you got {shown}.")
@@ -33,37 +34,31 @@ def agrees(answer: Any, best: Any, **within: float) -> bool:
     return math.isclose(answer, best, **{"rel_tol": 1e-6, "abs_tol": 1e-9, **within})
 
 
-def _told(rows: Callable[..., Rows], given: tuple[Any, ...], before: str = "", **more: Any) -> str:
-    known = dict(zip(signature(rows).parameters, given, strict=False)) | more
-    for number, (holds, text, *values) in enumerate(rows(*given)):
+def _told(asked: Any, before: str, **more: Any) -> str:
+    for number, (holds, text, *values) in enumerate(asked):
         if holds:
+            known = getgeneratorlocals(asked) | more | dict(*values)
             opening = "" if number and before is RIGHT else before
-            return sentences(tr(opening, **known), tr(text, **known, **dict(*values)))
+            return sentences(tr(opening, **known), tr(text, **known))
     return tr(NOT_TRIED)
 
 
-def answered(rows: Callable[..., Rows]) -> Callable[..., None]:
+def answered(rows: Call) -> Call:
     """Make a checker of an answer, which is the first parameter of the rows."""
 
     def check(*given: Any) -> None:
-        print(tr(NOT_TRIED) if given[0] is None else _told(rows, given, RIGHT))
+        print(tr(NOT_TRIED) if given[0] is None else _told(rows(*given), RIGHT))
 
     return update_wrapper(check, rows)
 
 
-def tried(
-    cases: Sequence[tuple[Any, ...]],
-    right_for: Callable[..., Any],
-    got: str = GOT,
-    praise: str = "",
-    **within: float,
-) -> Callable[[Callable[..., Rows]], Callable[..., None]]:
+def tried(cases: Any, right_for: Call, got: str = GOT, praise: str = "", **within: float) -> Call:
     """Make a checker of a learner's function; its rows take a wrong answer, the right one, a case.
 
     What was `got` stands before the question, `praise` after "Right."; `within` is isclose's.
     """
 
-    def reply(rows: Callable[..., Rows], function: Callable[..., Any], *given: Any) -> str:
+    def reply(rows: Call, function: Call, *given: Any) -> str:
         for case in cases:
             listed = ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in case)
             try:
@@ -75,8 +70,8 @@ def tried(
             best = right_for(*case, *given)
             if not agrees(answer, best, **within):
                 shown = f"{answer:g}" if isinstance(answer, float) else answer
-                values = (answer, best, *case, *given)
-                return _told(rows, values, got, arguments=listed, shown=shown)
+                asked = rows(answer, best, *case, *given)
+                return _told(asked, got, arguments=listed, shown=shown)
         return sentences(tr(RIGHT), tr(praise))
 
     return lambda rows: update_wrapper(lambda *given: print(reply(rows, *given)), rows)

@@ -19,9 +19,8 @@ from gemma_mtp_edu.lessons.language import marked
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.models.pairs import ModelPair
 
-
-def __getattr__(name: str) -> Any:
-    return getattr(checks_measuring, name)
+__getattr__ = checks_measuring.__getattribute__
+_PAIRS = torch.randn(4, 2, 6, generator=torch.Generator().manual_seed(5)).double().softmax(-1)
 
 
 @tried([(60, 1), (61, 5), (60, 5), (1, 5), (2, 3)], lambda n, k: 1 + math.ceil((n - 1) / k))
@@ -34,8 +33,8 @@ def passes_needed(answer: int, best: int, *case: int) -> Rows:
 @answered
 def saved_passes(answer: int, plain: GenerationTrace, assisted: GenerationTrace) -> Rows:
     """Lesson 00: how many target passes the drafter saved."""
-    known = {"before": plain.target_passes, "after": assisted.target_passes}
-    yield known["before"] - known["after"] == answer, "{before} passes became {after}.", known
+    before, after = plain.target_passes, assisted.target_passes
+    yield before - after == answer, "{before} passes became {after}."
     drafts = assisted.n_accepted
     yield answer == drafts, "So many were accepted, but the text may end inside the drafts. Did it?"
     yield True, "Not {answer}. Which property of the two traces counts the target's passes?"
@@ -46,10 +45,10 @@ def hard_prompt(pair: ModelPair, prompt: str | None) -> Rows:
     """Lesson 00: a prompt of which less than half of the drafts are accepted."""
     if prompt is not None:
         rate = reference_generate(pair, prompt, gamma=4).acceptance_rate
-        known, hard = {"rate": rate}, rate is not None and rate < 0.5
-        yield hard, "Only {rate:.0%} of the drafts were accepted.", known
+        hard = rate is not None and rate < 0.5
+        yield hard, "Only {rate:.0%} of the drafts were accepted."
         yield rate is None, "There was no draft to accept. Which prompt gets a longer answer?"
-        yield True, "{rate:.0%} were accepted, below 50% is wanted. What is hard to guess?", known
+        yield True, "{rate:.0%} were accepted, below 50% is wanted. What is hard to guess?"
 
 
 @tried([(2.3e9, 2, 320e9), (2.3e9, 1, 320e9), (31e9, 2, 3.35e12)], lambda n, size, b: n * size / b)
@@ -69,11 +68,8 @@ def break_even(answer: float, best: float, *case: float) -> Rows:
 @answered
 def kv_layer(answer: int, pair: ModelPair) -> Rows:
     """Lesson 02: the target layer whose full-attention KV the drafter reads."""
-    config = pair.target.config
-    last, (full, sliding) = (
-        config.get_text_config().num_hidden_layers - 1,
-        kv_layers(config).values(),
-    )
+    last = pair.target.config.get_text_config().num_hidden_layers - 1
+    full, sliding = kv_layers(pair.target.config).values()
     yield answer == full, "It is the last full-attention layer that still makes KV of its own."
     yield answer == last, "It has full attention, but does it make keys and values, or share them?"
     yield answer == sliding, "That is sliding-window KV. Which layer does it for full attention?"
@@ -90,10 +86,10 @@ def scored_tokens(answer: int, best: int, *case: int) -> Rows:
 def tokens_of_rounds(answer: Sequence[int], best: Sequence[int], trace: GenerationTrace) -> Rows:
     """Lesson 03: the text's token ids, put together from the rounds."""
     have, whole = len(answer), len(best)
-    known, drafts = {"have": have, "whole": whole}, have == trace.n_accepted <= whole
+    drafts = have == trace.n_accepted <= whole
     yield drafts, "These are the accepted drafts. What does the target add in every round?"
-    yield have > whole, "You have {have} tokens of {whole}. Do rejected drafts count?", known
-    yield True, "You have {have} tokens of {whole}. Is the prefill among them?", known
+    yield have > whole, "You have {have} tokens of {whole}. Do rejected drafts count?"
+    yield True, "You have {have} tokens of {whole}. Is the prefill among them?"
 
 
 @answered
@@ -102,10 +98,9 @@ def surest_mistake(answer: int, trace: GenerationTrace) -> Rows:
     ends = {i: r for i, r in enumerate(trace.rounds) if r.next_kind == "correction"}
     wrong = {i: r.draft_probs[r.n_accepted] for i, r in ends.items()}
     prob, most = wrong.get(answer, -1), max(wrong.values(), default=0)
-    known = {"prob": prob}
-    yield prob == most, "The drafter gave {prob:.0%} to a draft that the target rejected.", known
+    yield prob == most, "The drafter gave {prob:.0%} to a draft that the target rejected."
     yield prob < 0, "In round {answer} no draft was rejected. Which rounds end with a correction?"
-    yield True, "There it gave {prob:.0%}. Is there a rejected draft with more?", known
+    yield True, "There it gave {prob:.0%}. Is there a rejected draft with more?"
 
 
 @tried(
@@ -129,25 +124,20 @@ def greedy_round(answer: Any, best: Any, drafts: list[int], wanted: list[int]) -
 )
 def _loop(answer: Sequence[int], best: Sequence[int], prompt: str, gamma: int, *_: Any) -> Rows:
     same, have, whole = first_difference(answer, best), len(answer), len(best)
-    known = {"same": same, "whole": whole, "extra": have - whole}
-    yield same == whole, "{extra} tokens too many. Where may a round stop in its drafts?", known
-    yield same == have, "it stops after {same} of {whole} tokens. What ends your loop?", known
+    extra = {"extra": have - whole}
+    yield same == whole, "{extra} tokens too many. Where may a round stop in its drafts?", extra
+    yield same == have, "it stops after {same} of {whole} tokens. What ends your loop?"
     yield same == 0, "the first token is wrong. Which row of the prefill's logits predicts it?"
     yield (
         True,
         "{same} tokens are right, then it differs. After a rejection: which row gives the "
         "correction, how many entries must leave the cache, and is the newest token passed again?",
-        known,
     )
 
 
 def greedy_loop(function: Callable[..., Any], pair: ModelPair) -> None:
     """Lesson 04: a whole speculative loop, against plain decoding."""
     _loop(lambda prompt, *size: function(pair, pair.encode(prompt), *size[:2]), pair)
-
-
-_WEIGHTS = torch.rand(4, 2, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
-_PAIRS = [(p / p.sum(), q / q.sum()) for p, q in _WEIGHTS]
 
 
 @tried(_PAIRS, residual_distribution, got="")
@@ -190,9 +180,9 @@ def needs_the_loop(answer: str, results: Sequence[AblationResult]) -> Rows:
     """Lesson 06: the change that leaves the first draft alone, and costs the later ones most."""
     untouched = {r.part: r for r in results if math.isclose(r.kept[0], r.as_is[0])}
     best = max(untouched.values(), key=lambda r: sum(r.as_is) - r.mean_kept)
-    parts, right = [r.part for r in results], answer == best.part
-    known = {"known": ", ".join(map(repr, parts)), "kept": best.kept[-1], "whole": best.as_is[-1]}
-    yield right, "The last draft is kept in {kept:.0%} of chains instead of {whole:.0%}.", known
+    ends, parts = {"kept": best.kept[-1], "whole": best.as_is[-1]}, [r.part for r in results]
+    right, known = answer == best.part, {"known": ", ".join(map(repr, parts))}
+    yield right, "The last draft is kept in {kept:.0%} of chains instead of {whole:.0%}.", ends
     yield answer not in parts, "{answer!r} is not one of {known}.", known
     yield answer not in untouched, "{answer!r} changes the first draft too. Which rows do not?"
     yield True, "{answer!r} spares the first draft, but does another row lose more behind it?"

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from operator import truediv
+from typing import Any
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
@@ -10,6 +11,24 @@ from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, speedups_by_length
 from gemma_mtp_edu.core.schedules import Heuristic, LastRound
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
 from gemma_mtp_edu.lessons.language import marked, tr
+
+# Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
+_TEXTS = ([0, 2, 0, 1], [0, 3, 2, 1, 0, 0], [0, 0, 0, 0, 0], [0, 7, 6, 5, 4, 3, 2, 1], [0])
+MISTAKES = {
+    "warm-up": marked("the first run of the program is counted"),
+    "one run": marked("there is a single run of each"),
+    "different texts": marked("the two do not write the same text"),
+    "not in turns": marked("all runs of one come before all runs of the other"),
+    "fine": marked("nothing is wrong"),
+}
+# The reports of lesson 10: what is wrong with each, and what to ask who says something else.
+_REPORTS = {
+    "A": ("different texts", marked("What does each of the two write?")),
+    "B": ("not in turns", marked("Read the numbers in the order of the runs: what goes on?")),
+    "C": ("fine", marked("Which of the mistakes do you see in it: can you point at it?")),
+    "D": ("warm-up", marked("Leave the first number of each out: what is the speedup then?")),
+    "E": ("one run", marked("If you ran it again, would the same number come out?")),
+}
 
 
 @tried([(0.8, 4), (0.5, 2), (0.0, 3), (0.9, 0), (1.0, 4)], expected_tokens)
@@ -39,11 +58,7 @@ def round_costs(first: float | None, second: float | None) -> None:
     _round_cost({1.72: first, 0.52: second}.get)
 
 
-@tried(
-    [(4, 1.6), (1, 1.4), (3, 3.94), (4, 1.0), (8, 3.0)],
-    lambda gamma, cost: break_even_alpha(gamma, cost) or 0.0,
-    abs_tol=0.0101,
-)
+@tried([(4, 1.6), (1, 1.4), (3, 3.94), (4, 1.0), (8, 3.0)], break_even_alpha, abs_tol=0.0101)
 def smallest_alpha(answer: float, best: float, *case: float) -> Rows:
     """Lesson 07: the least alpha, to a hundredth, that pays for a round of this cost."""
     yield not 0 <= answer <= 1, "Alpha is a share, from 0 to 1."
@@ -51,14 +66,8 @@ def smallest_alpha(answer: float, best: float, *case: float) -> Rows:
     yield True, "Is there a smaller one that also pays?"
 
 
-def _rounds(kept: Sequence[int], gamma: int, place: int = 1) -> int:
-    return (
-        0 if place >= len(kept) else 1 + _rounds(kept, gamma, place + min(kept[place], gamma) + 1)
-    )
-
-
-# Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
-_TEXTS = ([0, 2, 0, 1], [0, 3, 2, 1, 0, 0], [0, 0, 0, 0, 0], [0, 7, 6, 5, 4, 3, 2, 1], [0])
+def _rounds(kept: Sequence[int], gamma: int, at: int = 1) -> int:
+    return 0 if at >= len(kept) else 1 + _rounds(kept, gamma, at + min(kept[at], gamma) + 1)
 
 
 @tried([(text, gamma) for text in _TEXTS for gamma in (1, 2, 4)], _rounds)
@@ -74,8 +83,8 @@ def rounds_needed(answer: int, best: int, kept: list[int], gamma: int) -> Rows:
 def best_length(answer: int, profile: AcceptanceProfile, cost_ratio: float) -> Rows:
     """Lesson 08: the best constant draft length for a text."""
     speeds = dict(enumerate(speedups_by_length(profile, cost_ratio), 1))
-    best = max(speeds, key=lambda n: speeds[n])
-    right, known = speeds.get(answer) == speeds[best], {"longest": len(speeds)}
+    best, known = max(speeds, key=speeds.__getitem__), {"longest": len(speeds)}
+    right = speeds.get(answer) == speeds[best]
     yield right, "No other constant length is faster on this text at this cost."
     yield answer not in speeds, "Not {answer}: choose 1 to {longest} drafts per round.", known
     yield answer < best, "Too few. Did you compare all lengths, at {cost_ratio:g} passes per draft?"
@@ -95,12 +104,10 @@ def heuristic_rule(answer: int, best: int, gamma: int, kept: int) -> Rows:
 
 
 @answered
-def best_threshold(
-    answer: float, profile: AcceptanceProfile, thresholds: Sequence[float], cost_ratio: float
-) -> Rows:
+def best_threshold(answer: float, profile: Any, thresholds: list[float], cost_ratio: float) -> Rows:
     """Lesson 09: the threshold of a confidence schedule that is fastest on a text."""
-    schedules = {value: Setting("confidence", threshold=value) for value in thresholds}
-    speeds = {value: outcome(profile, s, cost_ratio).speedup for value, s in schedules.items()}
+    choices = ((value, Setting("confidence", threshold=value)) for value in thresholds)
+    speeds = {value: outcome(profile, choice, cost_ratio).speedup for value, choice in choices}
     yield speeds.get(answer) == max(speeds.values()), "None of the others is faster."
     yield answer not in speeds, "Not {answer}: choose one of {thresholds}."
     yield True, "Another is faster. Did you count {cost_ratio:g} plain passes per draft made?"
@@ -121,23 +128,6 @@ def fair_speedup(answer: float, best: float, plain: list[float], fast: list[floa
     yield True, "Which runs count, and what stands for them: one run, the mean, the median?"
 
 
-MISTAKES = {
-    "warm-up": marked("the first run of the program is counted"),
-    "one run": marked("there is a single run of each"),
-    "different texts": marked("the two do not write the same text"),
-    "not in turns": marked("all runs of one come before all runs of the other"),
-    "fine": marked("nothing is wrong"),
-}
-# The reports of lesson 10: what is wrong with each, and what to ask who says something else.
-_REPORTS = {
-    "A": ("different texts", marked("What does each of the two write?")),
-    "B": ("not in turns", marked("Read the numbers in the order of the runs: what goes on?")),
-    "C": ("fine", marked("Which of the mistakes do you see in it: can you point at it?")),
-    "D": ("warm-up", marked("Leave the first number of each out: what is the speedup then?")),
-    "E": ("one run", marked("If you ran it again, would the same number come out?")),
-}
-
-
 @answered
 def wrong_benchmarks(answers: Mapping[str, str | None]) -> Rows:
     """Lesson 10: what is wrong with each of five benchmark reports, by a word of `MISTAKES`."""
@@ -146,9 +136,8 @@ def wrong_benchmarks(answers: Mapping[str, str | None]) -> Rows:
         yield given == {name: word for name, (word, _) in _REPORTS.items()}, "; ".join(told)
         for name, word in given.items():
             right, question = _REPORTS[name]
-            known = {"name": name, "word": word, "known": ", ".join(map(repr, MISTAKES))}
+            known = {"known": ", ".join(map(repr, MISTAKES)), "question": tr(question)}
             yield word not in MISTAKES, "{name}: {word!r} is not one of {known}.", known
-            known["question"] = tr(question)
             yield word != right, "{name}: not {word!r}. {question}", known
         missing = ", ".join(name for name in _REPORTS if name not in given)
         yield True, "Right so far; still open: {names}.", {"names": missing}
@@ -181,10 +170,7 @@ def may_see(answer: bool, best: bool, newest: int, key: int) -> Rows:
     yield True, "How far back does a window of that size reach from the newest token?"
 
 
-@tried(
-    [(3, 12, 512, 100), (3, 12, 512, 2048), (10, 50, 1024, 1024), (2, 0, 512, 9000)],
-    lambda full, sliding, window, n: full * n + sliding * min(n, window),
-)
+@tried([(3, 12, 512, 100), (3, 12, 512, 2048)], lambda f, s, w, n: f * n + s * min(n, w))
 def cache_entries(answer: int, best: int, full: int, sliding: int, window: int, n: int) -> Rows:
     """Lesson 12: token entries in a cache of full and sliding layers after a context."""
     yield answer == (full + sliding) * n, "Does a sliding layer keep what lies before its window?"
@@ -192,14 +178,9 @@ def cache_entries(answer: int, best: int, full: int, sliding: int, window: int, 
     yield True, "How many tokens does each kind of layer keep, and how many layers are there?"
 
 
-def _choice(speeds: dict[int, float]) -> int:
-    return max(speeds, key=lambda gamma: speeds[gamma])
-
-
 # Seconds of each workload by draft length; 0 is plain decoding.
 @tried(
     [
-        ({0: [10.0, 10.0], 2: [6.0, 7.0], 4: [5.0, 9.5]},),
         # The long workload decides, although 8 drafts have the better mean speedup,
         ({0: [2.0, 20.0], 2: [1.4, 11.0], 8: [0.5, 17.0]},),
         # or win two workloads of three.
@@ -211,29 +192,24 @@ def _choice(speeds: dict[int, float]) -> int:
 def one_length(answer: int, best: int, sweep: dict[int, list[float]]) -> Rows:
     """Lesson 12: the draft length of the least seconds over all workloads together."""
     yield answer not in sweep, "Is it one of the lengths {lengths}?", {"lengths": sorted(sweep)}
-    wins = [
-        min(seconds) == own for own, *seconds in zip(sweep[answer], *sweep.values(), strict=True)
-    ]
+    wins = [own <= min(rest) for own, *rest in zip(sweep[answer], *sweep.values(), strict=True)]
     yield 2 * sum(wins) > len(wins), "It wins most workloads. How long does one wait for all?"
-    speedups = {n: sum(map(truediv, sweep[0], own)) for n, own in sweep.items()}
-    yield answer == _choice(speedups), "Best mean speedup, but which takes most of the time?"
+    means = {n: sum(map(truediv, sweep[0], own)) for n, own in sweep.items()}
+    best_mean = means[answer] == max(means.values())
+    yield best_mean, "Best mean speedup, but which takes most of the time?"
     yield True, "Add the seconds of each length. 0 is a length, too."
 
 
 @tried(
-    [
-        ({0: 1.0, 2: 1.5, 4: 1.8}, {0: 1.0, 2: 1.6, 4: 1.2}),
-        ({0: 1.0, 2: 1.4, 4: 1.3}, {0: 1.0, 2: 0.8, 4: 0.7}),
-        ({0: 1.0, 1: 1.2, 8: 3.0}, {0: 1.0, 1: 1.1, 8: 2.0}),
-    ],
-    lambda predicted, measured: measured[_choice(predicted)] / max(measured.values()),
+    [({0: 1, 2: 1.5, 4: 1.8}, {0: 1, 2: 1.6, 4: 1.2}), ({0: 1, 4: 1.3}, {0: 1, 4: 0.7})],
+    lambda predicted, real: real[max(predicted, key=predicted.get)] / max(real.values()),
 )
 def kept_speed(answer: float, best: float, *sweeps: dict[int, float]) -> Rows:
     """Lesson 12: share of the best measured speed that the predicted length gives."""
     predicted, measured = sweeps
-    promised, real = predicted[_choice(predicted)], measured[_choice(predicted)]
+    promised, fastest = max(predicted.values()), max(measured.values())
     yield agrees(answer * best, 1), "That is the inverse. Which share of the best does it keep?"
-    share = agrees(answer, promised / max(measured.values()))
+    share, error = agrees(answer, promised / fastest), agrees(answer * best, promised / fastest)
     yield share, "The speed that was promised is not the one that you get. Which one is?"
-    yield agrees(answer, promised / real), "Is the error of the promise what it costs?"
+    yield error, "Is the error of the promise what it costs?"
     yield True, "Which length would you take by the prediction? How fast is that one really?"

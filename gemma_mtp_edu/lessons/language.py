@@ -3,8 +3,6 @@
 A text stands in English where it is used, as a template: `tr("Not {answer}.", answer=3)`. Its
 translation stands in `data/ja.json` by that template; one that is missing leaves the English. What
 figures draw is never translated (their fonts have no Japanese), nor are errors.
-
-The language is that of `speaking`, else that of the variable GEMMA_MTP_EDU_LANG, else English.
 """
 
 import json
@@ -16,14 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LANGUAGES = ("en", "ja")
 VARIABLE = "GEMMA_MTP_EDU_LANG"
 _spoken: ContextVar[str | None] = ContextVar("language", default=None)
 
 
 def current() -> str:
-    """Return the language that texts are in now; a ValueError if the variable names none."""
-    return _known(_spoken.get() or os.environ.get(VARIABLE) or "en")
+    """Return the language of `speaking`, else of the variable, else English; it must be known."""
+    language = _spoken.get() or os.environ.get(VARIABLE) or "en"
+    if language not in ("en", "ja"):
+        raise ValueError(f"got language {language!r}, need one of 'en', 'ja': see lesson.language")
+    return language
 
 
 def readable() -> str:
@@ -33,17 +33,12 @@ def readable() -> str:
     return "en"
 
 
-def use(language: str) -> None:
-    """Choose the language of all texts from here on; a ValueError if there is no such language."""
-    # The variable, not the context: a notebook's next cell may run in another context.
-    os.environ[VARIABLE] = _known(language)
-
-
 @contextmanager
 def speaking(language: str | None) -> Iterator[None]:
     """Choose the language of the texts inside a `with`; None leaves it as it is."""
-    token = _spoken.set(_known(language) if language else _spoken.get())
+    token = _spoken.set(language or _spoken.get())
     try:
+        current()  # is there such one?
         yield
     finally:
         _spoken.reset(token)
@@ -79,10 +74,3 @@ def catalogue(language: str) -> dict[str, str]:
     """Return all translations into a language by the English text; none for English itself."""
     file = Path(__file__).parents[1] / "data" / f"{language}.json"
     return {} if language == "en" else json.loads(file.read_text(encoding="utf-8"))
-
-
-def _known(language: str) -> str:
-    if language not in LANGUAGES:
-        known = ", ".join(map(repr, LANGUAGES))
-        raise ValueError(f"got language {language!r}, need one of {known}: see lesson.language")
-    return language

@@ -1,7 +1,4 @@
-"""Prompts by workload, from predictable text to free text, for lessons and benchmarks.
-
-The bundled pair was trained on these eight kinds of task, not on these prompts.
-"""
+"""Prompts by workload; the bundled pair was trained on such tasks, but not on these prompts."""
 
 import json
 from pathlib import Path

@@ -18,7 +18,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from gemma_mtp_edu.lessons.language import called, marked, tr, use
+from gemma_mtp_edu import __version__
+from gemma_mtp_edu.lessons.language import VARIABLE, called, marked, speaking, tr
 from gemma_mtp_edu.models.compatibility import check_transformers
 
 # Built for the machine (torch, numpy) or for the service's own page (ipywidgets).
@@ -35,18 +36,13 @@ _REPLACEABLE = (
     "matplotlib",
     "pandas",
 )
-# Variables that the services set, VS Code for its notebooks alone. Kaggle comes first: its image is
-# built on Colab's and may keep its variables.
-_SIGNS = {
-    "KAGGLE_KERNEL_RUN_TYPE": "Kaggle",
-    "COLAB_RELEASE_TAG": "Colab",
-    "BINDER_REPO_URL": "Binder",
-    "VSCODE_PID": "VS Code",
-}
-_RESTART = {
-    "Colab": marked("Runtime > Restart session"),
-    "Kaggle": marked("Restart in the Run menu"),
-    "VS Code": marked("Restart in the bar above the notebook"),
+# The variable that each service sets (VS Code for its notebooks alone), and how to restart there.
+# Kaggle comes first: its image is built on Colab's and may keep its variables.
+_PLACES = {
+    "Kaggle": ("KAGGLE_KERNEL_RUN_TYPE", marked("Restart in the Run menu")),
+    "Colab": ("COLAB_RELEASE_TAG", marked("Runtime > Restart session")),
+    "Binder": ("BINDER_REPO_URL", marked("Kernel > Restart Kernel")),
+    "VS Code": ("VSCODE_PID", marked("Restart in the bar above the notebook")),
 }
 
 
@@ -67,10 +63,8 @@ def setup(install: bool = False) -> None:
     A hosted service's environment is thrown away after the session, so there all is brought that is
     missing; elsewhere only with `install`, into an environment that the cell has just changed.
     """
-    from gemma_mtp_edu import __version__
-
     here, needed = place(), requirements()
-    how = tr(_RESTART.get(here, marked("Kernel > Restart Kernel")))
+    how = tr(_PLACES.get(here, _PLACES["Binder"])[1])
     if install or here in ("Colab", "Kaggle"):
         bring(needed, how)
     have = installed()
@@ -89,7 +83,14 @@ def setup(install: bool = False) -> None:
             "the course lacks {wanted}: run  %pip install {wanted}  and restart ({how})",
             **{"wanted": wanted, "how": how},
         )
-    known = {"version": __version__, "here": called(here), "device": _device()}
+    import torch
+
+    n, device = torch.get_num_threads(), "Apple GPU"
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name(0)
+    elif not torch.backends.mps.is_available():
+        device = tr("CPU, {threads} thread" if n == 1 else "CPU, {threads} threads", threads=n)
+    known = {"version": __version__, "here": called(here), "device": device}
     print(tr("gemma_mtp_edu {version} on {here}, {device}", **known))
     releases = (f"{name} {have.get(name) or tr('not installed')}" for name in _SHOWN)
     print(f"Python {platform.python_version()}, {', '.join(releases)}")
@@ -97,13 +98,14 @@ def setup(install: bool = False) -> None:
 
 def language(name: str) -> None:
     """Choose the language of all but figures from here on, "en" or "ja", and say so in it."""
-    use(name)
-    print(tr("Texts are in English from here on."))
+    with speaking(name):
+        print(tr("Texts are in English from here on."))
+    os.environ[VARIABLE] = name  # not the context: a notebook's next cell may run in another
 
 
 def place() -> str:
     """Return where the notebook runs: "Colab", "Kaggle", "Binder", "VS Code" or "local"."""
-    return next((name for sign, name in _SIGNS.items() if sign in os.environ), "local")
+    return next((name for name, (sign, _) in _PLACES.items() if sign in os.environ), "local")
 
 
 def requirements() -> list[Requirement]:
@@ -158,13 +160,3 @@ def bring(needed: list[Requirement], how: str) -> None:
             "again; pip said: {said}",
             **{"wanted": ", ".join(map(str, wanted)), "said": (said or ["nothing"])[-1]},
         )
-
-
-def _device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(0)
-    n = torch.get_num_threads()
-    cpu = tr("CPU, {threads} thread" if n == 1 else "CPU, {threads} threads", threads=n)
-    return "Apple GPU" if torch.backends.mps.is_available() else cpu

@@ -87,7 +87,7 @@ def test_the_narrowest_choice_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert language.current() == "en"
     monkeypatch.setenv(language.VARIABLE, "ja")
     assert language.current() == "ja"
-    language.use("en")
+    lesson.language("en")
     assert language.current() == "en"
     with language.speaking("ja"):
         assert language.current() == "ja"
@@ -98,7 +98,7 @@ def test_the_narrowest_choice_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_languages_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="need one of 'en', 'ja'"):
-        language.use("jp")
+        lesson.language("jp")
     with pytest.raises(ValueError, match="got language 'fr'"), language.speaking("fr"):
         pass
     monkeypatch.setenv(language.VARIABLE, "de")

@@ -148,7 +148,7 @@ def test_an_explorer_keeps_its_language(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv(language.VARIABLE, "ja")
     explorer = TradeoffExplorer({"story": HAND}, 0.1)
     assert all(JAPANESE.search(control.description) for control in explorer.controls)
-    language.use("en")
+    monkeypatch.setenv(language.VARIABLE, "en")
     for kind in ("heuristic", "confidence", "oracle"):
         explorer.schedule.value = kind
         assert english_words(explorer.view.value) == {"story"}
