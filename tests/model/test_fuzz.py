@@ -92,14 +92,8 @@ def stops_at_the_end_of_a_round(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_grows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("gemma_mtp_edu.core.decoding.LastRound", lambda gamma, n, a: Lying(gamma))
-
-
-class Lying:
-    """A last round that was never a success."""
-
-    def __init__(self, gamma: int) -> None:
-        self.gamma, self.n_drafted, self.n_accepted = gamma, gamma, 0
+    real = run_module.LastRound
+    patch.setattr(run_module, "LastRound", lambda gamma, n, a: real(gamma, n, 0))
 
 
 def accepts_by_chance(patch: pytest.MonkeyPatch) -> None:
@@ -147,21 +141,11 @@ def test_faults_are_found(
 def sampled_case(seed: int) -> Case:
     """Return a case with much to draw; those of other seeds share its text."""
     setting = Setting(
-        shape=Shape(vocab=16, centroids=0, softcap=5.0),
-        wrapped=False,
-        double=True,
-        prompt_length=5,
-        prompt_words=16,
-        prompt_seed=0,
-        max_new_tokens=20,
-        stop="length",
-        stop_place=0.0,
-        repetition_penalty=None,
-        no_repeat=False,
-        temperature=1.7,
-        top_k=None,
+        shape=Shape(vocab=16, centroids=0, softcap=5.0), wrapped=False, double=True,
+        prompt_length=5, prompt_words=16, prompt_seed=0, max_new_tokens=20, stop="length",
+        stop_place=0.0, repetition_penalty=None, no_repeat=False, temperature=1.7, top_k=None,
         top_p=None,
-    )
+    )  # fmt: skip
     return Case(seed, setting, "mtp", 1.0, Constant(2), "function", seed)
 
 

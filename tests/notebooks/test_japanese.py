@@ -97,12 +97,9 @@ def test_doubtful_entries_are_refused(text: str) -> None:
         translation.entries(text)
 
 
-def test_what_is_to_do_is_ready_to_fill_in() -> None:
+def test_entries_are_read_back_and_replace_paragraph_by_paragraph() -> None:
     english = translation.lesson_paragraphs(SOURCE)
     assert translation.entries(translation.as_entries(english)) == english
-
-
-def test_a_cell_is_translated_paragraph_by_paragraph() -> None:
     have = translation.entries(entry(TITLE, "# 題") + entry(CODE, CODE))
     assert translation.translated(f"{TITLE}\n\n{CODE}", have) == f"# 題\n\n{CODE}"
 
@@ -136,7 +133,9 @@ def translated_checkout(checkout: Path) -> Path:
 
 def test_an_edition_is_made_cell_by_cell(translated_checkout: Path) -> None:
     (source,) = sources(translated_checkout)
-    cells = parse_source(translation.edition(source, translated_checkout)).cells
+    text = translation.edition(source, translated_checkout)
+    cells = parse_source(text).cells
+    assert has_cells_of(parse_source(text), text)
     assert cells[0].source == "\n".join(buttons(repository_slug(), "ja/00_tiny"))
     assert [cell.source for cell in cells[1:]] == [
         "# 題\n\n一つの段落。",
@@ -160,12 +159,6 @@ def test_notebooks_that_differ_are_named(translated_checkout: Path) -> None:
     assert "ja/01_gone has no source" in building.differences(root, JAPANESE)
 
 
-def test_an_edition_survives_its_form(translated_checkout: Path) -> None:
-    (source,) = sources(translated_checkout)
-    text = translation.edition(source, translated_checkout)
-    assert has_cells_of(parse_source(text), text)
-
-
 BREAKS = [
     (rules.keeps_code, "See `gamma` and `K`.", "`gamma` を見ます。"),
     (rules.keeps_links, "See [it](https://x.org/a).", "[これ](https://x.org/b)。"),
@@ -180,14 +173,11 @@ BREAKS = [
 
 @pytest.mark.parametrize(("rule", "english", "text"), BREAKS)
 def test_a_broken_translation_is_found(rule: rules.Rule, english: str, text: str) -> None:
+    assert {rule for rule, *_ in BREAKS} == set(rules.RULES)
     (sentence,) = rule(english, text)
     assert sentence
     others = [other for other in rules.RULES if other is not rule]
     assert [s for other in others for s in other(english, text)] == []
-
-
-def test_every_rule_is_broken_here() -> None:
-    assert {rule for rule, *_ in BREAKS} == set(rules.RULES)
 
 
 def test_a_broken_rule_is_a_complaint(translated_checkout: Path) -> None:

@@ -134,25 +134,17 @@ def test_three_japanese_characters_count_as_a_word() -> None:
     assert "81 words" in sentence
 
 
-def test_a_large_lesson_is_found() -> None:
-    assert list(rules.is_small(example.lesson(size=rules.MAX_BYTES + 1)))
-
-
 def test_every_rule_is_broken_here() -> None:
+    assert list(rules.is_small(example.lesson(size=rules.MAX_BYTES + 1)))
     broken = {rule for rule, _ in BREAKS} | {rules.is_small}
     assert broken == set(rules.FORM_RULES + shape.LESSON_RULES)
 
 
-def test_times_may_stand_where_they_are_meant() -> None:
+def test_times_may_stand_where_they_are_meant_and_pictures_hold_no_paths() -> None:
     notebook = example.built()
     say(1, "14.4 ms")(notebook)  # checked by nbval
     code(notebook, 2).metadata.tags = ["timing"]
     say(2, "took 0.31 s")(notebook)
-    assert not list(rules.names_no_machine(example.lesson(notebook)))
-
-
-def test_pictures_data_is_not_searched_for_paths() -> None:
-    notebook = example.built()
     show(1, text_html='<img alt="x" src="data:image/png;base64,AAAA/tmp/BBBB">')(notebook)
     assert not list(rules.names_no_machine(example.lesson(notebook)))
 

@@ -80,13 +80,10 @@ def test_the_cell_fetches_the_course_alone(pip: Pip, monkeypatch: pytest.MonkeyP
     ("stderr", "said"),
     [
         (
-            "error: subprocess-exited\n| fatal: Could not resolve host\nnote: from a subprocess",
+            "error: exited\n| fatal: Could not resolve host\nnote: x",
             "fatal: Could not resolve host",
         ),
-        (
-            "error: externally-managed-environment\n\nx This",
-            "error: externally-managed-environment",
-        ),
+        ("error: externally-managed\n\nx This", "error: externally-managed"),
     ],
 )
 def test_the_cell_says_that_it_could_not_fetch(
@@ -215,12 +212,8 @@ def test_an_unsuitable_release_is_refused_where_nothing_is_installed(
 
 def test_forms_of_colab_offer_what_the_code_says() -> None:
     """A form is a comment elsewhere; its kind or choices must hold the value before it."""
-    lines = [
-        line
-        for source in sources()
-        for line in source.read_text(encoding="utf-8").splitlines()
-        if "@param" in line
-    ]
+    text = "\n".join(source.read_text(encoding="utf-8") for source in sources())
+    lines = re.findall(r"^.*@param.*$", text, re.MULTILINE)
     assert lines
     for line in lines:
         match = re.fullmatch(r"[A-Z_]+ = (.+?)  # @param (\[.+\]|\{type:\"\w+\"\})", line)

@@ -55,26 +55,12 @@ def test_it():
     from toy import double
     assert double(2) == 4
 """
-LIST = """
-[[fault]]
-file = 'toy.py'
-old = 'return {caught}'
-new = 'return n * 3'
-why = 'it triples'
-tests = ['test_toy.py']
-[[fault]]
-file = 'toy.py'
-old = 'return n or 0'
-new = 'return n or 1'
-why = 'no test asks'
-tests = ['test_toy.py']
-[[fault]]
-file = 'toy.py'
-old = 'import math'
-new = 'import no_such_module'
-why = 'nothing runs'
-tests = ['test_toy.py']
-"""
+LINES = (("{caught}", "n * 3"), ("return n or 0", "return n or 1"), ("import math", "import no"))
+LIST = "".join(
+    f"[[fault]]\nfile = 'toy.py'\nold = '{old}'\nnew = '{new}'\n"
+    "why = 'why'\ntests = ['test_toy.py']\n"
+    for old, new in LINES
+)
 
 
 def run_toy(folder: Path, old: str = "n * 2") -> subprocess.CompletedProcess[str]:

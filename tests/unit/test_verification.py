@@ -108,15 +108,6 @@ def test_the_overlaps_are_those_of_the_judged_positions() -> None:
     assert seen == {0, 1, 2, 3}
 
 
-def test_a_draft_that_the_target_rules_out_is_never_kept() -> None:
-    p = torch.tensor([[0.0, 1.0], [0.5, 0.5]], dtype=torch.float64)
-    q = torch.tensor([[1.0, 0.0]], dtype=torch.float64)
-    for seed in range(50):
-        generator = torch.Generator().manual_seed(seed)
-        verdict = verify_sampling(p, q, torch.tensor([0]), generator)
-        assert (verdict.n_accepted, verdict.next_id) == (0, 1)
-
-
 def test_nothing_behind_a_rejected_draft_is_kept() -> None:
     """The first draft cannot hold, the second one is sure to: it must not enter the text."""
     p = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
@@ -187,7 +178,10 @@ def test_broken_rules_are_caught(rule: Rule, one_hot: bool) -> None:
 
 def test_a_draft_that_the_target_never_writes_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by a draw of exactly 0."""
+    p = torch.tensor([[0.0, 1.0], [0.5, 0.5]], dtype=torch.float64)
+    q, drafts = torch.tensor([[1.0, 0.0]], dtype=torch.float64), torch.tensor([0])
+    for seed in range(50):
+        verdict = verify_sampling(p, q, drafts, torch.Generator().manual_seed(seed))
+        assert (verdict.n_accepted, verdict.next_id) == (0, 1)
     monkeypatch.setattr(torch, "rand", lambda n, **_: torch.zeros(n, dtype=torch.float64))
-    p = torch.tensor([[0.0, 1.0], [0.5, 0.5]])
-    q, drafts = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
     assert verify_sampling(p, q, drafts, torch.Generator()).n_accepted == 0
