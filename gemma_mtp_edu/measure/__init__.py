@@ -2,12 +2,6 @@
 
 from gemma_mtp_edu import lazily
 
-__getattr__ = lazily(
-    __name__,
-    {
-        "bench": "Plan conditions",
-        "results": "ResultsCard best_lengths length_for_all measurements overall_speedups "
-        "prediction_errors",
-        "serving": "serving_commands",
-    },
-)
+CARD = "ResultsCard best_lengths length_for_all measurements overall_speedups prediction_errors"
+NAMES = {"bench": "Plan conditions", "results": CARD, "serving": "serving_commands"}
+__getattr__ = lazily(__name__, NAMES)

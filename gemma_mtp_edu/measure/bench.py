@@ -1,8 +1,7 @@
 """Measure plain and assisted decoding, ours and the library's, in one interleaved run.
 
 Times of a machine drift, so all methods take turns on every prompt and the ratios of one run count.
-A file of prompts may take hours: each result is on disk before the next begins, so a run that was
-killed goes on, and several processes share the prompts.
+A run that was killed goes on: each result is on disk before the next begins.
 """
 
 import hashlib
@@ -10,6 +9,7 @@ import os
 import platform
 import re
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,15 +28,14 @@ from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.profile import acceptance_profile
 from gemma_mtp_edu.analysis.reference import drafter_with, reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate, clock, speculative_generate
-from gemma_mtp_edu.measure.results import Result, append, part_of, read_results, write_results
+from gemma_mtp_edu.measure.results import Result, append, read_results, write_results
 from gemma_mtp_edu.models.compatibility import is_mtp_drafter
 from gemma_mtp_edu.models.memory import peak_memory, reset_peak_memory
 from gemma_mtp_edu.models.pairs import ModelPair
 
 SCHEMA = "gemma_mtp_edu.bench/1"
-Prompts = Mapping[str, tuple[str, Any]]  # by a key: workload and prompt, as text or ids
 Lengths = Sequence[int]
-Tasks = dict[str, Callable[[], Result]]
+Prompts = Mapping[str, tuple[str, Any]]  # by a key: workload and prompt, as text or ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ def bench(
 ) -> dict[str, Any] | None:
     """Measure a prompt of each workload, alone and after long conversations begun by questions.
 
-    Each row has `seconds` (median), `tokens`, `target_passes` and `same_text` (as in the library's
-    plain run). Of several processes only the main one returns the record, to store as JSON.
+    Rows: median `seconds`, `tokens`, `target_passes`, `same_text` as in the library's plain run. Of
+    several processes only the main one returns the record, to store as JSON.
     """
     short = {prompt: (workload, prompt) for workload, prompt in prompts.items()}
     long = {p: (workload, long_context(pair, p, questions)) for workload, p in prompts.items()}
@@ -102,11 +101,22 @@ def run(
     """Measure prompts, and costs and memory after contexts of some lengths; return all results.
 
     All processes are given the same, each with the pair on its own device; only the main one
-    returns something. What `out` holds already is not measured again. What cannot be measured, or
-    results of another run in `out`, is an error before anything is.
+    returns something. What `out` holds already is not measured again.
     """
     state, facts = _process(), _facts(pair, plan)
-    tasks = _tasks(pair, prompts, plan, contexts)
+    tasks: dict[str, Callable[[], Result]] = {}
+    # What cannot be measured, or results of another run, would stop the run hours later.
+    for key, (workload, prompt) in prompts.items():
+        try:
+            ids = pair.encode(prompt, plan.max_new_tokens)
+        except ValueError as error:
+            raise ValueError(f"the prompt {key} cannot be measured: {error}") from error
+        tasks[key] = partial(_measure_prompt, pair, workload, prompt, ids, plan)
+    most = (pair.positions or 2**31) - max(plan.gammas) - 1  # a verify pass has room
+    for context in contexts:
+        if not 2 <= context <= most:
+            raise ValueError(f"got context {context}, need 2 to {most}, or fewer drafts per round")
+        tasks[f"context-{context}"] = partial(_measure_context, pair, context, plan)
     done = read_results(out, facts) if out else {}
     # Nobody may write before everybody has read, or they would not agree on what is left.
     state.wait_for_everyone()
@@ -116,7 +126,7 @@ def run(
             reset_peak_memory(pair.device)
             result = {"key": key, "process": state.process_index, "run": facts}
             result |= {"conditions": conditions(pair, plan), **tasks[key]()}
-            made.append(append(part_of(out, state.process_index), result) if out else result)
+            made.append(append(out, state.process_index, result) if out else result)
     done |= {result["key"]: result for result in gather_object(made)}
     if not state.is_main_process:
         return None
@@ -138,44 +148,18 @@ def _process() -> PartialState:
     return PartialState(cpu="LOCAL_RANK" in os.environ and not torch.cuda.is_available())
 
 
-def _tasks(pair: ModelPair, prompts: Prompts, plan: Plan, contexts: Lengths) -> Tasks:
-    """Return what there is to do by key; raise for what would stop the run hours later."""
-    tasks: Tasks = {}
-    for key, (workload, prompt) in prompts.items():
-        try:
-            ids = pair.encode(prompt, plan.max_new_tokens)
-        except ValueError as error:
-            raise ValueError(f"the prompt {key} cannot be measured: {error}") from error
-        tasks[key] = partial(_measure_prompt, pair, workload, prompt, ids, plan)
-    most = (pair.positions or 2**31) - max(plan.gammas) - 1  # a verify pass has room
-    for context in contexts:
-        if not 2 <= context <= most:
-            raise ValueError(f"got context {context}, need 2 to {most}, or fewer drafts per round")
-        tasks[f"context-{context}"] = partial(_measure_context, pair, context, plan)
-    return tasks
-
-
 def _facts(pair: ModelPair, plan: Plan) -> dict[str, Any]:
     """Return what all results of a file must share; as JSON reads it back, so with lists."""
-    return {
-        "pair": pair.name,
-        "target_weights": _fingerprint(pair.target),
-        "drafter_weights": _fingerprint(pair.drafter),
-        "dtype": str(pair.target.dtype),
-        "device": pair.device.type,
-        **asdict(plan),
-        "gammas": list(plan.gammas),
-    }
-
-
-def _fingerprint(model: torch.nn.Module) -> str:
-    """Return what tells weights from others, whose names and folder may be the same."""
-    digest = hashlib.sha256()
-    for name, weight in model.named_parameters():
-        # The beginning will do, and takes no time where the weights are many.
-        first = weight.detach().flatten()[:1024].cpu().contiguous().view(torch.uint8)
-        digest.update(f"{name} {tuple(weight.shape)}".encode() + first.numpy().tobytes())
-    return digest.hexdigest()[:12]
+    facts: dict[str, Any] = {"pair": pair.name}
+    for part, model in (("target", pair.target), ("drafter", pair.drafter)):
+        digest = hashlib.sha256()  # tells weights from others of the same names and folder
+        for name, weight in model.named_parameters():
+            # The beginning will do, and takes no time where the weights are many.
+            first = weight.detach().flatten()[:1024].cpu().contiguous().view(torch.uint8)
+            digest.update(f"{name} {tuple(weight.shape)}".encode() + first.numpy().tobytes())
+        facts[f"{part}_weights"] = digest.hexdigest()[:12]
+    facts |= {"dtype": str(pair.target.dtype), "device": pair.device.type}
+    return {**facts, **asdict(plan), "gammas": list(plan.gammas)}
 
 
 def _measure_prompt(pair: ModelPair, workload: str, prompt: Any, ids: Tensor, plan: Plan) -> Result:
@@ -212,13 +196,11 @@ def long_context(pair: ModelPair, prompt: str, questions: Sequence[str]) -> Tens
 def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     """Time all methods on one prompt `[1, seq]`, in turns; the first turn only warms up."""
     limit: Any = {"max_new_tokens": plan.max_new_tokens}
+    greedy = {**limit, "attention_mask": torch.ones_like(ids), "do_sample": False}
 
     def library(gamma: int = 0, **more: Any) -> Any:
-        if gamma:
-            more["assistant_model"] = drafter_with(pair, gamma)
-        mask = torch.ones_like(ids)
-        text = pair.target.generate(ids, attention_mask=mask, do_sample=False, **limit, **more)
-        return text[0, ids.shape[1] :].tolist()
+        more |= {"assistant_model": drafter_with(pair, gamma)} if gamma else {}
+        return pair.target.generate(ids, **greedy, **more)[0, ids.shape[1] :].tolist()
 
     runs: dict[tuple[str, int], Callable[[], Any]] = {
         ("plain, library", 0): library,
@@ -229,8 +211,7 @@ def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
         runs["assisted, library", gamma] = partial(library, gamma)
         ours = partial(speculative_generate, pair, ids, gamma=gamma, **limit)
         runs["assisted, ours", gamma] = ours
-    seconds: dict[tuple[str, int], list[float]] = {case: [] for case in runs}
-    found = {}
+    found, seconds = {}, defaultdict[tuple[str, int], list[float]](list)
     for _ in range(plan.repeats + 1):
         for case, call in runs.items():
             start = clock(pair.device)

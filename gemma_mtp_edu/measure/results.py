@@ -27,15 +27,10 @@ _Positive = Annotated[float, Gt(0), Lt(float("inf"))]
 Result = dict[str, Any]
 
 
-def part_of(out: Path, process: int) -> Path:
-    """Return the file to which a process appends."""
-    return out.with_name(f"{out.name}.part-{process}")
-
-
-def append(path: Path, result: Result) -> Result:
-    """Append a result and return it with its schema; it is on disk then."""
+def append(out: Path, process: int, result: Result) -> Result:
+    """Append a result to a process's part and return it with its schema; it is on disk then."""
     result = {**result, "schema": LINES_SCHEMA}
-    with path.open("a", encoding="utf-8") as file:
+    with out.with_name(f"{out.name}.part-{process}").open("a", encoding="utf-8") as file:
         # A line that a kill cut off before must not spoil this one.
         file.write(f"\n{json.dumps(result, ensure_ascii=False)}\n")
         file.flush()
@@ -57,10 +52,9 @@ def read_results(out: Path, run: Mapping[str, Any]) -> dict[str, Result]:
                 result = None
             right = isinstance(result, dict) and result.get("schema") == LINES_SCHEMA
             if not right or result["run"] != run:
-                raise ValueError(
-                    f"{path.name} holds {line[:400]!r}, need results of this release and of this "
-                    f"run, {run}: name another file with --out, or remove it"
-                )
+                need = f"need results of this release and of this run, {run}"
+                told = f"{path.name} holds {line[:400]!r}, {need}"
+                raise ValueError(f"{told}: name another file with --out, or remove it")
             found[result["key"]] = result
     return found
 
@@ -121,8 +115,8 @@ class Measurement:
 
     def __post_init__(self) -> None:
         if self.tokens < 2:  # the first token comes from the prefill: nothing was drafted
-            told = "need 2 or more: take a prompt with a longer answer"
-            raise ValueError(f"got {self.tokens} token of {self.workload!r}, {told}")
+            told = f"got {self.tokens} token of {self.workload!r}, need 2 or more"
+            raise ValueError(f"{told}: take a prompt with a longer answer")
 
     @property
     def seconds_per_token(self) -> float:

@@ -1,7 +1,6 @@
 """Commands that serve a pair with MTP drafts elsewhere: vLLM, SGLang, llama.cpp.
 
-They are built from a measured draft length and start nothing. Flags were read in November 2026 in
-each project's own documentation; the project has not run these servers.
+Flags are from each project's documentation in November 2026; no such server was run to test them.
 """
 
 import json
@@ -18,10 +17,7 @@ def serving_commands(
 ) -> tuple[str, str, str]:
     """Return how vLLM, SGLang and llama.cpp serve a published pair, as lines for a POSIX shell.
 
-    Args:
-        pair: A registered name or hub id.
-        draft_length: Drafts per round; 0 serves the target alone, for where drafting does not pay.
-        context_length: Tokens of prompt and answer that a request may have.
+    `draft_length` 0 serves the target alone; `context_length` counts a request's prompt and answer.
     """
     info = find(pair)
     if info is None or info.name == POCKET:

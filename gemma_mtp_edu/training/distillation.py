@@ -15,7 +15,6 @@ from gemma_mtp_edu.analysis.profile import drafter_masks
 from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.target import SharedKV
 
-CLUSTER_WEIGHT = 0.5
 Rows = Float[Tensor, "n vocab"]
 
 
@@ -89,7 +88,7 @@ class Unroll(torch.nn.Module):
             if head is not None:  # over all tokens and over clusters: a top-k has no gradient
                 ordering = head.token_ordering.view(head.num_centroids, -1)
                 clusters = self.loss(probs[:, ordering].sum(dim=-1), head.centroids(states)).mean()
-                loss = loss + CLUSTER_WEIGHT * clusters
+                loss = loss + 0.5 * clusters
             losses.append(loss)
             agreement.append((logits.argmax(-1) == probs.argmax(-1)).float().mean())
         if not losses:

@@ -41,15 +41,10 @@ def target_texts(
     seed: int = 0,
     batch_size: int = 16,
 ) -> list[Texts]:
-    """Let the target answer prompts and return batches to train on.
+    """Let the target answer prompts (messages, or ids `[1, seq]`); return batches to train on.
 
-    Args:
-        pair: The models; only the target runs.
-        prompts: Users' messages, or token ids `[1, seq]`.
-        max_new_tokens: Of each answer.
-        temperature: 0 for greedy text; above, text is drawn from the target's distribution.
-        seed: Of the draws; the global random state is left as it was.
-        batch_size: Prompts at a time; those of like length go together, so little is padded.
+    Prompts of like length go together, so little is padded. Above temperature 0, answers are drawn
+    from the target's distribution; the global random state is left as it was.
     """
     Settings(max_new_tokens=max_new_tokens, temperature=temperature)
     encoded = sorted((pair.encode(p, max_new_tokens)[0] for p in _listed(prompts)), key=len)

@@ -28,6 +28,8 @@ from gemma_mtp_edu.training.target_texts import Evaluation, evaluate_drafter
 
 CHECKPOINT = "checkpoint.safetensors"
 Batch = distillation.Texts | distillation.DistillationBatch
+Runs = Sequence[GenerationTrace]
+Report = Callable[[Evaluation], None]
 State = dict[str, Tensor]
 
 
@@ -67,9 +69,9 @@ def train(
     batches: Iterable[Batch],
     plan: Plan = Plan(),
     *,
-    held_out: Sequence[GenerationTrace] = (),
+    held_out: Runs = (),
     folder: str | Path | None = None,
-    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    on_evaluation: Report = lambda evaluation: None,
 ) -> Training:
     """Train `pair.drafter` in place, in float32; at the end it gets the target's dtype.
 
@@ -93,8 +95,7 @@ def train(
         try:
             pair.target.requires_grad_(False)
             pair.drafter.float().requires_grad_(True)
-            place = Path(folder) if folder else None
-            training = _Trainer(pair, plan, held_out, place, on_evaluation).run(batches)
+            training = _Trainer(pair, plan, held_out, folder, on_evaluation).run(batches)
             pair.drafter.to(dtype=pair.target.dtype)
             return training
         except BaseException:  # an interrupt too
@@ -110,15 +111,10 @@ class _Trainer:
     """The state between two steps; `train` says what it does."""
 
     def __init__(
-        self,
-        pair: ModelPair,
-        plan: Plan,
-        held_out: Sequence[GenerationTrace],
-        folder: Path | None,
-        on_evaluation: Callable[[Evaluation], None],
+        self, pair: ModelPair, plan: Plan, held_out: Runs, folder: str | Path | None, report: Report
     ) -> None:
-        self.pair, self.plan, self.held_out = pair, plan, held_out
-        self.folder, self.on_evaluation = folder, on_evaluation
+        self.pair, self.plan, self.held_out, self.report = pair, plan, held_out, report
+        self.folder = Path(folder) if folder else None
         # With one draft step the projection back to the target's width has no gradient.
         wrapper = DistributedDataParallelKwargs(find_unused_parameters=True)
         on_cpu = pair.device.type == "cpu"
@@ -140,9 +136,8 @@ class _Trainer:
         plan, share = self.plan, self.accelerator.num_processes
         mine = islice(batches, self.step * share + self.accelerator.process_index, None, share)
         total = torch.zeros(plan.unroll + 1, device=self.pair.device)
-        quiet = {} if self.accelerator.is_main_process else {"disable": True}
-        bar = tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, leave=False, **quiet)
-        with bar:
+        how = {"leave": False} if self.accelerator.is_main_process else {"disable": True}
+        with tqdm(total=plan.steps, initial=self.step, unit="step", delay=2, **how) as bar:
             while self.step < plan.steps:
                 if self.best and 0 < plan.patience <= self._since_best():
                     break
@@ -184,7 +179,7 @@ class _Trainer:
         if self.held_out and not self._since_best():
             self.best = copy.deepcopy(self.pair.drafter.state_dict())
         if self.accelerator.is_main_process:
-            self.on_evaluation(self.evaluations[-1])
+            self.report(self.evaluations[-1])
         self.accelerator.wait_for_everyone()
         if self.folder is not None and self.step and self.accelerator.is_main_process:
             evaluations = [evaluation._asdict() for evaluation in self.evaluations]

@@ -18,7 +18,7 @@ from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.analysis.calibration import timed_runs
 from gemma_mtp_edu.measure import bench
 from gemma_mtp_edu.measure.bench import Plan, Prompts, read_prompts
-from gemma_mtp_edu.measure.results import ResultsCard, measurements, part_of
+from gemma_mtp_edu.measure.results import ResultsCard, measurements
 from gemma_mtp_edu.show.report import bench_text, report_page, summary
 from tools.bench_table import conclusions
 
@@ -124,13 +124,14 @@ def test_a_killed_run_goes_on_with_nothing_lost_or_done_twice(
     monkeypatch.setattr(bench, "measure", counting)
     with pytest.raises(KeyboardInterrupt):
         bench.run(pair, prompts, PLAN, contexts=(32,), out=out)
-    first = part_of(out, 0).read_text().split()
+    part = tmp_path / f"{out.name}.part-0"
+    first = part.read_text().split()
     results = bench.run(pair, prompts, PLAN, contexts=(32,), out=out)
     assert results is not None
     assert measured.total() == 1, "only the prompt that was left"
     assert [r["key"] for r in results] == [*prompts, "context-32"]
     assert out.read_text().split()[: len(first)] == first
-    assert not part_of(out, 0).exists()
+    assert not part.exists()
     assert bench.run(pair, prompts, PLAN, contexts=(32,), out=out) == results
     assert measured.total() == 1
     drafter = copy.deepcopy(pair.drafter)

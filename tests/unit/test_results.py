@@ -20,7 +20,6 @@ from gemma_mtp_edu.measure.results import (
     check_writable,
     length_for_all,
     overall_speedups,
-    part_of,
     prediction_errors,
     read_results,
     write_results,
@@ -39,12 +38,12 @@ def line(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize("cut", range(1, 40, 6))
 def test_a_line_that_a_kill_cut_off_spoils_no_other(cut: int, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    part = part_of(out, 0)
-    append(part, line("1-a"))
-    append(part, line("2-b"))
+    append(out, 0, line("1-a"))
+    append(out, 0, line("2-b"))
+    part = tmp_path / "out.jsonl.part-0"
     part.write_bytes(part.read_bytes()[:-cut])
     assert set(read_results(out, RUN)) == ({"1-a", "2-b"} if cut == 1 else {"1-a"})
-    append(part, line("3-c"))
+    append(out, 0, line("3-c"))
     assert {"1-a", "3-c"} <= set(read_results(out, RUN))
 
 
@@ -54,8 +53,8 @@ def test_parts_end_in_one_file_and_what_is_only_called_like_one_stays(tmp_path: 
     for path, text in others.items():
         path.write_text(text)
     write_results(out, [line("1-a")])
-    append(part_of(out, 0), line("2-b"))
-    append(part_of(out, 5), line("3-c"))
+    append(out, 0, line("2-b"))
+    append(out, 5, line("3-c"))
     found = read_results(out, RUN)
     assert set(found) == {"1-a", "2-b", "3-c"}
     write_results(out, [found[key] for key in ("3-c", "1-a", "2-b")])
