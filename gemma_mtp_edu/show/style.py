@@ -39,15 +39,6 @@ def axes(height: float = 3.5, width: float = 7.5) -> Axes:
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def curves(ax: Axes, lines: Numbers) -> None:
-    """Draw a line for each name, from place to place, with colour, dashes and marker of its own."""
-    for index, (name, values) in enumerate(lines.items()):
-        color, dashes, marker = LINES[index % len(LINES)]
-        # Hollow and ever smaller, so that equal values do not hide each other.
-        ax.plot(list(values), list(values.values()), linestyle=dashes, marker=marker, color=color,
-                label=name, markerfacecolor="none", markersize=9 - index)  # fmt: skip
-
-
 def hollow(color: str, hatch: str = "") -> dict[str, Any]:
     """Return how a bar is drawn: its edge and its hatch say what it is, its inside stays white."""
     return {"color": "white", "edgecolor": color, "hatch": hatch, "linewidth": 1.5}
@@ -98,7 +89,11 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
                 across: Mapping[str, float] | None = None, form: str = AT) -> Axes:  # fmt: skip
     """Draw lines by name, and lines across at the heights of `across`; told as `form` says."""
     ax = axes()
-    curves(ax, lines)
+    for index, (name, values) in enumerate(lines.items()):
+        color, dashes, marker = LINES[index % len(LINES)]
+        # Hollow and ever smaller, so that equal values do not hide each other.
+        ax.plot(list(values), list(values.values()), linestyle=dashes, marker=marker, color=color,
+                label=name, markerfacecolor="none", markersize=9 - index)  # fmt: skip
     looks = ("black", ":"), (RED, "-"), (GREEN, "--")
     for (name, height), (color, dashes) in zip((across or {}).items(), looks, strict=False):
         ax.axhline(height, color=color, linestyle=dashes, label=name)

@@ -4,7 +4,6 @@ Token text comes from a model and may be anything, so all of it is escaped and w
 visible. Colours are borders only: text keeps the page's own colour, in light and dark themes.
 """
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -25,32 +24,25 @@ class Mark(NamedTuple):
     symbol: str
     ascii_symbol: str
     color: str
-    border: str
     meaning: str
+    border: str = "double"
 
 
 # By role. All colours reach the contrast of 3 to 1 that graphics need, on white and dark pages.
 MARKS: dict[str, Mark] = {
-    marked("draft"): Mark("?", "?", "#767676", "dotted", marked("draft that is not verified yet")),
-    marked("accepted"): Mark("✓", "+", GREEN, "solid", marked("draft that the target agreed with")),
-    marked("rejected"): Mark("✗", "x", RED, "dashed", marked("draft that was thrown away")),
+    marked("draft"): Mark("?", "?", "#767676", marked("draft that is not verified yet"), "dotted"),
+    marked("accepted"): Mark("✓", "+", GREEN, marked("draft that the target agreed with"), "solid"),
+    marked("rejected"): Mark("✗", "x", RED, marked("draft that was thrown away"), "dashed"),
     marked("correction"): Mark(
-        "▸", ">", BLUE, "double", marked("target's token in place of a rejected draft")
+        "▸", ">", BLUE, marked("target's token in place of a rejected draft")
     ),
-    marked("bonus"): Mark(
-        "★", "*", PINK, "double", marked("target's token after drafts that all held")
-    ),
-    marked("prefill"): Mark(
-        "▹", "^", SKY, "double", marked("first token, from reading the prompt")
-    ),
-    marked("plain"): Mark(
-        "▹", "^", SKY, "double", marked("target's token of a pass without drafts")
-    ),
+    marked("bonus"): Mark("★", "*", PINK, marked("target's token after drafts that all held")),
+    marked("prefill"): Mark("▹", "^", SKY, marked("first token, from reading the prompt")),
+    marked("plain"): Mark("▹", "^", SKY, marked("target's token of a pass without drafts")),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ShownToken:
+class ShownToken(NamedTuple):
     """One token of a round with its role and both models' probability of it, where known."""
 
     text: str
@@ -66,12 +58,10 @@ class ShownToken:
     @property
     def label(self) -> str:
         """All of it in words, for who points at it or hears it."""
-        label = f"{tr(self.role)}: {self.text}"
-        if self.draft_prob is not None:
-            label += tr(", drafter {prob:.0%}", prob=self.draft_prob)
-        if self.target_prob is not None:
-            label += tr(", target {prob:.0%}", prob=self.target_prob)
-        return label
+        own, target = self.draft_prob, self.target_prob
+        drafter = "" if own is None else tr(", drafter {prob:.0%}", prob=own)
+        verdict = "" if target is None else tr(", target {prob:.0%}", prob=target)
+        return f"{tr(self.role)}: {self.text}{drafter}{verdict}"
 
 
 def shown_tokens(
@@ -93,13 +83,10 @@ def shown_tokens(
 
 
 def visible(text: str) -> str:
-    r"""Return token text with all shown that would not be seen: `·` space, `↵` new line, `⇥` tab.
+    """Return token text with all shown that would not be seen: `·` space, `↵` new line, `⇥` tab.
 
-    Other control characters, and those that turn the direction of writing, become signs or numbers:
-    in a terminal they would be commands, on a page they could hide or swap what follows.
-
-    >>> visible(" a\n"), visible("\x1b[2J"), visible("\u202e")
-    ('·a↵', '␛[2J', '<U+202E>')
+    Other control characters and turns of direction become signs such as `␛` or `<U+202E>`: in a
+    terminal they would be commands, on a page they could hide or swap what follows.
     """
     return text.translate(_SHOWN)
 
@@ -152,13 +139,13 @@ def more_rounds(count: int) -> list[str]:
     return [tr("... and more rounds: {count}", count=count)] if count > 0 else []
 
 
-def page(template: str, **values: Any) -> str:
+def page(template: str, **values: Any) -> Markup:
     """Return HTML of a jinja2 template: no script, no outside file, every value escaped.
 
     Only `Markup` goes in as it is; `lang` and `cell` are attributes for the template's elements.
     """
     lang, cell = Markup(html_lang()), "padding:2px 8px;vertical-align:top;"
-    return _TEMPLATES.from_string(template).render(values, lang=lang, cell=cell)
+    return Markup(_TEMPLATES.from_string(template).render(values, lang=lang, cell=cell))
 
 
 _TEMPLATES = Environment(autoescape=True)
@@ -166,7 +153,7 @@ _TEMPLATES = Environment(autoescape=True)
 
 def html_tokens(trace: GenerationTrace, record: RoundTrace, *, verified: bool = True) -> Markup:
     """Return a round's tokens as HTML; `verified` as in `shown_tokens`."""
-    chips = page(
+    return page(
         "{% for token in tokens %}{{ '' if loop.first else ' ' }}"
         "<span role='img' aria-label='{{ token.label }}' title='{{ token.label }}' "
         "style='display:inline-block;margin:1px;padding:0 4px;border:2px {{ token.mark.border }} "
@@ -174,7 +161,6 @@ def html_tokens(trace: GenerationTrace, record: RoundTrace, *, verified: bool = 
         "overflow-wrap:anywhere'>{{ token.mark.symbol }} {{ token.text }}</span>{% endfor %}",
         tokens=shown_tokens(trace, record, verified=verified),
     )
-    return Markup(chips)
 
 
 def html_view(trace: GenerationTrace) -> str:
@@ -183,20 +169,24 @@ def html_view(trace: GenerationTrace) -> str:
         "<div{{ lang }} class='mtp-rounds'><p>{{ summary }}</p><p>{% for role, mark in legend "
         ".items() %}{{ '' if loop.first else '; ' }}{{ mark.symbol }} <b>{{ tr(role) }}</b>: "
         "{{ tr(mark.meaning) }}{% endfor %}</p><table style='border-collapse:collapse'><thead><tr>"
-        "{% for head in heads %}<th scope='col' style='{{ cell }}text-align:left'>{{ head }}</th>"
+        "{% for head in ('round', 'accepted', 'tokens') %}"
+        "<th scope='col' style='{{ cell }}text-align:left'>{{ tr(head) }}</th>"
         "{% endfor %}</tr></thead><tbody>{% for round in rounds %}<tr>"
-        "<th scope='row' style='{{ cell }}'>{{ loop.index0 }}</th>"
-        "<td style='{{ cell }}'>"
+        "<th scope='row' style='{{ cell }}'>{{ loop.index0 }}</th><td style='{{ cell }}'>"
         "{{ tr(counts, part=round.n_accepted, whole=round.draft_ids|count) }}</td>"
         "<td style='{{ cell }}text-align:left'>{{ tokens(trace, round) }}</td></tr>"
         "{% endfor %}</tbody></table>{% for line in more %}<p>{{ line }}</p>{% endfor %}</div>",
-        summary=summary(trace),
-        legend=_legend(trace),
-        heads=(tr("round"), tr("accepted"), tr("tokens")),
-        rounds=trace.rounds[:ROUNDS_LISTED],
-        more=more_rounds(len(trace.rounds) - ROUNDS_LISTED),
-        tr=tr, counts=marked("{part} of {whole}"), tokens=html_tokens, trace=trace,
-    )  # fmt: skip
+        summary=summary(trace), legend=_legend(trace), rounds=trace.rounds[:ROUNDS_LISTED],
+        more=more_rounds(len(trace.rounds) - ROUNDS_LISTED), trace=trace, tokens=html_tokens,
+        tr=tr, counts=marked("{part} of {whole}"))  # fmt: skip
+
+
+_ENDINGS = {
+    "none": marked("The text ends inside the drafts."),
+    "bonus": marked("All drafts hold, and the target adds {own!r} as a bonus."),
+    "correction": marked("The target corrects the first wrong draft to {own!r}."),
+}
+_READS = marked("The target reads the prompt and writes the first token; nothing is drafted.")
 
 
 def step_html(
@@ -208,44 +198,29 @@ def step_html(
     """
     with speaking(lang):
         record, ids = trace.rounds[index], [t for r in trace.rounds[:index] for t in r.token_ids]
-        text, last = visible("".join(map(trace.token_text, ids))), len(trace.rounds) - 1
+        drafted, text = len(record.draft_ids), visible("".join(map(trace.token_text, ids)))
+        proposal = tr("Tokens that the drafter proposes: {count}", count=drafted)
+        if not drafted:
+            none = marked("Nothing is drafted in this round.")
+            proposal = tr(_READS if record.next_kind == "prefill" else none)
+        verdict = tr("What will the target say? Guess first.")
+        if revealed:
+            own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
+            kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
+            ending = tr(
+                _ENDINGS.get(record.next_kind, marked("The target writes {own!r}.")), own=own
+            )
+            passed = tr("Tokens written in one target pass: {written}.",
+                        written=len(record.token_ids))  # fmt: skip
+            verdict = sentences(kept if drafted else "", ending, passed)
         # Its template has an element, its values are numbers.
         heading = tr("<b>Round {index} of {last}</b>, after {written} written tokens",
-                     index=index, last=last, written=len(ids))  # fmt: skip
-        guess = tr("What will the target say? Guess first.")
+                     index=index, last=len(trace.rounds) - 1, written=len(ids))  # fmt: skip
         return page(
             "<div{{ lang }} class='mtp-step'><p>{{ heading }}</p>"
             "<p>{{ so_far }}: <code style='white-space:pre-wrap'>{{ text }}</code></p>"
             "<p>{{ proposal }}</p><p>{{ tokens }}</p>"
             "<p role='status' aria-live='polite'>{{ verdict }}</p></div>",
-            heading=Markup(heading),
-            so_far=tr("text so far"),
+            heading=Markup(heading), so_far=tr("text so far"), proposal=proposal, verdict=verdict,
             text=text if len(text) <= TEXT_SHOWN else "..." + text[-TEXT_SHOWN:],
-            proposal=_proposal(record),
-            tokens=html_tokens(trace, record, verified=revealed),
-            verdict=_verdict(trace, record) if revealed else guess,
-        )
-
-
-def _proposal(record: RoundTrace) -> str:
-    if record.next_kind == "prefill":
-        return tr("The target reads the prompt and writes the first token; nothing is drafted.")
-    if not record.draft_ids:
-        return tr("Nothing is drafted in this round.")
-    return tr("Tokens that the drafter proposes: {count}", count=len(record.draft_ids))
-
-
-_ENDINGS = {
-    "none": marked("The text ends inside the drafts."),
-    "bonus": marked("All drafts hold, and the target adds {own!r} as a bonus."),
-    "correction": marked("The target corrects the first wrong draft to {own!r}."),
-}
-
-
-def _verdict(trace: GenerationTrace, record: RoundTrace) -> str:
-    own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
-    drafted, written = len(record.draft_ids), len(record.token_ids)
-    kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
-    ending = _ENDINGS.get(record.next_kind, marked("The target writes {own!r}."))
-    passed = tr("Tokens written in one target pass: {written}.", written=written)
-    return sentences(kept if drafted else "", tr(ending, own=own), passed)
+            tokens=html_tokens(trace, record, verified=revealed))  # fmt: skip

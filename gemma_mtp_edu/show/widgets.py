@@ -1,8 +1,7 @@
 """The two widgets, and what the explorer shows without one.
 
-Core widgets, `observe` and HTML views only: these work in Colab, JupyterLab and VS Code alike, with
-ipywidgets 7 and 8. A figure is an HTML view too, because ipywidgets' own image takes no text for
-those who cannot see it.
+Core widgets, `observe` and HTML only: these work in Colab, JupyterLab and VS Code alike, with
+ipywidgets 7 and 8. A figure is HTML too, because ipywidgets' own image takes no alt text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,22 +11,18 @@ import ipywidgets
 from matplotlib.axes import Axes
 
 from gemma_mtp_edu.analysis import tradeoff
-from gemma_mtp_edu.analysis.cost import CostModel, round_cost
+from gemma_mtp_edu.analysis.cost import round_cost
 from gemma_mtp_edu.analysis.metrics import wasted_drafts
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.tradeoff import Measured, Outcome, Setting
+from gemma_mtp_edu.analysis.tradeoff import Cost, Measured, Outcome, Setting
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import current, marked, speaking, tr
 from gemma_mtp_edu.show.style import figure_html, lines_chart
 from gemma_mtp_edu.show.views import html_tokens, more_rounds, page, step_html
 
 ROUNDS_SHOWN = 8
-KIND_WORDS = {
-    "constant": marked("constant"),
-    "heuristic": marked("heuristic"),
-    "confidence": marked("confidence"),
-    "oracle": marked("best possible"),
-}
+KIND_WORDS = {"constant": marked("constant"), "heuristic": marked("heuristic"),
+              "confidence": marked("confidence"), "oracle": marked("best possible")}  # fmt: skip
 _STYLE = {"description_width": "initial"}
 _BUTTONS, _ROW = {**_STYLE, "button_width": "initial"}, {"flex_flow": "row wrap"}
 
@@ -57,16 +52,14 @@ class RoundViewer(_Panel):
     its verdict again, unless verdicts are `revealed` at once. No model is needed.
     """
 
-    def __init__(
-        self, trace: GenerationTrace, *, revealed: bool = False, lang: str | None = None
-    ) -> None:
+    def __init__(self, trace: GenerationTrace, *, revealed: bool = False,
+                 lang: str | None = None) -> None:  # fmt: skip
         self.lang, self.trace, self._reveals = lang or current(), trace, revealed
         last = len(trace.rounds) - 1
         with speaking(self.lang):
             words = tr("round"), tr("Round before"), tr("Next round"), tr("Reveal the verdict")
-        self.round = ipywidgets.IntSlider(
-            min(1, last), 0, last, description=words[0], continuous_update=False
-        )
+        self.round = ipywidgets.IntSlider(min(1, last), 0, last, description=words[0])
+        self.round.continuous_update = False
         self.back = ipywidgets.Button(description=words[1], icon="arrow-left")
         self.forward = ipywidgets.Button(description=words[2], icon="arrow-right")
         self.reveal = ipywidgets.ToggleButton(value=revealed, description=words[3])
@@ -82,34 +75,22 @@ class RoundViewer(_Panel):
     def _draw(self, change: Any) -> None:
         if change and change["owner"] is self.round:
             self.reveal.value = self._reveals
-        self.view.value = step_html(
-            self.trace, self.round.value, revealed=self.reveal.value, lang=self.lang
-        )
+        now, shown = self.round.value, self.reveal.value
+        self.view.value = step_html(self.trace, now, revealed=shown, lang=self.lang)
 
 
 class TradeoffExplorer(_Panel):
     """Move a schedule's controls and see tokens, waste, speed and the distance to the best.
 
-    Each answer is an exact replay. The speed is predicted from the costs; no model runs. All
-    controls are reached with Tab; Space presses a button, the left and right arrow keys move a
-    slider. Those that the chosen schedule does not read are switched off.
-
-    Args:
-        profiles: A text for each workload; a ValueError if there is none.
-        cost: A measured machine, or the cost of a draft in plain passes.
-        measured: For any of the texts measured speedups by constant draft length, as
-            in lesson 08; shown beside the predicted ones.
-        lang: "en" or "ja"; by default the language that is chosen.
+    Each answer is an exact replay of a workload's text; the speed is predicted from the costs of a
+    measured machine, or from the cost of a draft in plain passes. Controls that the schedule does
+    not read are switched off. Where speedups by constant length were `measured`, as in lesson 08,
+    they are shown beside the predicted ones. Tab, Space and the arrow keys reach all of it.
     """
 
-    def __init__(
-        self,
-        profiles: Mapping[str, AcceptanceProfile],
-        cost: CostModel | float = 0.1,
-        *,
-        measured: Mapping[str, Measured] | None = None,
-        lang: str | None = None,
-    ) -> None:
+    def __init__(self, profiles: Mapping[str, AcceptanceProfile], cost: Cost = 0.1, *,
+                 measured: Mapping[str, Measured] | None = None,
+                 lang: str | None = None) -> None:  # fmt: skip
         if not profiles:
             raise ValueError("got no profiles, need one for each workload: {'story': profile}")
         self.profiles, self.cost, self.measured = dict(profiles), cost, measured
@@ -163,20 +144,12 @@ def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
     return lines_chart(shown, "drafts per round", "speed", across)
 
 
-def summary_html(
-    profile: AcceptanceProfile,
-    setting: Setting,
-    cost: CostModel | float = 0.1,
-    cost_ratio: float | None = None,
-    *,
-    workload: str = "",
-    measured: Measured | None = None,
-    lang: str | None = None,
-) -> str:
-    """Return what the explorer shows of a setting as HTML, with no widget.
+def summary_html(profile: AcceptanceProfile, setting: Setting, cost: Cost = 0.1,
+                 cost_ratio: float | None = None, *, workload: str = "",
+                 measured: Measured | None = None, lang: str | None = None) -> str:  # fmt: skip
+    """Return what the explorer shows of a setting of one text as HTML: rounds, then numbers.
 
-    First the first rounds' tokens, then the numbers; `cost_ratio` is the cost of a draft in plain
-    passes in place of the machine's own. The other arguments are the explorer's, of one text.
+    `cost_ratio` is the cost of a draft in plain passes in place of the machine's own.
     """
     with speaking(lang):
         result = tradeoff.outcome(profile, setting, cost, cost_ratio)
@@ -193,11 +166,9 @@ def summary_html(
             "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
             "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
             "</tbody></table></div></div>",
-            name=f"{workload}: {words}" if workload else words,
+            name=f"{workload}: {words}" if workload else words, rows=rows,
             rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
-            more=more_rounds(len(rounds) - ROUNDS_SHOWN),
-            rows=rows,
-        )
+            more=more_rounds(len(rounds) - ROUNDS_SHOWN))  # fmt: skip
 
 
 def setting_words(setting: Setting) -> str:
