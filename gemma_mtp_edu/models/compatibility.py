@@ -34,9 +34,9 @@ def check_transformers(version: str | None = None) -> None:
     version = version or importlib.metadata.version("transformers")
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(Version(version).base_version) < BEFORE:
+        told = f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}"
         raise UnsupportedReleaseError(
-            f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}: "
-            f'run  pip install "{REQUIREMENT}"  and restart Python'
+            f'{told}: run  pip install "{REQUIREMENT}"  and restart Python'
         )
 
 
@@ -68,29 +68,27 @@ def check_pair(target: Any, drafter: Any) -> None:
     _check_same("hidden_size", text.hidden_size, "backbone_hidden_size", width)
     producers = kv_layers(target) if getattr(text, "layer_types", None) else {}
     if lacking := [kind for kind in KV_TYPES if kind not in producers]:
-        raise IncompatiblePairError(
-            f"the target ({target.model_type}) has no {lacking[0]} layer with KV of its own, which "
-            "an MTP drafter reads: use a Gemma 4 target"
-        )
+        told = f"the target ({target.model_type}) has no {lacking[0]} layer with KV of its own"
+        raise IncompatiblePairError(f"{told}, which an MTP drafter reads: use a Gemma 4 target")
     for kind in dict.fromkeys(heads.layer_types):
         # The drafter attends to the target's keys and values, so heads must have one size.
         given = text.per_layer_config[producers[kind]]
         needed = heads.per_layer_config[heads.layer_types.index(kind)]
         for name in ("head_dim", "num_key_value_heads"):
-            shown = f"{kind} {name}"
-            _check_same(shown, getattr(given, name), shown, getattr(needed, name))
+            _check_same(
+                f"{kind} {name}", getattr(given, name), f"{kind} {name}", getattr(needed, name)
+            )
     centroids, searched = drafter.num_centroids, drafter.centroid_intermediate_top_k
     fits = 1 <= searched <= centroids and heads.vocab_size % centroids == 0
     if drafter.use_ordered_embeddings and not fits:
-        raise IncompatiblePairError(
-            f"got num_centroids {centroids} and centroid_intermediate_top_k {searched}, need a "
-            f"num_centroids that divides the vocabulary of {heads.vocab_size}, and 1 to all of them"
-        )
+        got = f"got num_centroids {centroids} and centroid_intermediate_top_k {searched}"
+        need = f"a num_centroids that divides the vocabulary of {heads.vocab_size}"
+        raise IncompatiblePairError(f"{got}, need {need}, and 1 to all of them")
 
 
 def _check_same(name: str, target: int, drafter_name: str, drafter: int) -> None:
     if target != drafter:
-        raise IncompatiblePairError(
-            f"drafter {drafter_name} {drafter} != target {name} {target}: this drafter was made "
-            "for another target; take the one whose id is the target's id + '-assistant'"
-        )
+        made = "this drafter was made for another target"
+        take = "take the one whose id is the target's id + '-assistant'"
+        sizes = f"drafter {drafter_name} {drafter} != target {name} {target}"
+        raise IncompatiblePairError(f"{sizes}: {made}; {take}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from gemma_mtp_edu.models import registry
 
+BUNDLED = Path(__file__).parents[1] / "data" / "pocket"  # with `target/` and `drafter/`
 # All that is ever asked of the hub: no pickle and no Python is among it.
 SETTINGS, WEIGHTS = ["*.json", "*.jinja", "*.model"], ["model*.safetensors"]
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
@@ -21,17 +22,12 @@ _BUILT_IN = (None, "eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm"
 _RESAVE = "need safetensors, for a pickle can run code: use save_pretrained() where you trust it"
 
 
-def bundled_folder() -> Path:
-    """Return the folder of the bundled pair, with `target/` and `drafter/`."""
-    return Path(__file__).parents[1] / "data" / "pocket"
-
-
 def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str, str, str]:
     """Return the name of what `load_pair` takes, and where both models are: folders or hub ids."""
     folder = Path(target).expanduser()
     info = registry.find(target) if isinstance(target, str) else None  # a path is never a name
     if info is not None and not info.target_id:
-        folder, info = bundled_folder(), None
+        folder, info = BUNDLED, None
         verify(folder)
     if info is not None:
         name, found = info.name, [info.target_id, info.drafter_id]
@@ -43,10 +39,8 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
     elif isinstance(target, str) and re.fullmatch(r"\w[\w.-]*/[\w.-]+", target):
         name, found = target, [target, f"{target}-assistant"]
     else:
-        raise FileNotFoundError(
-            f"no pair, folder or hub id {str(target)!r}.{registry.hint(str(target))} Registered "
-            f"pairs: {', '.join(registry.PAIRS)}; or pass a folder, or a hub id"
-        )
+        told = f"no pair, folder or hub id {str(target)!r}.{registry.hint(str(target))}"
+        raise FileNotFoundError(f"{told} Registered pairs: {', '.join(registry.PAIRS)}")
     if drafter is not None:
         # A registered pair's short name means its drafter; a target's id is that model itself.
         short = isinstance(drafter, str) and "/" not in drafter and registry.find(drafter)
@@ -64,10 +58,12 @@ def fetch(source: str, patterns: list[str]) -> Path:
             folder = Path(snapshot_download(source, allow_patterns=patterns))
         except (OSError, ValueError) as error:
             # Not chained: a token of the hub may stand in its causes.
+            told = (
+                f"it is not cached, and the hub said: {first_line(error)}.{registry.hint(source)}"
+            )
+            advice = "go online (if it is gated, accept its licence there and log in)"
             raise FileNotFoundError(
-                f"cannot get {source!r}: it is not cached, and the hub said: {first_line(error)}."
-                f"{registry.hint(source)} Either go online (for a gated model accept its licence "
-                "there and log in), or take load_pair('pocket'), which needs no network"
+                f"cannot get {source!r}: {told} Either {advice}, or take load_pair('pocket')"
             ) from None
     check_folder(folder)
     return folder
@@ -75,8 +71,7 @@ def fetch(source: str, patterns: list[str]) -> Path:
 
 def load(kind: Any, folder: Path, **kwargs: Any) -> Any:
     """Call a class's `from_pretrained`, and name the folder that it cannot read."""
-    try:
-        # False, not unset: then nobody is asked either whether to run that code.
+    try:  # False, not unset: then nobody is asked either whether to run that code
         return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
     except Exception as error:  # whatever altered files make of the library
         reason = f"{type(error).__name__}: {first_line(error)}"

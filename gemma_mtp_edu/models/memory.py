@@ -37,40 +37,34 @@ class MemoryPlan:
 
 
 def memory_plan(pair: str, dtype: Any = "bfloat16", context_length: int = CONTEXT) -> MemoryPlan:
-    """Return what a registered pair (name or hub id) needs in a dtype (torch's, or its name).
-
-    Working bytes are room to read a prompt of the whole context, to verify, and for an acceptance
-    profile. Where a larger need of the whole pair is published, the difference is in them.
-    """
+    """Return what a registered pair (name or hub id) needs in a dtype (torch's, or its name)."""
     info, dtype = find(pair), str(dtype).removeprefix("torch.")
     if info is None:
         raise ValueError(f"no registered pair {pair!r}: need one of {', '.join(PAIRS)}")
     width = getattr(torch, dtype).itemsize
     parts = {"target": width * info.target, "drafter": width * info.drafter}
     # Keys and values; a sliding layer keeps no more than its window.
-    numbers = (2 * n * size * min(context_length, kept) for n, size, kept in info.cache)
-    parts["cache"] = width * sum(numbers)
+    numbers = (n * size * min(context_length, kept or sys.maxsize) for n, size, kept in info.cache)
+    parts["cache"] = 2 * width * sum(numbers)
     # A prompt is read in one pass: gate, up and their product of all its tokens exist at once.
     prefill = width * 3 * info.widest * context_length
     working = _PROFILE_BYTES + 4 * _ROWS * _COPIES * info.vocabulary + prefill
-    # The bundled pair's published figure is for float32, the others' for 16 bit.
+    # Where more is published for the whole pair, the difference is in them, too; of the bundled
+    # pair the figure is for float32, of the others for 16 bit.
     published = int(info.memory_gb * 1e9 * width / (4 if info.name == POCKET else 2))
     parts["working"] = max(working, published - parts["target"] - parts["drafter"])
     return MemoryPlan(info.name, dtype, parts)
 
 
-def pick_pair(
-    free_bytes: float, compute_capability: tuple[int, int] | None, *, context_length: int = CONTEXT
-) -> tuple[str, str]:
-    """Return the pair and dtype for a GPU; the bundled pair where there is none or it is too small.
+def pick_pair(free_bytes: float, capability: Any, context_length: int = CONTEXT) -> tuple[str, str]:
+    """Return pair and dtype for a GPU of a compute capability, as (7, 5) of a T4, or for None.
 
     E2B is taken as soon as it fits. A larger pair is only worth its download and its slower steps
-    where a third of the memory stays free for long contexts. `load_pair` takes both values.
-    The compute capability is an NVIDIA GPU's, such as (7, 5) of a T4; None for any other device.
+    where a third of the memory stays free for long contexts.
     """
     picked = (POCKET, "float32")
-    dtype = "bfloat16" if (compute_capability or (0, 0)) >= (8, 0) else "float16"
-    for name in PAIRS if compute_capability else ():
+    dtype = "bfloat16" if (capability or (0, 0)) >= (8, 0) else "float16"
+    for name in PAIRS if capability else ():
         room = free_bytes * (1 if name == "E2B" else 2 / 3)
         if name != POCKET and memory_plan(name, dtype, context_length).fits(room):
             picked = (name, dtype)
@@ -83,21 +77,16 @@ def gigabytes(size: float) -> str:
 
 
 def check_memory(name: str, configs: Any, device: torch.device, dtype: torch.dtype) -> bool:
-    """Raise where a pair's weights do not fit in what is free; return whether all GPUs are needed.
-
-    On CUDA without an index all are meant, with the CPU's memory, unless one has 1/4 more room.
-    """
+    """Raise where a pair's weights do not fit in what is free; return whether it needs all GPUs."""
     from accelerate.utils import get_max_memory
 
     need = dtype.itemsize * sum(map(count_parameters, configs))
     free, several = free_memory(device), device.type == "cuda" and device.index is None
     everywhere = sum(get_max_memory().values()) if several else free
     if need > everywhere:
-        raise MemoryError(
-            f"{name} needs {gigabytes(need)} for its weights in {dtype}, {gigabytes(everywhere)} "
-            "are free: take dtype='bfloat16', a smaller pair, or close what else holds memory"
-        )
-    return several and 1.25 * need > free
+        told = f"{gigabytes(need)} for its weights in {dtype}, {gigabytes(everywhere)} are free"
+        raise MemoryError(f"{name} needs {told}: take dtype='bfloat16', or a smaller pair")
+    return several and 1.25 * need > free  # 1/4 more: room for the passes
 
 
 def count_parameters(config: Any) -> int:
@@ -119,9 +108,9 @@ def check_disk(sources: list[str], patterns: list[str]) -> None:
             files = snapshot_download(source, allow_patterns=patterns, dry_run=True)
             need += sum(file.file_size or 0 for file in files if file.will_download)
     if need and need > (free := shutil.disk_usage(constants.HF_HUB_CACHE).free):
+        told = f"{gigabytes(need)} are to be downloaded, {gigabytes(free)} are free"
         raise OSError(
-            f"{' and '.join(sources)}: {gigabytes(need)} are to be downloaded, {gigabytes(free)} "
-            "are free; free some, or set HF_HOME to a larger disk and restart Python"
+            f"{' and '.join(sources)}: {told}; free some, or set HF_HOME and restart Python"
         )
 
 

@@ -1,7 +1,7 @@
 """Load a target with its drafter, and check that they fit before anything runs."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,11 @@ from transformers.utils import logging
 
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
 from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, StopReason
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.models import files, memory, registry
 from gemma_mtp_edu.models.compatibility import check_pair, check_transformers, is_mtp_drafter
 
 Ids = Int[Tensor, "1 seq"]
-Tokens = Sequence[int]
-Rounds = Sequence[RoundTrace]
 
 
 @dataclass(slots=True, eq=False)
@@ -78,13 +76,12 @@ class ModelPair:
         return CausalLMDrafter(self.drafter)
 
     def trace(
-        self, prompt_ids: Tokens, token_ids: Tokens, rounds: Rounds, stop: StopReason, method: str
+        self, prompt: list[int], new: list[int], rounds: list[RoundTrace], stop: Any, method: str
     ) -> GenerationTrace:
         """Return the trace of a finished run, with its texts and what made it."""
-        used = {*token_ids, *(draft for r in rounds for draft in r.draft_ids)}
-        prompt, new, text = tuple(prompt_ids), tuple(token_ids), self.decode(token_ids)
-        texts, made = self.token_texts(used), self.provenance(method)
-        return GenerationTrace(prompt, new, text, tuple(rounds), stop, texts, made)
+        texts = self.token_texts({*new, *(draft for r in rounds for draft in r.draft_ids)})
+        ids, text, made = (tuple(prompt), tuple(new)), self.decode(new), self.provenance(method)
+        return GenerationTrace(*ids, text, tuple(rounds), stop, texts, made)
 
     def token_texts(self, token_ids: Collection[int]) -> dict[int, str]:
         """Return the text of each token id; nothing where the pair has no processor."""
@@ -99,27 +96,23 @@ class ModelPair:
         return {**made, "threads": str(threads), **releases}
 
     def encode(self, prompt: str | Ids, max_new_tokens: int = 0) -> Ids:
-        """Return ids on the target's device; a text goes through the chat template.
-
-        The target must have positions for `max_new_tokens` more.
-        """
+        """Return ids on the target's device, checked; a text goes through the chat template."""
         if isinstance(prompt, str):
             if not prompt.strip():
                 raise ValueError("got an empty prompt, need a question or task of at least a word")
             prompt = self.encode_messages([{"role": "user", "content": prompt}])
         shape = tuple(getattr(prompt, "shape", ()))
         if len(shape) != 2 or shape[0] != 1 or shape[1] == 0 or prompt.is_floating_point():
-            kind = getattr(prompt, "dtype", type(prompt).__name__)
+            kind = f"{getattr(prompt, 'dtype', type(prompt).__name__)} and shape {shape}"
+            need = "integer ids of shape (1, seq) as torch.tensor([ids]), of at least one token"
             raise ValueError(
-                f"got a prompt of {kind} and shape {shape}, need a text, or integer ids of shape "
-                "(1, seq) as torch.tensor([ids]): one prompt at a time, of at least one token"
+                f"got a prompt of {kind}, need a text, or {need}: one prompt at a time"
             )
         room = (self.positions or sys.maxsize) - shape[1]
         if room < max(1, max_new_tokens):
-            raise ValueError(
-                f"got max_new_tokens {max_new_tokens} after a prompt of {shape[1]} tokens, need at "
-                f"most {max(0, room)}: the target has {self.positions} positions"
-            )
+            got = f"got max_new_tokens {max_new_tokens} after a prompt of {shape[1]} tokens"
+            have = f"the target has {self.positions} positions"
+            raise ValueError(f"{got}, need at most {max(0, room)}: {have}")
         last = self.target.config.get_text_config().vocab_size - 1
         if unknown := [i for i in prompt[0].tolist() if not 0 <= i <= last]:
             raise ValueError(f"got id {unknown[0]}, need ids from 0 to {last} of this tokenizer")
@@ -137,39 +130,33 @@ class ModelPair:
 
     def decode(self, ids: Any, *, skip_special_tokens: bool = True) -> str:
         """Return the text of token ids; empty where the pair has no processor."""
-        known = self.tokenizer
-        return known.decode(ids, skip_special_tokens=skip_special_tokens) if known else ""
+        how = {"skip_special_tokens": skip_special_tokens}
+        return self.tokenizer.decode(ids, **how) if self.processor else ""
 
 
 def load_pair(
-    target: str | Path = registry.POCKET,
-    drafter: str | Path | None = None,
-    *,
-    device: str = "auto",
-    dtype: str | torch.dtype = "auto",
+    target: str | Path = "pocket", drafter: Any = None, *, device: str = "auto", dtype: Any = "auto"
 ) -> ModelPair:
     """Load a target with its drafter, in evaluation mode.
 
     Args:
         target: "pocket" (bundled, needs no network), another name of `PAIRS` such as "E2B", a hub
             id, or a folder: of a model, or with `target` and `drafter` folders in it.
-        drafter: Hub id or folder, or the name of the pair that it belongs to; by default the one
-            that belongs to the target (its id or folder + "-assistant").
+        drafter: Hub id, folder, or name of its pair; by default the target's (+ "-assistant").
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
     Raises:
-        OSError, MemoryError: It cannot be had, or has no room; no weights were downloaded.
-        ValueError: Its files are not whole or not safe, or the two models do not fit together.
+        OSError, MemoryError, ValueError: It cannot be had, has no room, is unsafe or does not fit.
     """
     check_transformers()
     name, *sources = files.sources(target, drafter)
-    small = Path(sources[0]).parent == files.bundled_folder()
+    small = Path(sources[0]).parent == files.BUNDLED
     place = choose_device(device)
     if dtype == "auto":
         dtype = torch.float32 if small else choose_dtype(place)
     number = getattr(torch, str(dtype).removeprefix("torch."))
-    bundled, bars = small and drafter is None, logging.is_progress_bar_enabled()
+    bars = logging.is_progress_bar_enabled()
     if small:
         logging.disable_progress_bar()
     try:
@@ -178,6 +165,7 @@ def load_pair(
         check_pair(*configs)
         tokenizer = files.load(AutoTokenizer, folders[0])
         # All that can be known is checked before the gigabytes come.
+        bundled = small and drafter is None
         spread = not bundled and memory.check_memory(name, configs, place, number)
         memory.check_disk(sources, files.WEIGHTS)
         folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in sources]

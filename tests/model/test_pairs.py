@@ -21,7 +21,7 @@ from gemma_mtp_edu.models.compatibility import (
     UnsupportedReleaseError,
     check_pair,
 )
-from gemma_mtp_edu.models.files import bundled_folder, sources
+from gemma_mtp_edu.models.files import BUNDLED, sources
 from gemma_mtp_edu.models.memory import check_disk
 from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
 
@@ -30,7 +30,7 @@ from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_e
 def folder(tmp_path: Path) -> Path:
     """A pair of one's own: a copy without the manifest that compares it with the bundled one."""
     ignored = shutil.ignore_patterns("manifest.json")
-    return Path(shutil.copytree(bundled_folder(), tmp_path / "mine", ignore=ignored))
+    return Path(shutil.copytree(BUNDLED, tmp_path / "mine", ignore=ignored))
 
 
 def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
@@ -61,8 +61,8 @@ def test_dtypes(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_folders_with_both_models_and_side_by_side_load(folder: Path, tmp_path: Path) -> None:
     assert load_pair(folder).name == "mine"
-    shutil.copytree(bundled_folder() / "target", tmp_path / "m")
-    shutil.copytree(bundled_folder() / "drafter", tmp_path / "m-assistant")
+    shutil.copytree(BUNDLED / "target", tmp_path / "m")
+    shutil.copytree(BUNDLED / "drafter", tmp_path / "m-assistant")
     assert model_ids("e2b") == ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it-assistant")
     assert model_ids(tmp_path / "m") == (str(tmp_path / "m"), str(tmp_path / "m-assistant"))
     assert load_pair(str(tmp_path / "m")).name == "m"
@@ -114,17 +114,17 @@ def test_the_bundled_pair_takes_one_gpu_or_the_one_that_is_named(places: list[An
     ("drafter", "expected"),
     [("E4B", "google/gemma-4-E4B-it-assistant"), ("someone/drafter", "someone/drafter"),
      ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it"),
-     ("pocket", str(bundled_folder() / "drafter"))],
+     ("pocket", str(BUNDLED / "drafter"))],
 )  # fmt: skip
 def test_a_registered_name_as_drafter_means_its_drafter(drafter: str, expected: str) -> None:
     assert sources("E2B", drafter) == ("E2B", "google/gemma-4-E2B-it", expected)
 
 
 def test_a_path_is_never_a_registered_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(bundled_folder(), tmp_path / "pocket")
+    shutil.copytree(BUNDLED, tmp_path / "pocket")
     monkeypatch.chdir(tmp_path)
     assert model_ids(Path("pocket"))[0] == str(tmp_path / "pocket/target")
-    assert model_ids("pocket")[0] == str(bundled_folder() / "target")
+    assert model_ids("pocket")[0] == str(BUNDLED / "target")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_devices_are_chosen_by_what_is_here(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("config", [LlamaConfig(vocab_size=2048), GPT2Config(vocab_size=2048)])
 def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
-    drafter = AutoConfig.from_pretrained(bundled_folder() / "drafter")
+    drafter = AutoConfig.from_pretrained(BUNDLED / "drafter")
     config.hidden_size = drafter.backbone_hidden_size
     with pytest.raises(IncompatiblePairError, match="use a Gemma 4 target"):
         check_pair(config, drafter)
@@ -255,7 +255,7 @@ def test_a_cached_pair_loads_without_a_network(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     for part, repo in (("target", "some--one"), ("drafter", "some--one-assistant")):
-        shutil.copytree(bundled_folder() / part, tmp_path / f"models--{repo}/snapshots/abc")
+        shutil.copytree(BUNDLED / part, tmp_path / f"models--{repo}/snapshots/abc")
         (tmp_path / f"models--{repo}/refs").mkdir()
         (tmp_path / f"models--{repo}/refs/main").write_text("abc")
     assert load_pair("some/one").name == "some/one"

@@ -13,7 +13,7 @@ from transformers import AutoConfig
 
 from gemma_mtp_edu import ModelPair, load_pair, speculative_generate
 from gemma_mtp_edu.__main__ import main
-from gemma_mtp_edu.models.files import bundled_folder
+from gemma_mtp_edu.models.files import BUNDLED
 from gemma_mtp_edu.show.views import html_view
 from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
 
@@ -39,7 +39,7 @@ def mark(tmp_path: Path) -> Path:
 def folder(tmp_path: Path) -> Path:
     """A pair's folder whose target has no safetensors."""
     copy = tmp_path / "mine"
-    shutil.copytree(bundled_folder(), copy, ignore=shutil.ignore_patterns("manifest.json"))
+    shutil.copytree(BUNDLED, copy, ignore=shutil.ignore_patterns("manifest.json"))
     (copy / "target/model.safetensors").unlink()
     return copy
 
@@ -73,7 +73,7 @@ def test_an_index_names_safetensors_beside_it_and_nothing_else(
     folder: Path, mark: Path, shard: str, with_decoy: bool, tmp_path: Path
 ) -> None:
     """The library reads a shard of any other name as a pickle, and follows it anywhere."""
-    weights = load_file(bundled_folder() / "target/model.safetensors")
+    weights = load_file(BUNDLED / "target/model.safetensors")
     shard = str(tmp_path / "w.safetensors") if shard == "ROOT" else shard
     place = (folder / "target" / shard).resolve()
     place.parent.mkdir(exist_ok=True)
@@ -93,7 +93,7 @@ def test_an_index_names_safetensors_beside_it_and_nothing_else(
 @pytest.mark.parametrize("name", ["other.safetensors.index.json", "adapter_model.bin"])
 def test_a_configuration_names_no_weights(folder: Path, mark: Path, name: str) -> None:
     """The library would obey it, and read what it names as it is called."""
-    weights = load_file(bundled_folder() / "target/model.safetensors")
+    weights = load_file(BUNDLED / "target/model.safetensors")
     torch.save({**weights, "mark": Touch(mark)}, folder / "target/evil.bin")
     torch.save({**weights, "mark": Touch(mark)}, folder / "target/adapter_model.bin")
     save_file({"x": torch.ones(1)}, folder / "target/decoy.safetensors")
@@ -107,7 +107,7 @@ def test_a_configuration_names_no_weights(folder: Path, mark: Path, name: str) -
 
 
 def test_weights_in_several_files_load(folder: Path) -> None:
-    weights = load_file(bundled_folder() / "target/model.safetensors")
+    weights = load_file(BUNDLED / "target/model.safetensors")
     names = sorted(weights)
     shards = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
     for shard, part in shards.items():

@@ -17,9 +17,9 @@ from transformers import (
 
 from gemma_mtp_edu.analysis.profile import CHUNK_BYTES
 from gemma_mtp_edu.models import memory
-from gemma_mtp_edu.models.files import bundled_folder
+from gemma_mtp_edu.models.files import BUNDLED
 from gemma_mtp_edu.models.memory import count_parameters, memory_plan, pick_pair
-from gemma_mtp_edu.models.registry import FULL, PAIRS, POCKET
+from gemma_mtp_edu.models.registry import PAIRS, POCKET
 from tools.hardware import PLACES, fits
 
 T4, L4, A100, H100 = 15_600_000_000, 23_600_000_000, 42_000_000_000, 84_900_000_000
@@ -70,20 +70,20 @@ def target_config(name: str) -> Gemma4Config:
     )
 
 
-def cache_of(text: Gemma4TextConfig) -> tuple[tuple[int, int, int], ...]:
+def cache_of(text: Gemma4TextConfig) -> list[list[int | None]]:
     """Return the layers with keys and values of their own, as the registry groups them."""
     own = text.num_hidden_layers - text.num_kv_shared_layers
-    groups: dict[tuple[int, int], int] = {}
+    groups: dict[tuple[int, int | None], int] = {}
     for kind, layer in zip(text.layer_types[:own], text.per_layer_config[:own], strict=True):
-        kept = text.sliding_window if kind == "sliding_attention" else FULL
+        kept = text.sliding_window if kind == "sliding_attention" else None
         shape = (layer.num_key_value_heads * layer.head_dim, kept)
         groups[shape] = groups.get(shape, 0) + 1
-    return tuple((count, *shape) for shape, count in groups.items())
+    return [[count, *shape] for shape, count in groups.items()]
 
 
 @pytest.mark.parametrize("name", [*sorted(TEXTS), POCKET])
 def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
-    size, folder = PAIRS[name], bundled_folder()
+    size, folder = PAIRS[name], BUNDLED
     target: Any = Gemma4TextConfig.from_pretrained(folder / "target")
     if name == POCKET:
         drafter = Gemma4AssistantConfig.from_pretrained(folder / "drafter")
@@ -99,7 +99,7 @@ def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
 
 
 def test_cache_is_what_the_library_allocates() -> None:
-    text = Gemma4TextConfig.from_pretrained(bundled_folder() / "target")
+    text = Gemma4TextConfig.from_pretrained(BUNDLED / "target")
     cache = DynamicCache(config=text)
     for index, kind in enumerate(text.layer_types[:15]):
         layer = text.per_layer_config[index]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.models import files
 from gemma_mtp_edu.models.files import (
+    BUNDLED,
     TOKEN_VARIABLES,
-    bundled_folder,
     sources,
     verify,
     without_tokens,
@@ -191,11 +191,11 @@ def write_sums(folder: Path, contents: dict[str, bytes]) -> None:
 
 
 def test_the_shipped_pair_is_sound_and_small() -> None:
-    verify(bundled_folder())
-    manifest = json.loads((bundled_folder() / "manifest.json").read_text())
+    verify(BUNDLED)
+    manifest = json.loads((BUNDLED / "manifest.json").read_text())
     assert manifest["bytes"] <= 25_000_000
-    shipped = {p for p in bundled_folder().rglob("*") if p.is_file()}
-    listed = {bundled_folder() / name for name in manifest["sha256"]}
+    shipped = {p for p in BUNDLED.rglob("*") if p.is_file()}
+    listed = {BUNDLED / name for name in manifest["sha256"]}
     assert {p.name for p in shipped - listed} <= {"manifest.json", "README.md"}
 
 
@@ -203,7 +203,7 @@ def test_the_shipped_pair_is_sound_and_small() -> None:
 def test_altered_cut_and_missing_files_are_refused(
     folder: Path, damage: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "bundled_folder", lambda: folder)
+    monkeypatch.setattr(files, "BUNDLED", folder)
     assert sources("pocket")[0] == folder.name
     (folder / "weights").unlink()
     if damage is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from gemma_mtp_edu.models.files import bundled_folder
+from gemma_mtp_edu.models.files import BUNDLED
 from tools.pocket.package import package, report
 from tools.pocket.target import set_generation_config
 from tools.pocket.tokenizer import save_tokenizer
@@ -43,7 +43,7 @@ def main() -> None:
     target.save_pretrained(args.out / "target")
     drafter = train_drafter(target, tokenizer, args.out, SEED)
     drafter.save_pretrained(args.out / "drafter")
-    package(args.out, bundled_folder())
+    package(args.out, BUNDLED)
     report(args.out, Path(__file__).parent / "training-log")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from gemma_mtp_edu.models.files import bundled_folder
+from gemma_mtp_edu.models.files import BUNDLED
 from tools.document import table, write_parts
 from tools.pocket import train_drafter
 from tools.pocket.architecture import architecture
@@ -25,7 +25,7 @@ from tools.pocket.corpus import SHARES, TWO_TURNS, WORKLOADS
 from tools.pocket.example import HELD_OUT_ONE_IN, Example, Workload, draw
 from tools.pocket.train_target import BLEND, DEEP, DRILL, POLISH, SHALLOW
 
-CARD = bundled_folder() / "README.md"
+CARD = BUNDLED / "README.md"
 TRAINING_LOG = Path(__file__).parent / "training-log"
 DRAWS = 5000
 MAX_EXAMPLE = 400  # characters of prompt and answer
@@ -34,7 +34,7 @@ MAX_EXAMPLE = 400  # characters of prompt and answer
 def parts() -> dict[str, str]:
     """Return the parts that need no measurement."""
     return {
-        "architecture": architecture(bundled_folder()),
+        "architecture": architecture(BUNDLED),
         "data": data(),
         "examples": examples(),
         "recipe": recipe(TRAINING_LOG),
