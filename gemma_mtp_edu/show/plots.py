@@ -1,8 +1,6 @@
 """Every figure, under one name: `plots.show_figure(plots.plot_rounds(trace))`.
 
-A function draws a new figure of its data and keeps with it, in the reader's language, an alt text
-of the same data; `show_figure` shows both. The figures of one subject stand in a module, which is
-imported when a figure of it is asked for; those of few lines stand here.
+A function draws its data and keeps, in the reader's language, an alt text of the same data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -104,8 +102,6 @@ def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int
 
 def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
     """Draw the speed with 1, 2, 3, ... drafts per round, a line for each case with its best."""
-    lines = {
-        f"{name}, best {fastest_length(row)}": dict(enumerate(row, 1))
-        for name, row in speedups.items()
-    }
+    named = {f"{name}, best {fastest_length(row)}": row for name, row in speedups.items()}
+    lines = {name: dict(enumerate(row, 1)) for name, row in named.items()}
     return lines_chart(lines, PER_ROUND, SPEED, {"plain decoding": 1})

@@ -13,7 +13,7 @@ from gemma_mtp_edu.analysis.cost import MARGIN, CostModel, round_cost
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.analysis.tradeoff import Outcome, fastest_length
+from gemma_mtp_edu.analysis.tradeoff import Cost, Outcome, fastest_length
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
@@ -29,10 +29,7 @@ _FACTS = ("pair", "dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu
 
 
 def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
-    """Draw what a round costs by its number of drafts, in plain passes, as stacked bars.
-
-    The markers are the paper's round, whose verify pass costs what a plain pass does.
-    """
+    """Draw what a round costs in plain passes; marks: a verify pass costs what a plain one does."""
     ax, plain = style.axes(), cost.plain()
     drafting = {gamma: gamma * cost.drafter_step() / plain for gamma in gammas}
     parts = {
@@ -62,10 +59,7 @@ def plot_predictions(speedups: style.Numbers) -> Axes:
 
 
 def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw the seconds of repeated runs in the order in which they were made, a row for each kind.
-
-    The first of each kind is the warm-up and has another marker; the bar is the others' median.
-    """
+    """Draw the seconds of repeated runs in their order, a row for each kind; the first warms up."""
     ax, rows = style.axes(0.7 * len(runs) + 1.4), {}
     for row, (name, (first, *others)) in enumerate(runs.items()):
         # Later runs lie lower, so that equal times do not hide each other.
@@ -103,20 +97,18 @@ def plot_scenarios(speedups: Mapping[str, float]) -> Axes:
 
 def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:
     """Draw what each pair needs as a stacked bar, and the free memory as a line."""
-    ax, names = style.axes(0.5 * len(plans) + 1.4), [f"{plan.name}, {plan.dtype}" for plan in plans]
-    parts = {
-        kind: {name: plan.parts[kind] / 1e9 for name, plan in zip(names, plans, strict=True)}
-        for kind in ("target", "drafter", "cache", "working")
-    }
+    ax, named = style.axes(0.5 * len(plans) + 1.4), {f"{p.name}, {p.dtype}": p for p in plans}
+    kinds = "target", "drafter", "cache", "working"
+    parts = {kind: {n: plan.parts[kind] / 1e9 for n, plan in named.items()} for kind in kinds}
     words = ["fits" if plan.fits(free_bytes) else "does not fit" for plan in plans]
     needs = [gigabytes(plan.total_bytes) for plan in plans]
+    rows = {n: {word: need} for n, word, need in zip(named, words, needs, strict=True)}
     told = [f"{need}, {word}" for need, word in zip(needs, words, strict=True)]
     ax.bar_label(style.bars(ax, parts, upright=False)[-1], told, padding=5,
                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
     ax.axvline(free_bytes / 1e9, color="black", linestyle=":", label="free")
     ax.set_xlabel("GB")
     ax.margins(x=0.35)
-    rows = {name: {word: need} for name, word, need in zip(names, words, needs, strict=True)}
     alt = tr("Stacked bars of the memory that pairs need, most of it the target's weights; "
              "a line at {free}, which are free.", free=gigabytes(free_bytes))  # fmt: skip
     return style.tidy(ax, alt, listed(rows, "{value}, {place}"))
@@ -153,9 +145,7 @@ def _headline(card: results.ResultsCard) -> str:
               pair=card.pair, speed=speed, drafts=style.drafts(best))  # fmt: skip
 
 
-def saved_and_wasted(
-    profile: AcceptanceProfile, gammas: Sequence[int]
-) -> list[tuple[int, int, int]]:
+def saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> list[tuple[int, ...]]:
     """Return for each draft length: that length, target passes saved, drafts thrown away."""
     traces = {gamma: replay(profile, Constant(gamma)) for gamma in gammas}
     return [(g, metrics.saved_passes(t), metrics.wasted_drafts(t)) for g, t in traces.items()]
@@ -181,10 +171,7 @@ def plot_saved_and_wasted(profile: AcceptanceProfile, gammas: Sequence[int]) -> 
 
 
 def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
-    """Draw each schedule's speed as a marker, one row per workload; the bar ends at the best.
-
-    `outcomes` holds for each workload the outcomes by the schedule's name.
-    """
+    """Draw each schedule's speed as a marker, one row per workload; the bar ends at the best."""
     rows = {text: {n: o.speedup for n, o in row.items()} for text, row in outcomes.items()}
     # All outcomes of a text have the same best possible speed.
     best = {text: next(iter(row.values())).best_speedup for text, row in outcomes.items()}
@@ -199,13 +186,8 @@ def plot_schedules(outcomes: Mapping[str, Mapping[str, Outcome]]) -> Axes:
     return style.tidy(ax, alt, listed(told))
 
 
-def plot_speedup_surface(
-    cost: CostModel | float, *, alpha: float, gamma: int, max_gamma: int = 12
-) -> Axes:
-    """Draw the expected speed over alpha and the drafts per round; a star at the reader's own two.
-
-    `cost` is a measured machine, or the cost of a draft in plain passes.
-    """
+def plot_speedup_surface(cost: Cost, *, alpha: float, gamma: int, max_gamma: int = 12) -> Axes:
+    """Draw the expected speed over alpha and the drafts per round; a star at the reader's own."""
     ax, price = style.axes(4.0), round_cost(cost)
     gammas = range(1, min(max_gamma, getattr(cost, "max_gamma", max_gamma)) + 1)
     table = [[expected_tokens(a, n) / price(n) for a in _ALPHAS] for n in gammas]
@@ -224,15 +206,10 @@ def plot_speedup_surface(
     ax.set(xlabel="alpha, share of verified drafts that are right", ylabel=PER_ROUND)
     ax.set_title("star: you; thick line: as fast as plain; dashed: best length", fontsize=10)
     ax.figure.colorbar(picture, ax=ax, label=SPEED)
-    edges = {n: break_even_alpha(n, price(n)) for n in gammas}
-    told: style.Numbers = {
-        marked("thick line, the alpha where drafts begin to pay, by their number"): {
-            n: a for n, a in edges.items() if a is not None
-        },
-        marked("dashed line, the best number of drafts by alpha, 0 where none pays"): {
-            a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)
-        },
-    }
+    pays = {n: a for n in gammas if (a := break_even_alpha(n, price(n))) is not None}
+    thick = marked("thick line, the alpha where drafts begin to pay, by their number")
+    dashed = marked("dashed line, the best number of drafts by alpha, 0 where none pays")
+    told: style.Numbers = {thick: pays, dashed: {a: best[a] for a in (0.2, 0.4, 0.6, 0.8, 0.95)}}
     here = expected_tokens(alpha, gamma) / price(gamma)
     alt = tr("Map of the expected speed over alpha and drafts per round. The star at alpha "
              "{alpha:.2f} and {gamma} drafts lies at {here:.2f} times plain decoding.",

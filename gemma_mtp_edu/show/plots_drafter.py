@@ -134,10 +134,9 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
 
 
 def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) -> Axes:
-    """Draw where each head of a draft step looks, over the last tokens of the text.
+    """Draw where each head of a draft step looks, over the last `count` tokens of the text.
 
-    What a head reads of all tokens before the last `count` is summed in a first column, so that
-    every row sums to 1. The colours mean the same shares in every drawing.
+    What it reads of all tokens before them is summed in a first column: every row sums to 1.
     """
     ax, start = style.axes(4.2), max(0, step.position - count)
     shown = ["earlier"] * bool(start) + [visible(name) for name in names[start : step.position]]

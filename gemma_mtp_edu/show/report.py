@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -76,11 +75,9 @@ def _sections(prompts: Sequence[Result], contexts: Sequence[Result]) -> Iterator
         yield from _figures(profiles, costs[0] if costs else 0.1)
     if costs:
         gamma = min(4, costs[0].max_gamma)
-        steps = [
-            (1e3 * c.plain(), 1e3 * c.drafter_step(), 1e3 * c.verify(gamma + 1)) for c in costs
-        ]
+        steps = [(c.plain(), c.drafter_step(), c.verify(gamma + 1)) for c in costs]
         names = ("plain step, ms", "draft, ms", f"pass over {gamma + 1}, ms")
-        table = pd.DataFrame(steps, [result["context"] for result in contexts], names)
+        table = 1e3 * pd.DataFrame(steps, [result["context"] for result in contexts], names)
         table["peak MB"] = [result["peak_memory_bytes"] / 1e6 for result in contexts]
         note = tr("Medians. The peak is that of tensors on a GPU, of the process on a CPU.")
         ax = plots.plot_round_costs(costs[0], (1, 2, gamma))
@@ -92,18 +89,14 @@ def _sections(prompts: Sequence[Result], contexts: Sequence[Result]) -> Iterator
 
 
 def _figures(profiles: Profiles, cost: CostModel | float) -> Iterator[Section]:
-    lengths = {
-        name: list(map(mean, zip(*(speedups_by_length(p, cost) for p in group), strict=True)))
-        for name, group in profiles.items()
-    }
+    lengths = {}
+    for name, group in profiles.items():
+        lengths[name] = pd.DataFrame([speedups_by_length(p, cost) for p in group]).mean().tolist()
     note = tr("Replayed on every prompt; the next figures show the first one of each workload.")
     yield tr("Draft length"), note, plots.plot_lengths(lengths)
     firsts = {name: group[0] for name, group in profiles.items()}
     yield tr("Acceptance by place"), plots.plot_kept_by_place(firsts)
-    outcomes = {
-        name: {str(s.kind): outcome(profile, s, cost) for s in SETTINGS}
-        for name, profile in firsts.items()
-    }
+    outcomes = {n: {s.kind: outcome(p, s, cost) for s in SETTINGS} for n, p in firsts.items()}
     yield tr("Schedules"), plots.plot_schedules(outcomes)
     first = next(iter(firsts.values()))
     gammas = [gamma for gamma in (1, 2, 4, 8, 12, 16) if gamma <= first.max_gamma]
@@ -137,9 +130,9 @@ def verdict_text(verdict: Verdict) -> str:
     """Return whether drafting pays, with which length, and what would change that."""
     told = marked("Best with {drafts}: predicted {speedup:.2f} times as fast as plain decoding.")
     best = tr(told, drafts=drafts(verdict.draft_length), speedup=verdict.speedup)
-    bound, changes = "", []
-    if verdict.best_speedup is not None:
-        bound = tr("The oracle's lengths would reach {speedup:.2f}.", speedup=verdict.best_speedup)
+    bound, changes, oracle = "", [], verdict.best_speedup
+    if oracle is not None:
+        bound = tr("The oracle's lengths would reach {speedup:.2f}.", speedup=oracle)
     if verdict.break_even_alpha is not None:
         right = marked("drafts are right in {alpha:.0%} of the cases (here {here:.0%})")
         changes.append(tr(right, alpha=verdict.break_even_alpha, here=verdict.alpha))

@@ -5,6 +5,7 @@ visible. Colours are borders only: text keeps the page's own colour, in light an
 """
 
 from itertools import zip_longest
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from jinja2 import Environment
@@ -64,9 +65,8 @@ class ShownToken(NamedTuple):
         return f"{tr(self.role)}: {self.text}{drafter}{verdict}"
 
 
-def shown_tokens(
-    trace: GenerationTrace, record: RoundTrace, *, verified: bool = True
-) -> list[ShownToken]:
+def shown_tokens(trace: GenerationTrace, record: RoundTrace, *,
+                 verified: bool = True) -> list[ShownToken]:  # fmt: skip
     """Return a round's tokens: accepted drafts, rejected drafts, the target's own token.
 
     With `verified=False` only what the drafter knows: the drafts and its probabilities.
@@ -109,14 +109,8 @@ def summary(trace: GenerationTrace) -> str:
 
 
 def text_view(trace: GenerationTrace, *, ascii_only: bool = False) -> str:
-    """Return the rounds as plain text, one line each, with a legend and a summary.
-
-    `ascii_only` is for terminals that cannot show other signs: ASCII symbols and English.
-    """
-
-    def sign(mark: Mark) -> str:
-        return mark.ascii_symbol if ascii_only else mark.symbol
-
+    """Return the rounds as lines with a legend and a summary; `ascii_only` in English, too."""
+    sign = attrgetter("ascii_symbol" if ascii_only else "symbol")
     with speaking("en" if ascii_only else None):
         lines = [f"  {sign(m)} {tr(role)}: {tr(m.meaning)}" for role, m in _legend(trace).items()]
         for index, record in enumerate(trace.rounds[:ROUNDS_LISTED]):
@@ -129,7 +123,6 @@ def text_view(trace: GenerationTrace, *, ascii_only: bool = False) -> str:
 
 
 def _legend(trace: GenerationTrace) -> dict[str, Mark]:
-    """Return the marks of the roles that occur."""
     roles = {t.role for r in trace.rounds for t in shown_tokens(trace, r)}
     return {role: mark for role, mark in MARKS.items() if role in roles}
 
@@ -140,10 +133,7 @@ def more_rounds(count: int) -> list[str]:
 
 
 def page(template: str, **values: Any) -> Markup:
-    """Return HTML of a jinja2 template: no script, no outside file, every value escaped.
-
-    Only `Markup` goes in as it is; `lang` and `cell` are attributes for the template's elements.
-    """
+    """Return HTML of a jinja2 template: no script, no outside file, all but `Markup` escaped."""
     lang, cell = Markup(html_lang()), "padding:2px 8px;vertical-align:top;"
     return Markup(_TEMPLATES.from_string(template).render(values, lang=lang, cell=cell))
 
@@ -169,8 +159,7 @@ def html_view(trace: GenerationTrace) -> str:
         "<div{{ lang }} class='mtp-rounds'><p>{{ summary }}</p><p>{% for role, mark in legend "
         ".items() %}{{ '' if loop.first else '; ' }}{{ mark.symbol }} <b>{{ tr(role) }}</b>: "
         "{{ tr(mark.meaning) }}{% endfor %}</p><table style='border-collapse:collapse'><thead><tr>"
-        "{% for head in ('round', 'accepted', 'tokens') %}"
-        "<th scope='col' style='{{ cell }}text-align:left'>{{ tr(head) }}</th>"
+        "{% for head in heads %}<th scope='col' style='{{ cell }}text-align:left'>{{ head }}</th>"
         "{% endfor %}</tr></thead><tbody>{% for round in rounds %}<tr>"
         "<th scope='row' style='{{ cell }}'>{{ loop.index0 }}</th><td style='{{ cell }}'>"
         "{{ tr(counts, part=round.n_accepted, whole=round.draft_ids|count) }}</td>"
@@ -178,7 +167,8 @@ def html_view(trace: GenerationTrace) -> str:
         "{% endfor %}</tbody></table>{% for line in more %}<p>{{ line }}</p>{% endfor %}</div>",
         summary=summary(trace), legend=_legend(trace), rounds=trace.rounds[:ROUNDS_LISTED],
         more=more_rounds(len(trace.rounds) - ROUNDS_LISTED), trace=trace, tokens=html_tokens,
-        tr=tr, counts=marked("{part} of {whole}"))  # fmt: skip
+        heads=(tr("round"), tr("accepted"), tr("tokens")), tr=tr,
+        counts=marked("{part} of {whole}"))  # fmt: skip
 
 
 _ENDINGS = {
@@ -189,13 +179,9 @@ _ENDINGS = {
 _READS = marked("The target reads the prompt and writes the first token; nothing is drafted.")
 
 
-def step_html(
-    trace: GenerationTrace, index: int, *, revealed: bool = True, lang: str | None = None
-) -> str:
-    """Return one round as HTML: first what the drafter says, then what the target says to it.
-
-    Round 0 is the prefill; `revealed` says whether the target's verdict is shown.
-    """
+def step_html(trace: GenerationTrace, index: int, *, revealed: bool = True,
+              lang: str | None = None) -> str:  # fmt: skip
+    """Return one round, 0 is the prefill, as HTML; `revealed` with the target's verdict."""
     with speaking(lang):
         record, ids = trace.rounds[index], [t for r in trace.rounds[:index] for t in r.token_ids]
         drafted, text = len(record.draft_ids), visible("".join(map(trace.token_text, ids)))

@@ -48,8 +48,7 @@ class _Panel(ipywidgets.VBox):
 class RoundViewer(_Panel):
     """Step through the rounds of a trace: guess what the target says, then reveal it.
 
-    The slider takes the arrow keys; the buttons take Enter and Space. Moving to another round hides
-    its verdict again, unless verdicts are `revealed` at once. No model is needed.
+    Moving to another round hides its verdict again, unless verdicts are `revealed` at once.
     """
 
     def __init__(self, trace: GenerationTrace, *, revealed: bool = False,
@@ -140,8 +139,7 @@ def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
     lines = {"constant lengths": dict(enumerate(speeds, 1)), "measured": measured}
     across = {"plain decoding": 1.0, "chosen schedule": result.speedup,
               "best possible": result.best_speedup}  # fmt: skip
-    shown = {name: line for name, line in lines.items() if line}
-    return lines_chart(shown, "drafts per round", "speed", across)
+    return lines_chart({k: v for k, v in lines.items() if v}, "drafts per round", "speed", across)
 
 
 def summary_html(profile: AcceptanceProfile, setting: Setting, cost: Cost = 0.1,
