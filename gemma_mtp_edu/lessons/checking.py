@@ -1,8 +1,7 @@
 """What makes an exercise's checker of rows (holds, text, values of fields that are no variables).
 
 The first row that holds is told. Of an `answered` checker the first row is what a right answer
-hears; all others are questions. Where no row holds or the answer is None, it was not tried yet: an
-unfinished notebook runs to its end.
+hears; all others are questions. Where no row holds or the answer is None, it was not tried yet.
 """
 
 import math

@@ -1,10 +1,9 @@
 """Which transformers release can run a Gemma 4 drafter, and whether two models fit together.
 
-Nothing heavy is imported here: some releases fail while they are loaded, and must be refused all
-the same. Measured on 5.7 to 5.23.0 with small pairs: before 5.8 the drafter class is absent; 5.8 to
-5.17 hand the first draft the wrong hidden state (transformers#48703), and 5.12.1 and 5.13.1 crash
-past the sliding window (transformers#46629); 5.18 and 5.19 raise TypeError on every assisted call;
-5.23.0 cannot construct a drafter.
+Nothing heavy is imported here: some releases fail while they load, and must be refused, too.
+Measured with small pairs: before 5.8 the drafter class is absent; 5.8 to 5.17 hand the first draft
+the wrong hidden state (transformers#48703), 5.12.1 and 5.13.1 crash past the sliding window
+(transformers#46629); 5.18, 5.19 raise TypeError on assisted calls; 5.23.0 constructs no drafter.
 """
 
 import importlib.metadata
@@ -34,9 +33,9 @@ def check_transformers(version: str | None = None) -> None:
     version = version or importlib.metadata.version("transformers")
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(Version(version).base_version) < BEFORE:
-        told = f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}"
+        got = f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}"
         raise UnsupportedReleaseError(
-            f'{told}: run  pip install "{REQUIREMENT}"  and restart Python'
+            f'{got}: run  pip install "{REQUIREMENT}"  and restart Python'
         )
 
 

@@ -61,10 +61,8 @@ def fetch(source: str, patterns: list[str]) -> Path:
             told = (
                 f"it is not cached, and the hub said: {first_line(error)}.{registry.hint(source)}"
             )
-            advice = "go online (if it is gated, accept its licence there and log in)"
-            raise FileNotFoundError(
-                f"cannot get {source!r}: {told} Either {advice}, or take load_pair('pocket')"
-            ) from None
+            advice = "go online (if gated, accept its licence there), or take load_pair('pocket')"
+            raise FileNotFoundError(f"cannot get {source!r}: {told} Either {advice}") from None
     check_folder(folder)
     return folder
 

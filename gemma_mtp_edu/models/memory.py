@@ -109,9 +109,7 @@ def check_disk(sources: list[str], patterns: list[str]) -> None:
             need += sum(file.file_size or 0 for file in files if file.will_download)
     if need and need > (free := shutil.disk_usage(constants.HF_HUB_CACHE).free):
         told = f"{gigabytes(need)} are to be downloaded, {gigabytes(free)} are free"
-        raise OSError(
-            f"{' and '.join(sources)}: {told}; free some, or set HF_HOME and restart Python"
-        )
+        raise OSError(f"{' and '.join(sources)}: {told}; free some, or set HF_HOME and restart")
 
 
 def free_memory(device: torch.device) -> int:
