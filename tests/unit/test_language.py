@@ -70,7 +70,7 @@ def fields(template: str) -> set[str]:
 def test_every_text_has_a_japanese_one_and_no_other_is_kept() -> None:
     english = all_templates()
     assert [f"{module}: {text}" for text, module in english.items() if text not in JAPANESE] == []
-    assert [text for text in JAPANESE if text not in english] == []  # pruned once, at the end
+    assert [text for text in JAPANESE if text not in english] == []
 
 
 def test_both_have_the_same_fields() -> None:
