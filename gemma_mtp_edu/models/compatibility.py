@@ -34,9 +34,8 @@ def check_transformers(version: str | None = None) -> None:
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
     if not OLDEST <= Version(Version(version).base_version) < BEFORE:
         got = f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}"
-        raise UnsupportedReleaseError(
-            f'{got}: run  pip install "{REQUIREMENT}"  and restart Python'
-        )
+        how = f'run  pip install "{REQUIREMENT}"  and restart Python'
+        raise UnsupportedReleaseError(f"{got}: {how}")
 
 
 def is_mtp_drafter(config: Any) -> bool:

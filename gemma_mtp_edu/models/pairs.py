@@ -104,10 +104,8 @@ class ModelPair:
         shape = tuple(getattr(prompt, "shape", ()))
         if len(shape) != 2 or shape[0] != 1 or shape[1] == 0 or prompt.is_floating_point():
             kind = f"{getattr(prompt, 'dtype', type(prompt).__name__)} and shape {shape}"
-            need = (
-                "a text or integer ids of shape (1, seq), torch.tensor([ids]), at least one token"
-            )
-            raise ValueError(f"got a prompt of {kind}, need {need}: one prompt at a time")
+            need = "integer ids of shape (1, seq) as torch.tensor([ids]), at least one token"
+            raise ValueError(f"got a prompt of {kind}, need text or {need}: one prompt at a time")
         room = (self.positions or sys.maxsize) - shape[1]
         if room < max(1, max_new_tokens):
             got = f"got max_new_tokens {max_new_tokens} after a prompt of {shape[1]} tokens"
