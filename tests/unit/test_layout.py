@@ -15,6 +15,8 @@ NAME = "gemma_mtp_edu"
 # what the learner gains.
 LINES = {NAME: 7000, f"{NAME}/core": 1100, "tools": 6500, "tests": 12_500}
 MODULES = {NAME: 48, f"{NAME}/core": 7}
+# What is over its budget stands here until it is not: it must not grow meanwhile.
+NOT_YET = {NAME: 7220, "tests": 12_700, "names": 137}
 LINES_OF_A_MODULE = 300
 LOADED_BY_THE_FIRST_LINES = 16
 NAMES_OF_THE_LESSONS, MODULES_OF_THE_LESSONS = 90, 12
@@ -33,8 +35,6 @@ IN_THE_ROOT = {
     "build", "dist", "shared",  # not ours to commit
 }  # fmt: skip
 NOT_SHIPPED = {"tools", "tests", "pytest", "hypothesis", "beartype", "nbformat", "jupytext"}
-# What does not hold yet. This mark and its uses go once it does.
-not_yet = pytest.mark.xfail(strict=False, reason="folders are still being cut")
 
 
 def sources(folder: str) -> list[Path]:
@@ -87,10 +87,9 @@ def graph() -> dict[str, set[str]]:
 GRAPH = graph()
 
 
-@not_yet
 @pytest.mark.parametrize("folder", LINES)
 def test_lines_are_within_the_budget(folder: str) -> None:
-    assert sum(map(lines, sources(folder))) <= LINES[folder]
+    assert sum(map(lines, sources(folder))) <= NOT_YET.get(folder, LINES[folder])
 
 
 @pytest.mark.parametrize("folder", MODULES)
@@ -177,11 +176,10 @@ def lesson_names() -> set[tuple[str, str]]:
     return found
 
 
-@not_yet
 def test_lessons_take_few_names_from_few_modules() -> None:
     names = lesson_names()
     assert len({module for module, _ in names}) <= MODULES_OF_THE_LESSONS
-    assert len(names) <= NAMES_OF_THE_LESSONS
+    assert len(names) <= NOT_YET.get("names", NAMES_OF_THE_LESSONS)
 
 
 def test_a_folder_offers_no_other_names() -> None:
