@@ -49,8 +49,7 @@ def memory_plan(pair: str, dtype: Any = "bfloat16", context_length: int = CONTEX
     # A prompt is read in one pass: gate, up and their product of all its tokens exist at once.
     prefill = width * 3 * info.widest * context_length
     working = _PROFILE_BYTES + 4 * _ROWS * _COPIES * info.vocabulary + prefill
-    # Where more is published for the whole pair, the difference is in them, too; of the bundled
-    # pair the figure is for float32, of the others for 16 bit.
+    # What is published of the whole pair counts where it is more: in float32 for the bundled one.
     published = int(info.memory_gb * 1e9 * width / (4 if info.name == POCKET else 2))
     parts["working"] = max(working, published - parts["target"] - parts["drafter"])
     return MemoryPlan(info.name, dtype, parts)
