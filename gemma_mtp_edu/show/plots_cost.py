@@ -19,7 +19,7 @@ from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SPEED, listed
+from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SPEED, lines_chart, listed
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
@@ -119,7 +119,7 @@ def plot_card(card: results.ResultsCard) -> Axes:
     lines = {name: {g: card.speedup(name, g) for g in card.gammas} for name in card.workloads}
     overall = results.overall_speedups(card)
     lines["all together"] = {gamma: overall[gamma] for gamma in card.gammas}
-    ax = style.lines_chart(lines, PER_ROUND, f"measured {SPEED}", {"plain decoding": 1})
+    ax = lines_chart(lines, PER_ROUND, f"measured {SPEED}", {"plain decoding": 1})
     with speaking("en"):
         ax.set_title(_headline(card), loc="left", fontsize=12, fontweight="bold")
     known = {**card.provenance, "pair": card.pair}
