@@ -121,7 +121,7 @@ def is_text(node: ast.expr | None) -> bool:
 
 
 def names(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return {getattr(n, "id", getattr(n, "attr", "")) for n in ast.walk(node)}
 
 
 def test_every_alt_text_of_a_figure_is_translated() -> None:
