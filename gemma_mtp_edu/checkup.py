@@ -227,7 +227,7 @@ def _widgets() -> Iterator[Answer]:
 
     ipywidgets.IntSlider(value=3).close()
     yield "ipywidgets", "ok", tr("{release} makes a slider", release=ipywidgets.__version__), ""
-    name = "widgets on the page"
+    name = marked("widgets on the page")
     try:
         release = importlib.metadata.version("jupyterlab_widgets")
         yield name, "ok", tr("JupyterLab's widget manager {release}", release=release), ""

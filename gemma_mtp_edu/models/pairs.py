@@ -67,7 +67,10 @@ class ModelPair:
     def default_gamma(self) -> int:
         """Return the drafter's own number of drafts, or else the one that the registry has."""
         drafts = self.drafter.generation_config.num_assistant_tokens
-        return check_gamma(registry.recommended(self.name) if drafts is None else drafts)
+        drafts = registry.recommended(self.name) if drafts is None else drafts
+        if drafts is None:
+            raise ValueError("no num_assistant_tokens in the drafter's configuration: pass gamma=4")
+        return check_gamma(drafts)
 
     def new_drafter(self) -> Drafter:
         """Return what drafts with the pair's drafter model, fresh for one generation."""

@@ -245,7 +245,7 @@ assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 # Does the course run on this machine? `doctor()` tries it: it loads the pair, compares both loops, the library's
 # and this course's, on one prompt, compares the memory that each pair needs with what is free, and makes a
 # widget. A *note* stops nothing and may come with advice; a *fail* comes with what to do. **Predict**: does it
-# know of the schedule? Other faults of your transformers release will be new to you; skip them for now.
+# know of the schedule? Other faults of your release will be new to you; skip them for now.
 
 # %% tags=["timing"]
 from gemma_mtp_edu import doctor

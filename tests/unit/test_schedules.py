@@ -91,7 +91,7 @@ def test_the_configuration_is_honoured(drafts: int | None, kind: str, expected: 
 
 
 def test_a_configuration_that_says_nothing_is_an_error() -> None:
-    with pytest.raises(ValueError, match="got gamma None"):
+    with pytest.raises(ValueError, match="pass gamma=4"):
         pair_with(GenerationConfig(num_assistant_tokens=None), "mine").default_schedule()
     config = GenerationConfig(num_assistant_tokens=2)
     config.num_assistant_tokens_schedule = "sometimes"
