@@ -24,7 +24,7 @@ COLORS = (BLUE, RED, GREEN, PINK, SKY, BLACK)
 LINES = tuple(zip(COLORS, ("-", "--", "-.", ":", "-", "--"), "os^Dvx", strict=True))
 # Numbers by the name of their row, line or part, then by their place in it.
 Numbers = Mapping[str, Mapping[Any, float]]
-AT, SHARE_AT = marked("{value:.2f} at {place}"), marked("{value:.0%} at {place}")
+AT = marked("{value:.2f} at {place}")
 MOST_TOLD = 8  # numbers of a row; of a longer one the first, the middle, the largest and the last
 
 
@@ -86,8 +86,8 @@ def marks(ax: Axes, rows: Numbers, spread: float = 0.0) -> None:
 
 
 def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
-                across: Mapping[str, float] | None = None, form: str = AT) -> Axes:  # fmt: skip
-    """Draw lines by name, and lines across at the heights of `across`; told as `form` says."""
+                across: Mapping[str, float] | None = None) -> Axes:  # fmt: skip
+    """Draw lines by name, and lines across at the heights of `across`."""
     ax = axes()
     for index, (name, values) in enumerate(lines.items()):
         color, dashes, marker = LINES[index % len(LINES)]
@@ -101,7 +101,7 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
     places = sorted({place for line in lines.values() for place in line})
     if len(places) <= 2 * MOST_TOLD:
         ax.set_xticks(places)
-    told = (listed(lines, form), listed({marked("lines across"): across or {}}))
+    told = (listed(lines, AT), listed({marked("lines across"): across or {}}))
     return tidy(ax, "", "; ".join(filter(None, told)))
 
 

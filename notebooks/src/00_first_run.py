@@ -294,10 +294,10 @@ for name, trace in (("my prompt", mine), ("the story", story)):
 # <details><summary>Hint</summary>A trace has a property <code>target_passes</code>.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 saved = None  # your answer
-checks.saved_passes(saved, alone, assisted)
+check("saved_passes", saved, alone, assisted)
 
 # %% [markdown]
 # **2.** A text has `n_tokens`. The prefill gives the first one; each round after it adds `per_round` tokens
@@ -312,7 +312,7 @@ def passes_needed(n_tokens, per_round):
     return None  # your code
 
 
-checks.passes_needed(passes_needed)
+check("passes_needed", passes_needed)
 
 # %% [markdown]
 # **3.** Find a prompt of which less than half of the drafts are accepted.
@@ -322,7 +322,7 @@ checks.passes_needed(passes_needed)
 
 # %% tags=["nbval-check-output"]
 hard_prompt = None  # your prompt, as text
-checks.hard_prompt(pair, hard_prompt)
+check("hard_prompt", pair, hard_prompt)
 
 # %% [markdown]
 # ## Sources

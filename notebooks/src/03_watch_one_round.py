@@ -219,14 +219,14 @@ assert easy.target_passes <= len(easy.token_ids)
 # <code>next_id</code> may be None where the text ended.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def tokens_of_rounds(trace):
     return None  # your code
 
 
-checks.tokens_of_rounds(tokens_of_rounds, trace)
+check("tokens_of_rounds", tokens_of_rounds, trace)
 
 # %% [markdown]
 # **2.** Count only the *first* rejected draft of each round, the one that the target judged. In which round was
@@ -238,7 +238,7 @@ checks.tokens_of_rounds(tokens_of_rounds, trace)
 # %% tags=["nbval-check-output"]
 my_round = None  # the round's number
 
-checks.surest_mistake(my_round, trace)
+check("surest_mistake", my_round, trace)
 
 # %% [markdown]
 # ## Sources

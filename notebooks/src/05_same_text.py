@@ -214,16 +214,18 @@ assert error < 1e-12
 # The target's law, and the two rules' laws beside it, for the tokens that matter.
 
 # %%
+import matplotlib.pyplot as plt
+
 from gemma_mtp_edu import plots
 
 shown = p.topk(6).indices.tolist()
-names = [plots.visible(pair.decode([t])) for t in shown]
+names = [repr(pair.decode([t])) for t in shown]
 laws = {"target alone": p, "right rule": emitted_distribution(p, q), "library": biased}
-ax, told = plots.axes(3.2, 7), {}
+ax, told = plt.figure(figsize=(7, 3.2)).gca(), {}
 for n, (name, law) in enumerate(laws.items()):
-    heights = law[shown].tolist()
-    ax.bar([at + n / 4 for at in range(6)], heights, 1 / 4, label=name, **plots.BARS[n])
-    told[name] = dict(zip(map(repr, names), heights, strict=True))
+    heights, hatch = law[shown].tolist(), ("", "///", "xx")[n]
+    ax.bar([at + n / 4 for at in range(6)], heights, 1 / 4, label=name, hatch=hatch, fill=False)
+    told[name] = dict(zip(names, heights, strict=True))
 ax.set_xticks([at + 1 / 4 for at in range(6)], names)
 ax.set(xlabel="next token", ylabel="probability")
 plots.show_figure(plots.tidy(ax, "", plots.listed(told, "{place} {value:.0%}")))
@@ -282,14 +284,14 @@ for temperature in (0.5, 1.0, 1.5, 2.5):
 # <code>clamp</code> helps.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def residual(p, q):
     return None  # your code
 
 
-checks.residual(residual)
+check("residual", residual)
 
 # %% [markdown]
 # **2.** Write the law of the token that draft, verify and correct give together, from p and q: accepted
@@ -304,7 +306,7 @@ def emitted(p, q):
     return None  # your code
 
 
-checks.emitted(emitted)
+check("emitted", emitted)
 
 # %% [markdown]
 # ## Sources

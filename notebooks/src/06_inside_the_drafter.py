@@ -418,14 +418,14 @@ print(f"counting without hidden state: {easy.mean_kept:.2f} kept, whole: {sum(ea
 # <details><summary>Hint</summary>Which tokens of the text have been through the target?</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def visible_entries(length, window):
     return None  # your code
 
 
-checks.visible_entries(visible_entries)
+check("visible_entries", visible_entries)
 
 # %% [markdown]
 # **2.** How many times fewer scores does a centroid head compute than a dense one?
@@ -438,7 +438,7 @@ def times_less_work(vocabulary, centroids, top_k):
     return None  # your code
 
 
-checks.times_less_work(times_less_work)
+check("times_less_work", times_less_work)
 
 # %% [markdown]
 # **3.** Which part is the one that only later drafts need? Take the name of the row that leaves the first draft
@@ -449,7 +449,7 @@ checks.times_less_work(times_less_work)
 # %% tags=["nbval-check-output"]
 my_part = None
 
-checks.needs_the_loop(my_part, results)
+check("needs_the_loop", my_part, results)
 
 # %% [markdown]
 # ## Sources

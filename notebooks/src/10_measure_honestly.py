@@ -354,14 +354,14 @@ for tokens in (12, 24, 48):
 # Faster means fewer seconds, so which one is on top?</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def fair_speedup(plain, drafted):
     return None  # your code
 
 
-checks.fair_speedup(fair_speedup)
+check("fair_speedup", fair_speedup)
 
 # %% [markdown]
 # **2.** What is wrong with each? Seconds per run, in order. B to E write the same text.
@@ -382,7 +382,7 @@ checks.fair_speedup(fair_speedup)
 # "warm-up", "one run", "different texts", "not in turns" or "fine"
 my_answers = {"A": None, "B": None, "C": None, "D": None, "E": None}
 
-checks.wrong_benchmarks(my_answers)
+check("wrong_benchmarks", my_answers)
 
 # %% [markdown]
 # **3.** A drafter makes decoding `speedup` times as fast. How many times as fast is the whole answer, if it
@@ -397,7 +397,7 @@ def end_to_end(prefill, decoding, speedup):
     return None  # your code
 
 
-checks.end_to_end(end_to_end)
+check("end_to_end", end_to_end)
 
 # %% [markdown]
 # ## Sources

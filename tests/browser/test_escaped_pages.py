@@ -1,18 +1,16 @@
 """In Chromium: no text of a token, a prompt or a name runs a script or adds an element."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.unit.test_escaping import BENIGN, HOSTILE, PAGES, SLOW_PAGES, report_of
+from tests.unit.test_escaping import BENIGN, HOSTILE, PAGES, SLOW_PAGES
 
 pytestmark = pytest.mark.browser
 
 VIEWS: dict[str, Callable[[str], str]] = {**PAGES, **SLOW_PAGES}
-VIEWS["report with figures"] = partial(report_of, figures=True)
 # Elements with their attributes, but those that are read out; a picture's data draws letters.
 TREE = """() => [...document.querySelectorAll("*")].map(e => [e.tagName, [...e.attributes]
     .filter(a => !["alt", "title", "aria-label", "src"].includes(a.name))

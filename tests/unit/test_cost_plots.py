@@ -43,7 +43,7 @@ def test_parts_of_a_round_are_stacked_to_its_cost() -> None:
 
 def test_predictions_stand_beside_what_was_measured() -> None:
     speedups = {"a": {"measured": 1.5, "predicted": 1.4}, "b": {"measured": 0.9, "predicted": 1.0}}
-    ax = plots.plot_predictions(speedups)
+    ax = plots.plot_speeds(speedups)
     drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert drawn["measured"] == [1.5, 0.9]
     assert drawn["predicted"] == [1.4, 1.0]
