@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from gemma_mtp_edu.models.compatibility import BEFORE, OLDEST, REQUIREMENT
+from gemma_mtp_edu.models.compatibility import OLDEST, REQUIREMENT
 from tools import fresh_environment
 from tools.fresh_environment import Environment
 from tools.lessons import ROOT
@@ -127,7 +127,7 @@ def check_refused(version: str) -> str:
         raise ReleaseError(f"not refused: exit code {done.returncode}, {said or done.stdout}")
     if "UnsupportedReleaseError" not in str(last) or REQUIREMENT not in str(last):
         raise ReleaseError(f"load_pair() says {last}")
-    return f"refused: need {OLDEST} to below {BEFORE}"
+    return f"refused: {REQUIREMENT}"
 
 
 def measure(version: str) -> str:

@@ -10,11 +10,11 @@ import importlib.metadata
 import sys
 from typing import Any
 
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 OLDEST = Version("5.20.2")
-BEFORE = Version("5.23")
-REQUIREMENT = f"transformers>={OLDEST},<{BEFORE}"
+REQUIREMENT = f"transformers>={OLDEST},!=5.23.*"
 KV_TYPES = ("full_attention", "sliding_attention")
 
 
@@ -32,8 +32,8 @@ def check_transformers(version: str | None = None) -> None:
     version = version or getattr(sys.modules.get("transformers"), "__version__", None)
     version = version or importlib.metadata.version("transformers")
     # Development builds of a release count as that release: 5.23.0.dev0 has 5.23's fault.
-    if not OLDEST <= Version(Version(version).base_version) < BEFORE:
-        got = f"got transformers {version}, but Gemma 4 drafters need {OLDEST} to below {BEFORE}"
+    if not Requirement(REQUIREMENT).specifier.contains(Version(version).base_version):
+        got = f"got transformers {version}, which cannot run a Gemma 4 drafter, or runs it wrongly"
         how = f'run  pip install "{REQUIREMENT}"  and restart Python'
         raise UnsupportedReleaseError(f"{got}: {how}")
 

@@ -17,7 +17,7 @@ from gemma_mtp_edu.models.compatibility import (
 INSTALL = f'pip install "{REQUIREMENT}"'
 
 
-@pytest.mark.parametrize("version", ["5.20.2", "5.21.0", "5.22.2"])
+@pytest.mark.parametrize("version", ["5.20.2", "5.21.0", "5.22.2", "5.24.0"])
 def test_working_releases_pass(version: str) -> None:
     assert check_transformers(version) is None
 
