@@ -34,9 +34,9 @@ _NAMES = {
     "core.schedules": "Confidence Constant FromProfile Heuristic",
     "core.trace": "GenerationTrace RoundTrace",
     "lessons.checks": "check",
-    "lessons.prompts": "PROMPTS",
     "models.memory": "memory_plan",
     "models.pairs": "ModelPair load_pair model_ids",
+    "models.registry": "PROMPTS",
     "show.widgets": "RoundViewer TradeoffExplorer",
 }
 # What a lesson calls, under the short names that its first cells use.

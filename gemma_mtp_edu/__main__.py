@@ -129,8 +129,8 @@ def bench(
     torchrun; the same command goes on after a kill.
     """
     from gemma_mtp_edu import load_pair
-    from gemma_mtp_edu.lessons.prompts import PROMPTS
     from gemma_mtp_edu.measure import bench, results
+    from gemma_mtp_edu.models.registry import PROMPTS
     from gemma_mtp_edu.show import report as reports
 
     lengths = gammas or ((4,) if quick else (1, 2, 4, 8, 12))

@@ -238,14 +238,18 @@ def _widgets() -> Iterator[Answer]:
         yield name, "note", tr(found), ""
 
 
+def library_parts() -> dict[str, bool]:
+    """Return what the installed transformers was measured to do right or wrong; {} if untested."""
+    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
+    return dict(rows.get(importlib.metadata.version("transformers"), {"parts": {}})["parts"])
+
+
 def _release() -> Iterator[Answer]:
     """Tell what the installed transformers was measured to do right and wrong."""
-    release = importlib.metadata.version("transformers")
-    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
-    if release not in rows:
+    release, parts = importlib.metadata.version("transformers"), library_parts()
+    if not parts:
         yield "release", "note", tr("{release} is untested", release=release), ""
-        return
-    for name, holds in rows[release]["parts"].items():
+    for name, holds in parts.items():
         found = tr("right in {release}" if holds else "wrong in {release}", release=release)
         lesson = "" if holds else LIBRARY[name]
         fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""

@@ -5,7 +5,7 @@ from gemma_mtp_edu import lazily
 __getattr__ = lazily(
     __name__,
     {
-        "ablation": "ablate without AS_IS STALE",
+        "ablation": "ablate without AS_IS",
         "calibration": "clock time_target_passes timed_runs",
         "cost": "round_cost",
         "custom": "draft_and_verify",

@@ -1,18 +1,18 @@
 """Figures about costs, draft lengths, schedules, memory and measured results."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from gemma_mtp_edu.analysis.cost import MARGIN, CostModel
+from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, BLUE, GREY, PER_ROUND, RED, SPEED, lines_chart, listed
+from gemma_mtp_edu.show.style import AT, PER_ROUND, SPEED, lines_chart, listed
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
@@ -42,51 +42,21 @@ def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
 
 def plot_speeds(speedups: style.Numbers) -> Axes:
     """Draw for each case in a row its speeds by name: predicted and measured, or by schedule."""
-    cases, names = list(speedups.values()), max(map(len, speedups.values()))
-    ax = style.axes((0.16 + 0.1 * names) * len(speedups) + 1.3)
+    cases, most = list(speedups.values()), max(map(len, speedups.values()))
+    ax = style.axes((0.16 + 0.1 * most) * len(speedups) + 1.3)
     low, high = ([limit(numbers.values()) for numbers in cases] for limit in (min, max))
     ax.hlines(range(len(cases)), low, high, color=style.DIVIDER, zorder=1)
-    # Spread over the row's height, so that equal speeds do not hide each other.
-    style.marks(ax, speedups, spread=0.6 / names)
+    for index, name in enumerate(cases[0]):
+        color, _, marker = style.LINES[index % len(style.LINES)]
+        # Spread over the row's height, so that equal speeds do not hide each other.
+        heights = [row + 0.6 * (index - (most - 1) / 2) / most for row in range(len(cases))]
+        ax.plot([case[name] for case in cases], heights, marker, color=color, label=name,
+                markerfacecolor="none", markersize=7, markeredgewidth=1.8)  # fmt: skip
+    ax.axvline(1, color="black", linestyle=":", label="plain decoding")
+    style.in_rows(ax, speedups)
+    ax.set_xlabel(SPEED)
     alt = tr("Marks of the speed, plain decoding being 1, in one row per case.")
     return style.tidy(ax, alt, listed(speedups))
-
-
-def plot_runs(runs: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw the seconds of repeated runs in their order, a row for each kind; the first warms up."""
-    ax, rows = style.axes(0.7 * len(runs) + 1.4), {}
-    for row, (name, (first, *others)) in enumerate(runs.items()):
-        # Later runs lie lower, so that equal times do not hide each other.
-        heights = [row - 0.3 + 0.6 * (i + 1) / len(others) for i in range(len(others))]
-        once = "_" * bool(row)  # one entry of the legend for all rows
-        ax.plot(first, row - 0.3, "x", color=RED, label=f"{once}first run", markersize=9, mew=2.2)
-        ax.plot(others, heights, "o", color=BLUE, mfc="none", label=f"{once}later runs, downwards")
-        middle = statistics.median(others)
-        ax.vlines(middle, row - 0.4, row + 0.4, "black", linewidth=2, label=f"{once}their median")
-        rows[name] = {"first run": first, marked("least"): min(others), marked("median"): middle}
-    ax.set_xlim(0, 1.08 * max(map(max, runs.values())))
-    style.in_rows(ax, runs)
-    ax.set_xlabel("seconds")
-    alt = tr("Marks of the seconds of repeated runs, in one row per kind.")
-    return style.tidy(ax, alt, listed(rows, "{place} {value:.3g}"))
-
-
-def plot_scenarios(speedups: Mapping[str, float]) -> Axes:
-    """Draw a speedup for each case as a bar from 1: to the right it is won, to the left lost."""
-    ax, rows = style.axes(0.45 * len(speedups) + 1.2), {}
-    looks = {"wins": (BLUE, ""), "about even": (GREY, "..."), "loses": (RED, "xx")}
-    for row, (name, speedup) in enumerate(speedups.items()):
-        word = "wins" if speedup > 1 else "loses"
-        word = "about even" if abs(speedup - 1) <= MARGIN else word
-        bar = ax.barh(row, speedup - 1, 0.6, left=1, **style.hollow(*looks[word]))
-        ax.bar_label(bar, [f"{speedup:.2f} {word}"], padding=6)
-        rows[name] = {word: speedup}
-    ax.axvline(1, color="black")
-    ax.set_xlabel(SPEED)
-    ax.margins(x=0.25)
-    style.in_rows(ax, speedups)
-    alt = tr("Bars of the speed, to both sides of plain decoding's 1.")
-    return style.tidy(ax, alt, listed(rows))
 
 
 def plot_memory(plans: Sequence["MemoryPlan"], free_bytes: int) -> Axes:

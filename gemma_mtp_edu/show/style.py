@@ -72,19 +72,6 @@ def in_rows(ax: Axes, names: Iterable[str]) -> None:
     ax.set_ylim(len(labels) - 0.5, -0.5)
 
 
-def marks(ax: Axes, rows: Numbers, spread: float = 0.0) -> None:
-    """Draw speeds, a row for each case; a name has the same marker and height in every row."""
-    names = list(next(iter(rows.values())))
-    for index, name in enumerate(names):
-        color, _, marker = LINES[index % len(LINES)]
-        heights = [row + spread * (index - (len(names) - 1) / 2) for row in range(len(rows))]
-        ax.plot([row[name] for row in rows.values()], heights, marker, color=color, label=name,
-                markerfacecolor="none", markersize=7, markeredgewidth=1.8)  # fmt: skip
-    ax.axvline(1, color="black", linestyle=":", label="plain decoding")
-    in_rows(ax, rows)
-    ax.set_xlabel(SPEED)
-
-
 def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
                 across: Mapping[str, float] | None = None) -> Axes:  # fmt: skip
     """Draw lines by name, and lines across at the heights of `across`."""

@@ -174,9 +174,9 @@ print("accepted per round, ours:   ", [r.n_accepted for r in trace.draft_rounds]
 print("accepted per round, library:", [r.n_accepted for r in library.draft_rounds])
 
 # %% [markdown]
-# Where they differ, the drafter saw different things. After a rejection, transformers 5.20 to 5.22 leave an
+# Where they differ, the drafter saw different things. After a rejection, transformers' loop leaves an
 # entry of a rejected token in what the drafter attends to, and more of them once the text is longer than the
-# sliding window. Our loop cuts all of them off. The text is safe either way; the acceptance is not.
+# sliding window (lesson 06). Our loop cuts all of them off. The text is safe either way; the acceptance is not.
 
 # %% [markdown]
 # ## The picture

@@ -115,7 +115,7 @@ print("made", *(len(r.draft_ids) for r in library.draft_rounds))
 # |---|---|
 # | 5.8 to 5.17, where an assisted call does not fail | works; the first round has 2 more than set |
 # | 5.18, 5.19 | every assisted call fails |
-# | 5.20 to 5.22 | ignored without a word |
+# | since 5.20 | ignored without a word (measured up to 5.24) |
 # | 5.23 | builds no Gemma 4 drafter |
 
 # %% tags=["nbval-check-output"]
@@ -134,7 +134,7 @@ assert made == {4}
 #
 # Both rules look back. The drafter's own probability looks at this very draft: `Confidence(0.4)` drafts on
 # until a draft is below 40%, or until there are 16. The unsure one is still verified, because it has been paid
-# for. (transformers has `assistant_confidence_threshold` for that. For these drafters 5.22 reads it as little
+# for. (transformers has `assistant_confidence_threshold` for that. For these drafters it is read as little
 # as the schedule.)
 #
 # **Predict**: with a higher threshold, are rounds longer or shorter?
@@ -274,8 +274,8 @@ HTML(plots.summary_html(profiles["arithmetic"], explorer.setting, 0.1, workload=
 # %% [markdown]
 # ## Takeaways
 #
-# 1. "heuristic" adds 2 after a perfect round and takes 1 away after any other; transformers 5.20 to 5.22
-#    ignore it for Gemma 4 drafters.
+# 1. "heuristic" adds 2 after a perfect round and takes 1 away after any other; transformers
+#    ignores it for Gemma 4 drafters.
 # 2. Confidence stops at the draft that the drafter doubts: it needs no history, but has to look at every draft.
 # 3. A rule is judged by its distance to the best possible lengths on the same text, and against a well chosen
 #    constant, not by its name.

@@ -90,8 +90,8 @@ same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in 
 from gemma_mtp_edu import plots
 
 print(f"the very first run took {plain_seconds / 16 * 8:.2f} s for as many tokens")
-runs = {"8 tokens, plain": [plain_seconds / 16 * 8, *same]}
-plots.show_figure(plots.plot_runs(runs))
+runs = {"8 tokens, plain": dict(enumerate([plain_seconds / 16 * 8, *same], 1))}
+plots.show_figure(plots.lines_chart(runs, "run", "seconds", {"median": statistics.median(same)}))
 
 # %% [markdown]
 # So drop the first run of everything that you time. With a GPU, or a model that is compiled, it can take a
@@ -176,11 +176,15 @@ both = {"story": fair(story), "counting": fair(counting)}
 for name, runs in both.items():
     middle = {method: statistics.median(seconds[1:]) for method, seconds in runs.items()}
     print(f"{name}: {middle['plain'] / middle['4 drafts']:.2f} times as fast with 4 drafts")
-shown = {f"{name}, {method}": s for name, runs in both.items() for method, s in runs.items()}
-plots.show_figure(plots.plot_runs(shown))
+shown = {
+    f"{name}, {method}": dict(enumerate(seconds, 1))
+    for name, runs in both.items()
+    for method, seconds in runs.items()
+}
+plots.show_figure(plots.lines_chart(shown, "run", "seconds"))
 
 # %% [markdown]
-# Where the circles of two rows overlap, do not claim a difference. And look back at the number at the top: which
+# Where two lines touch, do not claim a difference. And look back at the number at the top: which
 # of the four mistakes moved it most on your machine?
 #
 # How much of a text is timed matters as well. The rounds of both, for 24 tokens and for 48:
@@ -307,7 +311,8 @@ scenarios = {
     "usual, drafter five times as slow": slow_draft.predict(0.7, 4),
     "usual, 5 tokens cost 5 passes": no_gain.predict(0.7, 4),
 }
-plots.show_figure(plots.plot_scenarios(scenarios))
+speeds = {name: {"4 drafts": speedup} for name, speedup in scenarios.items()}
+plots.show_figure(plots.plot_speeds(speeds))
 
 # %% [markdown]
 # Real pairs lose as well. Gemma 4 E2B in transformers on an M4 Pro: 1.25 times as fast on JSON, 0.90 on

@@ -57,8 +57,6 @@ def drawings() -> dict[str, Callable[[], Axes]]:
         "lines": lambda: plots.lines_chart({n: {1: 0.5} for n in "abcdef"}, "x", "y", named),
         "round_costs": lambda: plots.plot_round_costs(MACHINE, (1, 2)),
         "speeds": lambda: plots.plot_speeds({"a": named, "b": named}),
-        "runs": lambda: plots.plot_runs({"a": (0.3, 0.2, 0.2), "b": (0.2, 0.1, 0.1)}),
-        "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
         "explorer": lambda: chart((1.1, 1.2), outcome(EASY, Setting("constant", 2), 0.1), {1: 1.0}),
     }
 
