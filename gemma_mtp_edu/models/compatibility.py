@@ -12,7 +12,6 @@ import json
 import os
 import sys
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,11 +47,7 @@ def check_transformers(version: str | None = None) -> str:
 
 
 def check_release() -> bool:
-    """Return whether the release here is newer than the tested ones, and passes on a tiny pair.
-
-    Raises:
-        UnsupportedReleaseError: It is known as broken, or a part fails.
-    """
+    """Return whether the release here is newer than the tested ones; raise where it fails."""
     version = check_transformers()
     if Version(Version(version).base_version) <= NEWEST:
         return False
@@ -78,9 +73,11 @@ def _fault() -> str:
     import torch
     import transformers as hf
 
-    from gemma_mtp_edu.core import decoding, drafters, target
+    from gemma_mtp_edu.core.decoding import Run, decode_plainly, speculate
+    from gemma_mtp_edu.core.drafters import MTPDrafter, ScriptedDrafter
     from gemma_mtp_edu.core.sampling import Settings
     from gemma_mtp_edu.core.schedules import Constant
+    from gemma_mtp_edu.core.target import ALL_ROWS, CachedModel
 
     part, same = "building a drafter", torch.testing.assert_close
     try:
@@ -92,7 +89,7 @@ def _fault() -> str:
             config = hf.Gemma4AssistantConfig(**shapes["drafter"])
             assistant = hf.Gemma4AssistantForCausalLM(config).float().eval()
             assistant.masked_embedding.token_ordering.copy_(torch.randperm(64))
-            mtp = drafters.MTPDrafter(assistant, model.get_input_embeddings())
+            mtp = MTPDrafter(assistant, model.get_input_embeddings())
 
             part, ids = "decoding as without drafts", torch.arange(3, 15)[None]
             plain = model.generate(ids, max_new_tokens=20, do_sample=False, pad_token_id=0)
@@ -100,22 +97,21 @@ def _fault() -> str:
             # Two right drafts and a wrong one, again and again: the pair's own are seldom right.
             script = [[text[i], text[i + 1], (text[i + 2] + 1) % 64] for i in range(1, 17, 3)]
             pair = SimpleNamespace(target=model, eos_ids=())
-            proposers: list[Any] = [None, drafters.ScriptedDrafter(script), mtp]
+            proposers: list[Any] = [None, ScriptedDrafter(script), mtp]
             for drafter in proposers:
-                run = decoding.Run(pair, ids, Settings(max_new_tokens=20), drafter is mtp)
-                speculate = partial(decoding.speculate, drafter=drafter, schedule=Constant(3))
-                (speculate if drafter else decoding.decode_plainly)(run)
+                run = Run(pair, ids, Settings(max_new_tokens=20), shares_state=drafter is mtp)
+                speculate(run, drafter, Constant(3)) if drafter else decode_plainly(run)
                 same(run.ids, plain)
 
             part, at = "drafting from many positions as from each", torch.arange(1, 8)
-            given = {"logits_to_keep": target.ALL_ROWS, "return_shared_kv_states": True}
+            given = {"logits_to_keep": ALL_ROWS, "return_shared_kv_states": True}
             seen = model.base_model(plain[:, :8], use_cache=False, **given)
             shared, hidden = dict(seen.shared_kv_states), seen.last_hidden_state[:, at - 1]
             after = (torch.arange(8) >= at[:, None]).float()[None, None] * -1e30
             masks = dict.fromkeys(KV_TYPES, after)
             _, together = mtp.step(plain[:, at], hidden, at[None], shared, masks)
             for row, place in enumerate(at.tolist()):
-                reader = target.CachedModel(model, shares_state=True)
+                reader = CachedModel(model, shares_state=True)
                 state = reader.state_after(reader.prefill(plain[:, :place]), 0, 0)
                 mtp.start(plain[:, : place + 1], state)
                 mtp.next_logits(plain[:, : place + 1])
