@@ -60,7 +60,7 @@ def check_release() -> bool:
         if fault := _fault():
             newer = f"transformers {version} is newer than {NEWEST}, the newest that was tested"
             how = f'run  pip install "transformers=={NEWEST}"  and restart Python'
-            rest = "what needs no model runs: recorded traces, replay, widgets, lessons 07 to 09"
+            rest = "what needs no model still runs: saved traces and profiles, replay, widgets"
             raise UnsupportedReleaseError(f"{newer}, and fails in {fault}: {how}; {rest}")
         with suppress(OSError):  # what passed is not tried again; what fails is
             file.parent.mkdir(parents=True, exist_ok=True)
