@@ -37,8 +37,6 @@ LIBRARY = {
 }  # fmt: skip
 _SAME = marked("same text with a drafter")
 _AGAIN = marked("install the course again")
-# Built for the machine, or for a service's own page: never installed over.
-_KEPT = ("torch", "numpy", "ipywidgets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ def _packages() -> Iterator[Answer]:
 
     have, needed = lesson.installed(), lesson.requirements()
     lacking = lesson.lacking(needed, have)
-    absent = [r for r in lacking if r.name not in _KEPT or r.name not in have]
+    absent = [r for r in lacking if r.name not in lesson.KEPT or r.name not in have]
     for r in lacking if not absent else ():
         yield r.name, "warning", f"{tr('{release} is untested', release=have[r.name])} ({r})", ""
     if absent:

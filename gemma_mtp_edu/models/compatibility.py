@@ -21,7 +21,6 @@ from packaging.version import Version
 
 OLDEST, NEWEST = Version("5.20.2"), Version("5.24.0")  # that the tests ran on
 REQUIREMENT = f"transformers>={OLDEST},!=5.23.*"
-_TINY = Path(__file__).parents[1] / "data" / "tiny.json"  # shapes of the pair to try
 KV_TYPES = ("full_attention", "sliding_attention")
 
 
@@ -83,7 +82,7 @@ def _fault() -> str:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode():
             torch.manual_seed(0)
-            shapes = json.loads(_TINY.read_text(encoding="utf-8"))
+            shapes = json.loads(Path(__file__).parents[1].joinpath("data/tiny.json").read_text())
             model = hf.Gemma4ForCausalLM(hf.Gemma4TextConfig(**shapes["target"])).float().eval()
             model.lm_head.weight.normal_(0, 0.5)  # so that the text varies
             config = hf.Gemma4AssistantConfig(**shapes["drafter"])
