@@ -26,7 +26,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases memory slides notebooks notebooks-ja buttons figures screenshots bench pocket clean
+.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases canary memory slides notebooks notebooks-ja buttons figures screenshots bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,9 @@ test-binder: $(READY) ## build the Binder image's environment from binder/ and r
 
 releases: $(READY) ## all tests on each supported transformers and torch; refused ones: hours, gigabytes
 	@$(BIN)/python -m tools.releases full $(RELEASES_ARGS)
+
+canary: $(READY) ## what works on the newest transformers and torch: docs/releases.md; RELEASES_ARGS
+	@$(BIN)/python -m tools.releases canary $(RELEASES_ARGS)
 
 memory: $(READY) ## run every lesson, write its peak memory: docs/memory.json and docs/memory.md
 	@$(BIN)/python -m tools.lesson_memory $(NAMES)

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from gemma_mtp_edu import __version__
-from gemma_mtp_edu.models.compatibility import REQUIREMENT
+from gemma_mtp_edu.models.compatibility import NEWEST, REQUIREMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -43,6 +43,7 @@ def test_learners_get_the_packages_and_ranges_of_the_project() -> None:
 def test_the_package_itself_says_the_same_about_transformers() -> None:
     (declared,) = [r for r in DECLARED if r.name == "transformers"]
     assert Requirement(REQUIREMENT).specifier == declared.specifier
+    assert str(NEWEST) == pins()["transformers"]
 
 
 def test_version_stands_once_in_two_places() -> None:
