@@ -350,14 +350,16 @@ assert moved.kept[0] == whole.kept[0] and dense.mean_kept - whole.mean_kept < 0.
 #
 # After a rejection, transformers cuts the shared KV at the length of the text. The newest token has
 # no entry yet, so one entry of a rejected draft stays; in a sliding layer past its window up to all of them do.
-# (The first line below says what was measured of your release.)
-# Only rounds after a rejection can tell. So run the library's own loop, and ask the profile of the same text
-# what a clean KV would have kept from the very same places.
+# The cell says what was measured of your release.
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu.checkup import library_parts
 
 print("the installed release hands over clean KV:", library_parts().get("hands over clean KV"))
+
+# %% [markdown]
+# Only rounds after a rejection can tell. So run the library's own loop, and ask the profile of the same text
+# what a clean KV would have kept from the very same places.
 
 # %%
 from itertools import pairwise
@@ -365,7 +367,10 @@ from itertools import pairwise
 from gemma_mtp_edu import acceptance_profile, reference_generate
 
 stale, clean = [], []
-for prompt in [*prompts, *(f"Tell me a short story about a {word}." for word in ("drum", "bear"))]:
+more = [f"Tell me a short story about a {word}." for word in ("drum", "bear")]
+
+# %%
+for prompt in prompts + more:
     profile = acceptance_profile(pair, prompt, max_gamma=4, max_new_tokens=64)
     library = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
     for before, now in pairwise(library.draft_rounds):
@@ -376,9 +381,7 @@ for prompt in [*prompts, *(f"Tell me a short story about a {word}." for word in 
 
 # %%
 kept, possible = (sum(counts) / len(counts) for counts in (stale, clean))
-print(
-    f"{len(stale)} rounds after a rejection: {kept:.2f} drafts kept, {possible:.2f} with a clean KV"
-)
+print(f"{len(stale)} rounds after a rejection: {kept:.2f} kept, {possible:.2f} with a clean KV")
 
 # %% [markdown]
 # Is that much? With this few rounds a difference of a tenth or two of a draft may be chance. Here a few of some
