@@ -15,7 +15,6 @@ from gemma_mtp_edu import (
     reference_generate,
     speculative_generate,
 )
-from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError
 from tests.model.tiny import prompt_ids, tiny_pair
 
@@ -121,21 +120,6 @@ def test_numpy_s_numbers_are_draft_lengths() -> None:
 def test_a_misspelt_setting_is_named() -> None:
     with pytest.raises(TypeError, match="max_new_token'"):
         speculative_generate(tiny_pair(), IDS, max_new_token=4)
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"drafter": None}, "needs drafter="),
-        ({"gamma": 0}, "gamma 0"),
-        ({"gamma": 2, "schedule": Constant(2)}, "got schedule and gamma"),
-    ],
-)
-def test_custom_generate_is_refused(more: dict[str, Any], message: str) -> None:
-    pair = tiny_pair()
-    arguments: dict[str, Any] = {"drafter": pair.drafter, "max_new_tokens": 4, **more}
-    with pytest.raises(ValueError, match=message):
-        pair.target.generate(IDS, custom_generate=draft_and_verify, **arguments)
 
 
 def test_swapped_models_are_refused() -> None:

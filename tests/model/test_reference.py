@@ -71,24 +71,6 @@ def test_no_warning_about_old_names_reaches_a_learner() -> None:
     assert "deprecated" not in done.stderr
 
 
-@pytest.mark.parametrize("gamma", [1, 3, 15])
-def test_rounds_add_up(pair: ModelPair, gamma: int) -> None:
-    trace = reference_generate(pair, PROMPTS[1], gamma=gamma, max_new_tokens=40)
-    assert trace.rounds[0].next_kind == "prefill"
-    length = len(trace.prompt_ids)
-    for record in trace.rounds:
-        assert record.prefix_length == length
-        assert len(record.draft_ids) <= gamma
-        assert len(record.draft_probs) == len(record.target_probs) == len(record.draft_ids)
-        assert all(0 <= p <= 1 for p in (*record.draft_probs, *record.target_probs))
-        if record.next_kind == "correction":
-            assert record.draft_ids[record.n_accepted] != record.next_id
-        length += len(record.token_ids)
-    assert length == len(trace.prompt_ids) + len(trace.token_ids)
-    assert sum((r.token_ids for r in trace.rounds), ()) == trace.token_ids
-    assert max(len(r.draft_ids) for r in trace.rounds) == gamma
-
-
 def test_the_text_ends_by_itself_or_at_the_limit(pair: ModelPair) -> None:
     ended = reference_generate(pair, "Count from 3 to 12.", max_new_tokens=64)
     assert ended.stop_reason == "eos"

@@ -67,7 +67,7 @@ def processors(**settings: Any) -> list[Any]:
 def test_each_position_is_processed_with_the_drafts_before_it() -> None:
     logits = torch.full((3, 6), 2.0)
     sampler = Sampler(LogitsProcessorList([RepetitionPenaltyLogitsProcessor(2.0)]))
-    scores = sampler.processed(logits, torch.tensor([[0]]), torch.tensor([[3, 5]]))
+    scores = sampler.processed(logits, torch.tensor([[0]]), torch.tensor([[3, 5]]), all)
     assert scores.tolist() == [[1, 2, 2, 2, 2, 2], [1, 2, 2, 1, 2, 2], [1, 2, 2, 1, 2, 1]]
 
 
@@ -75,8 +75,8 @@ def test_rows_at_once_are_rows_one_by_one() -> None:
     logits = torch.randn(5, 30, generator=torch.Generator().manual_seed(0))
     ids, drafts = torch.tensor([[1, 2]]), torch.tensor([[3, 4, 5, 6]])
     sampler = Sampler(LogitsProcessorList(processors(temperature=0.7, top_k=8, top_p=0.9)))
-    rows = [sampler.processed(row[None], ids, drafts[:, :0]) for row in logits]
-    assert torch.equal(sampler.processed(logits, ids, drafts), torch.cat(rows))
+    rows = [sampler.processed(row[None], ids, drafts[:, :0], all) for row in logits]
+    assert torch.equal(sampler.processed(logits, ids, drafts, all), torch.cat(rows))
 
 
 @pytest.mark.parametrize(
