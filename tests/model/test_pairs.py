@@ -14,7 +14,15 @@ from safetensors.torch import load, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 from transformers.utils import logging as transformers_logging
 
-from gemma_mtp_edu import ModelPair, load_pair, model_ids
+from gemma_mtp_edu import (
+    ModelPair,
+    autoregressive_generate,
+    load_pair,
+    model_ids,
+    reference_generate,
+    speculative_generate,
+)
+from gemma_mtp_edu.core.drafters import PromptLookupDrafter
 from gemma_mtp_edu.models import files, memory, pairs, registry
 from gemma_mtp_edu.models.compatibility import (
     IncompatiblePairError,
@@ -176,6 +184,28 @@ def test_texts_and_conversations_go_through_the_chat_template(pair: ModelPair) -
     assert text.count("<bos>") == 1 and text.endswith("Bye<turn|>\n<|turn>model\n")
     with pytest.raises(ValueError, match="no processor"):
         ModelPair(pair.target, pair.drafter).encode("Hello")
+    with pytest.raises(ValueError, match="that the model ends, need one that the user ends"):
+        pair.encode_messages(turns)
+
+
+def test_a_target_alone_serves_drafters_without_a_model(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLED / "target", tmp_path / "mine")
+    alone, prompt = load_pair(tmp_path / "mine"), "Count from 3 to 12."
+    wanted = autoregressive_generate(alone, prompt).token_ids
+    lookup: Any = {"drafter": PromptLookupDrafter(), "gamma": 3}
+    assert speculative_generate(alone, prompt, **lookup).token_ids == wanted
+    assert reference_generate(alone, prompt, assisted=False).token_ids == wanted
+    for run in (speculative_generate, reference_generate):
+        with pytest.raises(ValueError, match=r"got no drafter: .* pass drafter=PromptLookup"):
+            run(alone, prompt)
+
+
+def test_models_in_a_wrapper_are_refused_with_the_remedy(pair: ModelPair) -> None:
+    wrapper = torch.nn.DataParallel(pair.target)
+    for models in ((wrapper, pair.drafter), (pair.target, torch.nn.Sequential(pair.drafter))):
+        with pytest.raises(IncompatiblePairError, match="merge an adapter, or pass the inner mod"):
+            ModelPair(*models)
+    ModelPair(torch.compile(pair.target), pair.drafter)
 
 
 @pytest.mark.parametrize(
