@@ -112,7 +112,7 @@ def _leave_one_unread(cache: Any, prompt_length: int) -> None:
     # it would need again.
     if surplus > 1 or (surplus == 1 and full):
         both = f"got a cache of {cache.get_seq_length()} tokens for a prompt of {prompt_length}"
-        raise ValueError(f"{both}: pass the whole conversation, its new turn too, or no cache")
+        raise ValueError(f"{both}: pass the whole conversation, its new turn too, or no {CACHE}")
     if surplus == 1:
         cache.crop(-1)
 
