@@ -34,8 +34,8 @@ class ModelPair:
 
     def __post_init__(self) -> None:
         compatibility.check_release()
-        for model in filter(None, (self.target, self.drafter)):
-            if not isinstance(getattr(model, "_orig_mod", model), PreTrainedModel):  # compiled
+        for model in (self.target, self.drafter):  # or compiled ones
+            if not isinstance(getattr(model, "_orig_mod", model), PreTrainedModel | None):
                 need = "need one of transformers itself: merge an adapter, or pass the inner model"
                 raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {need}")
         if self.drafter is not None:
