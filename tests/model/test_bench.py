@@ -20,6 +20,7 @@ from gemma_mtp_edu.measure import bench
 from gemma_mtp_edu.measure.bench import Plan, Prompts, read_prompts
 from gemma_mtp_edu.measure.results import ResultsCard, measurements
 from gemma_mtp_edu.show.report import bench_text, summary
+from tests.cases import cases
 from tests.model.tiny import prompt_ids, tiny_pair
 from tools.bench_table import conclusions
 
@@ -183,14 +184,7 @@ def test_two_processes_share_the_prompts_and_the_table_shows_them(
     assert done.stdout.rstrip().endswith("4 results in " + str(out))
 
 
-@pytest.mark.parametrize(
-    ("contexts", "max_new_tokens", "message"),
-    [
-        ((32, 1), 4, "got context 1,"),
-        ((32, 10**9), 4, "got context 1000000000, need 2 to "),
-        ((), 10**9, "the prompt 1-.* cannot be measured: got max_new_tokens"),
-    ],
-)
+@cases
 def test_what_cannot_be_measured_is_said_before_anything_is(
     contexts: tuple[int, ...], max_new_tokens: int, message: str,
     pair: ModelPair, prompts: Prompts, tmp_path: Path,
@@ -200,11 +194,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prompts.txt"]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [*(f"--prompts p.txt --out {name}" for name in ("p.txt", "notes.txt")),
-     "--out notes.txt"],
-)  # fmt: skip
+@cases
 def test_no_file_of_the_user_is_overwritten(
     options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

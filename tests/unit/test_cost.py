@@ -17,6 +17,7 @@ from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.schedules import Constant, FromProfile
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.show.report import verdict_text
+from tests.cases import cases
 from tests.unit.test_profile import make_profile, profiles
 
 
@@ -251,24 +252,7 @@ def test_what_is_no_cost_model_is_named(text: str, message: str) -> None:
         CostModel.from_json(text)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("lengths", (2, 5, 17), "tokens per verify pass from 1"),
-        ("lengths", (1, 17, 5), "ascending"),
-        ("lengths", (1,), "at least two"),
-        ("lengths", (1, 5), "for each context and length"),
-        ("contexts", (1, 110), "tokens before the round from 2"),
-        ("contexts", (), "tokens before the round from 2"),
-        ("contexts", (10, 110, 120), "for each context and length"),
-        ("plain_seconds", (0.0, 1.0), "positive seconds"),
-        ("drafter_seconds", (-1.0, 1.0), "positive seconds"),
-        ("other_seconds", (float("nan"), 1.0), "positive seconds"),
-        ("verify_seconds", COST.verify_seconds[:1], "for each context and length"),
-        ("verify_seconds", ((1.0, 2.0, 0.0),) * 2, "positive seconds"),
-        ("provenance", {"a": 5}, "provenance"),
-    ],
-)
+@cases
 def test_stored_numbers_that_cannot_be_are_refused(field: str, value: Any, message: str) -> None:
     record = json.loads(COST.to_json())
     with pytest.raises(ValueError, match=message):
