@@ -9,19 +9,9 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate, speculative_generate
+from tests.cases import tables
 
-PROMPTS = (
-    "Count from 3 to 9.",
-    "Write a JSON record for a person named Ida Berg who is 44 years old.",
-    "Tell me a short story about a heron.",
-    "What is MTP?",
-)
-
-
-def hooks(pair: ModelPair) -> int:
-    return sum(
-        len(m._forward_hooks) + len(m._forward_pre_hooks) for m in (pair.target, pair.drafter)
-    )
+PROMPTS = tables(__file__)["prompts"]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -96,18 +86,6 @@ def test_sampling_repeats_with_its_seed_and_leaves_the_random_state(pair: ModelP
     ]
     assert runs[0].token_ids == runs[1].token_ids != runs[2].token_ids
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_an_interrupt_leaves_configuration_and_hooks_as_before(pair: ModelPair) -> None:
-    before = pair.drafter.generation_config.to_dict(), hooks(pair)
-
-    def stop(tokens: tuple[int, ...]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        reference_generate(pair, PROMPTS[0], gamma=7, max_new_tokens=32, on_tokens=stop)
-    assert (pair.drafter.generation_config.to_dict(), hooks(pair)) == before
-    assert reference_generate(pair, "Count from 3 to 12.").text == "3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
 
 
 def test_an_unset_draft_count_falls_back_to_the_registry(pair: ModelPair) -> None:
