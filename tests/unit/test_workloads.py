@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.cases import cases
 from tools.pocket.example import Example
 from tools.pocket.workloads import (
     answers,
@@ -103,21 +104,7 @@ def test_small_talk_never_claims_knowledge() -> None:
     assert {example.answer for example in draw(chat)} == honest
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import os\ndef f(x):\n    return 3",
-        "def f(x):\n    import os\n    return 3",
-        "def f(x):\n    while True:\n        pass",
-        "def f(x):\n    for i in x:\n        x.append(i)\n    return 3",
-        "def f(x):\n    for i in range(10 ** 9):\n        pass\n    return 3",
-        "def f(x):\n    return x.__class__",
-        "def f(x):\n    return open('a')",
-        "def f(x):\n    return f(x)",
-        "def f(x, y=print(3)):\n    return 3",
-        "print(3)",
-    ],
-)
+@cases
 def test_code_grader_refuses(code: str) -> None:
     ast.parse(code)
     before = sys.gettrace()
