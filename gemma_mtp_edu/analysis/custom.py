@@ -151,7 +151,7 @@ def _check(ids: Tensor, drafter: Any, config: hf.GenerationConfig, given: dict[s
         raise ValueError("got use_cache=False, need True: rejected drafts are cut out of a cache")
     if not isinstance(cache := given.get(CACHE), hf.DynamicCache | None):
         kind = f"{type(cache).__name__} (cache_implementation={config.cache_implementation!r})"
-        raise ValueError(f"got a {kind}, need a hf.DynamicCache: it can be cut back")
+        raise ValueError(f"got a {kind}, need a DynamicCache: it can be cut back")
     for name in ("token_type_ids", "mm_token_type_ids"):
         if given.get(name) is not None and bool(given[name].any()):
             raise ValueError(f"got {name} that are not 0: draft_and_verify reads text alone")
