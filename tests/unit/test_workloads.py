@@ -1,6 +1,7 @@
 """The workloads: reference answers pass, spoiled ones fail, generated code does no harm."""
 
 import ast
+import re
 import sys
 from random import Random
 from types import ModuleType
@@ -48,7 +49,8 @@ def test_reference_answers_pass_and_spoiled_ones_fail(workload: ModuleType) -> N
 def test_texts_are_plain_and_a_seed_gives_one_stream(workload: ModuleType) -> None:
     examples = draw(workload)
     assert examples == draw(workload)
-    assert all((example.prompt + example.answer).isascii() for example in examples)
+    assert all(example.answer.isascii() for example in examples)
+    assert workload is chat or all(example.prompt.isascii() for example in examples)
     assert len({example.prompt for example in examples}) >= DISTINCT.get(workload.NAME, 0)
     for example in examples if workload in PROSE else ():
         prompt, answer = example.prompt, example.answer
@@ -73,7 +75,7 @@ def test_the_prompt_of_the_tutorial_is_answered_in_three_sentences() -> None:
 
 
 def test_lists_are_as_long_as_the_prompt_says() -> None:
-    words = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+    words = lists.COUNTS
     asked = 0
     for example in draw(lists):
         prompt = example.prompt.casefold().replace(",", " ").split()
@@ -99,8 +101,9 @@ def test_a_story_without_its_hero_fails() -> None:
 
 def test_small_talk_never_claims_knowledge() -> None:
     talk = {said["answer"] for said in chat.SMALL_TALK}
-    honest = {chat.DO_NOT_KNOW, chat.CANNOT_DO, *talk}
-    assert {example.answer for example in draw(chat)} == honest
+    assert {example.answer for example in draw(chat)} == chat.HONEST | talk
+    for answer in chat.HONEST:
+        assert re.search("do not know|cannot|only|tiny model", answer) and "Try " in answer
 
 
 @pytest.mark.parametrize(

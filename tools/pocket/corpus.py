@@ -5,6 +5,7 @@ Pool number n of a seed always holds the same batches, so training can resume at
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 
 import torch
@@ -45,6 +46,11 @@ DRILL_SHARES: Shares = {
 BLEND_SHARES: Shares = {
     json_records: 0.21, functions: 0.12, arithmetic: 0.11, drills: 0.12, extraction: 0.18,
     answers: 0.13, stories: 0.05, lists: 0.02, chat: 0.06,
+}  # fmt: skip
+# What people type beside all that: far more phrasings, and far more that gets an honest answer.
+WIDE_SHARES: Shares = {
+    json_records: 0.17, functions: 0.16, arithmetic: 0.15, extraction: 0.17, answers: 0.09,
+    stories: 0.03, lists: 0.05, chat: 0.18,
 }  # fmt: skip
 # The same for the drafter: stories and lists can hardly be guessed anyway.
 EXACT_SHARES: Shares = {
@@ -93,13 +99,16 @@ def batches(
     tokens_per_batch: int,
     pool_size: int = 2048,
     shares: Shares = SHARES,
+    lane: int = 0,
+    lanes: int = 1,
 ) -> Iterator[Batch]:
-    """Yield batches of about `tokens_per_batch` tokens, padding included, without end."""
-    pool = 0
-    while True:
+    """Yield batches of about `tokens_per_batch` tokens, padding included, without end.
+
+    Of several lanes, each has pools of its own.
+    """
+    for pool in count(lane, lanes):
         rng = Random(f"{seed}-{pool}")
         yield from pool_batches(tokenizer, rng, tokens_per_batch, pool_size, shares=shares)
-        pool += 1
 
 
 def pool_batches(

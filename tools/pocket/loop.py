@@ -23,6 +23,7 @@ class Phase:
     decay_from: int
     data_seed: int
     shares: Shares = field(default_factory=lambda: SHARES)
+    lanes: int = 1  # batches a step
 
     def plan(self) -> Plan:
         """Return the plan of the package's training, which has the learning rates."""

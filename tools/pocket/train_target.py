@@ -1,5 +1,6 @@
 """Train the bundled target: ten layers, grown to thirty, polished on the exact tasks, drilled."""
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from tools.pocket.corpus import (
     DRILL_SHARES,
     IGNORED,
     POLISH_SHARES,
+    WIDE_SHARES,
     Batch,
     batches,
     pool_batches,
@@ -28,7 +30,9 @@ DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
 POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
 DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHARES)
 BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
-DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
+WIDE = Phase("wide", 1000, 3072, 4e-3, 30, 1000, data_seed=8, shares=WIDE_SHARES, lanes=2)
+SETTLE = Phase("settle", 400, 3072, 3e-3, 10, 10, data_seed=9, shares=WIDE_SHARES, lanes=2)
+DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND, WIDE, SETTLE)
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -49,6 +53,21 @@ def held_out_loss(model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast) 
     return sum(losses) / len(losses)
 
 
+def lane_batches(
+    phase: Phase, tokenizer: PreTrainedTokenizerFast, lane: int, first: int
+) -> Iterator[Batch]:
+    """Return the batches of one lane of a phase, from step `first` on."""
+    stream = batches(
+        tokenizer,
+        phase.data_seed,
+        phase.tokens_per_batch,
+        shares=phase.shares,
+        lane=lane,
+        lanes=phase.lanes,
+    )
+    return islice(stream, first, phase.steps)
+
+
 def run_phase(
     phase: Phase, model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:
@@ -59,12 +78,13 @@ def run_phase(
         first = found[0]["step"]
         model.load_state_dict(found[1]["model"])
     log = loop.TrainingLog(folder.parent / f"{phase.name}.csv")
-    stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch, shares=phase.shares)
+    streams = (lane_batches(phase, tokenizer, lane, first) for lane in range(phase.lanes))
     running, tokens = 0.0, 0
-    for step, batch in enumerate(islice(stream, first, phase.steps), start=first):
-        loss = answer_loss(model, batch)
+    for step, lanes in enumerate(zip(*streams, strict=True), start=first):
+        loss = torch.stack([answer_loss(model, batch) for batch in lanes]).mean()
         loop.update(model, opts, loss, phase, step)
-        running, tokens = running + loss.item(), tokens + batch.input_ids.numel()
+        running += loss.item()
+        tokens += sum(batch.input_ids.numel() for batch in lanes)
         if (step + 1) % 50 == 0:
             values = {"loss": running / 50, "tokens": tokens / 1000}
             if (step + 1) % 250 == 0:

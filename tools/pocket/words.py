@@ -4,7 +4,7 @@ About one draw in ten is a made-up word, so that a model learns to copy words it
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
 
@@ -25,7 +25,12 @@ ADJECTIVES = _LISTS["adjectives"]
 COUNTRIES = _LISTS["countries"]
 DAYS = _LISTS["days"]
 MONTHS = _LISTS["months"]
+DAYTIMES = ["morning", "night", "evening", "day"]
 MADE_UP_SHARE = 0.1
+# Common words: those in the phrases of the other tables.
+_TEXTS = " ".join(str(table(name)) for name in ("stories", "lists", "answers", "words"))
+COMMON = sorted(set(re.findall(r"(?<![\w\\{])[a-z]{3,9}(?![\w}])", _TEXTS)))
+_SENTENCES = table("extraction")
 
 
 def pseudo_word(rng: Random) -> str:
@@ -58,9 +63,44 @@ job, hobby = partial(pick, words=JOBS), partial(pick, words=HOBBIES)
 animal, food = partial(pick, words=ANIMALS), partial(pick, words=FOODS)
 
 
+SLOTS: dict[str, Callable[[Random], str]] = {
+    "person": name, "other": name, "last": last_name, "animals": lambda r: plural(animal(r)),
+    "things": lambda r: plural(thing(r)), "many": lambda r: plural(thing(r)),
+    "adjective": lambda r: r.choice(ADJECTIVES), "day": lambda r: r.choice(DAYS),
+    "month": lambda r: r.choice(MONTHS), "daytime": lambda r: r.choice(DAYTIMES),
+}  # fmt: skip
+
+
 def full_name(rng: Random) -> str:
     """Return a first and a last name."""
     return f"{name(rng)} {last_name(rng)}"
+
+
+def fill(rng: Random, template: str, **given: object) -> tuple[str, dict[str, object]]:
+    """Fill a template with random words, and return it with all that was drawn.
+
+    A slot is called like a maker of this module or like one of `SLOTS`; {a_thing} has its article,
+    and {thing2} is another one.
+    """
+    drawn: dict[str, object] = {"number": rng.randint(2, 90), "number2": rng.randint(2, 90)}
+    drawn |= {"hour": rng.randint(6, 22), "minute": rng.randint(10, 59), **given}
+    for slot in re.findall(r"{(?:an?_)?(\w+)}", template):
+        if slot not in drawn:
+            key = slot.rstrip("2")
+            value = str((SLOTS.get(key) or globals()[key])(rng))
+            drawn[slot], drawn[f"a_{slot}"], drawn[f"an_{slot}"] = value, a(value), a(value)
+    return spin(rng, template.format(**drawn)), drawn
+
+
+def sentence(rng: Random) -> str:
+    """Return a short sentence, a phrase or, as often, words, names and numbers in any order."""
+    if rng.random() < 0.5:
+        text = fill(rng, rng.choice(_SENTENCES["phrases"] + _SENTENCES["facts"]))[0]
+        return text.rstrip(".") if rng.random() < 0.4 else text
+    makers = [pseudo_word, name, city, lambda r: str(r.randint(0, 999))]
+    makers += [lambda r: r.choice(COMMON)] * rng.choice((3, 6, 20))
+    texts = [rng.choice(makers)(rng) for _ in range(rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10)))]
+    return " ".join(text + rng.choice([""] * 14 + [",", "!"]) for text in texts).strip(",")
 
 
 def distinct(rng: Random, words: Sequence[str], count: int) -> list[str]:

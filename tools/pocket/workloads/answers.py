@@ -35,7 +35,10 @@ def sample(rng: Random) -> Example:
         prompt = f"{_ask(rng, topic, 'commands')} {rng.choice(TABLE['counted'][str(count)])}"
         asks = prompt.startswith(("What", "Can", "Could"))
         return Example(NAME, _vary(rng, prompt + ("?" if asks else ".")), answer)
-    prompt = _ask(rng, topic, "about") if rng.random() < 0.6 else _question(rng, topic)
+    prompt = _ask(rng, topic, "about") if rng.random() < 0.5 else _question(rng, topic)
+    if rng.random() < 0.12:
+        name = re.sub("^(the|an?) ", "", rng.choice(topic["names"]))
+        prompt = rng.choice(TABLE["bare_about"]).format(x=name)
     return Example(NAME, _vary(rng, prompt), topic["answer"])
 
 

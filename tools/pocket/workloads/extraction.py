@@ -1,5 +1,6 @@
 """Copying, extracting and rewriting text that stands in the prompt itself."""
 
+import re
 from dataclasses import dataclass
 from random import Random
 
@@ -23,8 +24,8 @@ class Fact:
 def sample(rng: Random) -> Example:
     """Draw a task and a text for it."""
     tasks = {
-        _copy: 28, _replace: 20, _numbered: 10, _one_per_line: 5, _names: 9, _cities: 6, _detail: 12,
-        _quote: 10, _capitals: 4, _full_stop: 3, _quoted_word: 3, _reorder: 3,
+        _copy: 18, _say: 24, _replace: 18, _numbered: 8, _one_per_line: 4, _names: 10, _cities: 7,
+        _detail: 11, _number: 5, _quote: 9, _capitals: 6, _full_stop: 3, _quoted_word: 4, _reorder: 3,
     }  # fmt: skip
     (task,) = rng.choices(list(tasks), weights=list(tasks.values()))
     prompt, answer = task(rng)
@@ -38,43 +39,15 @@ def grade(example: Example, text: str) -> dict[str, bool]:
 
 def _fact(rng: Random, who: str = "") -> Fact:
     """Return a sentence of recombined names, places, things and numbers."""
-    person, other = who or words.name(rng), words.name(rng)
-    while other == person:
-        other = words.name(rng)
-    city, number = words.city(rng), rng.randint(2, 90)
-    thing, many = words.thing(rng), words.plural(words.thing(rng))
-    colour, animal, food, hobby = (
-        f(rng) for f in (words.colour, words.animal, words.food, words.hobby)
+    template = rng.choice(TABLE["facts"])
+    text, drawn = words.fill(rng, template, **({"person": who} if who else {}))
+    while drawn.get("person") == drawn.get("other", ""):
+        text, drawn = words.fill(rng, template)
+    named, placed = (
+        tuple(str(drawn[key]) for key in keys if f"{{{key}}}" in template)
+        for keys in (("person", "other"), ("city",))
     )
-    adjective, day, month = (rng.choice(w) for w in (words.ADJECTIVES, words.DAYS, words.MONTHS))
-    one, both, at = (person,), (person, other), (city,)
-    facts = [
-        Fact(f"{person} lives in {city}.", one, at),
-        Fact(f"{person} works as {words.a(words.job(rng))} in {city}.", one, at),
-        Fact(f"{person} bought {number} {many} from {other}.", both),
-        Fact(f"{person} and {other} met in {city} on {day}.", both, at),
-        Fact(f"The {colour} {thing} belongs to {person}.", one),
-        Fact(f"{person} has {words.a(adjective)} {animal} and {number} {many}.", one),
-        Fact(f"The train to {city} leaves at {rng.randint(6, 22)}:{rng.randint(10, 59)}.", (), at),
-        Fact(f"{person} likes {food} and {hobby}.", one),
-        Fact(f"The {thing} is made of {words.material(rng)}."),
-        Fact(f"{person} gave the {thing} to {other}.", both),
-        Fact(f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.", (), at),
-        Fact(f"{person} found {words.a(colour)} {thing} under the {words.thing(rng)}.", one),
-        Fact(f"The {animal} slept on the {adjective} {thing}."),
-        Fact(f"{person} moved from {city} when {person} was {number} years old.", (person,), at),
-        Fact(f"On {day}, {person} wrote a letter to {other}.", both),
-        Fact(f"There are {number} {many} in the {colour} {rng.choice(['box', 'bag', 'room'])}."),
-        Fact(f"{person} cooked {food} for {other} and {number} guests.", both),
-        Fact(f"The shop in {city} sells {many} and {food}.", (), at),
-        Fact(f"{person} saw {words.a(animal)} near the {thing}.", one),
-        Fact(f"The meeting is on {day} at {rng.randint(8, 18)}:{rng.randint(10, 59)}."),
-        Fact(f"{person} sold the {adjective} {thing} for {number} dollars.", one),
-        Fact(f"In {month}, {person} will travel to {city}.", one, at),
-        Fact(f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.", both),
-        Fact(f"The {adjective} {animal} ate all the {food}."),
-    ]  # fmt: skip
-    return rng.choice(facts)
+    return Fact(text, named, placed)
 
 
 def _text(rng: Random, least: int = 1, most: int = 5, who: str = "") -> list[Fact]:
@@ -94,6 +67,31 @@ def _copy(rng: Random) -> tuple[str, str]:
     if rng.random() < 0.2:
         request = TABLE["copy_bare" if rng.random() < 0.5 else "copy_short"]
     return words.ask_about(rng, words.spin(rng, request), text), text
+
+
+def _say(rng: Random) -> tuple[str, str]:
+    """Copy a few words, often with nothing but one word as the request."""
+    text = words.sentence(rng)
+    request = rng.choice(TABLE["copy_inline"]) if rng.random() < 0.5 else "{bare}"
+    if request == "{bare}":
+        mark = rng.choice([": ", ": ", ": ", ":\n", ":", " : "])
+        return words.spin(rng, TABLE["copy_bare"]) + rng.choice(
+            ["", "", ", please"]
+        ) + mark + text, text
+    quote = rng.choice("''\"\"`") if "'" not in text else '"'
+    request = words.spin(rng, request)
+    if "{text}" in request:
+        text = text.rstrip(".!?")
+    return request.format(text=text, quoted=f"{quote}{text}{quote}"), text
+
+
+def _number(rng: Random) -> tuple[str, str]:
+    fact = _fact(rng).text
+    while (
+        len(found := [w for w in re.findall(r"[\d:]+", fact) if ":" not in w]) != 1 or ":" in fact
+    ):
+        fact = _fact(rng).text
+    return _about(rng, _request(rng, TABLE["number"]), fact), found[0]
 
 
 def _replace(rng: Random) -> tuple[str, str]:
@@ -116,7 +114,8 @@ def _replace(rng: Random) -> tuple[str, str]:
 
 
 def _request(rng: Random, template: str) -> str:
-    return words.spin(rng, template.replace("{this}", TABLE["this"]))
+    this = TABLE["this" if rng.random() < 0.6 else "short_this"]
+    return words.spin(rng, template.replace("{this}", this))
 
 
 def _swap_word(text: str, old: str, new: str) -> str:
@@ -157,15 +156,23 @@ def _distinct_of(facts: list[Fact], kind: str) -> list[str]:
 
 
 def _names(rng: Random) -> tuple[str, str]:
-    facts = _text(rng, 2, 5)
+    facts: list[Fact] = []
+    least = rng.choice((1, 1, 2))
     while not _distinct_of(facts, "names"):
-        facts = _text(rng, 2, 5)
+        facts = _text(rng, least, 5 if least > 1 else 2)
     request = _request(rng, rng.choice(TABLE["names"]))
     return _about(rng, request, _write(facts)), ", ".join(_distinct_of(facts, "names"))
 
 
 def _about(rng: Random, request: str, text: str) -> str:
     """As `ask_about`, but a question stays as it is."""
+    quoted = re.sub(
+        r"(this|the( following)?) (text|sentence|passage)|the text below|this|here",
+        f"the text '{text}'",
+        request.replace(" below", ""),
+    )
+    if rng.random() < 0.12 and "'" not in text and quoted.count(text) == 1:
+        return quoted
     if not request.endswith("?"):
         return words.ask_about(rng, request, text)
     return rng.choice([request, request[:-1] + ":"]) + rng.choice([" ", "\n"]) + text
@@ -217,7 +224,10 @@ def _quote(rng: Random) -> tuple[str, str]:
 
 
 def _capitals(rng: Random) -> tuple[str, str]:
-    items = [w.lower() for w in _items(rng, 1, 4)]
+    items = [
+        w.lower()
+        for w in (_items(rng, 1, 4) if rng.random() < 0.5 else words.sentence(rng).split())
+    ]
     lower = rng.random() < 0.25
     request = TABLE["capitals"].replace("{kind}", TABLE["lower" if lower else "upper"])
     if len(items) == 1:

@@ -8,6 +8,7 @@ The grader runs only code that passes an allow-list. It stops accidents, not att
 
 import ast
 import builtins
+import re
 import sys
 from collections.abc import Callable
 from random import Random
@@ -43,14 +44,21 @@ def sample(rng: Random) -> Example:
     """Draw a task, its constants, a name and a way to ask for it."""
     tasks = TABLE["tasks"]
     (drawn,) = rng.choices(tasks, weights=[1 + 0.4 * task["body"].count("\n") for task in tasks])
-    default, arguments, phrases, body = drawn.values()
+    default, arguments, phrases, body = (
+        drawn[key] for key in ("name", "arguments", "phrases", "body")
+    )
     parts = _constants(rng)
     phrase = rng.choice(phrases).format(**parts)
     default = default.format(**parts)
     names = arguments.format(**parts).split()
-    own_name, own_arguments = rng.random() < 0.6, rng.random() < 0.2 and arguments != "{d}"
+    hidden = set(re.findall("{[nmokw]}|{s}", phrases[0] + body)) - set(re.findall("{.}", default))
+    only_name = rng.random() < 0.13 and not hidden
+    own_name = rng.random() < 0.45 and not only_name
+    own_arguments = rng.random() < 0.2 and arguments != "{d}"
     kinds = [_kind(argument) for argument in names]
     function = _own_name(rng, default) if own_name else default
+    if only_name or rng.random() < 0.2 * own_name:
+        function = rng.choice([default, *drawn.get("also", ())]).format(**parts)
     if own_arguments:
         names = _own_arguments(rng, kinds)
     task = phrases[0].format(**parts)
@@ -62,7 +70,10 @@ def sample(rng: Random) -> Example:
     answer = f'def {function}({", ".join(names)}):\n    """{docstring}"""\n    {code}'
     if '"' in docstring[:1] + docstring[-1:]:
         raise ValueError(f"docstring {docstring!r} must neither start nor end with a quote")
-    prompt = _prompt(rng, phrase, function if own_name else "", names if own_arguments else [])
+    if only_name:
+        prompt = _name_prompt(rng, function, names, own_arguments)
+    else:
+        prompt = _prompt(rng, phrase, function if own_name else "", names if own_arguments else [])
     inputs = _inputs(kinds)
     expected = _run(answer, function, inputs)
     return Example(NAME, prompt, answer, {"name": function, "inputs": inputs, "expected": expected})
@@ -122,6 +133,19 @@ def _inputs(kinds: list[str]) -> list[list[Any]]:
     )
 
 
+def _name_prompt(rng: Random, function: str, names: list[str], own: bool) -> str:
+    """Ask by the name of the function alone, with its arguments where they are not the usual ones."""
+    forms = [form for form in TABLE["names"] if not own or "{all}" in form]
+    form = rng.choice(forms)
+    plain = "_" not in function
+    while ("{spoken}" in form and (plain or re.search(r"\d", function))) or (
+        plain and form == "{function}"
+    ):
+        form = rng.choice(forms)
+    spoken = function.replace("_", " ")
+    return words.spin(rng, form.format(function=function, all=", ".join(names), spoken=spoken))
+
+
 def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
     """Compose opener, name, arguments and task into one request."""
     task = {"+": phrase[1:], "?": "[checks|tests|returns|tells] [if|whether] " + phrase[1:]}.get(
@@ -133,21 +157,25 @@ def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
         "takes": f"takes {words.joined(names)} and" if names else "",
         "task": task,
         "imperative": _imperative(task),
+        "thing": phrase,
+        "short": re.sub("^(the|an?) ", "", phrase),
         "function": function,
         "arguments": f"({', '.join(names)})" if names else "",
     }
     more = TABLE["named" if function else "unnamed" if names else "bare"]
-    form = rng.choice(TABLE["requests"] + more)
+    if more is TABLE["bare"] and phrase[0] not in "+?":
+        more = more + TABLE["things"]
+    form = rng.choice(more if rng.random() < 0.6 else TABLE["requests"])
     request = words.spin(rng, form.format(**values)).replace(" ,", ",").replace(" .", ".")
-    bare = ("I need", "Python f", "python f", "def", "a Python")
-    return request if request.startswith(bare) else words.ask(rng, request)
+    plain = ("Write", "Create", "Make", "Give me", "Define", "Implement", "Show me")
+    return words.ask(rng, request) if request.startswith(plain) else request
 
 
 def _imperative(task: str) -> str:
     """Turn "adds two numbers" or "[returns|gives] x" into "add two numbers"."""
     head, _, rest = task.partition(" ")
     if head.startswith("["):
-        head = "check" if "checks" in head else "return"
+        head = "[check|test|see|find out]" if "checks" in head else "[return|get|find|compute]"
         return f"{head} {rest}"
     return f"{'multiply' if head == 'multiplies' else head[:-1]} {rest}".replace(
         "and adds", "and add"

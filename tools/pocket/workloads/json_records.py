@@ -5,7 +5,9 @@ the same key. Keys stand in the prompt's order, and values are copied from it.
 """
 
 import json
+import re
 from random import Random
+from typing import Any
 
 from tools.pocket import words
 from tools.pocket.example import Example, table
@@ -15,12 +17,21 @@ Value = str | int | float | bool | list[str]
 Record = dict[str, Value]
 Clause = tuple[str, str, str]  # a field, how its value is made, the part of a sentence about it
 TABLE = table("records")
+SMALL = "one two three four five six".split()
 
 
 def sample(rng: Random) -> Example:
     """Draw a record and a prompt that states it."""
-    prompt, record = rng.choices([_told, _listed, _free, _order], weights=[38, 38, 16, 8])[0](rng)
-    return Example(NAME, prompt, json.dumps(record, indent=2), {"record": record})
+    makers = [_told, _listed, _free, _order, _loose, _said, _counts, _open]
+    prompt, record = rng.choices(makers, weights=[20, 19, 10, 4, 10, 8, 3, 26])[0](rng)
+    return Example(NAME, prompt, _write(record), {"record": record})
+
+
+def _write(record: Record | list[Record]) -> str:
+    """Write a record key by key, several records each on a line of its own."""
+    if isinstance(record, dict):
+        return json.dumps(record, indent=2)
+    return "[\n  " + ",\n  ".join(map(json.dumps, record)) + "\n]"
 
 
 def grade(example: Example, text: str) -> dict[str, bool]:
@@ -179,13 +190,16 @@ def _state(rng: Random, record: Record, noun: str) -> str:
     values = words.joined([_say(value) for value in record.values() if not isinstance(value, list)])
     if any(isinstance(value, list) for value in record.values()):
         return words.ask_about(rng, words.spin(rng, TABLE["openers"]), listing)
+    if len(record) == 1:
+        one = f"{words.spin(rng, TABLE['openers'])} with [a|the|] key {keys} and [a|the|] value {values}"
+        return words.ask(rng, words.spin(rng, one))
     request = f"{words.spin(rng, TABLE['openers'])} with the keys {keys} and the values {values}"
     return words.ask(rng, request)
 
 
 def _free(rng: Random) -> tuple[str, Record]:
     """State arbitrary keys, often unknown words, with values of any type."""
-    keys = words.distinct(rng, TABLE["free_keys"].split(), rng.choice([2, 3, 4, 5, 5, 6]))
+    keys = words.distinct(rng, TABLE["free_keys"].split(), rng.choice([1, 2, 3, 4, 5, 5, 6]))
     makers = ["thing", "name", "pseudo_word", "colour", "city"]
     makers += ["whole 0 9", "whole 10 999", "decimal 0 30", "flag"]
     record: Record = {key: _make(rng, rng.choice(makers)) for key in keys}
@@ -201,9 +215,113 @@ def _order(rng: Random) -> tuple[str, Record]:
         text += f" at {record['price']} each"
     if rng.random() < 0.7:
         record["city"] = words.city(rng)
-        text += words.spin(rng, "[, shipped|, sent| delivered| shipped] to") + f" {record['city']}"
+        text += (
+            rng.choice((", shipped", ", sent", " delivered", " shipped")) + f" to {record['city']}"
+        )
     if rng.random() < 0.5:
         record["customer"] = words.full_name(rng)
         text += f", ordered by {record['customer']}"
     opener = words.spin(rng, TABLE["openers"]) + rng.choice([" for an order", " for this order"])
     return words.ask_about(rng, opener, text + rng.choice(["", "."])), record
+
+
+def _loose(rng: Random) -> tuple[str, Record]:
+    """State a record as people type one: marks between its values, the request before or after."""
+    kind, fields = _draw(rng, rng.choice((1, 2, 2, 3)))
+    free = rng.random() < 0.3
+    record = _free(rng)[1] if free else {key: _make(rng, make) for key, make, _ in fields}
+    lists = any(isinstance(value, list) for value in record.values())
+    mark = rng.choice([": ", ": ", "=", " ", " is ", " = "])
+    if "name" in record and len(record) > 1 and rng.random() < 0.4:
+        rest = {key: value for key, value in record.items() if key != "name"}
+        form, listing = "called", _pairs(rest, rng.choice((" ", ": ")))
+    else:
+        form, listing = "loose", _pairs(record, mark)
+    forms = [f for f in TABLE[form] if not (lists and ("{{" in f or "{l}." in f))]
+    noun = rng.choice([kind, words.a(kind)]) if kind != "person" else words.a(kind)
+    values = {"noun": noun, "name": record.get("name", ""), "l": listing}
+    return words.spin(rng, rng.choice(forms)).format(**values).replace("..", "."), record
+
+
+def _pairs(record: Record, mark: str) -> str:
+    said = {key: key.replace("_", " ") if "=" not in mark else key for key in record}
+    return ", ".join(f"{said[key]}{mark}{_say(value)}" for key, value in record.items())
+
+
+def _said(rng: Random) -> tuple[str, Record]:
+    """State a record as one plain sentence."""
+    keys, _, template = rng.choice(TABLE["sentences"]).partition(": ")
+    weather = rng.choice("sunny rainy cloudy windy snowy".split())
+    text, drawn = words.fill(rng, template, weather=weather)
+    text = text[0].upper() + text[1:]
+    source = {
+        "age": "number",
+        "price": "number",
+        "color": "colour",
+        "item": "many" if "many" in drawn else "thing",
+    }
+    record = {key: drawn[source.get(key, key)] for key in keys.split(",")}
+    if rng.random() < 0.15:
+        return words.spin(rng, TABLE["braces"]).format(k=", ".join(record), f=text), record
+    return words.spin(rng, rng.choice(TABLE["loose_facts"])).format(f=text), record
+
+
+def _counts(rng: Random) -> tuple[str, Record]:
+    """State how many there are of some things."""
+    things = rng.sample(words.OBJECTS, rng.choice((1, 2, 2, 3)))
+    record: Record = {words.plural(thing): rng.randint(2, 20) for thing in things}
+    said = [f"{count} {thing}" for thing, count in record.items()]
+    listing = rng.choice([", ".join(said), words.joined(said)])
+    return words.spin(rng, rng.choice(TABLE["counts"])).format(c=listing), record
+
+
+def _open(rng: Random) -> tuple[str, Record | list[Record]]:
+    """Ask for one or several records and leave their values open, perhaps with the keys named."""
+    group = rng.choice(TABLE["open"])
+    kind = rng.choice(group["kinds"].split()).replace("_", " ")
+    count, asked = rng.choice((1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 6)), ""
+    keys = rng.choice(group["holds"][:1] * 3 + group["holds"]).split()
+    nothing = rng.random() < 0.12
+    form = "nothing" if nothing else "one" if count == 1 else "many"
+    form = rng.choice(TABLE["asks"][form])
+    if "{keys}" in form and rng.random() < 0.6:
+        pool = list(TABLE["plausible"]) if rng.random() < 0.5 else " ".join(group["holds"]).split()
+        pool = [*dict.fromkeys(pool), *TABLE["free_keys"].split()[: 3 * (rng.random() < 0.2)]]
+        keys = rng.sample(pool, min(len(pool), rng.choice((1, 2, 2, 3, 3, 4))))
+        said = [key.replace("_", " ") for key in keys]
+        named = {
+            "kc": ", ".join(keys),
+            "ks": words.joined(keys),
+            "aks": words.joined([words.a(key) for key in said]),
+        }
+        asked = words.spin(rng, rng.choice(TABLE["asks"]["keys"])).format(**named)
+        if " a " in asked or " an " in asked or "_" not in asked:
+            asked = " " + asked if asked[0] not in ":," else asked
+    elif nothing:
+        group, keys = TABLE["open"][0], ["name", "age"]
+    else:
+        keys = group["holds"][0].split()
+    record = [{key: _plausible(group, key, at) for key in keys} for at in range(count)]
+    number = rng.choice([str(count), SMALL[count - 1]])
+    slots = {
+        "kind": kind,
+        "kinds": words.plural(kind),
+        "a_kind": words.a(kind),
+        "n": number,
+        "keys": asked,
+    }
+    if kind == "person":
+        slots["kinds"] = "people"
+    request = words.spin(rng, form).format(**slots)
+    prompt = re.sub(" +([,:)?])", r"\1", re.sub(" +", " ", request)).strip()
+    return prompt, record[0] if count == 1 or nothing else record
+
+
+def _plausible(group: dict[str, Any], key: str, at: int) -> Value:
+    """Return what the record number `at` of a group holds under a key that was not filled in."""
+    values = TABLE["plausible"] | group.get("values", {})
+    if key == "name" and "name" in group:
+        name = group["name"]
+        value: Value = (TABLE["names"].get(name) or values[name])[at]
+        return value
+    return values[key][at] if key in values else f"example {at + 1}"

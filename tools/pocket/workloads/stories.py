@@ -14,6 +14,9 @@ MADE_UP_HEROES = 0.1  # on top of the made-up words that `words` draws
 def sample(rng: Random) -> Example:
     """Draw a request for a story and a story that keeps its hero, name and wish."""
     hero = _hero(rng)
+    roll = rng.random()
+    if roll < 0.3:
+        return _themed(rng, hero, "open_asks" if roll < 0.08 else "themed_asks")
     named = rng.random() < 0.5
     name = words.name(rng) if named else f"the {hero}"
     values = _values(rng, hero, name, named)
@@ -21,11 +24,28 @@ def sample(rng: Random) -> Example:
     extra = f" {rng.choice(('named', 'named', 'called'))} {name}" if named else ""
     if rng.random() < 0.3:
         extra += " " + rng.choice(SLOTS["clauses"]).format(**values)
-    prompt = rng.choice(SLOTS["asks"]).format(
-        short=rng.choice(("", "short ", "short ", "very short ", "little ", "funny ", "new ")),
-        a=_article(described), extra=extra, end=rng.choice((".", ".", "", "!")),
-    )  # fmt: skip
+    prompt = _ask(rng, "asks", a=_article(described), extra=extra, heroes=words.plural(hero))
     return Example(NAME, prompt, _story(rng, values), {"hero": hero})
+
+
+def _ask(rng: Random, form: str, **values: str) -> str:
+    short = rng.choice(
+        ("", "", "short ", "short ", "very short ", "little ", "funny ", "new ", "nice ")
+    )
+    asked = words.spin(rng, rng.choice(SLOTS[form])).format(
+        short=short, end=rng.choice((".", ".", "", "!")), **values
+    )
+    return asked.replace("a old ", "an old ")
+
+
+def _themed(rng: Random, hero: str, form: str) -> Example:
+    """Draw a story for a prompt that names no hero, but perhaps what it is about."""
+    theme = words.fill(rng, rng.choice(SLOTS["themes"]))[0]
+    story = _story(rng, _values(rng, hero, f"the {hero}", named=False))
+    if form == "open_asks":
+        return Example(NAME, _ask(rng, form), story, {"hero": ""})
+    story = f"{SLOTS['themed'].format(theme=theme)} {story}"
+    return Example(NAME, _ask(rng, form, theme=theme), story, {"hero": theme})
 
 
 def grade(example: Example, text: str) -> dict[str, bool]:
@@ -54,9 +74,9 @@ def _values(rng: Random, hero: str, name: str, named: bool) -> dict[str, object]
     helper = rng.choice(SLOTS["helpers"])
     the_helper = "the " + helper.removeprefix("a ").removeprefix("an ")
     return {
-        "time": rng.choice(SLOTS["times"]), "trait": trait, "hero": hero, "name": name,
+        "trait": trait, "hero": hero, "name": name,
         "Name": _capital(name), "them": rng.choice((name, f"the {hero}")),
-        "a_trait_hero": _article(f"{trait} {hero}"), "called": f" called {name}" if named else "",
+        "a_trait_hero": _article(f"{trait} {hero}"), "A_trait_hero": _capital(_article(f"{trait} {hero}")), "called": f" called {name}" if named else "",
         "a_trait2": _article(trait2), "A_trait2": _capital(_article(trait2)),
         "place": place, "place2": place2, "wish": rng.choice(SLOTS["wishes"]),
         "problem": rng.choice(SLOTS["problems"]), "lesson": rng.choice(SLOTS["lessons"]),
@@ -73,8 +93,14 @@ def _values(rng: Random, hero: str, name: str, named: bool) -> dict[str, object]
 def _story(rng: Random, values: dict[str, object]) -> str:
     """Return five to seven sentences: setting, wish, trouble, help, sometimes more, end."""
     middles = rng.sample(SLOTS["middles"], rng.choice((0, 1, 1, 2)))
-    patterns = (SLOTS["openings"], SLOTS["wants"], SLOTS["troubles"], SLOTS["aids"])
-    parts = [rng.choice(choices) for choices in patterns] + middles + [rng.choice(SLOTS["ends"])]
+    opening = SLOTS["openings"][ord(str(values["hero"])[0].lower()) % len(SLOTS["openings"])]
+    patterns = (SLOTS["wants"], SLOTS["troubles"], SLOTS["aids"])
+    parts = [
+        opening,
+        *(rng.choice(choices) for choices in patterns),
+        *middles,
+        rng.choice(SLOTS["ends"]),
+    ]
     sentences = []
     for part in parts:
         deed, deed2 = rng.sample(SLOTS["deeds"], 2)  # drawn anew for each sentence
