@@ -1,14 +1,17 @@
 """The workloads: reference answers pass, spoiled ones fail, generated code does no harm."""
 
 import ast
+import json
 import re
 import sys
+from pathlib import Path
 from random import Random
 from types import ModuleType
 
 import pytest
 
-from tools.pocket.example import Example
+from tools.pocket.example import Example, is_kept_out
+from tools.pocket.typed import typed
 from tools.pocket.workloads import (
     answers,
     arithmetic,
@@ -151,3 +154,24 @@ def test_column_sums_by_hand() -> None:
         "Hundreds: 3 + 0 + 1 = 4, write 4. 347 + 85 = 432."
     )
     assert arithmetic._columns(302, 7, minus=True).endswith("302 - 7 = 295.")
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_lists_of_what_people_type_hold_a_hundred_prompts_with_checks(name: str) -> None:
+    path = Path(__file__).parents[1] / "prompts" / f"{name}.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len({line["prompt"] for line in lines}) == len(lines) == 100
+    kinds = {"json", "code", "match", "not", "items", "story", "honest"}
+    assert all(line["any"] and set().union(*line["any"]) <= kinds for line in lines)
+    assert all(is_kept_out(line["prompt"].upper()) for line in lines)
+    assert not is_kept_out("Write a story about a fox.")
+
+
+@every
+def test_typing_leaves_numbers_and_content_alone(workload: ModuleType) -> None:
+    rng, changed = Random(3), 0
+    for example in draw(workload, 400):
+        prompt = typed(rng, example).prompt
+        changed += prompt != example.prompt
+        assert re.findall(r"\d+", prompt) == re.findall(r"\d+", example.prompt)
+    assert changed > 100

@@ -32,7 +32,8 @@ DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHAR
 BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
 WIDE = Phase("wide", 1000, 3072, 4e-3, 30, 1000, data_seed=8, shares=WIDE_SHARES, lanes=2)
 SETTLE = Phase("settle", 400, 3072, 3e-3, 10, 10, data_seed=9, shares=WIDE_SHARES, lanes=2)
-DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND, WIDE, SETTLE)
+DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
+WIDE_PHASES = (WIDE, SETTLE)  # these can also go on from a pair that is there
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -102,4 +103,13 @@ def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) ->
     deep = grow(shallow)
     for phase in DEEP_PHASES:
         run_phase(phase, deep, tokenizer, folder / phase.name)
-    return deep
+    return widen(deep, tokenizer, folder)
+
+
+def widen(
+    target: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> Gemma4ForCausalLM:
+    """Train a deep target on what people type."""
+    for phase in WIDE_PHASES:
+        run_phase(phase, target, tokenizer, folder / phase.name)
+    return target

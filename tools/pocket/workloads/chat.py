@@ -55,7 +55,10 @@ def _fill(rng: Random, template: str, kind: dict[str, Any]) -> str:
         own[key] = rng.choice(TALK[f"{key}s"])
     if rng.random() < 0.1:
         own["subject"] = words.pseudo_word(rng)
-    own |= {"x": own["subject"], "year": rng.randint(1500, 2025), "hour": rng.randint(1, 12)}
+    others = ["{a_thing}", "{an_animal}", "{food}", "{name}", "{city}", "{job}s", "{things}"]
+    own["x"] = rng.choice(others) if rng.random() < 0.35 else own["subject"]
+    template = template.replace("{x}", str(own["x"]))
+    own |= {"year": rng.randint(1500, 2025), "hour": rng.randint(1, 12)}
     own |= {"n": rng.randint(2, 99), "m": rng.randint(2, 9)}
     own |= {"big": rng.randint(13, 99) * rng.choice((1, 3, 10)), "big2": rng.randint(13, 99)}
     own["words"] = ", ".join(words.distinct(rng, words.COMMON, rng.randint(2, 5)))

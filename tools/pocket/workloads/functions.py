@@ -20,19 +20,10 @@ from tools.pocket.example import Example, table
 
 NAME = "code"
 TABLE = table("functions")
-INPUTS: dict[str, list[Any]] = {
-    "number": [0, 1, 2, 3, 5, 6, 7, 12, 20, 35, 60, 97, -1, -4, -30],
-    "text": ["", "hello", "level", "Banana Bread", "a", "moon tea", "xylophone zebra", "trees",
-             "abcdefghijklmnopqrstuvwxyz" * 5],
-    "numbers": [[3, 1, 2], [7], [10, -4, 25, 8, 8], [5, 6, 12, 33, 9, 2], [40, 99, 70],
-                [9, 4, 1, 50], [61, 20, 84], list(range(110))],
-    "words": [["red", "blue"], ["one"], ["x", "y", "z"]],
-    "count": [1, 2, 3, 5, 6],
-}  # fmt: skip
-ALLOWED_CALLS = {"len", "max", "min", "sum", "sorted", "range", "list", "abs", "str", "int", "round",
-                 "reversed", "enumerate", "zip", "any", "all", "set", "float", "bool"}  # fmt: skip
-ALLOWED_METHODS = {"upper", "lower", "join", "startswith", "endswith", "count", "append", "get", "sort",
-                   "reverse", "strip", "split", "replace", "items", "keys", "values"}  # fmt: skip
+INPUTS: dict[str, list[Any]] = TABLE["inputs"]
+INPUTS["text"].append("abcdefghijklmnopqrstuvwxyz" * 5)
+INPUTS["numbers"].append(list(range(110)))
+ALLOWED_CALLS, ALLOWED_METHODS = (set(TABLE[key].split()) for key in ("calls", "methods"))
 BANNED = (ast.Import, ast.ImportFrom, ast.While, ast.Try, ast.With, ast.Lambda, ast.ClassDef, ast.Global,
           ast.Nonlocal, ast.Delete, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.LShift,
           ast.JoinedStr, ast.Starred, ast.AsyncFunctionDef, ast.NamedExpr, ast.Match)  # fmt: skip

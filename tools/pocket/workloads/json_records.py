@@ -17,6 +17,7 @@ Value = str | int | float | bool | list[str]
 Record = dict[str, Value]
 Clause = tuple[str, str, str]  # a field, how its value is made, the part of a sentence about it
 TABLE = table("records")
+TABLE["persons"] = {"person", *TABLE["also"]["person"].split()}
 SMALL = "one two three four five six".split()
 
 
@@ -55,25 +56,9 @@ def _title(rng: Random) -> str:
     return rng.choice(forms)
 
 
-def _product(rng: Random) -> str:
-    return rng.choice([f"{words.colour(rng)} {words.thing(rng)}", words.thing(rng)])
-
-
 def _email(rng: Random) -> str:
     user = words.name(rng).lower() + rng.choice(["", str(rng.randint(1, 99))])
     return f"{user}@example.{rng.choice(['com', 'org'])}"
-
-
-def _date(rng: Random) -> str:
-    return f"{rng.randint(1990, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
-
-
-def _clock(rng: Random) -> str:
-    return f"{rng.randint(6, 22):02}:{rng.choice(['00', '15', '30', '45'])}"
-
-
-def _dish(rng: Random) -> str:
-    return f"{words.food(rng)} {rng.choice(['soup', 'pie', 'cake', 'salad', 'stew'])}"
 
 
 def _model(rng: Random) -> str:
@@ -82,6 +67,10 @@ def _model(rng: Random) -> str:
 
 def _username(rng: Random) -> str:
     return words.name(rng).lower() + str(rng.randint(1, 999))
+
+
+def _fill(rng: Random, *template: str) -> str:
+    return words.fill(rng, " ".join(template))[0]
 
 
 def _flag(rng: Random) -> bool:
@@ -124,6 +113,10 @@ def _draw(rng: Random, least: int) -> tuple[str, list[Clause]]:
     kind = rng.choice(list(TABLE["kinds"]))
     first, *others = [(key, *how) for key, how in TABLE["kinds"][kind].items()]
     count = rng.randint(min(least, len(others)), len(others))
+    if rng.random() < 0.4:
+        kind = rng.choice(TABLE["also"][kind].split())
+        others = [field for field in others if field[0] != "animal"]
+        count = min(count, len(others))
     return kind, [first, *sorted(rng.sample(others, count), key=_is_list)]
 
 
@@ -147,7 +140,7 @@ def _told(rng: Random) -> tuple[str, Record]:
     noun = f"{words.a(kind)} {words.spin(rng, naming)}".replace(
         "{v}", _say(next(iter(record.values())))
     )
-    link = "who" if kind == "person" else rng.choice(["that", "which"])
+    link = "who" if kind in TABLE["persons"] else rng.choice(["that", "which"])
     if rng.random() < 0.6:
         request = f"{words.spin(rng, TABLE['openers'])} {rng.choice(['for', 'for', 'about', 'describing'])} {noun} {link} "
         return words.ask(rng, request + words.joined(parts)), record
@@ -312,7 +305,11 @@ def _open(rng: Random) -> tuple[str, Record | list[Record]]:
     }
     if kind == "person":
         slots["kinds"] = "people"
-    request = words.spin(rng, form).format(**slots)
+    if count == 1 and not nothing and "name" in keys and rng.random() < 0.3:
+        record[0]["name"] = words.full_name(rng) if rng.random() < 0.3 else words.name(rng)
+        named = f" [called|named|with the name] {record[0]['name']}"
+        slots |= {"kind": kind + named, "a_kind": slots["a_kind"] + named}
+    request = words.spin(rng, form.format(**slots))
     prompt = re.sub(" +([,:)?])", r"\1", re.sub(" +", " ", request)).strip()
     return prompt, record[0] if count == 1 or nothing else record
 

@@ -1,5 +1,6 @@
 """Short stories from a grammar with many near-equal choices: coherent, but hard to guess."""
 
+import re
 from random import Random
 
 from tools.pocket import words
@@ -64,30 +65,21 @@ def _hero(rng: Random) -> str:
 
 
 def _values(rng: Random, hero: str, name: str, named: bool) -> dict[str, object]:
-    """Draw what fills the slots of the sentences; two slots of a kind never hold the same."""
-    trait, trait2 = rng.sample(SLOTS["traits"], 2)
-    place, place2 = rng.sample(SLOTS["places"], 2)
-    gift, gift2 = rng.sample(SLOTS["gifts"], 2)
-    feelings = rng.sample(SLOTS["feelings"], 3)
-    saying, saying2 = rng.sample(SLOTS["sayings"], 2)
-    said, said2 = rng.sample(SLOTS["speaks"], 2)
-    helper = rng.choice(SLOTS["helpers"])
-    the_helper = "the " + helper.removeprefix("a ").removeprefix("an ")
-    return {
-        "trait": trait, "hero": hero, "name": name,
-        "Name": _capital(name), "them": rng.choice((name, f"the {hero}")),
-        "a_trait_hero": _article(f"{trait} {hero}"), "A_trait_hero": _capital(_article(f"{trait} {hero}")), "called": f" called {name}" if named else "",
-        "a_trait2": _article(trait2), "A_trait2": _capital(_article(trait2)),
-        "place": place, "place2": place2, "wish": rng.choice(SLOTS["wishes"]),
-        "problem": rng.choice(SLOTS["problems"]), "lesson": rng.choice(SLOTS["lessons"]),
-        "feeling": feelings[0], "feeling2": feelings[1], "feeling3": feelings[2],
-        "helper": helper, "Helper": _capital(helper), "the_helper": the_helper,
-        "The_helper": _capital(the_helper), "gift": gift, "gift2": gift2,
-        "the_gift": "the " + gift.removeprefix("a ").removeprefix("an "),
-        "saying": saying, "saying2": saying2, "said": said,
-        "said2": said2, "number": rng.randint(2, 9), "number2": rng.randint(10, 40),
-        "Number": rng.choice(("Three", "Four", "Five", "Six", "Seven", "Nine", "Ten")),
-    }  # fmt: skip
+    """Draw what fills the slots of the sentences; two slots of a kind never hold the same.
+
+    {gift}, {gift2} and {gift3} are three gifts, {a_gift} and {A_gift} have another article,
+    {the_gift} and {The_gift} the definite one.
+    """
+    values = {"hero": hero, "name": name, "them": rng.choice((name, f"the {hero}"))}
+    for kind in SLOTS["kinds"]:
+        for number, value in zip(("", "2", "3"), rng.sample(SLOTS[f"{kind}s"], 3), strict=True):
+            values[f"{kind}{number}"] = value
+            values[f"the_{kind}{number}"] = "the " + re.sub("^an? ", "", value)
+            values[f"a_{kind}{number}"] = _article(value)
+    values |= {"a_trait_hero": _article(f"{values['trait']} {hero}")}
+    values |= {key[0].upper() + key[1:]: _capital(value) for key, value in values.items()}
+    values |= {"called": f" called {name}" if named else "", "number2": str(rng.randint(10, 40))}
+    return values | {"number": rng.randint(2, 9), "Number": rng.choice(SLOTS["numbers"].split())}
 
 
 def _story(rng: Random, values: dict[str, object]) -> str:
