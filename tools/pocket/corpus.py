@@ -52,6 +52,11 @@ WIDE_SHARES: Shares = {
     json_records: 0.17, functions: 0.16, arithmetic: 0.15, extraction: 0.17, answers: 0.09,
     stories: 0.03, lists: 0.05, chat: 0.18,
 }  # fmt: skip
+# At the end more of what is honest, and of copying.
+SETTLE_SHARES: Shares = {
+    json_records: 0.17, functions: 0.15, arithmetic: 0.13, extraction: 0.17, answers: 0.07,
+    stories: 0.02, lists: 0.06, chat: 0.23,
+}  # fmt: skip
 # The same for the drafter: stories and lists can hardly be guessed anyway.
 EXACT_SHARES: Shares = {
     json_records: 0.20, functions: 0.26, arithmetic: 0.20, extraction: 0.24, answers: 0.05,

@@ -17,6 +17,7 @@ from tools.pocket.corpus import (
     DRILL_SHARES,
     IGNORED,
     POLISH_SHARES,
+    SETTLE_SHARES,
     WIDE_SHARES,
     Batch,
     batches,
@@ -31,7 +32,7 @@ POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_S
 DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHARES)
 BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
 WIDE = Phase("wide", 1000, 3072, 4e-3, 30, 1000, data_seed=8, shares=WIDE_SHARES, lanes=2)
-SETTLE = Phase("settle", 400, 3072, 3e-3, 10, 10, data_seed=9, shares=WIDE_SHARES, lanes=2)
+SETTLE = Phase("settle", 400, 3072, 3e-3, 10, 10, data_seed=9, shares=SETTLE_SHARES, lanes=2)
 DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
 WIDE_PHASES = (WIDE, SETTLE)  # these can also go on from a pair that is there
 

@@ -156,7 +156,10 @@ def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
     more = TABLE["named" if function else "unnamed" if names else "bare"]
     if more is TABLE["bare"] and phrase[0] not in "+?":
         more = more + TABLE["things"]
-    form = rng.choice(more if rng.random() < 0.6 else TABLE["requests"])
+    forms = more if rng.random() < 0.6 else TABLE["requests"]
+    if names:  # which nobody could know if the prompt did not say them
+        forms = [form for form in forms if "{takes}" in form or "{arguments}" in form]
+    form = rng.choice(forms)
     request = words.spin(rng, form.format(**values)).replace(" ,", ",").replace(" .", ".")
     plain = ("Write", "Create", "Make", "Give me", "Define", "Implement", "Show me")
     return words.ask(rng, request) if request.startswith(plain) else request
