@@ -12,7 +12,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
-from tools.pocket.example import Example, Split, Workload, draw
+from tools.pocket.example import Example, Split, Workload, draw, table
 from tools.pocket.workloads import (
     answers,
     arithmetic,
@@ -27,41 +27,14 @@ from tools.pocket.workloads import (
 
 Shares = Mapping[Workload, float]
 
-# Shares of examples, not of tokens; the workloads that must be exactly right get more.
-SHARES: Shares = {
-    json_records: 0.15, functions: 0.18, arithmetic: 0.23, extraction: 0.16, answers: 0.13,
-    stories: 0.05, lists: 0.06, chat: 0.04,
-}  # fmt: skip
-# For the end of the training: more of what needs every token of the prompt, less of what is fluent.
-POLISH_SHARES: Shares = {
-    json_records: 0.14, functions: 0.14, arithmetic: 0.22, extraction: 0.25, answers: 0.07,
-    stories: 0.03, lists: 0.12, chat: 0.03,
-}  # fmt: skip
-# And then what still fails most: borrowing, doubling, steps, lists of a given length.
-DRILL_SHARES: Shares = {
-    drills: 0.36, arithmetic: 0.06, lists: 0.16, extraction: 0.20, json_records: 0.07,
-    functions: 0.08, answers: 0.04, stories: 0.015, chat: 0.015,
-}  # fmt: skip
-# At the very end, so that nothing is forgotten: some of everything, records first of all.
-BLEND_SHARES: Shares = {
-    json_records: 0.21, functions: 0.12, arithmetic: 0.11, drills: 0.12, extraction: 0.18,
-    answers: 0.13, stories: 0.05, lists: 0.02, chat: 0.06,
-}  # fmt: skip
-# What people type beside all that: far more phrasings, and far more that gets an honest answer.
-WIDE_SHARES: Shares = {
-    json_records: 0.17, functions: 0.16, arithmetic: 0.15, extraction: 0.17, answers: 0.09,
-    stories: 0.03, lists: 0.05, chat: 0.18,
-}  # fmt: skip
-# At the end more of what is honest, and of copying.
-SETTLE_SHARES: Shares = {
-    json_records: 0.17, functions: 0.15, arithmetic: 0.13, extraction: 0.17, answers: 0.07,
-    stories: 0.02, lists: 0.06, chat: 0.23,
-}  # fmt: skip
-# The same for the drafter: stories and lists can hardly be guessed anyway.
-EXACT_SHARES: Shares = {
-    json_records: 0.20, functions: 0.26, arithmetic: 0.20, extraction: 0.24, answers: 0.05,
-    chat: 0.05,
-}  # fmt: skip
+MODULES = (answers, arithmetic, chat, drills, extraction, functions, json_records, lists, stories)
+_BY_NAME: dict[str, Workload] = {module.__name__.split(".")[-1]: module for module in MODULES}
+# By phase, from `data/shares.toml`.
+MIXES: dict[str, Shares] = {
+    phase: {_BY_NAME[name]: share for name, share in shares.items()}
+    for phase, shares in table("shares").items()
+}
+SHARES = MIXES["first"]
 WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}
 TWO_TURNS = 0.15  # share of conversations that hold two instructions
 IGNORED = -100

@@ -16,7 +16,7 @@ from gemma_mtp_edu.training.new_drafter import new_drafter
 from gemma_mtp_edu.training.target_texts import Evaluation
 from gemma_mtp_edu.training.training import train
 from tools.pocket import loop
-from tools.pocket.corpus import EXACT_SHARES, IGNORED, WIDE_SHARES, batches
+from tools.pocket.corpus import IGNORED, MIXES, batches
 from tools.pocket.loop import Phase
 
 
@@ -28,8 +28,8 @@ class Recipe(Phase):
 
 
 DISTIL = Recipe("drafter", 600, 3072, 3e-3, 50, 260, data_seed=3)
-POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=EXACT_SHARES)
-WIDE = Recipe("drafter-wide", 250, 3072, 2e-3, 20, 60, data_seed=10, shares=WIDE_SHARES)
+POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=MIXES["exact"])
+WIDE = Recipe("drafter-wide", 250, 3072, 2e-3, 20, 60, data_seed=10, shares=MIXES["wide"])
 RECIPES = (DISTIL, POLISH, WIDE)
 
 

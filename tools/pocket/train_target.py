@@ -12,27 +12,17 @@ from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 from gemma_mtp_edu.training.distillation import muon_and_adamw
 from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
 from tools.pocket import loop
-from tools.pocket.corpus import (
-    BLEND_SHARES,
-    DRILL_SHARES,
-    IGNORED,
-    POLISH_SHARES,
-    SETTLE_SHARES,
-    WIDE_SHARES,
-    Batch,
-    batches,
-    pool_batches,
-)
+from tools.pocket.corpus import IGNORED, MIXES, Batch, batches, pool_batches
 from tools.pocket.loop import Phase
 from tools.pocket.target import grow, new_target
 
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
 DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
-POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
-DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHARES)
-BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
-WIDE = Phase("wide", 1000, 3072, 4e-3, 30, 1000, data_seed=8, shares=WIDE_SHARES, lanes=2)
-SETTLE = Phase("settle", 400, 3072, 3e-3, 10, 10, data_seed=9, shares=SETTLE_SHARES, lanes=2)
+POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=MIXES["polish"])
+DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=MIXES["drill"])
+BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=MIXES["blend"])
+WIDE = Phase("wide", 1000, 3072, 4e-3, 30, 1000, data_seed=8, shares=MIXES["wide"], lanes=2)
+SETTLE = Phase("settle", 400, 3072, 3e-3, 10, 10, data_seed=9, shares=MIXES["settle"], lanes=2)
 DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
 WIDE_PHASES = (WIDE, SETTLE)  # these can also go on from a pair that is there
 

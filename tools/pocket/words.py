@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from random import Random
+from typing import Any
 
 from tools.pocket.example import table
 
@@ -25,6 +26,7 @@ ADJECTIVES = _LISTS["adjectives"]
 COUNTRIES = _LISTS["countries"]
 DAYS = _LISTS["days"]
 MONTHS = _LISTS["months"]
+WEATHER = "sunny rainy cloudy windy snowy".split()
 DAYTIMES = ["morning", "night", "evening", "day"]
 MADE_UP_SHARE = 0.1
 # Common words: those in the phrases of the other tables.
@@ -63,11 +65,14 @@ job, hobby = partial(pick, words=JOBS), partial(pick, words=HOBBIES)
 animal, food = partial(pick, words=ANIMALS), partial(pick, words=FOODS)
 
 
-SLOTS: dict[str, Callable[[Random], str]] = {
+SLOTS: dict[str, Callable[[Random], Any]] = {
     "person": name, "other": name, "last": last_name, "animals": lambda r: plural(animal(r)),
     "things": lambda r: plural(thing(r)), "many": lambda r: plural(thing(r)),
     "adjective": lambda r: r.choice(ADJECTIVES), "day": lambda r: r.choice(DAYS),
     "month": lambda r: r.choice(MONTHS), "daytime": lambda r: r.choice(DAYTIMES),
+    "user": lambda r: name(r).lower() + r.choice(["", "", str(r.randint(1, 999))]),
+    "price": lambda r: round(r.randint(100, 9000) / 100, r.randint(1, 2)),
+    "customer": lambda r: full_name(r), "weather": lambda r: r.choice(WEATHER),
 }  # fmt: skip
 
 
@@ -80,15 +85,16 @@ def fill(rng: Random, template: str, **given: object) -> tuple[str, dict[str, ob
     """Fill a template with random words, and return it with all that was drawn.
 
     A slot is called like a maker of this module or like one of `SLOTS`; {a_thing} has its article,
-    and {thing2} is another one.
+    {Thing} a capital, and {thing2} is another one.
     """
     drawn: dict[str, object] = {"number": rng.randint(2, 90), "number2": rng.randint(2, 90)}
     drawn |= {"hour": rng.randint(6, 22), "minute": rng.randint(10, 59), **given}
     for slot in re.findall(r"{(?:an?_)?(\w+)}", template):
         if slot not in drawn:
-            key = slot.rstrip("2")
-            value = str((SLOTS.get(key) or globals()[key])(rng))
-            drawn[slot], drawn[f"a_{slot}"], drawn[f"an_{slot}"] = value, a(value), a(value)
+            key = slot.rstrip("2").lower()
+            value = (SLOTS.get(key) or globals()[key])(rng)
+            drawn[slot] = value.capitalize() if slot[0].isupper() else value
+            drawn[f"a_{slot}"] = drawn[f"an_{slot}"] = a(str(value))
     return spin(rng, template.format(**drawn)), drawn
 
 

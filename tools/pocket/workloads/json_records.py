@@ -23,8 +23,8 @@ SMALL = "one two three four five six".split()
 
 def sample(rng: Random) -> Example:
     """Draw a record and a prompt that states it."""
-    makers = [_told, _listed, _free, _order, _loose, _said, _counts, _open]
-    prompt, record = rng.choices(makers, weights=[20, 19, 10, 4, 10, 8, 3, 26])[0](rng)
+    makers = [_told, _listed, _free, _loose, _said, _counts, _open]
+    prompt, record = rng.choices(makers, weights=[20, 19, 10, 10, 11, 3, 27])[0](rng)
     return Example(NAME, prompt, _write(record), {"record": record})
 
 
@@ -44,31 +44,6 @@ def grade(example: Example, text: str) -> dict[str, bool]:
     return {"parses": True, "right": json.dumps(parsed) == json.dumps(example.spec["record"])}
 
 
-def _title(rng: Random) -> str:
-    noun = words.thing(rng).capitalize()
-    forms = [
-        f"The {words.colour(rng).capitalize()} {noun}",
-        f"{rng.choice(words.ADJECTIVES).capitalize()} {words.animal(rng).capitalize()}",
-        f"{noun} and {words.thing(rng).capitalize()}",
-        f"A {noun} in {words.city(rng)}" if noun[0] not in "AEIOU" else f"The {noun}",
-        f"{words.pseudo_word(rng).capitalize()}",
-    ]
-    return rng.choice(forms)
-
-
-def _email(rng: Random) -> str:
-    user = words.name(rng).lower() + rng.choice(["", str(rng.randint(1, 99))])
-    return f"{user}@example.{rng.choice(['com', 'org'])}"
-
-
-def _model(rng: Random) -> str:
-    return words.pseudo_word(rng).capitalize() + rng.choice(["", f" {rng.randint(2, 900)}"])
-
-
-def _username(rng: Random) -> str:
-    return words.name(rng).lower() + str(rng.randint(1, 999))
-
-
 def _fill(rng: Random, *template: str) -> str:
     return words.fill(rng, " ".join(template))[0]
 
@@ -83,10 +58,6 @@ def _whole(rng: Random, low: str, high: str) -> int:
 
 def _decimal(rng: Random, low: str, high: str, places: str = "2") -> float:
     return round(rng.randint(int(low) * 100, int(high) * 100) / 100, rng.randint(1, int(places)))
-
-
-def _one_of(rng: Random, *options: str) -> str:
-    return rng.choice(options)
 
 
 def _some(rng: Random, *items: str) -> list[str]:
@@ -199,25 +170,6 @@ def _free(rng: Random) -> tuple[str, Record]:
     return _state(rng, record, rng.choice(["a config", "a settings file", "a record"])), record
 
 
-def _order(rng: Random) -> tuple[str, Record]:
-    """State an order as a shop would: "3 lamps at 12.5 each, shipped to Lima"."""
-    record: Record = {"quantity": rng.randint(2, 60), "item": words.plural(words.thing(rng))}
-    text = f"{record['quantity']} {record['item']}"
-    if rng.random() < 0.8:
-        record["price"] = _decimal(rng, "1", "90")
-        text += f" at {record['price']} each"
-    if rng.random() < 0.7:
-        record["city"] = words.city(rng)
-        text += (
-            rng.choice((", shipped", ", sent", " delivered", " shipped")) + f" to {record['city']}"
-        )
-    if rng.random() < 0.5:
-        record["customer"] = words.full_name(rng)
-        text += f", ordered by {record['customer']}"
-    opener = words.spin(rng, TABLE["openers"]) + rng.choice([" for an order", " for this order"])
-    return words.ask_about(rng, opener, text + rng.choice(["", "."])), record
-
-
 def _loose(rng: Random) -> tuple[str, Record]:
     """State a record as people type one: marks between its values, the request before or after."""
     kind, fields = _draw(rng, rng.choice((1, 2, 2, 3)))
@@ -242,18 +194,17 @@ def _pairs(record: Record, mark: str) -> str:
 
 
 def _said(rng: Random) -> tuple[str, Record]:
-    """State a record as one plain sentence."""
-    keys, _, template = rng.choice(TABLE["sentences"]).partition(": ")
-    weather = rng.choice("sunny rainy cloudy windy snowy".split())
-    text, drawn = words.fill(rng, template, weather=weather)
-    text = text[0].upper() + text[1:]
-    source = {
-        "age": "number",
-        "price": "number",
-        "color": "colour",
-        "item": "many" if "many" in drawn else "thing",
-    }
-    record = {key: drawn[source.get(key, key)] for key in keys.split(",")}
+    """State a record as one plain sentence, or an order as a shop would."""
+    order = rng.random() < 0.3
+    said, _, template = rng.choice(TABLE["orders" if order else "sentences"]).partition(": ")
+    text, drawn = words.fill(rng, template)
+    text, slots = text[0].upper() + text[1:], (key.partition("=") for key in said.split(","))
+    record = {key: drawn[slot or key] for key, _, slot in slots}
+    if order:
+        opener = (
+            f"{words.spin(rng, TABLE['openers'])} {rng.choice(('for an order', 'for this order'))}"
+        )
+        return words.ask_about(rng, opener, text), record
     if rng.random() < 0.15:
         return words.spin(rng, TABLE["braces"]).format(k=", ".join(record), f=text), record
     return words.spin(rng, rng.choice(TABLE["loose_facts"])).format(f=text), record
@@ -281,30 +232,18 @@ def _open(rng: Random) -> tuple[str, Record | list[Record]]:
         pool = list(TABLE["plausible"]) if rng.random() < 0.5 else " ".join(group["holds"]).split()
         pool = [*dict.fromkeys(pool), *TABLE["free_keys"].split()[: 3 * (rng.random() < 0.2)]]
         keys = rng.sample(pool, min(len(pool), rng.choice((1, 2, 2, 3, 3, 4))))
-        said = [key.replace("_", " ") for key in keys]
-        named = {
-            "kc": ", ".join(keys),
-            "ks": words.joined(keys),
-            "aks": words.joined([words.a(key) for key in said]),
-        }
-        asked = words.spin(rng, rng.choice(TABLE["asks"]["keys"])).format(**named)
-        if " a " in asked or " an " in asked or "_" not in asked:
-            asked = " " + asked if asked[0] not in ":," else asked
+        articles = words.joined([words.a(key.replace("_", " ")) for key in keys])
+        named = {"kc": ", ".join(keys), "ks": words.joined(keys), "aks": articles}
+        asked = words.spin(rng, " " + rng.choice(TABLE["asks"]["keys"])).format(**named)
+        asked = asked if asked[0] in ":," else f" {asked}"
     elif nothing:
         group, keys = TABLE["open"][0], ["name", "age"]
     else:
         keys = group["holds"][0].split()
     record = [{key: _plausible(group, key, at) for key in keys} for at in range(count)]
     number = rng.choice([str(count), SMALL[count - 1]])
-    slots = {
-        "kind": kind,
-        "kinds": words.plural(kind),
-        "a_kind": words.a(kind),
-        "n": number,
-        "keys": asked,
-    }
-    if kind == "person":
-        slots["kinds"] = "people"
+    plural = "people" if kind == "person" else words.plural(kind)
+    slots = {"kind": kind, "kinds": plural, "a_kind": words.a(kind), "n": number, "keys": asked}
     if count == 1 and not nothing and "name" in keys and rng.random() < 0.3:
         record[0]["name"] = words.full_name(rng) if rng.random() < 0.3 else words.name(rng)
         named = f" [called|named|with the name] {record[0]['name']}"
