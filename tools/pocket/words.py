@@ -71,7 +71,7 @@ SLOTS: dict[str, Callable[[Random], Any]] = {
     "adjective": lambda r: r.choice(ADJECTIVES), "day": lambda r: r.choice(DAYS),
     "month": lambda r: r.choice(MONTHS), "daytime": lambda r: r.choice(DAYTIMES),
     "user": lambda r: name(r).lower() + r.choice(["", "", str(r.randint(1, 999))]),
-    "price": lambda r: round(r.randint(100, 9000) / 100, r.randint(1, 2)),
+    "digit": lambda r: r.randint(0, 9), "price": lambda r: round(r.randint(100, 9000) / 100, r.randint(1, 2)),
     "customer": lambda r: full_name(r), "weather": lambda r: r.choice(WEATHER),
 }  # fmt: skip
 

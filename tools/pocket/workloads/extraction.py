@@ -9,6 +9,7 @@ from tools.pocket.example import Example, table
 
 NAME = "rewrite"
 LONG_SHARE = 0.1
+COUNTS = ("two", "three", "four", "five", "six")
 TABLE = table("extraction")
 
 
@@ -24,8 +25,8 @@ class Fact:
 def sample(rng: Random) -> Example:
     """Draw a task and a text for it."""
     tasks = {
-        _copy: 18, _say: 24, _replace: 18, _numbered: 8, _one_per_line: 4, _names: 10, _cities: 7,
-        _detail: 11, _number: 5, _quote: 9, _capitals: 6, _full_stop: 3, _quoted_word: 4, _reorder: 3,
+        _copy: 18, _say: 24, _replace: 18, _reshape: 15, _names: 10, _cities: 7,
+        _detail: 11, _number: 5, _quote: 9, _capitals: 6, _full_stop: 3, _repeated: 4,
     }  # fmt: skip
     (task,) = rng.choices(list(tasks), weights=list(tasks.values()))
     prompt, answer = task(rng)
@@ -94,61 +95,9 @@ def _number(rng: Random) -> tuple[str, str]:
     return _about(rng, _request(rng, TABLE["number"]), fact), found[0]
 
 
-def _replace(rng: Random) -> tuple[str, str]:
-    if rng.random() < 0.3:
-        text = _write(_text(rng, 1, 5))
-        candidates = [
-            w for w in text.replace(".", "").replace(",", "").split() if w.islower() and len(w) > 4
-        ]
-        old = rng.choice(candidates or ["the"])
-        new = rng.choice([words.thing(rng), words.colour(rng), words.pseudo_word(rng)])
-    else:
-        old = words.name(rng)
-        facts = [_fact(rng, old) for _ in range(40)]
-        named = [fact for fact in facts if old in fact.names]
-        body = [rng.choice(named), *_text(rng, 1, 4, old)]
-        text = _write(body)
-        new = words.name(rng)
-    request = _request(rng, rng.choice(TABLE["replace"])).format(old=old, new=new)
-    return words.ask_about(rng, request, text), _swap_word(text, old, new)
-
-
 def _request(rng: Random, template: str) -> str:
     this = TABLE["this" if rng.random() < 0.6 else "short_this"]
     return words.spin(rng, template.replace("{this}", this))
-
-
-def _swap_word(text: str, old: str, new: str) -> str:
-    """Replace whole words only, punctuation kept."""
-    return " ".join(new + w[len(old) :] if w.rstrip(".,") == old else w for w in text.split(" "))
-
-
-def _items(rng: Random, least: int, most: int) -> list[str]:
-    pool = rng.choice(
-        [words.OBJECTS, words.FOODS, words.ANIMALS, words.CITIES, words.FIRST_NAMES, words.COLOURS]
-    )
-    return words.distinct(rng, pool, rng.randint(least, most))
-
-
-def _list_text(rng: Random, items: list[str]) -> str:
-    return rng.choice([", ".join(items), ", ".join(items), words.joined(items)]) + rng.choice(
-        ["", "", "."]
-    )
-
-
-def _numbered(rng: Random) -> tuple[str, str]:
-    items = _items(rng, 3, 9)
-    bullets = rng.random() < 0.35
-    kind = TABLE["bulleted" if bullets else "numbered"]
-    request = rng.choice(TABLE["make_list"]).replace("{kind}", kind)
-    lines = [f"- {item}" if bullets else f"{i}. {item}" for i, item in enumerate(items, 1)]
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(lines)
-
-
-def _one_per_line(rng: Random) -> tuple[str, str]:
-    items = _items(rng, 3, 10)
-    request = TABLE["one_per_line"]
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(items)
 
 
 def _distinct_of(facts: list[Fact], kind: str) -> list[str]:
@@ -190,29 +139,6 @@ def _cities(rng: Random) -> tuple[str, str]:
     return _about(rng, request, _write(facts)), ", ".join(cities)
 
 
-def _detail(rng: Random) -> tuple[str, str]:
-    """Hide an address, a date, a phone number or a price in a text and ask for it."""
-    person, thing = words.name(rng), words.thing(rng)
-    email = f"{person.lower()}{rng.choice(['', '.' + words.last_name(rng).lower()])}@{words.pseudo_word(rng)}.{rng.choice(['com', 'org', 'net'])}"
-    date = rng.choice([
-        f"{rng.randint(1, 28)} {rng.choice(words.MONTHS)} {rng.randint(1990, 2030)}",
-        f"{rng.randint(2000, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
-    ])  # fmt: skip
-    phone = (
-        f"555-{rng.randint(0, 9999):04}"
-        if rng.random() < 0.5
-        else f"0{rng.randint(10, 99)} {rng.randint(100, 999)} {rng.randint(1000, 9999)}"
-    )
-    price = f"${rng.randint(1, 300)}.{rng.randint(0, 99):02}"
-    drawn = rng.choice(TABLE["carriers"])
-    value = {"email": email, "date": date, "phone": phone, "price": price}[drawn["value"]]
-    carrier = rng.choice(drawn["says"]).format(v=value, p=person, t=thing) + "."
-    facts = [f.text for f in _text(rng, 0, 3) if "dollars" not in f.text]
-    facts.insert(rng.randint(0, len(facts)), carrier)
-    request = _request(rng, TABLE["detail"]).replace("{what}", drawn["what"])
-    return _about(rng, request, " ".join(facts)), value
-
-
 def _quote(rng: Random) -> tuple[str, str]:
     facts = _text(rng, 2, 6)
     ordinals = ["first", "second", "third", "fourth", "fifth", "sixth"]
@@ -223,41 +149,80 @@ def _quote(rng: Random) -> tuple[str, str]:
     return _about(rng, _request(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
 
 
+def _replace(rng: Random) -> tuple[str, str]:
+    """Replace a name, or any word of a text or of a short phrase."""
+    old, new = words.name(rng), words.name(rng)
+    named = [fact for fact in (_fact(rng, old) for _ in range(40)) if old in fact.names]
+    text = _write([rng.choice(named), *_text(rng, 1, 4, old)])
+    if rng.random() < 0.45:
+        text = words.sentence(rng) if rng.random() < 0.4 else _write(_text(rng, 1, 5))
+        old = rng.choice([w for w in re.findall(r"\w+", text) if len(w) > 2] or ["the"])
+        new = rng.choice([words.thing(rng), words.colour(rng), words.pseudo_word(rng)])
+    request = _request(rng, rng.choice(TABLE["replace"])).format(old=old, new=new)
+    return words.ask_about(rng, request, text), re.sub(rf"\b{old}\b", new, text)
+
+
+def _items(rng: Random, least: int, most: int) -> list[str]:
+    pools = (
+        words.OBJECTS,
+        words.FOODS,
+        words.ANIMALS,
+        words.CITIES,
+        words.FIRST_NAMES,
+        words.COLOURS,
+    )
+    return words.distinct(rng, rng.choice(pools), rng.randint(least, most))
+
+
+def _reshape(rng: Random) -> tuple[str, str]:
+    """Write the items of a list otherwise: numbered, with bullets, on lines, the other way round."""
+    items, kind = _items(rng, 3, 9), rng.choice(list(TABLE["reshape"]))
+    answers = {
+        "numbered": "\n".join(f"{i}. {item}" for i, item in enumerate(items, 1)),
+        "bulleted": "\n".join(f"- {item}" for item in items),
+        "lines": "\n".join(items),
+        "reversed": ", ".join(reversed(items)),
+    }
+    listing = rng.choice([", ".join(items), ", ".join(items) + ".", words.joined(items)])
+    request = words.spin(rng, TABLE["reshape"][kind])
+    return words.ask_about(rng, request, listing), answers[kind]
+
+
+def _detail(rng: Random) -> tuple[str, str]:
+    """Hide an address, a date, a phone number or a price in a text and ask for it."""
+    drawn = rng.choice(TABLE["carriers"])
+    value, _ = words.fill(rng, rng.choice(TABLE["values"][drawn["value"]]))
+    carrier, _ = words.fill(rng, rng.choice(drawn["says"]) + ".", v=value)
+    facts = [f.text for f in _text(rng, 0, 3) if "dollars" not in f.text]
+    facts.insert(rng.randint(0, len(facts)), carrier)
+    request = _request(rng, TABLE["detail"]).replace("{what}", drawn["what"])
+    return _about(rng, request, " ".join(facts)), value
+
+
 def _capitals(rng: Random) -> tuple[str, str]:
-    items = [
-        w.lower()
-        for w in (_items(rng, 1, 4) if rng.random() < 0.5 else words.sentence(rng).split())
-    ]
-    lower = rng.random() < 0.25
-    request = TABLE["capitals"].replace("{kind}", TABLE["lower" if lower else "upper"])
-    if len(items) == 1:
-        request = request.replace("these words|", "this word|").replace("the words", "the word")
-    text = " ".join(items)
+    some = " ".join(_items(rng, 1, 4)) if rng.random() < 0.5 else words.sentence(rng)
+    lower, text = rng.random() < 0.25, some.lower()
     shown, answer = (text.upper(), text) if lower else (text, text.upper())
+    request = TABLE["capitals"].replace("{kind}", TABLE["lower" if lower else "upper"])
+    if " " not in text:
+        request = request.replace("these words|", "this word|").replace("the words", "the word")
+    if rng.random() < 0.3:
+        request = TABLE["capitals_inline"].replace("{kind}", TABLE["lower" if lower else "upper"])
+        return words.spin(rng, request).replace("{text}", shown), answer
     return words.ask_about(rng, words.spin(rng, request), shown), answer
 
 
 def _full_stop(rng: Random) -> tuple[str, str]:
     text = _write([_fact(rng) for _ in range(rng.randint(1, 3))])
-    request = TABLE["full_stop"]
-    return words.ask_about(rng, words.spin(rng, request), text[:-1]), text
+    return words.ask_about(rng, words.spin(rng, TABLE["full_stop"]), text[:-1]), text
 
 
-def _quoted_word(rng: Random) -> tuple[str, str]:
-    items = [
-        words.pseudo_word(rng) if rng.random() < 0.5 else words.thing(rng)
-        for _ in range(rng.randint(1, 4))
-    ]
-    text, count = " ".join(items), rng.randint(2, 6)
-    request = TABLE["quoted_word"].replace("{text}", text).replace("{count}", str(count))
-    if len(items) == 1:
+def _repeated(rng: Random) -> tuple[str, str]:
+    makers = (words.pseudo_word, words.thing, lambda r: r.choice(words.COMMON))
+    text = " ".join(rng.choice(makers)(rng) for _ in range(rng.choice((1, 1, 2, 3, 4))))
+    count = rng.randint(2, 6)
+    request = TABLE["quoted_word"].replace("{text}", text)
+    request = request.replace("{count}", rng.choice((str(count), COUNTS[count - 2])))
+    if " " not in text:
         request = request.replace("the words", "the word")
     return words.ask(rng, words.spin(rng, request)), "\n".join([text] * count)
-
-
-def _reorder(rng: Random) -> tuple[str, str]:
-    items = _items(rng, 3, 6)
-    request = TABLE["reverse" if rng.random() < 0.3 else "reorder"]
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), ", ".join(
-        reversed(items)
-    )

@@ -36,12 +36,8 @@ def sample(rng: Random) -> Example:
         ask = (
             ask.rstrip("?").replace(", please", "") + rng.choice(marks) + ("?" if question else "")
         )
-    if rng.random() < 0.06 and not ask.startswith(("Please", "Can", "Could")):
-        ask = rng.choice(("Hi, ", "Hello, ", "Quick: ", "Please, ")) + ask[0].lower() + ask[1:]
     if not ask.endswith("?"):
         ask += rng.choice((".", ".", "", "!"))
-    if rng.random() < 0.25:
-        ask = ask[0].lower() + ask[1:]
     chosen = enumerate(items[:count], 1)
     lines = [f"{i}. {item}" if numbered else f"- {item}" for i, item in chosen]
     return Example(NAME, ask, "\n".join(lines), {"count": count, "numbered": numbered})
