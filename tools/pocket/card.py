@@ -23,7 +23,7 @@ from tools.pocket.architecture import architecture
 from tools.pocket.build import SEED
 from tools.pocket.corpus import SHARES, TWO_TURNS, WORKLOADS
 from tools.pocket.example import HELD_OUT_ONE_IN, Example, Workload, draw
-from tools.pocket.train_target import BLEND, DEEP, DRILL, POLISH, SHALLOW
+from tools.pocket.train_target import BLEND, DEEP, DRILL, POLISH, SETTLE, SHALLOW, WIDE
 
 CARD = BUNDLED / "README.md"
 TRAINING_LOG = Path(__file__).parent / "training-log"
@@ -117,9 +117,13 @@ def recipe(logs: Path) -> str:
             (POLISH, "target, more of the exact tasks"),
             (DRILL, "target, mostly what still failed"),
             (BLEND, "target, some of everything"),
+            (WIDE, "target, what people type"),
+            (SETTLE, "target, the same, settling"),
             (train_drafter.DISTIL, "drafter"),
             (train_drafter.POLISH, "drafter, the exact tasks only"),
+            (train_drafter.WIDE, "drafter, what people type"),
         )
+        if (logs / f"{phase.name}.csv").exists()  # a pair may be from before the last phases
     ]
     header = ["phase", "model", "steps", "tokens a step", "learning rate", "data seed", "hours"]
     total = sum(float(row[-1]) for row in rows)
@@ -136,7 +140,8 @@ def _schedule(phase: Any) -> list[str]:
     rate = f"{phase.learning_rate:g}, warm-up {phase.warmup} steps"
     if phase.decay_from < phase.steps:
         rate += f", falls from step {phase.decay_from:,} on"
-    return [f"{phase.steps:,}", f"{phase.tokens_per_batch:,}", rate, str(phase.data_seed)]
+    tokens = phase.tokens_per_batch * phase.lanes
+    return [f"{phase.steps:,}", f"{tokens:,}", rate, str(phase.data_seed)]
 
 
 def _hours(log: Path) -> str:
