@@ -81,13 +81,13 @@ def full_name(rng: Random) -> str:
     return f"{name(rng)} {last_name(rng)}"
 
 
-def fill(rng: Random, template: str, **given: object) -> tuple[str, dict[str, object]]:
+def fill(rng: Random, template: str, **given: Any) -> tuple[str, dict[str, Any]]:
     """Fill a template with random words, and return it with all that was drawn.
 
     A slot is called like a maker of this module or like one of `SLOTS`; {a_thing} has its article,
     {Thing} a capital, and {thing2} is another one.
     """
-    drawn: dict[str, object] = {"number": rng.randint(2, 90), "number2": rng.randint(2, 90)}
+    drawn: dict[str, Any] = {"number": rng.randint(2, 90), "number2": rng.randint(2, 90)}
     drawn |= {"hour": rng.randint(6, 22), "minute": rng.randint(10, 59), **given}
     for slot in re.findall(r"{(?:an?_)?(\w+)}", template):
         if slot not in drawn:
@@ -103,7 +103,8 @@ def sentence(rng: Random) -> str:
     if rng.random() < 0.5:
         text = fill(rng, rng.choice(_SENTENCES["phrases"] + _SENTENCES["facts"]))[0]
         return text.rstrip(".") if rng.random() < 0.4 else text
-    makers = [pseudo_word, name, city, lambda r: str(r.randint(0, 999))]
+    makers: list[Callable[[Random], str]] = [pseudo_word, name, city]
+    makers += [lambda r: str(r.randint(0, 999))]
     makers += [lambda r: r.choice(COMMON)] * rng.choice((3, 6, 20))
     texts = [rng.choice(makers)(rng) for _ in range(rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 8, 10)))]
     return " ".join(text + rng.choice([""] * 14 + [",", "!"]) for text in texts).strip(",")

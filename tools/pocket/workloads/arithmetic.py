@@ -4,7 +4,7 @@ Each answer writes its steps out, so that a tiny model never has to carry a digi
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from random import Random
 
 from tools.pocket import words
@@ -12,38 +12,24 @@ from tools.pocket.example import Example, table
 
 NAME = "arithmetic"
 COLUMNS = ("Ones", "Tens", "Hundreds", "Thousands")
-Kind = Callable[[Random], tuple[str, str]]  # draws a prompt and its answer
 TABLE = table("arithmetic")
 SMALL = "two three four five six seven eight nine ten eleven twelve".split()
 
 
 def sample(rng: Random) -> Example:
     """Draw a counting, addition, subtraction, table, comparison or word problem."""
-    return _sample_kind(
-        rng,
-        {
-            _count_up: 13, _count_down: 8, _count_by: 8, _parity: 6, _neighbour: 3, _double: 3,
-            _column_sum: 20, _word_problem: 11, _table: 4, _compare: 5, _product: 10, _small_sum: 10,
-            _quotient: 5, _sequence: 7, _three: 2,
-        },
-    )  # fmt: skip
+    return _sample_kind(rng, TABLE["kinds"])
 
 
 def sample_drill(rng: Random) -> Example:
     """Draw mostly from the kinds that are the hardest to learn: borrowing, doubling, steps."""
-    return _sample_kind(
-        rng,
-        {
-            _count_up: 6, _count_by: 14, _double: 14, _column_sum: 30, _word_problem: 11, _table: 3,
-            _compare: 5, _product: 6, _sequence: 8, _quotient: 4,
-        },
-    )  # fmt: skip
+    return _sample_kind(rng, TABLE["drill"])
 
 
-def _sample_kind(rng: Random, kinds: Mapping[Kind, int]) -> Example:
+def _sample_kind(rng: Random, kinds: Mapping[str, int]) -> Example:
     """Draw a problem of one of `kinds`, which have weights."""
     (kind,) = rng.choices(list(kinds), weights=list(kinds.values()))
-    prompt, answer = kind(rng)
+    prompt, answer = globals()[f"_{kind}"](rng)
     return Example(NAME, prompt, answer, {"final": _final(answer), "steps": "=" in answer})
 
 
@@ -183,7 +169,9 @@ def _column_sum(rng: Random) -> tuple[str, str]:
     limit = rng.choice([20, 100, 100, 1000, 1000])
     first, second = rng.randrange(1, limit), rng.randrange(1, rng.choice([limit, min(limit, 100)]))
     minus = rng.random() < 0.45
-    return _sum(rng, *(sorted((first, second), reverse=True) if minus else (first, second)), minus)
+    if minus and first < second:
+        first, second = second, first
+    return _sum(rng, first, second, minus)
 
 
 def _columns(first: int, second: int, minus: bool) -> str:

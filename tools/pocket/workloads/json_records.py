@@ -246,8 +246,8 @@ def _open(rng: Random) -> tuple[str, Record | list[Record]]:
     slots = {"kind": kind, "kinds": plural, "a_kind": words.a(kind), "n": number, "keys": asked}
     if count == 1 and not nothing and "name" in keys and rng.random() < 0.3:
         record[0]["name"] = words.full_name(rng) if rng.random() < 0.3 else words.name(rng)
-        named = f" [called|named|with the name] {record[0]['name']}"
-        slots |= {"kind": kind + named, "a_kind": slots["a_kind"] + named}
+        whom = f" [called|named|with the name] {record[0]['name']}"
+        slots |= {"kind": kind + whom, "a_kind": slots["a_kind"] + whom}
     request = words.spin(rng, form.format(**slots))
     prompt = re.sub(" +([,:)?])", r"\1", re.sub(" +", " ", request)).strip()
     return prompt, record[0] if count == 1 or nothing else record
