@@ -26,7 +26,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases memory slides notebooks notebooks-ja buttons figures screenshots bench pocket clean
+.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases canary memory slides notebooks notebooks-ja buttons figures screenshots bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +92,9 @@ test-binder: $(READY) ## build the Binder image's environment from binder/ and r
 releases: $(READY) ## all tests on each supported transformers and torch; refused ones: hours, gigabytes
 	@$(BIN)/python -m tools.releases full $(RELEASES_ARGS)
 
+canary: $(READY) ## what works on the newest transformers and torch: docs/releases.md; RELEASES_ARGS
+	@$(BIN)/python -m tools.releases canary $(RELEASES_ARGS)
+
 memory: $(READY) ## run every lesson, write its peak memory: docs/memory.json and docs/memory.md
 	@$(BIN)/python -m tools.lesson_memory $(NAMES)
 
@@ -120,10 +123,10 @@ figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output 
 	@$(BIN)/python -m tools.figures
 
 .PHONY: audit fuzz mutation
-audit: $(READY) ## are all pins exact, and is anything known against them (asks over the network)
+audit: $(READY) ## is anything known against the pins (asks over the network, fails where it cannot)
 	@test -x build/audit/bin/pip-audit || { "$(PYTHON)" -m venv build/audit && \
 		build/audit/bin/python -m pip install --quiet pip-audit; } || true
-	@$(BIN)/python -m tools.audit build/audit/bin/pip-audit
+	@build/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 fuzz: $(READY) ## generated cases against plain decoding; FUZZ_ARGS="--cases 10000 --seed 1"
 	@$(BIN)/python -m tools.fuzz $(FUZZ_ARGS)

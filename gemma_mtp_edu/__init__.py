@@ -33,13 +33,14 @@ _NAMES = {
     "core.decoding": "autoregressive_generate speculative_generate",
     "core.schedules": "Confidence Constant FromProfile Heuristic",
     "core.trace": "GenerationTrace RoundTrace",
-    "lessons.prompts": "PROMPTS",
+    "lessons.checks": "check",
     "models.memory": "memory_plan",
     "models.pairs": "ModelPair load_pair model_ids",
+    "models.registry": "PROMPTS",
     "show.widgets": "RoundViewer TradeoffExplorer",
 }
 # What a lesson calls, under the short names that its first cells use.
-_MODULES = {"lesson": "lessons.setup", "checks": "lessons.checks", "plots": "show.plots"}
+_MODULES = {"lesson": "lessons.setup", "plots": "show.plots"}
 __all__ = sorted(name for names in _NAMES.values() for name in names.split())
 
 

@@ -125,12 +125,12 @@ def bench(
 ) -> None:
     """Time plain and assisted decoding, ours and the library's.
 
-    A file of --prompts is measured prompt by prompt, with costs at --contexts and a page beside
-    --out, alone or under torchrun; the same command goes on after a kill.
+    A file of --prompts is measured prompt by prompt, with costs at --contexts, alone or under
+    torchrun; the same command goes on after a kill.
     """
     from gemma_mtp_edu import load_pair
-    from gemma_mtp_edu.lessons.prompts import PROMPTS
     from gemma_mtp_edu.measure import bench, results
+    from gemma_mtp_edu.models.registry import PROMPTS
     from gemma_mtp_edu.show import report as reports
 
     lengths = gammas or ((4,) if quick else (1, 2, 4, 8, 12))
@@ -150,15 +150,15 @@ def bench(
         return
     if out is None:
         raise typer.BadParameter("--prompts needs --out, the file to write, as --out r.jsonl")
-    page = out.with_suffix(".html")
-    if len({path.resolve() for path in (prompts, out, page)}) < 3:
-        raise typer.BadParameter("--prompts, --out and the page beside it need a file each")
+    if prompts.resolve() == out.resolve():
+        raise typer.BadParameter("--prompts and --out need a file each")
     read, places = bench.read_prompts(prompts), (64, 256, 1024) if contexts is None else contexts
     models = load_pair(pair, drafter, device=bench.process_device())
     found = bench.run(models, read, plan, contexts=places, out=out)
     if found is not None:  # else another process writes them
-        results.write_text(page, reports.report_page(found))
-        print(f"{len(found)} results in {out}, report in {page}")
+        rows = [{"context": "file", **row} for row in bench.rows_of(found)]
+        print(reports.bench_text({"conditions": found[0]["conditions"], "rows": rows}))
+        print(f"{len(found)} results in {out}")
 
 
 @app.command()

@@ -37,8 +37,6 @@ LIBRARY = {
 }  # fmt: skip
 _SAME = marked("same text with a drafter")
 _AGAIN = marked("install the course again")
-# Built for the machine, or for a service's own page: never installed over.
-_KEPT = ("torch", "numpy", "ipywidgets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +160,7 @@ def _packages() -> Iterator[Answer]:
 
     have, needed = lesson.installed(), lesson.requirements()
     lacking = lesson.lacking(needed, have)
-    absent = [r for r in lacking if r.name not in _KEPT or r.name not in have]
+    absent = [r for r in lacking if r.name not in lesson.KEPT or r.name not in have]
     for r in lacking if not absent else ():
         yield r.name, "warning", f"{tr('{release} is untested', release=have[r.name])} ({r})", ""
     if absent:
@@ -238,14 +236,21 @@ def _widgets() -> Iterator[Answer]:
         yield name, "note", tr(found), ""
 
 
+def library_parts() -> dict[str, bool]:
+    """Return what the installed transformers was measured to do right or wrong; {} if untested."""
+    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
+    return dict(rows.get(importlib.metadata.version("transformers"), {"parts": {}})["parts"])
+
+
 def _release() -> Iterator[Answer]:
     """Tell what the installed transformers was measured to do right and wrong."""
-    release = importlib.metadata.version("transformers")
-    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
-    if release not in rows:
-        yield "release", "note", tr("{release} is untested", release=release), ""
-        return
-    for name, holds in rows[release]["parts"].items():
+    release, parts = importlib.metadata.version("transformers"), library_parts()
+    if not parts:
+        from gemma_mtp_edu.models.compatibility import check_release
+
+        told = "{release} is newer than tested, the check passed" if check_release() else ""
+        yield "release", "note", tr(told or "{release} is untested", release=release), ""
+    for name, holds in parts.items():
         found = tr("right in {release}" if holds else "wrong in {release}", release=release)
         lesson = "" if holds else LIBRARY[name]
         fix = tr("lesson {lesson} shows it", lesson=lesson) if lesson else ""

@@ -79,7 +79,7 @@ def closes_with_takeaways_exercises_sources(lesson: Lesson) -> Iterator[str]:
     for number, text in enumerate(exercises, start=1):
         if not re.search(rf"<details>\s*<summary>{words.hint}", text):
             yield f"exercise {number} has no hidden hint"
-        if not re.search(r"^checks\.\w+\(", text, re.MULTILINE):
+        if not re.search(r"^check\(\"\w+\", ", text, re.MULTILINE):
             yield f"exercise {number} has no check"
     if not re.search(r"^- ", _section(lesson, words.sources, None), re.MULTILINE):
         yield "names no source"

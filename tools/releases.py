@@ -2,13 +2,15 @@
 
     python -m tools.releases quick    the oldest transformers, chosen tests; one refused release
     python -m tools.releases full     the whole default suite on each supported combination
-    python -m tools.releases measure --transformers 5.24.0    its row of the doctor's table
+    python -m tools.releases canary   the newest ones of the index, or those that are named: what
+                                      works there, as a row of docs/releases.md
 
 Environments are made below build/, from the packages that are here and what pip brings; they go
 when the command ends. It needs a package index.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -16,13 +18,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from gemma_mtp_edu.models.compatibility import BEFORE, OLDEST, REQUIREMENT
+from packaging.requirements import Requirement
+
+from gemma_mtp_edu.checkup import LIBRARY, RELEASES
+from gemma_mtp_edu.models.compatibility import OLDEST, REQUIREMENT
 from tools import fresh_environment
+from tools.document import table, write_parts
 from tools.fresh_environment import Environment
 from tools.lessons import ROOT
 
 FOLDER = ROOT / "build" / "releases"
+DOCUMENT = ROOT / "docs" / "releases.md"
 OFFLINE = "not hub and not gpu and not browser and not fresh and not binder"
 # Both loops against each other, the library's own call, the tutorial: what a release can change.
 QUICK_TESTS = (
@@ -55,7 +63,8 @@ def pins() -> dict[str, str]:
 
 
 NEWEST, TORCH = pins()["transformers"], pins()["torch"]
-OTHER_TORCH = "2.14.1"
+OTHER_TORCH = "2.15.0"
+LATEST = "the newest"
 FULL = (
     Combination(str(OLDEST), TORCH),
     Combination(NEWEST, TORCH),
@@ -71,17 +80,14 @@ class ReleaseError(RuntimeError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one form, and print a line for each release; exit code 1 where something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.releases", description=__doc__)
-    parser.add_argument("form", choices=("quick", "full", "measure"))
+    parser.add_argument("form", choices=("quick", "full", "canary"))
     parser.add_argument("--torch", help="only the combinations with this torch")
     parser.add_argument("--transformers", help="only the combinations with this transformers")
     parser.add_argument("--tests", nargs="+", help="tests to run instead, as pytest takes them")
     args = parser.parse_args(arguments)
-    if args.form == "measure":
-        return (
-            0
-            if _told(f"transformers {args.transformers}", lambda: measure(args.transformers))
-            else 1
-        )
+    if args.form == "canary":
+        combination = Combination(args.transformers or LATEST, args.torch or LATEST)
+        return 0 if _told(f"{combination}", lambda: canary(combination)) else 1
     quick = args.form == "quick"
     tests = args.tests or (QUICK_TESTS if quick else ("tests",))
     chosen = [
@@ -127,26 +133,47 @@ def check_refused(version: str) -> str:
         raise ReleaseError(f"not refused: exit code {done.returncode}, {said or done.stdout}")
     if "UnsupportedReleaseError" not in str(last) or REQUIREMENT not in str(last):
         raise ReleaseError(f"load_pair() says {last}")
-    return f"refused: need {OLDEST} to below {BEFORE}"
+    return f"refused: {REQUIREMENT}"
 
 
-def measure(version: str) -> str:
-    """Install a release, and let `tests.library.write` write what works there.
+def canary(combination: Combination) -> str:
+    """Measure the library in a combination, test the course on it, and write down both.
 
     Raises:
-        ReleaseError: It cannot be installed or measured.
+        ReleaseError: A test failed, or it could not be installed or measured.
     """
-    with _environment(Combination(version, TORCH)) as environment:
-        done = _run(environment, [str(environment.python), "-m", "tests.library.write"])
+    with _environment(combination) as environment:
+        python, release = str(environment.python), environment.version("transformers")
+        measured = _run(environment, [python, "-m", "tests.library.write"])
+        if measured.returncode:
+            raise ReleaseError(measured.stderr[-2000:])
+        tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", OFFLINE]
+        done = _run(environment, [*tests, *QUICK_TESTS])
+    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
+    rows[release]["course"] = said = done.stdout.strip().rpartition("\n")[2].partition(" in ")[0]
+    RELEASES.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_parts(DOCUMENT, {"releases": release_table(rows)})
+    print("\n".join(f"{name:40}{holds}" for name, holds in rows[release]["parts"].items()))
     if done.returncode:
-        raise ReleaseError(done.stderr[-2000:])
-    return done.stdout.strip()
+        raise ReleaseError(f"transformers {release}: {done.stdout[-3000:]}")
+    return f"transformers {release}: {said}"
+
+
+def release_table(rows: dict[str, Any]) -> str:
+    """Return what works in Markdown, a row per release, the newest first."""
+    signs, lines = {True: "yes", False: "**no**", None: ""}, []
+    for release, row in reversed(rows.items()):
+        supported = Requirement(REQUIREMENT).specifier.contains(release)
+        told = [release, row["measured"].partition("torch ")[2]]
+        told.append(row.get("course", "not run") if supported else "refused")
+        lines.append([*told, *(signs[row["parts"].get(name)] for name in LIBRARY)])
+    return table(["transformers", "torch", "this course", *LIBRARY], lines)
 
 
 @contextmanager
 def _environment(combination: Combination) -> Iterator[Environment]:
     """Make an environment with a combination of releases, and remove it afterwards."""
-    folder = FOLDER / f"{combination.transformers}-{combination.torch}"
+    folder = FOLDER / f"{combination.transformers}-{combination.torch}".replace(" ", "-")
     try:
         environment = fresh_environment.make(folder, [*pins(), "gemma-mtp-edu"])
         _install(environment, combination)
@@ -160,8 +187,9 @@ def _install(environment: Environment, combination: Combination) -> None:
         if environment.version(name).split("+")[0] != wanted:
             # Without what transformers asks for: 5.12.1 wants older tokenizers, which is its fault.
             alone = ["--no-deps"] if name == "transformers" else []
+            how = ["--upgrade", name] if wanted == LATEST else [*alone, f"{name}=={wanted}"]
             try:
-                environment.pip(*alone, f"{name}=={wanted}")
+                environment.pip(*how)
             except RuntimeError as error:
                 last = str(error).strip().splitlines()[-1]
                 raise ReleaseError(

@@ -25,7 +25,7 @@ from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.lessons.language import speaking
-from gemma_mtp_edu.lessons.prompts import PROMPTS
+from gemma_mtp_edu.models.registry import PROMPTS
 from gemma_mtp_edu.show.plots import describe_rounds
 from gemma_mtp_edu.show.widgets import numbers, setting_words
 from tests.browser import lab

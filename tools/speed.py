@@ -22,7 +22,7 @@ from gemma_mtp_edu.core.decoding import Run
 from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.target import CachedModel
-from gemma_mtp_edu.lessons.prompts import PROMPTS
+from gemma_mtp_edu.models.registry import PROMPTS
 
 PROMPT = "Tell me a short story about a heron."
 

@@ -5,14 +5,14 @@ from gemma_mtp_edu import lazily
 __getattr__ = lazily(
     __name__,
     {
-        "ablation": "ablate without AS_IS STALE",
+        "ablation": "ablate without AS_IS",
         "calibration": "clock time_target_passes timed_runs",
-        "cost": "answer_of round_cost",
+        "cost": "round_cost",
         "custom": "draft_and_verify",
         "inside": "cluster_ranks draft_steps",
         "lossless": "distributions_after emitted_distribution first_difference",
         "metrics": "alpha",
-        "theory": "expected_speedup expected_tokens",
-        "tradeoff": "Setting best_constant kept_by_place outcome speedups_by_length",
+        "theory": "expected_tokens",
+        "tradeoff": "Setting kept_by_place outcome speedups_by_length",
     },
 )

@@ -7,7 +7,6 @@ whatever runs it sees the change: a profile, our loop, the library's `generate()
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -15,15 +14,12 @@ from jaxtyping import Int
 from torch import Tensor
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile, profile_of
-from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, speculate
-from gemma_mtp_edu.core.sampling import Ids, Settings
-from gemma_mtp_edu.core.schedules import Constant, check_gamma
-from gemma_mtp_edu.core.target import CachedModel
-from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.core.decoding import autoregressive_generate
+from gemma_mtp_edu.core.sampling import Ids
+from gemma_mtp_edu.core.schedules import check_gamma
 from gemma_mtp_edu.models.pairs import ModelPair
 
 AS_IS = "as is"
-STALE = "the library's stale KV"
 Prompt = str | Ids
 Inputs = dict[str, Any]  # of the drafter's own layers
 
@@ -55,23 +51,18 @@ def ablate(
 ) -> tuple[AblationResult, ...]:
     """Write texts greedily, and draft from every position of them with each thing changed in turn.
 
-    Stale KV needs drafts that were rejected before, so for it rounds are run one after the other,
-    and only those count that follow a rejection: the others have no stale KV. Parts are some of
-    `PARTS`, or `STALE`; by default all.
+    Parts are some of `PARTS`; by default all.
     """
-    gamma, chosen = check_gamma(gamma), parts or (*PARTS, STALE)
-    if unknown := {*chosen} - {*PARTS, STALE}:
-        raise ValueError(f"got part {unknown.pop()!r}, need one of {[*PARTS, STALE]}")
+    gamma, chosen = check_gamma(gamma), parts or (*PARTS,)
+    if unknown := {*chosen} - {*PARTS}:
+        raise ValueError(f"got part {unknown.pop()!r}, need one of {[*PARTS]}")
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
     whole = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
     results = []
     for part in chosen:
-        if part == STALE:
-            changed, clean = _stale_chains(pair, prompts, whole, gamma)
-        else:
-            with without(pair, part):
-                ablated = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-            changed, clean = _chains(ablated), _chains(whole)
+        with without(pair, part):
+            ablated = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
+        changed, clean = _chains(ablated), _chains(whole)
         if not changed:
             raise ValueError(f"got no chain of {gamma} drafts for {part!r}: give longer texts")
         kept, as_is = (
@@ -88,49 +79,6 @@ def without(pair: ModelPair, part: str) -> Iterator[None]:
     with ExitStack() as stack:
         PARTS[part](pair.drafter, stack)
         yield
-
-
-def stale_run(
-    pair: ModelPair, prompt: Prompt, *, gamma: int = 4, max_new_tokens: int = 64
-) -> GenerationTrace:
-    """Write a text with drafts, and leave in the drafter's KV what the library leaves there.
-
-    Source: transformers 5.22.2, `SinglePositionMultiTokenCandidateGenerator.get_candidates`.
-    """
-    run = Run(pair, pair.encode(prompt), Settings(max_new_tokens=max_new_tokens))
-    run.target = _StaleTarget(pair.target, shares_state=True)
-    speculate(run, pair.new_drafter(), Constant(gamma))
-    return run.trace(f"speculative, {STALE}")
-
-
-class _StaleTarget(CachedModel):
-    """Cuts the shared KV at the length of the text, as the library does."""
-
-    def _visible(self, kind: str, states: Tensor, n_rejected: int) -> Tensor:
-        # The newest token has no KV yet: what stands at its position is a rejected draft's. In a
-        # sliding layer that has dropped old tokens, the cut comes later still, or takes nothing.
-        states = states[:, :, : self.length + 1]
-        # The library's mask counts the distance from the last one, and includes the window.
-        first = -(self.window + 1) if kind == "sliding_attention" and self.window else None
-        return states[:, :, first:]
-
-
-def _stale_chains(
-    pair: ModelPair, prompts: Sequence[Prompt], whole: Sequence[AcceptanceProfile], gamma: int
-) -> tuple[list[int], list[int]]:
-    """Return how many drafts are accepted after rejections, and in clean chains from there."""
-    stale, clean = [], []
-    for prompt, profile in zip(prompts, whole, strict=True):
-        trace = stale_run(pair, prompt, gamma=gamma, max_new_tokens=len(profile))
-        for before, record in pairwise(trace.draft_rounds):
-            place = record.prefix_length - len(trace.prompt_ids)
-            # In 16 bit a run may leave the plain text, and what follows is then another text.
-            same = trace.token_ids[: place + gamma] == profile.token_ids[: place + gamma]
-            is_whole = len(record.draft_ids) == gamma and place + gamma <= len(profile)
-            if before.next_kind == "correction" and is_whole and same:
-                stale.append(record.n_accepted)
-                clean.append(profile.n_accepted[place])
-    return stale, clean
 
 
 def _chains(profiles: Sequence[AcceptanceProfile]) -> list[int]:

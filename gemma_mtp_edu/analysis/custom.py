@@ -26,11 +26,12 @@ from transformers.generation.utils import GenerateDecoderOnlyOutput
 from gemma_mtp_edu.core.decoding import Run, choose_schedule, speculate
 from gemma_mtp_edu.core.sampling import Sampler, Settings
 from gemma_mtp_edu.core.schedules import Schedule
+from gemma_mtp_edu.core.target import CACHE
 from gemma_mtp_edu.models.pairs import ModelPair, configured_eos_ids
 
 # What `generate()` prepares for every text. Anything else is content that would be left unread.
 _OF_A_TEXT = {
-    "attention_mask", "cache_position", "logits_to_keep", "mm_token_type_ids", "past_key_values",
+    CACHE, "attention_mask", "cache_position", "logits_to_keep", "mm_token_type_ids",
     "position_ids", "return_dict", "token_type_ids", "use_cache",
 }  # fmt: skip
 _ENDS = (EosTokenCriteria, MaxLengthCriteria)
@@ -61,7 +62,7 @@ def draft_and_verify(
     Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     _check(input_ids, drafter, generation_config, model_kwargs)
-    cache = model_kwargs.get("past_key_values")
+    cache = model_kwargs.get(CACHE)
     trained = [m for part in (model, drafter) for m in part.modules() if m.training]
     try:
         pair = ModelPair(model, drafter)  # in evaluation mode
@@ -83,7 +84,7 @@ def draft_and_verify(
         for part in trained:
             part.training = True
     if generation_config.return_dict_in_generate:
-        return GenerateDecoderOnlyOutput(sequences=run.ids, past_key_values=run.target.cache)
+        return GenerateDecoderOnlyOutput(sequences=run.ids, **{CACHE: run.target.cache})
     return run.ids
 
 
@@ -100,7 +101,8 @@ def _leave_one_unread(cache: Any, prompt_length: int) -> None:
     if not isinstance(cache, DynamicCache):
         raise ValueError(f"got a {type(cache).__name__}, need a DynamicCache: it can be cut back")
     surplus = cache.get_seq_length() - (prompt_length - 1)
-    full = [c for c in cache.layers if c.is_sliding and c.get_seq_length() >= c.sliding_window]
+    sliding = (c for c in cache.layers if getattr(c, "is_sliding", False))  # not a `DummyLayer`
+    full = [c for c in sliding if c.get_seq_length() >= c.sliding_window]
     # A longer cache is one of another text. And past its window a sliding layer has forgotten what
     # it would need again.
     if surplus > 1 or (surplus == 1 and full):

@@ -159,6 +159,7 @@ def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any
 
     from gemma_mtp_edu.core.drafters import MTPDrafter
     from gemma_mtp_edu.core.sampling import check_finite
+    from gemma_mtp_edu.core.target import ALL_ROWS
 
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
     window = pair.target.config.get_text_config().sliding_window
@@ -166,7 +167,8 @@ def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any
     ids = text.new_zeros(len(newest), max_gamma)
     probs = torch.zeros(len(newest), max_gamma, device=text.device)
     with torch.no_grad():
-        out = pair.target.base_model(input_ids=text, use_cache=False, return_shared_kv_states=True)
+        given = {"input_ids": text, "use_cache": False, "logits_to_keep": ALL_ROWS}
+        out = pair.target.base_model(**given, return_shared_kv_states=True)
         shared_kv = {
             kind: (keys.to(drafter.device), values.to(drafter.device))
             for kind, (keys, values) in out.shared_kv_states.items()

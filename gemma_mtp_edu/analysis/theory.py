@@ -1,4 +1,4 @@
-"""What the paper predicts from one number, alpha: tokens per round, speedup, break-even.
+"""What the paper predicts from one number, alpha: tokens per round, break-even.
 
 The model behind it: each draft is right with the same probability alpha, whatever came before.
 Times are relative to a plain pass of the target.
@@ -23,20 +23,6 @@ def expected_tokens(alpha: float, gamma: int) -> float:
     """
     # As a sum: the closed form divides by zero at 1 and loses digits near it.
     return sum((alpha**k for k in range(1, gamma + 1)), 1.0)
-
-
-def expected_speedup(alpha: float, gamma: int, cost_ratio: float) -> float:
-    """Return how many times as fast as plain decoding rounds of `gamma` drafts are.
-
-    `cost_ratio` is the time of a drafter step over that of a plain pass, the paper's c. A verify
-    pass is taken to cost what a plain pass does; `CostModel.predict` has measured costs instead.
-
-    Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8.
-
-    >>> round(expected_speedup(0.8, 4, 0.1), 3)  # 3.3616 tokens in 1.4 plain passes
-    2.401
-    """
-    return expected_tokens(alpha, gamma) / (gamma * cost_ratio + 1)
 
 
 def break_even_alpha(gamma: int, cost: float) -> float | None:

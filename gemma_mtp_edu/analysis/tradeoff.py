@@ -94,16 +94,6 @@ def speedups_by_length(profile: AcceptanceProfile, cost: Cost) -> tuple[float, .
     return speedups(constant_replays(profile, cost), round_cost(cost))
 
 
-def best_constant(profile: AcceptanceProfile, cost: Cost) -> Setting:
-    """Return the fastest constant schedule, the shortest of equals; it must see the text first."""
-    return Setting("constant", fastest_length(speedups_by_length(profile, cost)))
-
-
-def fastest_length(speeds: Sequence[float]) -> int:
-    """Return the shortest draft length of the greatest speed; the first speed is of 1 draft."""
-    return speeds.index(max(speeds)) + 1
-
-
 def speedups(traces: Sequence[GenerationTrace], cost_of: RoundCost) -> tuple[float, ...]:
     """Return the speedup of each trace when its rounds have these costs."""
     return tuple(_speedup(trace, _total(trace, cost_of)) for trace in traces)

@@ -209,10 +209,7 @@ class Run:
         """Return the trace of the finished run."""
         assert self.stop_reason is not None
         ids, start = self.ids[0].tolist(), self.prompt_length
-        trace: GenerationTrace = self.pair.trace(
-            ids[:start], ids[start:], self.rounds, self.stop_reason, method
-        )
-        return trace
+        return self.pair.trace(ids[:start], ids[start:], self.rounds, self.stop_reason, method)
 
     def _append(self, tokens: list[int]) -> list[int]:
         """Write tokens up to the first one that ends the text, and return them."""

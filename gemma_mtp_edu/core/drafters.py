@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gemma_mtp_edu.core.sampling import Ids, Sampler
 from gemma_mtp_edu.core.schedules import Schedule
-from gemma_mtp_edu.core.target import CachedModel, SharedKV, TargetState
+from gemma_mtp_edu.core.target import ALL_ROWS, CachedModel, SharedKV, TargetState
 
 # A state's KV holds exactly what a step sees, one window before the newest token of a sliding
 # layer, so there is nothing to mask. By the library's masks a step sees one token more there.
@@ -81,10 +81,8 @@ class MTPDrafter(Drafter):
         """Take over the target's newest state."""
         assert state is not None
         self.hidden = state.hidden.to(self.device)
-        self.shared_kv = {
-            kind: (keys.to(self.device), values.to(self.device))
-            for kind, (keys, values) in state.shared_kv.items()
-        }
+        given, device = state.shared_kv.items(), self.device
+        self.shared_kv = {kind: (k.to(device), v.to(device)) for kind, (k, v) in given}
         # The newest token's position, for all steps: no key or value of a draft exists.
         self.position = torch.tensor([[ids.shape[1] - 1]], device=self.device)
 
@@ -116,6 +114,7 @@ class MTPDrafter(Drafter):
             position_ids=position,
             shared_kv_states=shared_kv,
             use_cache=False,
+            logits_to_keep=ALL_ROWS,
         ).last_hidden_state
         return states, self.model.post_projection(states)
 

@@ -1,16 +1,23 @@
 """A model with its KV cache: read the prompt, verify drafts, cut rejected tokens off again."""
 
 from dataclasses import dataclass
+from inspect import signature
 from threading import get_ident
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationMixin
 
 # Per attention type the keys and values `[1, kv_heads, kv_seq, head_dim]` that a drafter reads.
 SharedKV = dict[str, tuple[Tensor, Tensor]]
+# What the installed release calls a cache, in arguments and outputs: "cache" since 5.24.
+_PREPARED = signature(GenerationMixin.prepare_inputs_for_generation).parameters
+CACHE = "cache" if "cache" in _PREPARED else "past_key_values"
+# For models without a head. With an int `logits_to_keep`, transformers 5.24.0 fails over several
+# positions if layers share KV without per-layer embeddings: `_maybe_slice_kv_shared_inputs`.
+ALL_ROWS = torch.tensor(0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +48,8 @@ class CachedModel:
         self.model, self.shares_state = model, shares_state
         self.window: int | None = getattr(config, "sliding_window", None)
         self.cache = DynamicCache(config=config) if cache is None else cache
+        shares_kv = getattr(config, "num_kv_shared_layers", 0)
+        self.names_rows = shares_kv and not getattr(config, "hidden_size_per_layer_input", 0)
 
     @property
     def length(self) -> int:
@@ -88,13 +97,9 @@ class CachedModel:
 
     def _forward(self, ids: Tensor, logits_to_keep: int) -> TargetOutput:
         positions = torch.arange(self.length, self.length + ids.shape[1], device=ids.device)
-        inputs = {
-            "input_ids": ids,
-            "position_ids": positions[None],
-            "past_key_values": self.cache,
-            "use_cache": True,
-            "logits_to_keep": logits_to_keep,
-        }
+        rows = (positions - self.length)[-logits_to_keep:] if self.names_rows else logits_to_keep
+        inputs = {"input_ids": ids, "position_ids": positions[None], "logits_to_keep": rows}
+        inputs |= {CACHE: self.cache, "use_cache": True}
         if not self.shares_state:
             return TargetOutput(self.model(**inputs).logits[0])
         # The model itself is called, so that hooks and adapters count. Asking it for hidden states

@@ -69,12 +69,9 @@ def verify_sampling(
     last = p[gamma] if n_accepted == gamma else residual_distribution(p[n_accepted], q[n_accepted])
     verified = min(n_accepted + 1, gamma)
     overlaps = torch.minimum(p[:verified], q[:verified]).sum(-1)
-    return Verification(
-        n_accepted,
-        int(torch.multinomial(last, 1, generator=generator)),
-        tuple(overlaps.tolist()),
-        tuple(uniforms[:verified].tolist()),
-    )
+    next_id = int(torch.multinomial(last, 1, generator=generator))
+    drawn = tuple(uniforms[:verified].tolist())
+    return Verification(n_accepted, next_id, tuple(overlaps.tolist()), drawn)
 
 
 def residual_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:

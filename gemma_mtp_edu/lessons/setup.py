@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.lessons.language import VARIABLE, called, marked, speaking, tr
-from gemma_mtp_edu.models.compatibility import check_transformers
+from gemma_mtp_edu.models import compatibility
 
 # Built for the machine (torch, numpy) or for the service's own page (ipywidgets).
 KEPT = ("torch", "numpy", "ipywidgets")
@@ -68,7 +68,7 @@ def setup(install: bool = False) -> None:
     if install or here in ("Colab", "Kaggle"):
         bring(needed, how)
     have = installed()
-    check_transformers(have.get("transformers"))
+    compatibility.check_transformers(have.get("transformers"))
     for name in _REPLACEABLE:
         loaded = getattr(sys.modules.get(name), "__version__", None)
         now = have.get(canonicalize_name(name))
@@ -94,6 +94,12 @@ def setup(install: bool = False) -> None:
     print(tr("gemma_mtp_edu {version} on {here}, {device}", **known))
     releases = (f"{name} {have.get(name) or tr('not installed')}" for name in _SHOWN)
     print(f"Python {platform.python_version()}, {', '.join(releases)}")
+    try:
+        if compatibility.check_release():
+            newer = f"transformers {have['transformers']}"
+            print(tr("{release} is newer than tested, the check passed", release=newer))
+    except compatibility.UnsupportedReleaseError as error:
+        print(error)  # raised again where a pair is loaded; a lesson without one goes on
 
 
 def language(name: str) -> None:

@@ -181,6 +181,37 @@ class ResultsCard:
         """Return how many times as fast as plain decoding, the prefill left out."""
         return self.of(workload, 0).seconds_per_token / self.of(workload, gamma).seconds_per_token
 
+    def prediction_errors(self) -> dict[tuple[str, int], float]:
+        """Return predicted over measured speed, less 1, by workload and draft length."""
+        return {
+            (m.workload, m.gamma): m.predicted_speedup / self.speedup(m.workload, m.gamma) - 1
+            for m in self.measurements
+            if m.gamma
+        }
+
+    def best_lengths(self) -> dict[str, tuple[int, int, float]]:
+        """Return by workload the best length predicted, the best measured, their speeds' ratio."""
+        found = {}
+        for workload in self.workloads:
+            speeds = {n: self.speedup(workload, n) for n in (0, *self.gammas)}
+            promised = {n: self.of(workload, n).predicted_speedup for n in speeds}
+            # Ascending, so that of equals the shortest length counts.
+            guess, best = (max(by, key=by.__getitem__) for by in (promised, speeds))
+            found[workload] = guess, best, speeds[guess] / speeds[best]
+        return found
+
+    def overall_speedups(self) -> dict[int, float]:
+        """Return by draft length the speed over as many tokens of each workload; plain is 1."""
+        lengths, names = (0, *self.gammas), self.workloads
+        totals = {n: sum(self.of(name, n).seconds_per_token for name in names) for n in lengths}
+        return {gamma: totals[0] / total for gamma, total in totals.items()}
+
+    def length_for_all(self) -> int:
+        """Return the draft length that is fastest over all workloads; 0 where none clearly pays."""
+        speeds = self.overall_speedups()
+        best = max(speeds, key=speeds.__getitem__)
+        return best if answer_of(speeds[best]) == "pays" else 0
+
     def to_json(self) -> str:
         """Return the card as JSON text that `from_json` reads back as an equal card."""
         return write_record(self, CARD_SCHEMA, indent=1)
@@ -189,38 +220,3 @@ class ResultsCard:
     def from_json(cls, text: str) -> "ResultsCard":
         """Read a card that `to_json` wrote; a ValueError says what is wrong with another text."""
         return read_record(text, CARD_SCHEMA, cls)
-
-
-def prediction_errors(card: ResultsCard) -> dict[tuple[str, int], float]:
-    """Return predicted over measured speed, less 1, by workload and draft length."""
-    return {
-        (m.workload, m.gamma): m.predicted_speedup / card.speedup(m.workload, m.gamma) - 1
-        for m in card.measurements
-        if m.gamma
-    }
-
-
-def best_lengths(card: ResultsCard) -> dict[str, tuple[int, int, float]]:
-    """Return by workload the best length predicted, the best measured, and their speeds' ratio."""
-    found = {}
-    for workload in card.workloads:
-        speeds = {n: card.speedup(workload, n) for n in (0, *card.gammas)}
-        promised = {n: card.of(workload, n).predicted_speedup for n in speeds}
-        # Ascending, so that of equals the shortest length counts.
-        guess, best = (max(by, key=by.__getitem__) for by in (promised, speeds))
-        found[workload] = guess, best, speeds[guess] / speeds[best]
-    return found
-
-
-def overall_speedups(card: ResultsCard) -> dict[int, float]:
-    """Return by draft length the speed over as many tokens of each workload; plain is 1."""
-    lengths, names = (0, *card.gammas), card.workloads
-    totals = {n: sum(card.of(name, n).seconds_per_token for name in names) for n in lengths}
-    return {gamma: totals[0] / total for gamma, total in totals.items()}
-
-
-def length_for_all(card: ResultsCard) -> int:
-    """Return the one draft length that is fastest over all workloads; 0 where none clearly pays."""
-    speeds = overall_speedups(card)
-    best = max(speeds, key=speeds.__getitem__)
-    return best if answer_of(speeds[best]) == "pays" else 0

@@ -3,9 +3,9 @@
 from gemma_mtp_edu import lazily
 
 _NAMES = {
-    "compatibility": "IncompatiblePairError check_pair",
+    "compatibility": "check_pair",
     "memory": "free_memory gigabytes memory_plan peak_memory pick_pair",
     "pairs": "choose_device choose_dtype",
-    "registry": "PAIRS recommended",
+    "registry": "PAIRS",
 }
 __getattr__ = lazily(__name__, _NAMES)

@@ -17,7 +17,7 @@ from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
 from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.models import files, memory, registry
-from gemma_mtp_edu.models.compatibility import check_pair, check_transformers, is_mtp_drafter
+from gemma_mtp_edu.models.compatibility import check_pair, check_release, is_mtp_drafter
 
 Ids = Int[Tensor, "1 seq"]
 
@@ -32,7 +32,7 @@ class ModelPair:
     name: str = ""  # what traces and figures call the pair
 
     def __post_init__(self) -> None:
-        check_transformers()
+        check_release()
         check_pair(self.target.config, self.drafter.config)
         self.target.eval()
         self.drafter.eval()
@@ -150,7 +150,7 @@ def load_pair(
     Raises:
         OSError, MemoryError, ValueError: It cannot be had, has no room, is unsafe or does not fit.
     """
-    check_transformers()
+    check_release()
     name, *sources = files.sources(target, drafter)
     small = Path(sources[0]).parent == files.BUNDLED
     place = choose_device(device)

@@ -43,8 +43,11 @@ class PairInfo:
         return self.target_id and f"{self.target_id}-assistant"
 
 
-_FILE = Path(__file__).parents[1] / "data" / "pairs.json"
+_DATA = Path(__file__).parents[1] / "data"
+_FILE = _DATA / "pairs.json"
 _ALL = [PairInfo(**record) for record in json.loads(_FILE.read_text(encoding="utf-8"))]
+# By workload; the bundled pair was trained on such tasks, but not on these prompts.
+PROMPTS = json.loads((_DATA / "prompts.json").read_text(encoding="utf-8"))
 PAIRS = {info.name: info for info in _ALL}
 # What `load_pair` takes, in any case; the bundled pair has no hub id.
 _NAMES = {n.casefold(): (n, info) for info in _ALL for n in (info.name, info.target_id) if n}

@@ -3,7 +3,6 @@
 A function draws its data and keeps, in the reader's language, an alt text of the same data.
 """
 
-from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,12 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patches import FancyBboxPatch
 
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.tradeoff import fastest_length, kept_by_place
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons.language import sentences, tr
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import PER_ROUND, SHARE_AT, SPEED, lines_chart
 from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary
 
 # Where else a name is looked for, modules that load no model library first.
@@ -91,17 +87,3 @@ def _drawable(text: str) -> str:
     font = get_font(findfont(FONT))
     plain = "".join(c if font.get_char_index(ord(c)) else ascii(c)[1:-1] for c in text)
     return plain if len(plain) <= 11 else plain[:9] + ".."
-
-
-def plot_kept_by_place(profiles: Mapping[str, AcceptanceProfile], *, places: int = 8) -> Axes:
-    """Draw how often the first, second, ... draft is kept, a line for each workload."""
-    shares = {name: kept_by_place(profile, places) for name, profile in profiles.items()}
-    lines = {name: dict(enumerate(row, 1)) for name, row in shares.items()}
-    return lines_chart(lines, "place of the draft in its round", "share kept", form=SHARE_AT)
-
-
-def plot_lengths(speedups: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw the speed with 1, 2, 3, ... drafts per round, a line for each case with its best."""
-    named = {f"{name}, best {fastest_length(row)}": row for name, row in speedups.items()}
-    lines = {name: dict(enumerate(row, 1)) for name, row in named.items()}
-    return lines_chart(lines, PER_ROUND, SPEED, {"plain decoding": 1})

@@ -24,7 +24,7 @@ COLORS = (BLUE, RED, GREEN, PINK, SKY, BLACK)
 LINES = tuple(zip(COLORS, ("-", "--", "-.", ":", "-", "--"), "os^Dvx", strict=True))
 # Numbers by the name of their row, line or part, then by their place in it.
 Numbers = Mapping[str, Mapping[Any, float]]
-AT, SHARE_AT = marked("{value:.2f} at {place}"), marked("{value:.0%} at {place}")
+AT = marked("{value:.2f} at {place}")
 MOST_TOLD = 8  # numbers of a row; of a longer one the first, the middle, the largest and the last
 
 
@@ -72,22 +72,9 @@ def in_rows(ax: Axes, names: Iterable[str]) -> None:
     ax.set_ylim(len(labels) - 0.5, -0.5)
 
 
-def marks(ax: Axes, rows: Numbers, spread: float = 0.0) -> None:
-    """Draw speeds, a row for each case; a name has the same marker and height in every row."""
-    names = list(next(iter(rows.values())))
-    for index, name in enumerate(names):
-        color, _, marker = LINES[index % len(LINES)]
-        heights = [row + spread * (index - (len(names) - 1) / 2) for row in range(len(rows))]
-        ax.plot([row[name] for row in rows.values()], heights, marker, color=color, label=name,
-                markerfacecolor="none", markersize=7, markeredgewidth=1.8)  # fmt: skip
-    ax.axvline(1, color="black", linestyle=":", label="plain decoding")
-    in_rows(ax, rows)
-    ax.set_xlabel(SPEED)
-
-
 def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
-                across: Mapping[str, float] | None = None, form: str = AT) -> Axes:  # fmt: skip
-    """Draw lines by name, and lines across at the heights of `across`; told as `form` says."""
+                across: Mapping[str, float] | None = None) -> Axes:  # fmt: skip
+    """Draw lines by name, and lines across at the heights of `across`."""
     ax = axes()
     for index, (name, values) in enumerate(lines.items()):
         color, dashes, marker = LINES[index % len(LINES)]
@@ -101,7 +88,7 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
     places = sorted({place for line in lines.values() for place in line})
     if len(places) <= 2 * MOST_TOLD:
         ax.set_xticks(places)
-    told = (listed(lines, form), listed({marked("lines across"): across or {}}))
+    told = (listed(lines, AT), listed({marked("lines across"): across or {}}))
     return tidy(ax, "", "; ".join(filter(None, told)))
 
 

@@ -125,13 +125,12 @@ class TradeoffExplorer(_Panel):
         text, known = self.profiles[name], (self.measured or {}).get(name, {})
         measured = None if self.measured is None else known
         # First the numbers: they need not wait for the picture.
-        self.view.value = summary_html(text, setting, self.cost, ratio, workload=name,
-                                       measured=measured, lang=self.lang)  # fmt: skip
-        runs, cost_of = tradeoff.constant_replays(text, self.cost), round_cost(self.cost, ratio)
-        speeds = tradeoff.speedups(runs, cost_of)
         result = tradeoff.outcome(text, setting, self.cost, ratio)
         with speaking(self.lang):
-            self.figure.value = figure_html(chart(speeds, result, known))
+            self.view.value = _summary(result, setting, name, measured)
+        runs, cost_of = tradeoff.constant_replays(text, self.cost), round_cost(self.cost, ratio)
+        with speaking(self.lang):
+            self.figure.value = figure_html(chart(tradeoff.speedups(runs, cost_of), result, known))
 
 
 def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
@@ -151,22 +150,26 @@ def summary_html(profile: AcceptanceProfile, setting: Setting, cost: Cost = 0.1,
     """
     with speaking(lang):
         result = tradeoff.outcome(profile, setting, cost, cost_ratio)
-        rounds, rows, words = result.trace.draft_rounds, numbers(result), setting_words(setting)
-        if measured is not None:
-            speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
-            shown = tr("not measured") if speed is None else f"{speed:.2f}"
-            rows.insert(-2, (tr("measured speed, plain decoding = 1"), shown))
-        return page(
-            "<div{{ lang }} class='mtp-tradeoff'><p><b>{{ name }}</b></p>"
-            "<ol style='padding-left:2em;margin:0'>{% for tokens in rounds %}<li>{{ tokens }}</li>"
-            "{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
-            "<div role='status' aria-live='polite'><table style='border-collapse:collapse'><tbody>"
-            "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
-            "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
-            "</tbody></table></div></div>",
-            name=f"{workload}: {words}" if workload else words, rows=rows,
-            rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
-            more=more_rounds(len(rounds) - ROUNDS_SHOWN))  # fmt: skip
+        return _summary(result, setting, workload, measured)
+
+
+def _summary(result: Outcome, setting: Setting, workload: str, measured: Measured | None) -> str:
+    rounds, rows, words = result.trace.draft_rounds, numbers(result), setting_words(setting)
+    if measured is not None:
+        speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
+        shown = tr("not measured") if speed is None else f"{speed:.2f}"
+        rows.insert(-2, (tr("measured speed, plain decoding = 1"), shown))
+    return page(
+        "<div{{ lang }} class='mtp-tradeoff'><p><b>{{ name }}</b></p>"
+        "<ol style='padding-left:2em;margin:0'>{% for tokens in rounds %}<li>{{ tokens }}</li>"
+        "{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
+        "<div role='status' aria-live='polite'><table style='border-collapse:collapse'><tbody>"
+        "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
+        "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
+        "</tbody></table></div></div>",
+        name=f"{workload}: {words}" if workload else words, rows=rows,
+        rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
+        more=more_rounds(len(rounds) - ROUNDS_SHOWN))  # fmt: skip
 
 
 def setting_words(setting: Setting) -> str:

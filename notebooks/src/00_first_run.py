@@ -52,7 +52,8 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 # %% [markdown]
 # ## Load the models
 #
-# These are the steps of Google's tutorial (its address is at the end). A drafter is an ordinary checkpoint,
+# These are the steps of Google's tutorial (its address is at the end); its first line,
+# `pip install torch accelerate transformers`, brings releases that run it. A drafter is an ordinary checkpoint,
 # loaded like any other.
 
 # %%
@@ -233,8 +234,10 @@ trace = reference_generate(pair, question, max_new_tokens=128)
 print([len(r.draft_ids) for r in trace.draft_rounds])
 
 # %% [markdown]
-# In transformers 5.20 to 5.22 the number never changes: the schedule is silently ignored for these drafters
-# (PR 48982 dropped it; 5.17 still had it). A later lesson builds schedules that work.
+# The number never changes: for these drafters transformers ignores the schedule silently, and has done so since
+# 5.20 (PR 48982 dropped it; 5.17 still had it). A later lesson builds schedules that work. Which release does
+# what is measured, not remembered:
+# [docs/releases.md](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/docs/releases.md).
 
 # %%
 assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
@@ -294,10 +297,10 @@ for name, trace in (("my prompt", mine), ("the story", story)):
 # <details><summary>Hint</summary>A trace has a property <code>target_passes</code>.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 saved = None  # your answer
-checks.saved_passes(saved, alone, assisted)
+check("saved_passes", saved, alone, assisted)
 
 # %% [markdown]
 # **2.** A text has `n_tokens`. The prefill gives the first one; each round after it adds `per_round` tokens
@@ -312,7 +315,7 @@ def passes_needed(n_tokens, per_round):
     return None  # your code
 
 
-checks.passes_needed(passes_needed)
+check("passes_needed", passes_needed)
 
 # %% [markdown]
 # **3.** Find a prompt of which less than half of the drafts are accepted.
@@ -322,7 +325,7 @@ checks.passes_needed(passes_needed)
 
 # %% tags=["nbval-check-output"]
 hard_prompt = None  # your prompt, as text
-checks.hard_prompt(pair, hard_prompt)
+check("hard_prompt", pair, hard_prompt)
 
 # %% [markdown]
 # ## Sources

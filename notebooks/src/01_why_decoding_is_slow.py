@@ -201,14 +201,14 @@ for length, ratio in zip(more.lengths, more.relative, strict=True):
 # per second.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def memory_floor(parameters, bytes_per_parameter, bandwidth):
     return None  # your code
 
 
-checks.memory_floor(memory_floor)
+check("memory_floor", memory_floor)
 
 # %% [markdown]
 # **2.** A verify pass takes `verify` times as long as a one-token pass; each drafter step takes `drafter`
@@ -224,7 +224,7 @@ def break_even(verify, gamma, drafter):
     return None  # your code
 
 
-checks.break_even(break_even)
+check("break_even", break_even)
 
 # %% [markdown]
 # ## Sources

@@ -223,13 +223,13 @@ except ValueError as error:
 # %% tags=["nbval-check-output"]
 import copy
 
-from gemma_mtp_edu.models import IncompatiblePairError, check_pair
+from gemma_mtp_edu.models import check_pair
 
 wrong = copy.deepcopy(pair.drafter.config)
 wrong.backbone_hidden_size = 2560
 try:
     check_pair(pair.target.config, wrong)
-except IncompatiblePairError as error:
+except ValueError as error:
     print(error)
 
 # %% [markdown]
@@ -249,10 +249,10 @@ except IncompatiblePairError as error:
 # over.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 layer = None  # your answer
-checks.kv_layer(layer, pair)
+check("kv_layer", layer, pair)
 
 # %% [markdown]
 # **2.** A centroid head cuts a vocabulary into clusters of equal size and searches the `top_k` best ones.
@@ -266,7 +266,7 @@ def scored_tokens(vocabulary, centroids, top_k):
     return None  # your code
 
 
-checks.scored_tokens(scored_tokens)
+check("scored_tokens", scored_tokens)
 
 # %% [markdown]
 # ## Sources

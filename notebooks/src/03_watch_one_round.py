@@ -174,9 +174,9 @@ print("accepted per round, ours:   ", [r.n_accepted for r in trace.draft_rounds]
 print("accepted per round, library:", [r.n_accepted for r in library.draft_rounds])
 
 # %% [markdown]
-# Where they differ, the drafter saw different things. After a rejection, transformers 5.20 to 5.22 leave an
+# Where they differ, the drafter saw different things. After a rejection, transformers' loop leaves an
 # entry of a rejected token in what the drafter attends to, and more of them once the text is longer than the
-# sliding window. Our loop cuts all of them off. The text is safe either way; the acceptance is not.
+# sliding window (lesson 06). Our loop cuts all of them off. The text is safe either way; the acceptance is not.
 
 # %% [markdown]
 # ## The picture
@@ -219,14 +219,14 @@ assert easy.target_passes <= len(easy.token_ids)
 # <code>next_id</code> may be None where the text ended.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def tokens_of_rounds(trace):
     return None  # your code
 
 
-checks.tokens_of_rounds(tokens_of_rounds, trace)
+check("tokens_of_rounds", tokens_of_rounds, trace)
 
 # %% [markdown]
 # **2.** Count only the *first* rejected draft of each round, the one that the target judged. In which round was
@@ -238,7 +238,7 @@ checks.tokens_of_rounds(tokens_of_rounds, trace)
 # %% tags=["nbval-check-output"]
 my_round = None  # the round's number
 
-checks.surest_mistake(my_round, trace)
+check("surest_mistake", my_round, trace)
 
 # %% [markdown]
 # ## Sources

@@ -131,7 +131,7 @@ assert len(wanted) == drafts.shape[1] + 1
 # token ids, `wanted` has one more.
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def my_rule(drafts, wanted):
@@ -139,7 +139,7 @@ def my_rule(drafts, wanted):
     return None  # your code
 
 
-checks.greedy_round(my_rule)
+check("greedy_round", my_rule)
 
 # %% [markdown]
 # <details><summary>Hint</summary>Walk through the drafts until one differs from what the target wanted at
@@ -323,7 +323,7 @@ def my_loop(pair, ids, gamma, max_new_tokens):
     return None  # your code
 
 
-checks.greedy_loop(my_loop, pair)
+check("greedy_loop", my_loop, pair)
 
 # %% [markdown]
 # **2.** How many target passes does a text of `n_tokens` need when every round commits `per_round` tokens,
@@ -338,7 +338,7 @@ def passes_needed(n_tokens, per_round):
     return None  # your code
 
 
-checks.passes_needed(passes_needed)
+check("passes_needed", passes_needed)
 
 # %% [markdown]
 # ## Sources

@@ -135,12 +135,15 @@ assert abs(1 + sum(kept) - expected_tokens(0.74, 3)) < 0.1
 #
 # **Predict**: with alpha 0.8 and c = 0.1, which gamma is best?
 
+
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu.analysis import expected_speedup
+def expected_speedup(gamma, alpha=0.8, c=0.1):
+    return expected_tokens(alpha, gamma) / (gamma * c + 1)
+
 
 for gamma in (1, 2, 4, 6, 8, 12):
-    print(f"gamma {gamma:2}: {expected_speedup(0.8, gamma, cost_ratio=0.1):.2f} times as fast")
-assert max(range(17), key=lambda gamma: expected_speedup(0.8, gamma, 0.1)) == 6
+    print(f"gamma {gamma:2}: {expected_speedup(gamma):.2f} times as fast")
+assert max(range(17), key=expected_speedup) == 6
 
 # %% [markdown]
 # ## Is the verify pass free?
@@ -240,7 +243,7 @@ speedups = {
 }
 
 # %% tags=["timing"]
-plots.show_figure(plots.plot_predictions(speedups))
+plots.show_figure(plots.plot_speeds(speedups))
 
 # %% [markdown]
 # ## The score
@@ -297,14 +300,14 @@ print(f"with alpha 0.4: {cost.predict(0.4, 4):.2f}")
 # a division fails where alpha is 1.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def tokens_per_round(alpha, gamma):
     return None  # your code
 
 
-checks.tokens_per_round(tokens_per_round)
+check("tokens_per_round", tokens_per_round)
 
 # %% [markdown]
 # **2.** Published: Gemma 4 12B with 3 drafts per round, the same prompt on two machines. On both 35% of the
@@ -317,7 +320,7 @@ checks.tokens_per_round(tokens_per_round)
 first_machine = None
 second_machine = None
 
-checks.round_costs(first_machine, second_machine)
+check("round_costs", first_machine, second_machine)
 
 # %% [markdown]
 # **3.** Turn it round: a round of `gamma` drafts costs `round_cost` plain passes. What is the smallest alpha,
@@ -333,7 +336,7 @@ def smallest_alpha(gamma, round_cost):
     return None  # your code
 
 
-checks.smallest_alpha(smallest_alpha)
+check("smallest_alpha", smallest_alpha)
 
 # %% [markdown]
 # ## Sources

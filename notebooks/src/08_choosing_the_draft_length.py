@@ -129,19 +129,20 @@ assert same or not same_text or pair.target.dtype.itemsize < 4
 # %% [markdown]
 # ## Saved and wasted
 #
-# Upwards: target passes that the drafts saved. Downwards: drafts that were thrown away. **Predict**: from which
-# length on does the upper half hardly grow?
+# One line counts the target passes that the drafts saved, the other the drafts that were thrown away.
+# **Predict**: from which length on does the first line hardly grow?
 
 # %%
 from gemma_mtp_edu import plots
 
-gammas = (1, 2, 3, 4, 6, 8, 12, 15)
-plots.show_figure(plots.plot_saved_and_wasted(profiles["story"], gammas))
-
-# %%
-rows = plots.saved_and_wasted(profiles["story"], gammas)
-wasted = [row[2] for row in rows]
-assert wasted[-1] > wasted[0]
+saved, wasted = {}, {}
+for gamma in (1, 2, 3, 4, 6, 8, 12, 15):
+    run = replay(profiles["story"], Constant(gamma))
+    saved[gamma] = len(run.token_ids) - run.target_passes
+    wasted[gamma] = run.drafter_passes - run.n_accepted
+counts = {"target passes saved": saved, "drafts thrown away": wasted}
+plots.show_figure(plots.lines_chart(counts, "drafts per round", "count"))
+assert wasted[15] > wasted[1]
 
 # %% [markdown]
 # ## Other texts
@@ -151,17 +152,17 @@ assert wasted[-1] > wasted[0]
 # stands in the larger one. Which workload can stand long rounds?
 
 # %%
-plots.show_figure(plots.plot_kept_by_place(profiles))
-
-# %% [markdown]
-# No line ever rises: behind a refused draft all others are lost.
-
-# %% tags=["nbval-check-output"]
 from gemma_mtp_edu.analysis import kept_by_place
 
-never_rises = all(
-    list(shares) == sorted(shares, reverse=True) for shares in map(kept_by_place, profiles.values())
-)
+shares = {name: kept_by_place(profile) for name, profile in profiles.items()}
+lines = {name: dict(enumerate(row, 1)) for name, row in shares.items()}
+plots.show_figure(plots.lines_chart(lines, "place of the draft in its round", "share kept"))
+
+# %% [markdown]
+# No line ever rises: behind a rejected draft all others are lost.
+
+# %% tags=["nbval-check-output"]
+never_rises = all(list(row) == sorted(row, reverse=True) for row in shares.values())
 print("no line rises:", never_rises)
 
 # %% [markdown]
@@ -173,8 +174,15 @@ print("no line rises:", never_rises)
 # %%
 from gemma_mtp_edu.analysis import speedups_by_length
 
-by_text = {name: speedups_by_length(profile, 0.1) for name, profile in profiles.items()}
-plots.show_figure(plots.plot_lengths(by_text))
+
+def show_speeds(speeds):
+    best = {name: row.index(max(row)) + 1 for name, row in speeds.items()}
+    lines = {f"{name}, best {best[name]}": dict(enumerate(speeds[name], 1)) for name in speeds}
+    plain = {"plain decoding": 1}
+    plots.show_figure(plots.lines_chart(lines, "drafts per round", "speed, plain = 1", plain))
+
+
+show_speeds({name: speedups_by_length(profile, 0.1) for name, profile in profiles.items()})
 
 # %% [markdown]
 # Lines have steps, because a text has only so many rounds: one more draft often changes where later rounds
@@ -192,7 +200,7 @@ by_cost = {
     f"a draft costs {ratio:g}": speedups_by_length(profiles["story"], ratio)
     for ratio in (0.02, 0.1, 0.7)
 }
-plots.show_figure(plots.plot_lengths(by_cost))
+show_speeds(by_cost)
 
 # %% tags=["nbval-check-output"]
 best = [speeds.index(max(speeds)) + 1 for speeds in by_cost.values()]
@@ -204,9 +212,9 @@ assert drafts == sorted(drafts, reverse=True)
 # %% [markdown]
 # ## Your machine on the map
 #
-# Last, the whole plane: alpha to the right, draft length upwards, with the costs **measured here**. The star is
-# the story with 4 drafts per round. It says something about the bundled pair on this machine, nothing about
-# a real Gemma.
+# Last, the formula of lesson 07 with the costs **measured here**: a line for each alpha, one of them the story's.
+# It says something about the bundled pair on this machine, nothing about a real Gemma. **Predict**: which lines
+# stay below 1, whatever the length?
 
 # %% tags=["timing"]
 from gemma_mtp_edu import CostModel
@@ -214,11 +222,15 @@ from gemma_mtp_edu.analysis import alpha
 
 cost = CostModel.calibrate(pair, lengths=(1, 3, 5, 9, 13), contexts=(64,), repeats=3)
 here = alpha(replay(profiles["story"], Constant(4)))
-plots.show_figure(plots.plot_speedup_surface(cost, alpha=here, gamma=4))
+by_alpha = {
+    f"alpha {a:.2f}": [cost.predict(a, gamma) for gamma in range(1, 13)]
+    for a in sorted({0.3, 0.5, 0.7, 0.9, here})
+}
+show_speeds(by_alpha)
 
 # %% [markdown]
-# To the right of the thick line drafting pays, to its left it does not. The dashed line is the best length for
-# each alpha, up to the longest that was measured. Where no length pays there is none.
+# The higher alpha, the longer the best rounds. Where a line stays below 1, no length pays. Even a drafter that is
+# right in nine of ten cases has its best length: later drafts count only if all before them are right.
 
 # %% [markdown]
 # ## Change this
@@ -280,14 +292,14 @@ HTML(
 # <code>gamma</code>, and one more. Stop at the end of the text.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def rounds_needed(kept, gamma):
     return None  # your code
 
 
-checks.rounds_needed(rounds_needed)
+check("rounds_needed", rounds_needed)
 
 # %% [markdown]
 # **2.** A drafter that takes a quarter of a plain pass: which constant length is best for the JSON record?
@@ -298,7 +310,7 @@ checks.rounds_needed(rounds_needed)
 # %% tags=["nbval-check-output"]
 my_length = None
 
-checks.best_length(my_length, profiles["json"], 0.25)
+check("best_length", my_length, profiles["json"], 0.25)
 
 # %% [markdown]
 # ## Sources

@@ -90,8 +90,8 @@ same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in 
 from gemma_mtp_edu import plots
 
 print(f"the very first run took {plain_seconds / 16 * 8:.2f} s for as many tokens")
-runs = {"8 tokens, plain": [plain_seconds / 16 * 8, *same]}
-plots.show_figure(plots.plot_runs(runs))
+runs = {"8 tokens, plain": dict(enumerate([plain_seconds / 16 * 8, *same], 1))}
+plots.show_figure(plots.lines_chart(runs, "run", "seconds", {"median": statistics.median(same)}))
 
 # %% [markdown]
 # So drop the first run of everything that you time. With a GPU, or a model that is compiled, it can take a
@@ -176,11 +176,15 @@ both = {"story": fair(story), "counting": fair(counting)}
 for name, runs in both.items():
     middle = {method: statistics.median(seconds[1:]) for method, seconds in runs.items()}
     print(f"{name}: {middle['plain'] / middle['4 drafts']:.2f} times as fast with 4 drafts")
-shown = {f"{name}, {method}": s for name, runs in both.items() for method, s in runs.items()}
-plots.show_figure(plots.plot_runs(shown))
+shown = {
+    f"{name}, {method}": dict(enumerate(seconds, 1))
+    for name, runs in both.items()
+    for method, seconds in runs.items()
+}
+plots.show_figure(plots.lines_chart(shown, "run", "seconds"))
 
 # %% [markdown]
-# Where the circles of two rows overlap, do not claim a difference. And look back at the number at the top: which
+# Where two lines touch, do not claim a difference. And look back at the number at the top: which
 # of the four mistakes moved it most on your machine?
 #
 # How much of a text is timed matters as well. The rounds of both, for 24 tokens and for 48:
@@ -307,7 +311,8 @@ scenarios = {
     "usual, drafter five times as slow": slow_draft.predict(0.7, 4),
     "usual, 5 tokens cost 5 passes": no_gain.predict(0.7, 4),
 }
-plots.show_figure(plots.plot_scenarios(scenarios))
+speeds = {name: {"4 drafts": speedup} for name, speedup in scenarios.items()}
+plots.show_figure(plots.plot_speeds(speeds))
 
 # %% [markdown]
 # Real pairs lose as well. Gemma 4 E2B in transformers on an M4 Pro: 1.25 times as fast on JSON, 0.90 on
@@ -354,14 +359,14 @@ for tokens in (12, 24, 48):
 # Faster means fewer seconds, so which one is on top?</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def fair_speedup(plain, drafted):
     return None  # your code
 
 
-checks.fair_speedup(fair_speedup)
+check("fair_speedup", fair_speedup)
 
 # %% [markdown]
 # **2.** What is wrong with each? Seconds per run, in order. B to E write the same text.
@@ -382,7 +387,7 @@ checks.fair_speedup(fair_speedup)
 # "warm-up", "one run", "different texts", "not in turns" or "fine"
 my_answers = {"A": None, "B": None, "C": None, "D": None, "E": None}
 
-checks.wrong_benchmarks(my_answers)
+check("wrong_benchmarks", my_answers)
 
 # %% [markdown]
 # **3.** A drafter makes decoding `speedup` times as fast. How many times as fast is the whole answer, if it
@@ -397,7 +402,7 @@ def end_to_end(prefill, decoding, speedup):
     return None  # your code
 
 
-checks.end_to_end(end_to_end)
+check("end_to_end", end_to_end)
 
 # %% [markdown]
 # ## Sources

@@ -205,7 +205,7 @@ from gemma_mtp_edu import plots
 axes = "training step", "held-out acceptance"
 curve = {done.step: done.acceptance for done in training.evaluations}
 own = {"bundled drafter": evaluate_drafter(pair, held_out, plan.gamma).acceptance}
-plots.show_figure(plots.lines_chart({"this drafter": curve}, *axes, own, plots.SHARE_AT))
+plots.show_figure(plots.lines_chart({"this drafter": curve}, *axes, own))
 
 # %% [markdown]
 # The dotted line is the drafter that came with the pair, which was trained on many prompts of these kinds. What is
@@ -283,7 +283,7 @@ curves = {
     "records and counts, judged by such": curve,
     "then code too, judged by code": {done.step: done.acceptance for done in repair.evaluations},
 }
-plots.show_figure(plots.lines_chart(curves, *axes, form=plots.SHARE_AT))
+plots.show_figure(plots.lines_chart(curves, *axes))
 
 # %% [markdown]
 # Each line is judged by held-out texts of its own kind and counts its own steps. More, here: after as many steps
@@ -327,14 +327,14 @@ print(f"records and counts: {after.acceptance:.0%} before, {remembered.acceptanc
 # <details><summary>Hint</summary>q(x) times min(1, p(x)/q(x)) is min(p(x), q(x)).</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def refused(p, q):
     return None  # your code
 
 
-checks.rejection_probability(refused)
+check("rejection_probability", refused)
 
 # %% [markdown]
 # **2.** Write the mask of sliding attention: with the newest token at place `newest` and a window of 4, the four
@@ -349,7 +349,7 @@ def seen(newest, key):
     return None  # your code
 
 
-checks.may_see(seen)
+check("may_see", seen)
 
 # %% [markdown]
 # ## Sources

@@ -235,7 +235,7 @@ marks = {
     }
     for m in measured if m.gamma
 }  # fmt: skip
-plots.show_figure(plots.plot_predictions(marks))
+plots.show_figure(plots.plot_speeds(marks))
 
 # %% [markdown]
 # ## After: the verdict on the verdict
@@ -246,17 +246,17 @@ plots.show_figure(plots.plot_predictions(marks))
 # %% tags=["timing"]
 import statistics
 
-from gemma_mtp_edu.analysis import answer_of
-from gemma_mtp_edu.measure import best_lengths, prediction_errors
 
-errors = sorted(map(abs, prediction_errors(card).values()))
+def side(speedup):
+    return "about even" if abs(speedup - 1) <= 0.05 else speedup > 1
+
+
+errors = sorted(map(abs, card.prediction_errors().values()))
 print(f"median error {statistics.median(errors):.0%}, worst {errors[-1]:.0%}")
 drafted = [m for m in measured if m.gamma]
-right = [
-    answer_of(m.predicted_speedup) == answer_of(card.speedup(m.workload, m.gamma)) for m in drafted
-]
+right = [side(m.predicted_speedup) == side(card.speedup(m.workload, m.gamma)) for m in drafted]
 print(f"whether drafting pays: predicted right in {sum(right)} of {len(drafted)} cases")
-for name, (guess, fastest, kept) in best_lengths(card).items():
+for name, (guess, fastest, kept) in card.best_lengths().items():
     lengths = f"best with {guess} drafts by prediction, with {fastest} by measurement"
     print(f"{name}: {lengths}; the prediction's gives {kept:.0%} of the best speed")
 
@@ -272,12 +272,10 @@ for name, (guess, fastest, kept) in best_lengths(card).items():
 # the speedups, or add the seconds?
 
 # %% tags=["timing"]
-from gemma_mtp_edu.measure import length_for_all, overall_speedups
-
-for gamma, speed in overall_speedups(card).items():
+for gamma, speed in card.overall_speedups().items():
     mean = statistics.mean(card.speedup(name, gamma) for name in prompts)
     print(f"{plots.drafts(gamma)}: all seconds together {speed:.2f} times as fast, mean {mean:.2f}")
-best = length_for_all(card)
+best = card.length_for_all()
 print("so:", plots.drafts(best))
 
 # %% [markdown]
@@ -316,10 +314,9 @@ assert again == card
 # they are E2B's with the length that vLLM's recipe recommends.
 
 # %%
-from gemma_mtp_edu.models import recommended
 from gemma_mtp_edu.measure import serving_commands
 
-name, length = ("E2B", recommended("E2B")) if bundled else (pair.name, best)
+name, length = ("E2B", PAIRS["E2B"].draft_length) if bundled else (pair.name, best)
 vllm, sglang, llama_cpp = serving_commands(name, length, context_length=CONTEXT)
 print(vllm)
 
@@ -384,14 +381,14 @@ print("fits in", gigabytes(T4), plan.fits(T4))
 # many.</details>
 
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 
 def cache_entries(full, sliding, window, context):
     return None  # your code
 
 
-checks.cache_entries(cache_entries)
+check("cache_entries", cache_entries)
 
 # %% [markdown]
 # **2.** `sweep` holds for each draft length the seconds of every workload; 0 is plain decoding. Which one
@@ -406,7 +403,7 @@ def one_length(sweep):
     return None  # your code
 
 
-checks.one_length(one_length)
+check("one_length", one_length)
 
 # %% [markdown]
 # **3.** From predicted and measured speedups by draft length: you set the length that was predicted to be best.
@@ -420,7 +417,7 @@ def kept_speed(predicted, measured):
     return None  # your code
 
 
-checks.kept_speed(kept_speed)
+check("kept_speed", kept_speed)
 
 # %% [markdown]
 # ## Sources

@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks, load_pair, speculative_generate
+from gemma_mtp_edu import check, load_pair, speculative_generate
 
 pair = load_pair()
 prompt = "Tell me a short story about a fox named Ida."
@@ -55,7 +55,7 @@ def tokens_of_rounds(trace):
     return tokens
 
 
-checks.tokens_of_rounds(tokens_of_rounds, trace)
+check("tokens_of_rounds", tokens_of_rounds, trace)
 
 # %% [markdown]
 # **2.** Rounds that end with a correction have a refused draft; its index is `n_accepted`.
@@ -68,4 +68,4 @@ refused = {
 }
 my_round = max(refused, key=refused.get)
 
-checks.surest_mistake(my_round, trace)
+check("surest_mistake", my_round, trace)

@@ -36,7 +36,7 @@ lesson.setup(install=new)
 # %%
 import torch
 
-from gemma_mtp_edu import checks, load_pair
+from gemma_mtp_edu import check, load_pair
 from gemma_mtp_edu.core import CachedModel, MTPDrafter
 
 pair = load_pair()
@@ -56,7 +56,7 @@ def my_rule(drafts, wanted):
     return n_accepted, wanted[n_accepted]
 
 
-checks.greedy_round(my_rule)
+check("greedy_round", my_rule)
 
 # %% [markdown]
 # **1.** One draft round as in the lesson, and the loop around it. Tokens are taken one by one, so that the
@@ -99,7 +99,7 @@ def my_loop(pair, ids, gamma, max_new_tokens):
         written = [*drafts[0, :n_accepted].tolist(), own]
 
 
-checks.greedy_loop(my_loop, pair)
+check("greedy_loop", my_loop, pair)
 
 # %% [markdown]
 # **2.** The prefill writes one token; the rest comes in rounds, and a part of a round is a round.
@@ -112,4 +112,4 @@ def passes_needed(n_tokens, per_round):
     return 1 + math.ceil((n_tokens - 1) / per_round)
 
 
-checks.passes_needed(passes_needed)
+check("passes_needed", passes_needed)

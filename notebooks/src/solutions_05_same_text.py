@@ -36,7 +36,7 @@ lesson.setup(install=new)
 # %%
 import torch
 
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 # %% [markdown]
 # **1.** What is left of p once accepted drafts have taken min(p, q), made a law again.
@@ -48,7 +48,7 @@ def residual(p, q):
     return left / left.sum()
 
 
-checks.residual(residual)
+check("residual", residual)
 
 # %% [markdown]
 # **2.** A token is drafted and accepted with probability min(p, q). The refused mass is what that leaves of
@@ -61,4 +61,4 @@ def emitted(p, q):
     return kept + (1 - kept.sum()) * residual(p, q)
 
 
-checks.emitted(emitted)
+check("emitted", emitted)

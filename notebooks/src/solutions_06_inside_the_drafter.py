@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 from gemma_mtp_edu import load_pair
 from gemma_mtp_edu.analysis import AS_IS, ablate
 
@@ -50,7 +50,7 @@ def visible_entries(length, window):
     return length - 1, min(window, length - 1)
 
 
-checks.visible_entries(visible_entries)
+check("visible_entries", visible_entries)
 
 # %% [markdown]
 # **2.** Every score is a product with one row of the same width, so it is enough to count rows.
@@ -61,7 +61,7 @@ def times_less_work(vocabulary, centroids, top_k):
     return vocabulary / (centroids + vocabulary // centroids * top_k)
 
 
-checks.times_less_work(times_less_work)
+check("times_less_work", times_less_work)
 
 # %% [markdown]
 # **3.** Three changes are enough to see it: two leave the first draft alone.
@@ -79,4 +79,4 @@ for result in results:
 # %% tags=["nbval-check-output"]
 my_part = "hidden state not fed back"
 
-checks.needs_the_loop(my_part, results)
+check("needs_the_loop", my_part, results)

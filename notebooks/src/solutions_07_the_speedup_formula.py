@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 from gemma_mtp_edu.analysis import expected_tokens
 
 # %% [markdown]
@@ -47,7 +47,7 @@ def tokens_per_round(alpha, gamma):
     return sum(alpha**k for k in range(gamma + 1))
 
 
-checks.tokens_per_round(tokens_per_round)
+check("tokens_per_round", tokens_per_round)
 
 # %% [markdown]
 # **2.** Both wrote 1.05 + 1 tokens per round. The speedup is tokens over cost, so the cost is tokens over the
@@ -57,7 +57,7 @@ checks.tokens_per_round(tokens_per_round)
 first_machine = 2.05 / 1.72
 second_machine = 2.05 / 0.52
 
-checks.round_costs(first_machine, second_machine)
+check("round_costs", first_machine, second_machine)
 
 # %% [markdown]
 # On the first machine the three drafts and the verify pass together cost little more than one plain pass. On
@@ -78,7 +78,7 @@ def smallest_alpha(gamma, round_cost):
     return float("inf")  # not even drafts that are always right pay
 
 
-checks.smallest_alpha(smallest_alpha)
+check("smallest_alpha", smallest_alpha)
 
 # %% [markdown]
 # And on this machine, with the bundled pair:

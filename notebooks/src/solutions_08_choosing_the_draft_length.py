@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks, load_pair
+from gemma_mtp_edu import check, load_pair
 from gemma_mtp_edu import acceptance_profile
 from gemma_mtp_edu.analysis import speedups_by_length
 
@@ -55,7 +55,7 @@ def rounds_needed(kept, gamma):
     return rounds
 
 
-checks.rounds_needed(rounds_needed)
+check("rounds_needed", rounds_needed)
 
 # %% [markdown]
 # **2.** The list begins with one draft, so the place of its greatest number is one short.
@@ -64,4 +64,4 @@ checks.rounds_needed(rounds_needed)
 speeds = speedups_by_length(profile, 0.25)
 my_length = speeds.index(max(speeds)) + 1
 
-checks.best_length(my_length, profile, 0.25)
+check("best_length", my_length, profile, 0.25)

@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks, load_pair
+from gemma_mtp_edu import check, load_pair
 from gemma_mtp_edu import acceptance_profile
 from gemma_mtp_edu.analysis import Setting, outcome
 
@@ -51,7 +51,7 @@ def next_length(gamma, n_accepted):
     return gamma + 2 if n_accepted == gamma else max(1, gamma - 1)
 
 
-checks.heuristic_rule(next_length)
+check("heuristic_rule", next_length)
 
 # %% [markdown]
 # **2.** Replaying is cheap, so try them all.
@@ -61,4 +61,4 @@ thresholds = (0.1, 0.3, 0.5, 0.7, 0.9)
 speeds = {t: outcome(profile, Setting("confidence", threshold=t), 0.25).speedup for t in thresholds}
 my_threshold = max(speeds, key=speeds.get)
 
-checks.best_threshold(my_threshold, profile, thresholds, 0.25)
+check("best_threshold", my_threshold, profile, thresholds, 0.25)

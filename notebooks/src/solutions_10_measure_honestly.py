@@ -36,7 +36,7 @@ lesson.setup(install=new)
 # %%
 import statistics
 
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 # %% [markdown]
 # **1.** The warm-ups go, the middle of the others counts. Twice as fast means half the seconds, so the plain
@@ -48,7 +48,7 @@ def fair_speedup(plain, drafted):
     return statistics.median(plain[1:]) / statistics.median(drafted[1:])
 
 
-checks.fair_speedup(fair_speedup)
+check("fair_speedup", fair_speedup)
 
 # %% [markdown]
 # **2.** In A the texts differ. In B the machine gets slower from run to run, so what comes later loses. C is
@@ -64,7 +64,7 @@ my_answers = {
     "E": "one run",
 }
 
-checks.wrong_benchmarks(my_answers)
+check("wrong_benchmarks", my_answers)
 
 # %% [markdown]
 # **3.** The prefill stays, decoding shrinks. So even an endlessly fast drafter cannot get beyond
@@ -76,4 +76,4 @@ def end_to_end(prefill, decoding, speedup):
     return (prefill + decoding) / (prefill + decoding / speedup)
 
 
-checks.end_to_end(end_to_end)
+check("end_to_end", end_to_end)

@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 # %% [markdown]
 # **1.** A draft x comes with probability q(x) and is kept with min(1, p(x)/q(x)); the product is min(p(x), q(x)).
@@ -46,7 +46,7 @@ def refused(p, q):
     return 1 - sum(min(a, b) for a, b in zip(p, q, strict=True))
 
 
-checks.rejection_probability(refused)
+check("rejection_probability", refused)
 
 # %% [markdown]
 # **2.** Earlier tokens only, because the newest one has not been passed; and no further back than the window.
@@ -57,4 +57,4 @@ def seen(newest, key):
     return newest - 4 <= key < newest
 
 
-checks.may_see(seen)
+check("may_see", seen)

@@ -34,7 +34,7 @@ from gemma_mtp_edu import lesson
 lesson.setup(install=new)
 
 # %%
-from gemma_mtp_edu import checks
+from gemma_mtp_edu import check
 
 # %% [markdown]
 # **1.** A full layer keeps every token, a sliding one the last `window` of them. Until the window is full it
@@ -46,7 +46,7 @@ def cache_entries(full, sliding, window, context):
     return full * context + sliding * min(context, window)
 
 
-checks.cache_entries(cache_entries)
+check("cache_entries", cache_entries)
 
 # %% [markdown]
 # **2.** Seconds add up, speedups do not: a workload that takes most of the time matters most, however fast a
@@ -58,7 +58,7 @@ def one_length(sweep):
     return min(sweep, key=lambda gamma: sum(sweep[gamma]))
 
 
-checks.one_length(one_length)
+check("one_length", one_length)
 
 # %% [markdown]
 # **3.** The prediction is used once, to choose. A prediction that is 20% too high for every length loses nothing;
@@ -71,4 +71,4 @@ def kept_speed(predicted, measured):
     return measured[chosen] / max(measured.values())
 
 
-checks.kept_speed(kept_speed)
+check("kept_speed", kept_speed)

@@ -79,6 +79,8 @@ def lab_server(folder: Path) -> Iterator[Server]:
         ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"),
     )  # fmt: skip
     shutil.copy(ROOT / "Makefile", folder)
+    # The command opens the lessons beside the package that it is started from.
+    (folder / "gemma_mtp_edu").symlink_to(ROOT / "gemma_mtp_edu")
     (folder / ".venv").symlink_to(sys.prefix)
     port = _free_port()
     arguments = (

@@ -21,8 +21,7 @@ from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
 from tools.lessons import write_notebook
 from widget_page import COST, Explorer, Viewer, wait_until
 
-# Slow until their waits are mended: on the new widgets the first of them waits without an end.
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 EXAMPLE = "example.ipynb"
 MAX_GAMMA = 8
 CELLS = (
@@ -127,7 +126,7 @@ def test_the_explorer_by_mouse_and_keys(explorer: Explorer) -> None:
 
 def test_controls_that_a_schedule_does_not_read_are_off(explorer: Explorer) -> None:
     switched = explorer.slider("draft length").locator(".noUi-target")
-    for kind, off in (("oracle", "true"), ("constant", None)):
+    for kind, off in (("best possible", "true"), ("constant", None)):
         explorer.answers(partial(explorer.choose, "schedule", kind))
         assert switched.get_attribute("disabled") == off
 

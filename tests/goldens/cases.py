@@ -20,6 +20,7 @@ import transformers as hf
 import gemma_mtp_edu as mtp
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, PromptLookupDrafter, ScriptedDrafter
+from gemma_mtp_edu.core.target import CACHE
 from tests.model.tiny import WINDOW, Shape, drafter_config, generated, target_config, wrapped
 
 PROBABILITIES = ("draft_probs", "target_probs", "overlaps")
@@ -284,8 +285,8 @@ def _generated(pair: Any, ids: torch.Tensor, settings: dict[str, Any], turns: in
     written, kept, start = ids[:, :0], None, 0
     for _ in range(turns):
         text = torch.cat([written, ids], dim=1)
-        output = generated(pair, text, **{"past_key_values": kept, **settings})
-        start, written, kept = text.shape[1], output.sequences, output.past_key_values
+        output = generated(pair, text, **{CACHE: kept, **settings})
+        start, written, kept = text.shape[1], output.sequences, output[CACHE]
     return {"token_ids": written[0, start:].tolist(), "cached": kept.get_seq_length()}
 
 

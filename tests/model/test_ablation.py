@@ -1,4 +1,4 @@
-"""Ablations against changes made by hand, stale KV against the library, and the kept tensors."""
+"""Ablations against changes made by hand, and the kept tensors."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate
-from gemma_mtp_edu.analysis.ablation import AS_IS, PARTS, STALE, ablate, stale_run, without
+from gemma_mtp_edu.analysis.ablation import AS_IS, PARTS, ablate, without
 from gemma_mtp_edu.analysis.inside import cluster_ranks, draft_steps
 from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
@@ -124,50 +124,14 @@ def test_every_loop_sees_the_change_and_the_text_stays(part: str) -> None:
     assert library.draft_rounds[0].draft_ids == ours.draft_rounds[0].draft_ids
 
 
-def test_stale_kv_gives_the_rounds_of_the_library(pair: ModelPair) -> None:
-    # Long enough to leave the sliding window of 64 tokens.
-    ours = stale_run(pair, STORY, gamma=4, max_new_tokens=80)
-    library = reference_generate(pair, STORY, gamma=4, max_new_tokens=80)
-    assert [(r.draft_ids, r.n_accepted) for r in ours.rounds] == [
-        (r.draft_ids, r.n_accepted) for r in library.rounds
-    ]
-    clean = speculative_generate(pair, STORY, gamma=4, max_new_tokens=80)
-    assert ours.token_ids == clean.token_ids
-    assert [r.draft_ids for r in ours.rounds] != [r.draft_ids for r in clean.rounds]
-
-
-@pytest.mark.parametrize("gamma", [1, 3, 7])
-@pytest.mark.parametrize(
-    "shape", [Shape(vocab=8), Shape(vocab=8, seed=1, shared_layers=0)], ids=str
-)
-def test_stale_kv_on_random_models_past_the_window(shape: Shape, gamma: int) -> None:
-    pair, ids = tiny_pair(shape, torch.float64), prompt_ids(2 * WINDOW, vocab=8)
-    ours = stale_run(pair, ids, gamma=gamma, max_new_tokens=40)
-    library = reference_generate(pair, ids, gamma=gamma, max_new_tokens=40)
-    assert [r.draft_ids for r in ours.rounds] == [r.draft_ids for r in library.rounds]
-
-
 def test_results_count_chains_by_hand(pair: ModelPair) -> None:
     plain = autoregressive_generate(pair, STORY, max_new_tokens=40)
     profile = profile_of(pair, plain, max_gamma=3)
-    whole, stale = ablate(pair, [STORY], [AS_IS, STALE], gamma=3, max_new_tokens=40)
+    (whole,) = ablate(pair, [STORY], [AS_IS], gamma=3, max_new_tokens=40)
     counts = profile.n_accepted[1:38]  # 40 - 3: from later places no whole chain fits
     assert whole.n_chains == len(counts)
     assert whole.kept == whole.as_is == tuple(sum(n > k for n in counts) / 37 for k in range(3))
     assert whole.mean_kept == pytest.approx(sum(counts) / 37)
-
-    rounds = stale_run(pair, STORY, gamma=3, max_new_tokens=40).draft_rounds
-    after = [
-        record
-        for last, record in pairwise(rounds)
-        if last.n_accepted < len(last.draft_ids)
-        and record.prefix_length - len(plain.prompt_ids) + 3 <= 40
-    ]
-    assert stale.n_chains == len(after) > 3
-    assert stale.mean_kept == pytest.approx(sum(r.n_accepted for r in after) / len(after))
-    places = [record.prefix_length - len(plain.prompt_ids) for record in after]
-    clean = [profile.n_accepted[place] for place in places]
-    assert sum(stale.as_is) == pytest.approx(sum(clean) / len(clean))
 
 
 def test_what_cannot_be_ablated_is_refused(pair: ModelPair) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,8 @@ def test_an_interrupt_says_so_in_a_line(arguments: list[str], tmp_path: Path) ->
         [*PROGRAM, *arguments],
         env={**os.environ, "PYTHONPATH": paths},
         start_new_session=True,  # as a terminal interrupts all that was started in it
+        # A suite that was started with `&` ignores interrupts, and so would all that it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -14,7 +14,7 @@ from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_gen
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Draft, ScriptedDrafter
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError, Sampler
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.core.target import CachedModel
+from gemma_mtp_edu.core.target import ALL_ROWS, CACHE, CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
 from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair
 
@@ -36,9 +36,9 @@ schedules: st.SearchStrategy[Schedule] = st.one_of(
 
 
 def library(pair: ModelPair, ids: torch.Tensor, max_new_tokens: int) -> tuple[int, ...]:
-    output = pair.target.generate(
-        ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_new_tokens, do_sample=False
-    )
+    # An int, as by default, fails in 5.24.0 where layers share KV without per-layer embeddings.
+    settings = {"attention_mask": torch.ones_like(ids), "logits_to_keep": torch.tensor([-1])}
+    output = pair.target.generate(ids, max_new_tokens=max_new_tokens, do_sample=False, **settings)
     return tuple(output[0, ids.shape[1] :].tolist())
 
 
@@ -118,9 +118,8 @@ class Spy:
     ) -> Draft:
         assert state is not None
         before = ids[:, :-1]
-        clean = self.pair.target.model(
-            input_ids=before, use_cache=False, return_shared_kv_states=True
-        )
+        given = {"input_ids": before, "use_cache": False, "logits_to_keep": ALL_ROWS}
+        clean = self.pair.target.model(**given, return_shared_kv_states=True)
         torch.testing.assert_close(state.hidden, clean.last_hidden_state[:, -1:], atol=1e-9, rtol=0)
         for kind, states in state.shared_kv.items():
             kept = WINDOW if kind == "sliding_attention" else before.shape[1]
@@ -172,7 +171,7 @@ def test_what_is_in_the_cache_is_not_read_again() -> None:
     pair, ids = tiny_pair(dtype=torch.float64), prompt_ids(2 * WINDOW)
     fresh = CachedModel(pair.target, shares_state=False).prefill(ids)
     cache = DynamicCache(config=pair.target.config)
-    pair.target(input_ids=ids[:, :5], past_key_values=cache, use_cache=True)
+    pair.target(input_ids=ids[:, :5], **{CACHE: cache}, use_cache=True)
     target = CachedModel(pair.target, shares_state=False, cache=cache)
     torch.testing.assert_close(target.prefill(ids).logits, fresh.logits, atol=1e-9, rtol=0)
     assert target.length == 2 * WINDOW

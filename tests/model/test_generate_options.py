@@ -22,6 +22,7 @@ from transformers import (
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
 from gemma_mtp_edu.core.drafters import MTPDrafter, PromptLookupDrafter, ScriptedDrafter
+from gemma_mtp_edu.core.target import CACHE
 from tests.model.tiny import WINDOW, generated, prompt_ids, tiny_pair
 
 COUNT = "Count from 3 to 12."
@@ -44,21 +45,19 @@ def test_the_cache_ends_where_the_text_does(pair: ModelPair, more: int) -> None:
     stop = [StopAt(ids.shape[1] + more)]
     output = generated(pair, ids, stopping_criteria=StoppingCriteriaList(stop))
     assert output.sequences.shape[1] == ids.shape[1] + more
-    assert output.past_key_values.get_seq_length() == output.sequences.shape[1] - 1
+    assert output[CACHE].get_seq_length() == output.sequences.shape[1] - 1
     longer = torch.cat([output.sequences, pair.encode("Name 3 colors.")], dim=1)
     plain = pair.target.generate(longer, max_new_tokens=12, do_sample=False)
-    cached = generated(
-        pair, longer, max_new_tokens=12, past_key_values=output.past_key_values
-    ).sequences
+    cached = generated(pair, longer, max_new_tokens=12, **{CACHE: output[CACHE]}).sequences
     assert torch.equal(cached, plain)
 
 
 def test_a_cache_of_the_whole_prompt_is_gone_on_from(pair: ModelPair) -> None:
     ids = pair.encode("Hello")
     cache = DynamicCache(config=pair.target.config.get_text_config())
-    pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
+    pair.target(input_ids=ids, **{CACHE: cache}, use_cache=True)
     wanted = pair.target.generate(ids, max_new_tokens=8, do_sample=False)
-    got = generated(pair, ids, max_new_tokens=8, past_key_values=cache)
+    got = generated(pair, ids, max_new_tokens=8, **{CACHE: cache})
     assert torch.equal(got.sequences, wanted)
 
 
@@ -71,12 +70,12 @@ def test_a_cache_that_cannot_be_cut_back_is_refused_and_stays(
     pair, ids = tiny_pair(), prompt_ids(cached)
     cache = DynamicCache(config=pair.target.config.get_text_config())
     if ours:
-        generated(pair, ids[:, :-1], max_new_tokens=2, past_key_values=cache)
+        generated(pair, ids[:, :-1], max_new_tokens=2, **{CACHE: cache})
     else:
-        pair.target(input_ids=ids, past_key_values=cache, use_cache=True)
+        pair.target(input_ids=ids, **{CACHE: cache}, use_cache=True)
     message = f"got a cache of {cached} tokens for a prompt of {prompt}: pass the whole conversat"
     with pytest.raises(ValueError, match=message):
-        generated(pair, prompt_ids(prompt), max_new_tokens=8, past_key_values=cache)
+        generated(pair, prompt_ids(prompt), max_new_tokens=8, **{CACHE: cache})
     assert cache.get_seq_length() == cached
 
 

@@ -22,7 +22,7 @@ Generate = Callable[..., GenerationTrace]
 @pytest.fixture(scope="module")
 def few_words() -> ModelPair:
     """A pair with four tokens, so that all texts of three can be listed."""
-    pair = tiny_pair(Shape(vocab=4, centroids=2, shared_layers=0, seed=1))
+    pair = tiny_pair(Shape(vocab=4, centroids=2, shared_layers=0, per_layer_inputs=0, seed=1))
     with torch.no_grad():
         # Flat enough that no text is rare, different enough that drafts are rejected.
         pair.target.lm_head.weight.mul_(0.3)

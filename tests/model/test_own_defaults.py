@@ -13,6 +13,8 @@ from gemma_mtp_edu.training.target_texts import target_texts
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 IDS = prompt_ids(5)
+OWN = {"repetition_penalty": 1.8, "num_beams": 2, "use_cache": False, "stop_strings": ["4"]}
+OWN["return_dict_in_generate"] = True
 
 
 @pytest.fixture
@@ -23,22 +25,12 @@ def tiny() -> Iterator[ModelPair]:
     pair.target.generation_config = before
 
 
-@pytest.mark.parametrize(
-    "own",
-    [
-        {"return_dict_in_generate": True},
-        {"repetition_penalty": 1.8},
-        {"num_beams": 2},
-        {"use_cache": False},
-        {"stop_strings": ["4"]},
-    ],
-)
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("assisted", [False, True])
-def test_the_checkpoints_defaults_change_no_run(
-    tiny: ModelPair, own: dict[str, Any], assisted: bool
-) -> None:
+def test_the_checkpoints_defaults_change_no_run(tiny: ModelPair, name: str, assisted: bool) -> None:
     plain = autoregressive_generate(tiny, IDS, max_new_tokens=12).token_ids
-    tiny.target.generation_config = GenerationConfig(pad_token_id=0, eos_token_id=None, **own)
+    own: dict[str, Any] = {"pad_token_id": 0, "eos_token_id": None, name: OWN[name]}
+    tiny.target.generation_config = GenerationConfig(**own)
     theirs = reference_generate(tiny, IDS, assisted=assisted, max_new_tokens=12).token_ids
     assert theirs == plain
     (texts,) = target_texts(tiny, [IDS], max_new_tokens=12)

@@ -22,7 +22,7 @@ from gemma_mtp_edu.core import decoding
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.core.target import CachedModel
+from gemma_mtp_edu.core.target import ALL_ROWS, CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace
 from tests.model.tiny import WINDOW, Shape, prompt_ids, tiny_pair
 
@@ -49,7 +49,8 @@ def by_hand(
     `change` alters what each step gets.
     """
     ids = torch.tensor([[*text.prompt_ids, *text.token_ids[:place]]])
-    before = pair.target.model(input_ids=ids[:, :-1], use_cache=False, return_shared_kv_states=True)
+    given = {"input_ids": ids[:, :-1], "use_cache": False, "logits_to_keep": ALL_ROWS}
+    before = pair.target.model(**given, return_shared_kv_states=True)
     states = {
         kind: tuple(s[:, :, -WINDOW:] if kind == "sliding_attention" else s for s in pair_of)
         for kind, pair_of in before.shared_kv_states.items()
@@ -80,7 +81,7 @@ def by_hand(
     [
         Shape(),
         Shape(centroids=0, shared_layers=0),
-        Shape(per_layer_inputs=4, softcap=5.0, seed=1),
+        Shape(per_layer_inputs=0, softcap=5.0, seed=1),
     ],
     ids=str,
 )

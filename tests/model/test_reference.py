@@ -1,9 +1,14 @@
 """The library's generate(), traced: the tokens of an untraced call, and nothing left behind."""
 
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import Any
+
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, reference_generate
+from gemma_mtp_edu import ModelPair, reference_generate, speculative_generate
 
 PROMPTS = (
     "Count from 3 to 9.",
@@ -29,6 +34,41 @@ def test_assisted_equals_plain_and_the_untraced_call(pair: ModelPair, prompt: st
     )
     assert plain.token_ids == assisted.token_ids == tuple(untraced[0, ids.shape[1] :].tolist())
     assert assisted.target_passes < plain.target_passes == len(plain.token_ids)
+
+
+def test_our_prefill_skips_what_the_library_s_plain_one_skips(pair: ModelPair) -> None:
+    """All of a prompt passes the layers with KV of their own; in 5.22 the others, too."""
+    seen: list[int] = []
+
+    def note(module: Any, args: tuple[torch.Tensor, ...]) -> None:
+        seen.append(args[0].shape[1])
+
+    with ExitStack() as hooks:
+        for layer in pair.target.model.layers:
+            hooks.callback(layer.register_forward_pre_hook(note).remove)
+        reference_generate(pair, PROMPTS[2], assisted=False, max_new_tokens=1)
+        speculative_generate(pair, PROMPTS[2], max_new_tokens=1)
+    layers = len(pair.target.model.layers)
+    assert len(seen) == 2 * layers
+    assert seen[layers:] == seen[:layers]
+
+
+def test_no_warning_about_old_names_reaches_a_learner() -> None:
+    code = """if True:
+        import gemma_mtp_edu as mtp, torch
+        from gemma_mtp_edu.analysis import custom, profile
+        pair, prompt = mtp.load_pair(), "Count from 3 to 9."
+        mtp.speculative_generate(pair, prompt, max_new_tokens=8)
+        mtp.reference_generate(pair, prompt, gamma=2, max_new_tokens=8)
+        profile.acceptance_profile(pair, prompt, max_gamma=2, max_new_tokens=8)
+        own = {"custom_generate": custom.draft_and_verify, "drafter": pair.drafter}
+        for more in ({}, {"return_dict_in_generate": True}):
+            pair.target.generate(pair.encode(prompt), max_new_tokens=8, **own, **more)
+    """
+    command = [sys.executable, "-W", "error::FutureWarning", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "deprecated" not in done.stderr
 
 
 @pytest.mark.parametrize("gamma", [1, 3, 15])

@@ -37,7 +37,7 @@ class Shape:
     centroids: int = 8  # 0: a dense head
     experts: bool = False
     softcap: float | None = None
-    per_layer_inputs: int = 0
+    per_layer_inputs: int = 4  # without, transformers 5.24.0 fails in its own plain generate()
     seed: int = 0
 
 
@@ -137,7 +137,7 @@ def wrapped(config: Gemma4TextConfig) -> Gemma4Config:
     return whole
 
 
-def wrapped_pair(shape: Shape = Shape(per_layer_inputs=4)) -> ModelPair:
+def wrapped_pair(shape: Shape = Shape()) -> ModelPair:
     """Return a pair whose target is of the class that the real checkpoints load as."""
     inner = tiny_pair(shape)
     target = Gemma4ForConditionalGeneration(wrapped(deepcopy(inner.target.config)))

@@ -52,7 +52,7 @@ total
 # <details><summary>Hint</summary>Use plus.</details>
 
 # %%
-checks.add(None)
+check("add", None)
 
 # %% [markdown]
 # **2.** Subtract.
@@ -60,7 +60,7 @@ checks.add(None)
 # <details><summary>Hint</summary>Use minus.</details>
 
 # %%
-checks.subtract(None)
+check("subtract", None)
 
 # %% [markdown]
 # ## Sources

@@ -107,7 +107,7 @@ def test_one_command_brings_all_that_is_absent(monkeypatch: pytest.MonkeyPatch) 
     for name in ("torch", "tqdm"):
         have.pop(name, None)
     have["numpy"], have["packaging"] = "1.26.4", "1.0"
-    lines = ["torch>=2.8,<2.15", "tqdm>=4.66,<5", "numpy>=2,<3", "packaging>=24,<28"]
+    lines = ["torch>=2.8", "tqdm>=4.66", "numpy>=2", "packaging>=24"]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: lines)
     monkeypatch.setattr(lesson, "installed", lambda: have)
     python, finding = asked(checkup._packages)

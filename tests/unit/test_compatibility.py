@@ -1,38 +1,25 @@
 """Compatibility: each way in which two models cannot be a pair, from tiny configurations."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
+import gemma_mtp_edu
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError, check_pair, kv_layers
 
+TINY = json.loads((Path(gemma_mtp_edu.__file__).parent / "data/tiny.json").read_text("utf-8"))
 PATTERN = ["sliding_attention", "full_attention"]
 
 
 def text_config(**changes: Any) -> Gemma4TextConfig:
-    values: dict[str, Any] = {
-        "vocab_size": 64, "vocab_size_per_layer_input": 64, "hidden_size": 16,
-        "intermediate_size": 16, "num_hidden_layers": 4, "layer_types": PATTERN * 2,
-        "num_kv_shared_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
-        "head_dim": 8, "global_head_dim": 16, "hidden_size_per_layer_input": 4,
-        "sliding_window": 8, "pad_token_id": 0,
-    }  # fmt: skip
-    return Gemma4TextConfig(**values | changes)
+    return Gemma4TextConfig(**TINY["target"] | changes)
 
 
-def drafter_config(text: dict[str, Any] | None = None, **changes: Any) -> Gemma4AssistantConfig:
-    layers = text_config(
-        **{
-            "vocab_size_per_layer_input": 0, "hidden_size_per_layer_input": 0,
-            "num_hidden_layers": 2, "layer_types": PATTERN, "num_kv_shared_layers": 2,
-        } | (text or {})
-    )  # fmt: skip
-    values: dict[str, Any] = {
-        "backbone_hidden_size": 16, "use_ordered_embeddings": True, "num_centroids": 8,
-        "centroid_intermediate_top_k": 2,
-    }  # fmt: skip
-    return Gemma4AssistantConfig(text_config=layers, **values | changes)
+def drafter_config(**changes: Any) -> Gemma4AssistantConfig:
+    return Gemma4AssistantConfig(**TINY["drafter"] | changes)
 
 
 def test_a_fitting_pair_passes() -> None:
@@ -43,8 +30,8 @@ def test_a_fitting_pair_passes() -> None:
     ("target", "drafter", "message"),
     [
         ({"vocab_size": 32}, {}, "drafter vocabulary 64 != target vocabulary 32"),
-        ({"hidden_size": 32}, {}, "backbone_hidden_size 16 != target hidden_size 32"),
-        ({"head_dim": 16}, {}, "sliding_attention head_dim 8 != target .* head_dim 16"),
+        ({"hidden_size": 64}, {}, "backbone_hidden_size 32 != target hidden_size 64"),
+        ({"head_dim": 8}, {}, "sliding_attention head_dim 16 != target .* head_dim 8"),
         ({"global_head_dim": 8}, {}, "drafter full_attention head_dim 16 != target"),
         ({"num_key_value_heads": 2}, {}, "num_key_value_heads 1 != target .*heads 2"),
         ({}, {"num_centroids": 7}, "num_centroids that divides the vocabulary"),

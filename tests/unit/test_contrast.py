@@ -20,10 +20,9 @@ from matplotlib.text import Text
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.show import plots
-from gemma_mtp_edu.show.style import LINES
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import chart
-from tests.unit.test_tradeoff import EASY, HARD, MACHINE
+from tests.unit.test_tradeoff import EASY, MACHINE
 from tests.unit.test_views import JAPANESE, WORD, english_words, trace
 
 PACKAGE = Path(plots.__file__).parents[1]
@@ -52,25 +51,13 @@ def contrast(one: Any, other: Any) -> float:
 
 def drawings() -> dict[str, Callable[[], Axes]]:
     """Return a call of every figure that needs no model, by name."""
-    both = {"a": EASY, "b": HARD}
-    kinds = (Setting("constant", 2), Setting("heuristic", 2), Setting("confidence"))
-    outcomes = {n: {s.kind[:3]: outcome(p, s, 0.1) for s in kinds} for n, p in both.items()}
     named = {"p": 1.1, "q": 1.3, "r": 1.2}
     return {
         "rounds": lambda: plots.plot_rounds(trace()),
-        "saved_and_wasted": lambda: plots.plot_saved_and_wasted(EASY, (1, 2)),
-        "kept_by_place": lambda: plots.plot_kept_by_place(
-            {f"{i}": EASY for i in range(len(LINES))}
-        ),
-        "lengths": lambda: plots.plot_lengths(dict.fromkeys("abcdef", (1.5, 2.0, 2.2))),
-        "schedules": lambda: plots.plot_schedules(outcomes),
-        "speedup_surface": lambda: plots.plot_speedup_surface(0.1, alpha=0.5, gamma=4),
         "lines": lambda: plots.lines_chart({n: {1: 0.5} for n in "abcdef"}, "x", "y", named),
         "round_costs": lambda: plots.plot_round_costs(MACHINE, (1, 2)),
-        "predictions": lambda: plots.plot_predictions({"a": named, "b": named}),
-        "runs": lambda: plots.plot_runs({"a": (0.3, 0.2, 0.2), "b": (0.2, 0.1, 0.1)}),
-        "scenarios": lambda: plots.plot_scenarios({"a": 1.5, "b": 1.0, "c": 0.6}),
-        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, kinds[0], 0.1), {1: 1.0}),
+        "speeds": lambda: plots.plot_speeds({"a": named, "b": named}),
+        "explorer": lambda: chart((1.1, 1.2), outcome(EASY, Setting("constant", 2), 0.1), {1: 1.0}),
     }
 
 

@@ -43,7 +43,7 @@ def test_parts_of_a_round_are_stacked_to_its_cost() -> None:
 
 def test_predictions_stand_beside_what_was_measured() -> None:
     speedups = {"a": {"measured": 1.5, "predicted": 1.4}, "b": {"measured": 0.9, "predicted": 1.0}}
-    ax = plots.plot_predictions(speedups)
+    ax = plots.plot_speeds(speedups)
     drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
     assert drawn["measured"] == [1.5, 0.9]
     assert drawn["predicted"] == [1.4, 1.0]
@@ -51,21 +51,3 @@ def test_predictions_stand_beside_what_was_measured() -> None:
     assert ax.get_label().endswith(
         "a: measured 1.50, predicted 1.40; b: measured 0.90, predicted 1.00."
     )
-
-
-def test_runs_keep_the_first_one_apart() -> None:
-    runs = {"plain": [9.0, 2.0, 2.2, 2.1], "drafts": [1.5, 1.0]}
-    ax = plots.plot_runs(runs)
-    assert [list(line.get_xdata()) for line in ax.lines] == [[9.0], [2.0, 2.2, 2.1], [1.5], [1.0]]
-    assert [bars.get_segments()[0][0][0] for bars in ax.collections] == [2.1, 1.0]
-    alt = ax.get_label()
-    assert "plain: first run 9, least 2, median 2.1; drafts: first run 1.5, " in alt
-
-
-def test_scenarios_say_who_wins() -> None:
-    speedups = {"easy": 2.0, "even": 1.04, "hard": 0.5}
-    ax = plots.plot_scenarios(speedups)
-    assert [bar.get_x() + bar.get_width() for bar in ax.patches] == pytest.approx([2.0, 1.04, 0.5])
-    assert [text.get_text() for text in ax.texts] == ["2.00 wins", "1.04 about even", "0.50 loses"]
-    assert len({bar.get_hatch() for bar in ax.patches}) == 3
-    assert ax.get_label().endswith("easy: wins 2.00; even: about even 1.04; hard: loses 0.50.")

@@ -9,16 +9,14 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.tradeoff import Setting
 from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
-from gemma_mtp_edu.show.report import report_page
 from gemma_mtp_edu.show.style import figure_html
 from gemma_mtp_edu.show.views import html_view, step_html, text_view, visible
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
@@ -84,23 +82,6 @@ def profile_of(text: str) -> Any:
     return replace(profile, vocabulary=dict.fromkeys((1, 5, 6, 7, 8, 9), text))
 
 
-def report_of(text: str, *, figures: bool = False) -> str:
-    cost = CostModel((10,), (1, 5), (1.0,), ((1.0, 1.2),), (0.1,), (0.1,), {"pair": text})
-    rows = [
-        {"method": method, "gamma": gamma, "seconds": 1.0, "tokens": 3, "same_text": True}
-        for method, gamma in (("plain, library", 0), ("assisted, ours", 4))
-    ]
-    prompt = {
-        "kind": "prompt", "key": text, "prompt": text, "workload": text, "run": text,
-        "prompt_tokens": 3, "rows": rows, "peak_memory_bytes": 1e6,
-        "conditions": {"pair": text, "cpu": text},
-    }  # fmt: skip
-    context = {
-        "kind": "context", "context": 10, "cost": cost.to_json(), "peak_memory_bytes": 1e6,
-    }  # fmt: skip
-    return report_page([prompt, context] if figures else [prompt])
-
-
 def alt_of(text: str) -> str:
     figure = plt.figure(figsize=(0.3, 0.3))
     return figure_html(figure, describe_rounds(trace_of(text)))
@@ -120,7 +101,6 @@ PAGES: dict[str, Callable[[str], str]] = {
 SLOW_PAGES: dict[str, Callable[[str], str]] = {
     "explorer": lambda text: TradeoffExplorer({text: profile_of(text)}).view.value,
     "figure": alt_of,
-    "report": report_of,
 }
 BENIGN = "word"
 
@@ -136,18 +116,6 @@ def test_no_text_changes_the_tree(name: str, text: str) -> None:
 def test_no_hostile_text_changes_a_larger_page(name: str, text: str) -> None:
     pages = [tree(SLOW_PAGES[name](it)) for it in (text, BENIGN)]
     assert _without_pictures(pages[0]) == _without_pictures(pages[1])
-
-
-@settings(max_examples=40)
-@given(texts)
-def test_no_text_changes_the_report(text: str) -> None:
-    assert tree(report_of(text)) == tree(report_of(BENIGN))
-
-
-def test_no_text_changes_a_report_with_figures() -> None:
-    pages = [tree(report_of(text, figures=True)) for text in ("".join(HOSTILE), BENIGN)]
-    assert _without_pictures(pages[0]) == _without_pictures(pages[1])
-    assert "img" in {tag for _, tag, _ in pages[1]}
 
 
 def _without_pictures(elements: list[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ import torch
 
 from gemma_mtp_edu.models.pairs import choose_dtype
 from gemma_mtp_edu.models.registry import PAIRS, POCKET
-from tools.hardware import PLACES, PUBLISHED, Place, fits, memory_gb, table
+from tools.hardware import PLACES, PUBLISHED, Place, fits, table
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.name)
@@ -24,12 +24,6 @@ def test_computed_memory_is_two_bytes_a_parameter(name: str) -> None:
     billions = sum(float(size[0]) for size in sizes if size)
     assert None not in sizes
     assert info.memory_gb == pytest.approx(2 * billions)
-
-
-def test_fp32_takes_twice_the_memory_of_16_bit_but_for_the_bundled_pair() -> None:
-    cpu, t4 = PLACES[:2]
-    assert memory_gb(PAIRS["E2B"], cpu) == 2 * memory_gb(PAIRS["E2B"], t4)
-    assert memory_gb(PAIRS[POCKET], cpu) == memory_gb(PAIRS[POCKET], t4)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Memory plans: sizes against the library's own models, what fits where, and what is said of it."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,49 +24,16 @@ from gemma_mtp_edu.models.registry import PAIRS, POCKET
 from tools.hardware import PLACES, fits
 
 T4, L4, A100, H100 = 15_600_000_000, 23_600_000_000, 42_000_000_000, 84_900_000_000
-SIX = ["sliding_attention"] * 5 + ["full_attention"]
 # From huggingface/transformers convert_gemma4_weights.py.
-TEXTS: dict[str, dict[str, Any]] = {
-    "E2B": {
-        "hidden_size": 1536, "hidden_size_per_layer_input": 256, "intermediate_size": 6144,
-        "num_hidden_layers": 35, "layer_types": [*["sliding_attention"] * 4, "full_attention"] * 7,
-        "num_attention_heads": 8, "num_key_value_heads": 1, "num_kv_shared_layers": 20,
-        "use_double_wide_mlp": True,
-    },
-    "E4B": {
-        "hidden_size": 2560, "hidden_size_per_layer_input": 256, "intermediate_size": 10240,
-        "num_hidden_layers": 42, "layer_types": SIX * 7, "num_attention_heads": 8,
-        "num_key_value_heads": 2, "num_kv_shared_layers": 18,
-    },
-    "26B-A4B": {
-        "hidden_size": 2816, "hidden_size_per_layer_input": 0, "intermediate_size": 2112,
-        "num_hidden_layers": 30, "layer_types": SIX * 5, "num_attention_heads": 16,
-        "num_key_value_heads": 8, "num_global_key_value_heads": 2, "attention_k_eq_v": True,
-        "enable_moe_block": True, "num_experts": 128, "moe_intermediate_size": 704,
-        "top_k_experts": 8, "sliding_window": 1024,
-    },
-    "31B": {
-        "hidden_size": 5376, "hidden_size_per_layer_input": 0, "intermediate_size": 21504,
-        "num_hidden_layers": 60, "layer_types": SIX * 10, "num_attention_heads": 32,
-        "num_key_value_heads": 16, "num_global_key_value_heads": 4, "attention_k_eq_v": True,
-        "sliding_window": 1024,
-    },
-}  # fmt: skip
-SMALL_VISION = {
-    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 16,
-    "num_attention_heads": 12, "num_key_value_heads": 12, "head_dim": 64,
-}  # fmt: skip
-LARGE_VISION = {
-    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27,
-    "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 72,
-}  # fmt: skip
+SHAPES = json.loads(Path(__file__).with_name("gemma4_shapes.json").read_text(encoding="utf-8"))
+TEXTS, VISION = SHAPES["text"], SHAPES["vision"]
 
 
 def target_config(name: str) -> Gemma4Config:
     edge = name in ("E2B", "E4B")
     return Gemma4Config(
         text_config=Gemma4TextConfig(**TEXTS[name]),
-        vision_config=Gemma4VisionConfig(**(SMALL_VISION if edge else LARGE_VISION)),
+        vision_config=Gemma4VisionConfig(**VISION["small" if edge else "large"]),
         audio_config=Gemma4AudioConfig() if edge else None,
     )
 

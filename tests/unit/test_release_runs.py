@@ -1,5 +1,6 @@
 """The command that tests other releases: which ones, and that it says clearly what went wrong."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ import pytest
 
 from gemma_mtp_edu.models.compatibility import UnsupportedReleaseError, check_transformers
 from tools import releases
+from tools.document import part
 from tools.releases import FULL, NEWEST, OLDEST, QUICK_TESTS, REFUSED, Combination
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,12 +33,14 @@ def test_the_chosen_tests_exist(test: str) -> None:
     assert not name or re.search(rf"^def {name}\(", text, re.MULTILINE)
 
 
-def fake(monkeypatch: pytest.MonkeyPatch, code: int, out: str = "", err: str = "") -> None:
+def fake(
+    monkeypatch: pytest.MonkeyPatch, code: int, out: str = "", err: str = "", version: str = ""
+) -> None:
     """Let every process of an environment end like this."""
 
     @contextmanager
     def environment(combination: Combination) -> Iterator[SimpleNamespace]:
-        yield SimpleNamespace(python="python")
+        yield SimpleNamespace(python="python", version=lambda name: version)
 
     answer = SimpleNamespace(returncode=code, stdout=out, stderr=err)
     monkeypatch.setattr(releases, "_environment", environment)
@@ -57,6 +61,31 @@ def test_a_release_that_runs_although_it_should_not_is_told(
     fake(monkeypatch, 0, "text")
     with pytest.raises(releases.ReleaseError, match="not refused"):
         releases.check_refused("5.23.0")
+
+
+def test_a_canary_writes_what_it_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("RELEASES", "DOCUMENT"):
+        copy = tmp_path / getattr(releases, name).name
+        copy.write_bytes(getattr(releases, name).read_bytes())
+        monkeypatch.setattr(releases, name, copy)
+    fake(monkeypatch, 0, "...\n7 passed, 1 skipped in 9.1s\n", version="5.22.2")
+    assert releases.main(["canary"]) == 0
+    assert "ok   transformers the newest, torch the newest" in capsys.readouterr().out
+    text = (tmp_path / "releases.md").read_text(encoding="utf-8")
+    assert re.search(
+        r"^\| 5\.22\.2 \| 2\.13\.0\+cpu \| 7 passed, 1 skipped \| yes \|", text, re.MULTILINE
+    )
+    fake(monkeypatch, 1, err="no such release", version="5.22.2")
+    assert releases.main(["canary"]) == 1
+
+
+def test_the_table_of_releases_is_what_was_measured() -> None:
+    rows = json.loads(releases.RELEASES.read_text(encoding="utf-8"))
+    text = releases.DOCUMENT.read_text(encoding="utf-8")
+    assert part(text, "releases") == releases.release_table(rows)
+    assert rows[NEWEST]["course"].endswith(" passed")
 
 
 def test_no_package_index_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

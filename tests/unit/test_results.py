@@ -16,11 +16,7 @@ from gemma_mtp_edu.measure.results import (
     Measurement,
     ResultsCard,
     append,
-    best_lengths,
     check_writable,
-    length_for_all,
-    overall_speedups,
-    prediction_errors,
     read_results,
     write_results,
     write_text,
@@ -141,15 +137,15 @@ def test_score_by_hand() -> None:
     longer = replace(card.of("json", 4), tokens=21)  # twice as many after the first one
     others = [m for m in card.measurements if (m.workload, m.gamma) != ("json", 4)]
     assert replace(card, measurements=(*others, longer)).speedup("json", 4) == pytest.approx(5.0)
-    errors = prediction_errors(card)
+    errors = card.prediction_errors()
     assert errors["json", 2] == pytest.approx(0.1)
     assert errors["json", 4] == pytest.approx(2.0 / 2.5 - 1)
     assert errors["story", 4] == pytest.approx(1.2 / 0.8 - 1)
-    assert best_lengths(card) == {"json": (2, 4, pytest.approx(2.0 / 2.5)), "story": (2, 2, 1.0)}
-    assert overall_speedups(card) == pytest.approx({0: 1.0, 2: 20 / 13, 4: 20 / 16.5})
-    assert length_for_all(card) == 2
+    assert card.best_lengths() == {"json": (2, 4, pytest.approx(2.0 / 2.5)), "story": (2, 2, 1.0)}
+    assert card.overall_speedups() == pytest.approx({0: 1.0, 2: 20 / 13, 4: 20 / 16.5})
+    assert card.length_for_all() == 2
     slow = {"json": {0: 10.0, 2: 9.8, 4: 12.0}, "story": {0: 10.0, 2: 9.9, 4: 14.0}}
-    assert length_for_all(make_card(slow)) == 0
+    assert make_card(slow).length_for_all() == 0
     assert "does not pay" in plots.plot_card(make_card(slow)).get_label()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_speedup, expected_tokens
+from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 
 
 @given(st.floats(0, 0.99), st.integers(0, 20))
@@ -31,12 +31,6 @@ def test_tokens_agree_with_a_simulation() -> None:
             accepted += 1
         total += accepted + 1
     assert total / 20_000 == pytest.approx(expected_tokens(0.7, 5), rel=0.02)
-
-
-def test_speedup_worked_by_hand() -> None:
-    """Two drafts at alpha 0.5 give 1.75 tokens; they cost 2 x 0.25 + 1 plain passes."""
-    assert expected_speedup(0.5, 2, 0.25) == pytest.approx(1.75 / 1.5)
-    assert expected_speedup(0.9, 0, 0.25) == 1.0
 
 
 @given(st.integers(1, 16), st.floats(0, 20))

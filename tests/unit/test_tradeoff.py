@@ -13,7 +13,6 @@ from gemma_mtp_edu.analysis.tradeoff import (
     BoundedHeuristic,
     Kind,
     Setting,
-    best_constant,
     kept_by_place,
     outcome,
     speedups_by_length,
@@ -44,14 +43,6 @@ def test_hand_worked_outcome() -> None:
     one = outcome(HAND, Setting("constant", 1), 0.5)
     assert one.cost == 2 * 1 + 0.5  # the last round may draft nothing: the limit is near
     assert speedups_by_length(HAND, 0.5)[:2] == (one.speedup, 1.5)
-
-
-def test_the_best_constant_is_the_fastest_length() -> None:
-    """Three rounds are needed with 3 drafts and with 4; of wrong drafts one costs the least."""
-    assert best_constant(EASY, 0.1) == best_constant(EASY, 0.0) == Setting("constant", 3)
-    assert best_constant(HARD, 0.1) == Setting("constant", 1)
-    fastest = outcome(HAND, best_constant(HAND, 0.5), 0.5).speedup
-    assert fastest == max(speedups_by_length(HAND, 0.5))
 
 
 def test_machine_costs() -> None:
@@ -159,50 +150,11 @@ def test_text_of_one_token() -> None:
     assert outcome(profile, Setting(), 0.1).speedup == 1.0
 
 
-def test_figures_and_their_words() -> None:
-    texts = {"easy": EASY, "hard": HARD}
-    speeds = {name: speedups_by_length(profile, 0.1) for name, profile in texts.items()}
-    outcomes = {
-        name: {kind: outcome(p, Setting(kind), 0.1) for kind in KINDS} for name, p in texts.items()
-    }
-    ax = plots.plot_saved_and_wasted(EASY, (1, 2, 4))
-    assert [bar.get_height() for bar in ax.patches[:3]] == [
-        row[1] for row in plots.saved_and_wasted(EASY, (1, 2, 4))
-    ]
-    assert "target passes saved: 5 at 1, " in plots.plot_saved_and_wasted(EASY, (1, 2)).get_label()
-    assert len(plots.plot_kept_by_place(texts).lines) == 2
-    assert "hard: 0% at 1" in plots.plot_kept_by_place(texts).get_label()
-    assert plots.plot_lengths(speeds).get_xlabel()
-    assert " at 4" in plots.plot_lengths(speeds).get_label()
-    assert len(plots.plot_schedules(outcomes).patches) == 2
-    told = plots.plot_schedules(outcomes).get_label()
-    best = outcomes["easy"]["constant"].best_speedup
-    assert f"easy: constant {best:.2f}, heuristic" in told and f"best possible {best:.2f};" in told
-    for cost in (0.1, MACHINE):
-        star = plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).lines[-1]
-        assert (list(star.get_xdata()), list(star.get_ydata())) == ([0.8], [4])
-        assert "0.80 and 4" in plots.plot_speedup_surface(cost, alpha=0.8, gamma=4).get_label()
-
-
 def test_markers_of_equal_speeds_do_not_hide_each_other() -> None:
-    """Every one of four schedules has a height of its own, within its bar."""
-    same = outcome(EASY, Setting(), 0.1)
-    ax = plots.plot_schedules({"a": dict.fromkeys("wxyz", same)})
+    """Every one of four schedules has a height of its own, within its row."""
+    ax = plots.plot_speeds({"a": dict.fromkeys("wxyz", 2.0)})
     heights = sorted(float(line.get_ydata()[0]) for line in ax.lines[:4])
-    assert heights == pytest.approx([-0.24, -0.08, 0.08, 0.24])
-    assert max(heights) < ax.patches[0].get_height() / 2
-    kept = plots.plot_kept_by_place({"a": EASY, "b": EASY}).lines
+    assert heights == pytest.approx([-0.225, -0.075, 0.075, 0.225])
+    kept = plots.lines_chart({"a": {1: 0.5}, "b": {1: 0.5}}, "place", "share").lines
     assert [line.get_markerfacecolor() for line in kept] == ["none", "none"]
     assert kept[0].get_markersize() > kept[1].get_markersize()
-
-
-def test_the_map_says_where_drafting_pays() -> None:
-    """One draft costs 1.4 plain passes and pays from alpha 0.4; four cost 2.6 and pay from 0.67."""
-    told = plots.plot_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4).get_label()
-    assert "to pay, by their number: 0.4 at 1, " in told and "0.67 at 4; " in told
-    assert "0 at 0.2, 0 at 0.4, 1 at 0.6" in told
-    line = plots.plot_speedup_surface(0.4, alpha=0.8, gamma=2, max_gamma=4).lines[0]
-    shown = [x for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True) if y == y]
-    assert min(shown) == pytest.approx(0.425)  # the first of a grid of fortieths above 0.4
-    dear = plots.plot_speedup_surface(2.0, alpha=0.8, gamma=2, max_gamma=4).get_label()
-    assert "to pay" not in dear and "0 at 0.95" in dear

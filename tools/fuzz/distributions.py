@@ -17,7 +17,8 @@ from tools.fuzz.models import processors_of
 def of_tokens(model: Any, setting: Setting, prompt: Sequence[int], text: Sequence[int]) -> Tensor:
     """Return p of each token of a text, and of the one after it: `[tokens + 1, vocab]`."""
     ids = torch.tensor([[*prompt, *text]])
-    logits = model(input_ids=ids, use_cache=False).logits[0, len(prompt) - 1 :].float()
+    rows = torch.arange(len(prompt) - 1, ids.shape[1])
+    logits = model(input_ids=ids, use_cache=False, logits_to_keep=rows).logits[0].float()
     chain = (
         Settings(
             temperature=setting.temperature,

@@ -59,6 +59,7 @@ def generate_arguments(setting: Setting, ids: torch.Tensor) -> dict[str, Any]:
     """Return the arguments of `generate()`, without stops."""
     arguments: dict[str, Any] = {
         "attention_mask": torch.ones_like(ids),
+        "logits_to_keep": torch.tensor([-1]),  # with an int, 5.24.0 fails for some of the shapes
         "max_new_tokens": setting.max_new_tokens,
         "do_sample": not setting.is_greedy,
         "repetition_penalty": setting.repetition_penalty or 1.0,
