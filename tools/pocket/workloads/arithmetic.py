@@ -13,7 +13,6 @@ from tools.pocket.example import Example, table
 NAME = "arithmetic"
 COLUMNS = ("Ones", "Tens", "Hundreds", "Thousands")
 TABLE = table("arithmetic")
-SMALL = "two three four five six seven eight nine ten eleven twelve".split()
 
 
 def sample(rng: Random) -> Example:
@@ -61,7 +60,7 @@ def _count_up(rng: Random) -> tuple[str, str]:
     start = rng.choice([0, 1, 1, 1, rng.randrange(30), rng.randrange(100), rng.randrange(980)])
     stop = start + rng.choice([rng.randrange(4, 16), rng.randrange(8, 40)])
     request = _form(rng, "count_up_from_one" if start == 1 and rng.random() < 0.4 else "count_up")
-    said = SMALL[stop - 2] if start == 1 and stop < 13 and rng.random() < 0.4 else stop
+    said = words.NUMBERS[stop] if start == 1 and stop < 13 and rng.random() < 0.4 else stop
     return words.ask(rng, request.format(a=start, b=said)), _show(range(start, stop + 1))
 
 
@@ -76,7 +75,7 @@ def _count_by(rng: Random) -> tuple[str, str]:
     step = rng.choice([2, 2, 3, 4, 5, 5, 10, 10, 20, 25, 100, 6, 7, 8, 9])
     start = rng.choice([0, step, step * rng.randrange(1, 9)])
     stop = start + step * rng.randrange(4, 20)
-    by = f"{step}s" if rng.random() < 0.6 or step > 10 else SMALL[step - 2] + "es"[step != 6 :]
+    by = f"{step}s" if rng.random() < 0.6 or step > 10 else words.NUMBERS[step] + "es"[step != 6 :]
     bare = rng.random() < 0.35
     start = step if bare else start
     request = _form(rng, "count_by_to" if bare else "count_by")
@@ -103,7 +102,7 @@ def _neighbour(rng: Random) -> tuple[str, str]:
 
 def _double(rng: Random) -> tuple[str, str]:
     start, count = rng.randrange(1, 13), rng.randrange(4, 9)
-    number = str(count) if rng.random() < 0.5 else SMALL[count - 2]
+    number = str(count) if rng.random() < 0.5 else words.NUMBERS[count]
     request = _form(rng, "double").format(a=start, n=number)
     return words.ask(rng, request), _show([start * 2**power for power in range(count)])
 
@@ -125,7 +124,7 @@ def _sequence(rng: Random) -> tuple[str, str]:
 def _said(rng: Random, form: str, first: int, second: int, sign: str = "") -> str:
     """Fill in both operands, sometimes as words where the form has blanks around them."""
     spelled = rng.random() < 0.15 and not re.search(r"}[^ ?.,]|[^ ]{b", form)
-    names = dict(enumerate(("zero", "one", *SMALL))) if spelled else {}
+    names = dict(enumerate(words.NUMBERS)) if spelled else {}
     return form.format(a=names.get(first, first), b=names.get(second, second), sign=sign)
 
 

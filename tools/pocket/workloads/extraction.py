@@ -9,7 +9,6 @@ from tools.pocket.example import Example, table
 
 NAME = "rewrite"
 LONG_SHARE = 0.1
-COUNTS = ("two", "three", "four", "five", "six")
 TABLE = table("extraction")
 
 
@@ -157,21 +156,14 @@ def _replace(rng: Random) -> tuple[str, str]:
     if rng.random() < 0.45:
         text = words.sentence(rng) if rng.random() < 0.4 else _write(_text(rng, 1, 5))
         old = rng.choice([w for w in re.findall(r"\w+", text) if len(w) > 2] or ["the"])
-        new = rng.choice([words.thing(rng), words.colour(rng), words.pseudo_word(rng)])
+        new = rng.choice([words.thing(rng), words.SLOTS["colour"](rng), words.pseudo_word(rng)])
     request = _request(rng, rng.choice(TABLE["replace"])).format(old=old, new=new)
     return words.ask_about(rng, request, text), re.sub(rf"\b{old}\b", new, text)
 
 
 def _items(rng: Random, least: int, most: int) -> list[str]:
-    pools = (
-        words.OBJECTS,
-        words.FOODS,
-        words.ANIMALS,
-        words.CITIES,
-        words.FIRST_NAMES,
-        words.COLOURS,
-    )
-    return words.distinct(rng, rng.choice(pools), rng.randint(least, most))
+    pool = words.LISTS[rng.choice(TABLE["pools"])]
+    return words.distinct(rng, pool, rng.randint(least, most))
 
 
 def _reshape(rng: Random) -> tuple[str, str]:
@@ -222,7 +214,7 @@ def _repeated(rng: Random) -> tuple[str, str]:
     text = " ".join(rng.choice(makers)(rng) for _ in range(rng.choice((1, 1, 2, 3, 4))))
     count = rng.randint(2, 6)
     request = TABLE["quoted_word"].replace("{text}", text)
-    request = request.replace("{count}", rng.choice((str(count), COUNTS[count - 2])))
+    request = request.replace("{count}", rng.choice((str(count), words.NUMBERS[count])))
     if " " not in text:
         request = request.replace("the words", "the word")
     return words.ask(rng, words.spin(rng, request)), "\n".join([text] * count)

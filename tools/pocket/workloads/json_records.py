@@ -18,7 +18,6 @@ Record = dict[str, Value]
 Clause = tuple[str, str, str]  # a field, how its value is made, the part of a sentence about it
 TABLE = table("records")
 TABLE["persons"] = {"person", *TABLE["also"]["person"].split()}
-SMALL = "one two three four five six".split()
 
 
 def sample(rng: Random) -> Example:
@@ -61,14 +60,14 @@ def _decimal(rng: Random, low: str, high: str, places: str = "2") -> float:
 
 
 def _some(rng: Random, *items: str) -> list[str]:
-    choices = getattr(words, items[0]) if items[0].isupper() else items
+    choices = words.LISTS.get(items[0], items)
     return words.distinct(rng, choices, rng.choice([2, 2, 3, 3, 4]))
 
 
 def _make(rng: Random, how: str) -> Value:
     """Draw a value as the table says: by one of the functions above or by one of `words`."""
     name, *arguments = how.split()
-    maker = globals().get(f"_{name}") or getattr(words, name)
+    maker = globals().get(f"_{name}") or words.SLOTS[name]
     value: Value = maker(rng, *arguments)
     return value
 
@@ -212,7 +211,7 @@ def _said(rng: Random) -> tuple[str, Record]:
 
 def _counts(rng: Random) -> tuple[str, Record]:
     """State how many there are of some things."""
-    things = rng.sample(words.OBJECTS, rng.choice((1, 2, 2, 3)))
+    things = rng.sample(words.LISTS["objects"], rng.choice((1, 2, 2, 3)))
     record: Record = {words.plural(thing): rng.randint(2, 20) for thing in things}
     said = [f"{count} {thing}" for thing, count in record.items()]
     listing = rng.choice([", ".join(said), words.joined(said)])
@@ -241,7 +240,7 @@ def _open(rng: Random) -> tuple[str, Record | list[Record]]:
     else:
         keys = group["holds"][0].split()
     record = [{key: _plausible(group, key, at) for key in keys} for at in range(count)]
-    number = rng.choice([str(count), SMALL[count - 1]])
+    number = rng.choice([str(count), words.NUMBERS[count]])
     plural = "people" if kind == "person" else words.plural(kind)
     slots = {"kind": kind, "kinds": plural, "a_kind": words.a(kind), "n": number, "keys": asked}
     if count == 1 and not nothing and "name" in keys and rng.random() < 0.3:

@@ -14,7 +14,6 @@ NAME = "list"
 TABLE = table("lists")
 ITEMS: dict[str, list[str]] = TABLE["items"]  # by their plural name in prompts
 NAMES = [*ITEMS, *TABLE["also"]]
-COUNTS = dict(enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2))
 
 
 def sample(rng: Random) -> Example:
@@ -25,7 +24,7 @@ def sample(rng: Random) -> Example:
     if rng.random() < 0.25:
         count, ask = 5, words.spin(rng, rng.choice(TABLE["open_asks"])).format(what=what)
     else:
-        n = COUNTS[count] if rng.random() < 0.5 else str(count)
+        n = words.NUMBERS[count] if rng.random() < 0.5 else str(count)
         ask = words.spin(rng, rng.choice(TABLE["asks"])).format(n=n, what=what)
         ask = ask[0].upper() + ask[1:]
     # Numbers are what most requests get: they let a small model see how many items it has written.

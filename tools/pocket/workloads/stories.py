@@ -42,7 +42,7 @@ def _ask(rng: Random, form: str, **values: str) -> str:
 def _themed(rng: Random, hero: str, form: str) -> Example:
     """Draw a story for a prompt that names no hero, but perhaps what it is about."""
     theme = words.fill(rng, rng.choice(SLOTS["themes"]))[0]
-    hero = rng.choice(words.ANIMALS)  # never a made-up word, which no prompt gave
+    hero = rng.choice(words.LISTS["animals"])  # never a made-up word, which no prompt gave
     story = _story(rng, _values(rng, hero, f"the {hero}", named=False))
     if form == "open_asks":
         return Example(NAME, _ask(rng, form), story, {"hero": ""})
