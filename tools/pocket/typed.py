@@ -32,17 +32,16 @@ def typed(rng: Random, example: Example) -> Example:
     if rng.random() < 0.13:
         prompt = _misspelt(rng, prompt, example.answer)
     if rng.random() < 0.1 and example.workload not in CONTENT_LAST:
-        marks = ("", "", "?", "!", "!!", "??", "...", " ?", " !", " .", "?!", "..")
-        prompt = prompt.rstrip(".!? ") + rng.choice(marks)
+        prompt = prompt.rstrip(".!? ") + rng.choice(HABITS["marks"])
     return Example(example.workload, prompt.strip() or example.prompt, example.answer, example.spec)
 
 
 def _greeted(rng: Random, prompt: str, workload: str) -> str:
-    softer = (
-        prompt[0].lower() + prompt[1:] if rng.random() < 0.6 and prompt[1].islower() else prompt
-    )
+    soft = rng.random() < 0.6 and prompt[1].islower()
     if workload in CONTENT_LAST or workload == "chat" or rng.random() < 0.6:
-        return rng.choice(HABITS["before"]) + softer
+        return (
+            rng.choice(HABITS["before"]) + (prompt[0].lower() if soft else prompt[0]) + prompt[1:]
+        )
     return prompt.rstrip(".!") + rng.choice(HABITS["after"])
 
 

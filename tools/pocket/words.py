@@ -4,7 +4,7 @@ About one draw in ten is a made-up word, so that a model learns to copy words it
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -35,6 +35,11 @@ def pick(rng: Random, words: Sequence[str]) -> str:
         return rng.choice(words)
     word = pseudo_word(rng)
     return word.capitalize() if words[0][0].isupper() else word
+
+
+def weighted(rng: Random, weights: Mapping[Any, float]) -> Any:
+    """Draw one of the keys as often as its weight says."""
+    return rng.choices(list(weights), weights=list(weights.values()))[0]
 
 
 def full_name(rng: Random) -> str:
@@ -104,6 +109,7 @@ def plural(word: str) -> str:
 def a(word: str) -> str:
     """Return the word after its article."""
     sounds_open = word[0].lower() in "aeiou" and not word.startswith(("user", "uni"))
+    sounds_open = sounds_open or word.startswith("honest")
     return f"{'an' if sounds_open else 'a'} {word}"
 
 

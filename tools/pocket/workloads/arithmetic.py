@@ -27,8 +27,7 @@ def sample_drill(rng: Random) -> Example:
 
 def _sample_kind(rng: Random, kinds: Mapping[str, int]) -> Example:
     """Draw a problem of one of `kinds`, which have weights."""
-    (kind,) = rng.choices(list(kinds), weights=list(kinds.values()))
-    prompt, answer = globals()[f"_{kind}"](rng)
+    prompt, answer = globals()[f"_{words.weighted(rng, kinds)}"](rng)
     return Example(NAME, prompt, answer, {"final": _final(answer), "steps": "=" in answer})
 
 
@@ -148,9 +147,8 @@ def _product(rng: Random) -> tuple[str, str]:
     first, second = rng.sample((first, second), 2)
     if first == 2 and rng.random() < 0.15:
         return _form(rng, "twice").format(a=second), f"2 x {second} = {2 * second}."
-    return _said(
-        rng, _form(rng, "product"), first, second
-    ), f"{first} x {second} = {first * second}."
+    prompt = _said(rng, _form(rng, "product"), first, second)
+    return prompt, f"{first} x {second} = {first * second}."
 
 
 def _sum(rng: Random, first: int, second: int, minus: bool) -> tuple[str, str]:
@@ -213,9 +211,8 @@ def _word_problem(rng: Random) -> tuple[str, str]:
     for part, values in TABLE["problem_parts"].items():
         form = form.replace(f"{{{part}}}", values[kind])
     prompt = words.spin(rng, form).format(name=who, a=first, b=second, things=thing)
-    return re.sub(
-        " ([?.,])", r"\1", prompt
-    ), f"{steps} {'You have' if own else f'{who} has'} {result} {thing}."
+    answer = f"{steps} {'You have' if own else f'{who} has'} {result} {thing}."
+    return re.sub(" ([?.,])", r"\1", prompt), answer
 
 
 def _table(rng: Random) -> tuple[str, str]:

@@ -23,12 +23,7 @@ class Fact:
 
 def sample(rng: Random) -> Example:
     """Draw a task and a text for it."""
-    tasks = {
-        _copy: 18, _say: 24, _replace: 18, _reshape: 15, _names: 10, _cities: 7,
-        _detail: 11, _number: 5, _quote: 9, _capitals: 6, _full_stop: 3, _repeated: 4,
-    }  # fmt: skip
-    (task,) = rng.choices(list(tasks), weights=list(tasks.values()))
-    prompt, answer = task(rng)
+    prompt, answer = globals()[f"_{words.weighted(rng, TABLE['tasks'])}"](rng)
     return Example(NAME, prompt, answer)
 
 
@@ -74,10 +69,9 @@ def _say(rng: Random) -> tuple[str, str]:
     text = words.sentence(rng)
     request = rng.choice(TABLE["copy_inline"]) if rng.random() < 0.5 else "{bare}"
     if request == "{bare}":
-        mark = rng.choice([": ", ": ", ": ", ":\n", ":", " : "])
-        return words.spin(rng, TABLE["copy_bare"]) + rng.choice(
-            ["", "", ", please"]
-        ) + mark + text, text
+        mark = rng.choice(TABLE["copy_marks"])
+        bare = words.spin(rng, TABLE["copy_bare"] + "[||, please]")
+        return bare + mark + text, text
     quote = rng.choice("''\"\"`") if "'" not in text else '"'
     request = words.spin(rng, request)
     if "{text}" in request:

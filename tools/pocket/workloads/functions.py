@@ -23,10 +23,9 @@ TABLE = table("functions")
 INPUTS: dict[str, list[Any]] = TABLE["inputs"]
 INPUTS["text"].append("abcdefghijklmnopqrstuvwxyz" * 5)
 INPUTS["numbers"].append(list(range(110)))
+INPUTS["number"] += range(200)  # numbers around 100 tell the constants of limits apart
 ALLOWED_CALLS, ALLOWED_METHODS = (set(TABLE[key].split()) for key in ("calls", "methods"))
-BANNED = (ast.Import, ast.ImportFrom, ast.While, ast.Try, ast.With, ast.Lambda, ast.ClassDef, ast.Global,
-          ast.Nonlocal, ast.Delete, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.LShift,
-          ast.JoinedStr, ast.Starred, ast.AsyncFunctionDef, ast.NamedExpr, ast.Match)  # fmt: skip
+BANNED = tuple(getattr(ast, name) for name in TABLE["banned"].split())
 MAX_STEPS = 2000
 MAX_SIZE = 100_000
 
@@ -46,12 +45,12 @@ def sample(rng: Random) -> Example:
     only_name = rng.random() < 0.13 and not hidden
     own_name = rng.random() < 0.45 and not only_name
     own_arguments = rng.random() < 0.2 and arguments != "{d}"
-    kinds = [_kind(argument) for argument in names]
+    kinds = [TABLE["kinds"].get(argument, "number") for argument in names]
     function = _own_name(rng, default) if own_name else default
     if only_name or rng.random() < 0.2 * own_name:
         function = rng.choice([default, *drawn.get("also", ())]).format(**parts)
     if own_arguments:
-        names = _own_arguments(rng, kinds)
+        names = words.distinct(rng, TABLE["own_arguments"][kinds[0]].split(), len(kinds))
     task = phrases[0].format(**parts)
     docstring = f"Return whether {task[1:]}." if task[0] == "?" else f"Return {task}."
     # Words such as "from 1 to n" speak of the argument by its name.
@@ -104,24 +103,11 @@ def _own_name(rng: Random, default: str) -> str:
     return rng.choice([default, default, f"{rng.choice(verbs)}_{default}", "f", *made_up])
 
 
-def _own_arguments(rng: Random, kinds: list[str]) -> list[str]:
-    return words.distinct(rng, TABLE["own_arguments"][kinds[0]].split(), len(kinds))
-
-
-def _kind(argument: str) -> str:
-    kinds = {"text": "text", "name": "text", "numbers": "numbers", "words": "words", "n": "count"}
-    return {"data": "data", "key": "key"}.get(argument) or kinds.get(argument, "number")
-
-
 def _inputs(kinds: list[str]) -> list[list[Any]]:
-    if kinds == ["data", "key"]:
-        return [[{"a": 1, "b": 2}, "b"], [{"x": 7}, "x"], [{"k": 5, "m": 0}, "m"]]
     if len(kinds) == 2:
-        return [[2, 3], [10, 4], [-1, 7], [5, 5], [0, 9]]
-    # Numbers around 100 tell the constants of limits apart.
-    return [[value] for value in INPUTS[kinds[0]]] + (
-        [[i] for i in range(200)] if kinds == ["number"] else []
-    )
+        pairs: list[list[Any]] = TABLE["pairs"][kinds[0]]
+        return pairs
+    return [[value] for value in INPUTS[kinds[0]]]
 
 
 def _name_prompt(rng: Random, function: str, names: list[str], own: bool) -> str:
@@ -161,8 +147,7 @@ def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
         forms = [form for form in forms if "{takes}" in form or "{arguments}" in form]
     form = rng.choice(forms)
     request = words.spin(rng, form.format(**values)).replace(" ,", ",").replace(" .", ".")
-    plain = ("Write", "Create", "Make", "Give me", "Define", "Implement", "Show me")
-    return words.ask(rng, request) if request.startswith(plain) else request
+    return words.ask(rng, request) if request.startswith(tuple(TABLE["plain"])) else request
 
 
 def _imperative(task: str) -> str:

@@ -22,8 +22,7 @@ TABLE["persons"] = {"person", *TABLE["also"]["person"].split()}
 
 def sample(rng: Random) -> Example:
     """Draw a record and a prompt that states it."""
-    makers = [_told, _listed, _free, _loose, _said, _counts, _open]
-    prompt, record = rng.choices(makers, weights=[20, 19, 10, 10, 11, 3, 27])[0](rng)
+    prompt, record = globals()[f"_{words.weighted(rng, TABLE['makers'])}"](rng)
     return Example(NAME, prompt, _write(record), {"record": record})
 
 
@@ -112,12 +111,11 @@ def _told(rng: Random) -> tuple[str, Record]:
     )
     link = "who" if kind in TABLE["persons"] else rng.choice(["that", "which"])
     if rng.random() < 0.6:
-        request = f"{words.spin(rng, TABLE['openers'])} {rng.choice(['for', 'for', 'about', 'describing'])} {noun} {link} "
+        request = f"{words.spin(rng, TABLE['openers'])} {rng.choice(TABLE['links'])} {noun} {link} "
         return words.ask(rng, request + words.joined(parts)), record
     fact = f"{noun} {link} {words.joined(parts)}"
-    return words.ask_about(
-        rng, words.spin(rng, TABLE["convert"]), fact + rng.choice([".", ""])
-    ), record
+    request = words.spin(rng, TABLE["convert"])
+    return words.ask_about(rng, request, fact + rng.choice([".", ""])), record
 
 
 def _listed(rng: Random) -> tuple[str, Record]:
@@ -132,8 +130,7 @@ def _listed(rng: Random) -> tuple[str, Record]:
 
 def _state(rng: Random, record: Record, noun: str) -> str:
     form = rng.choice([" ", " ", ": ", "=", " is ", " = "])
-    said = {key: key.replace("_", " ") if form not in ("=", " = ") else key for key in record}
-    pairs = [f"{said[key]}{form}{_say(value)}" for key, value in record.items()]
+    pairs = _pairs(record, form)
     listing = words.joined(pairs) if form == " " and rng.random() < 0.5 else ", ".join(pairs)
     if form == ": " and rng.random() < 0.3:
         listing = "\n".join(pairs)
@@ -153,20 +150,15 @@ def _state(rng: Random, record: Record, noun: str) -> str:
     values = words.joined([_say(value) for value in record.values() if not isinstance(value, list)])
     if any(isinstance(value, list) for value in record.values()):
         return words.ask_about(rng, words.spin(rng, TABLE["openers"]), listing)
-    if len(record) == 1:
-        one = f"{words.spin(rng, TABLE['openers'])} with [a|the|] key {keys} and [a|the|] value {values}"
-        return words.ask(rng, words.spin(rng, one))
-    request = f"{words.spin(rng, TABLE['openers'])} with the keys {keys} and the values {values}"
-    return words.ask(rng, request)
+    request = TABLE["openers"] + TABLE["one_value" if len(record) == 1 else "all_values"]
+    return words.ask(rng, words.spin(rng, request).format(keys=keys, values=values))
 
 
 def _free(rng: Random) -> tuple[str, Record]:
     """State arbitrary keys, often unknown words, with values of any type."""
     keys = words.distinct(rng, TABLE["free_keys"].split(), rng.choice([1, 2, 3, 4, 5, 5, 6]))
-    makers = ["thing", "name", "pseudo_word", "colour", "city"]
-    makers += ["whole 0 9", "whole 10 999", "decimal 0 30", "flag"]
-    record: Record = {key: _make(rng, rng.choice(makers)) for key in keys}
-    return _state(rng, record, rng.choice(["a config", "a settings file", "a record"])), record
+    record: Record = {key: _make(rng, rng.choice(TABLE["free_makers"])) for key in keys}
+    return _state(rng, record, rng.choice(TABLE["free_nouns"])), record
 
 
 def _loose(rng: Random) -> tuple[str, Record]:
@@ -176,20 +168,19 @@ def _loose(rng: Random) -> tuple[str, Record]:
     record = _free(rng)[1] if free else {key: _make(rng, make) for key, make, _ in fields}
     lists = any(isinstance(value, list) for value in record.values())
     mark = rng.choice([": ", ": ", "=", " ", " is ", " = "])
+    form = "loose"
     if "name" in record and len(record) > 1 and rng.random() < 0.4:
-        rest = {key: value for key, value in record.items() if key != "name"}
-        form, listing = "called", _pairs(rest, rng.choice((" ", ": ")))
-    else:
-        form, listing = "loose", _pairs(record, mark)
+        form, mark = "called", rng.choice((" ", ": "))
+    told = {key: value for key, value in record.items() if form == "loose" or key != "name"}
     forms = [f for f in TABLE[form] if not (lists and ("{{" in f or "{l}." in f))]
     noun = rng.choice([kind, words.a(kind)]) if kind != "person" else words.a(kind)
-    values = {"noun": noun, "name": record.get("name", ""), "l": listing}
+    values = {"noun": noun, "name": record.get("name", ""), "l": ", ".join(_pairs(told, mark))}
     return words.spin(rng, rng.choice(forms)).format(**values).replace("..", "."), record
 
 
-def _pairs(record: Record, mark: str) -> str:
+def _pairs(record: Record, mark: str) -> list[str]:
     said = {key: key.replace("_", " ") if "=" not in mark else key for key in record}
-    return ", ".join(f"{said[key]}{mark}{_say(value)}" for key, value in record.items())
+    return [f"{said[key]}{mark}{_say(value)}" for key, value in record.items()]
 
 
 def _said(rng: Random) -> tuple[str, Record]:
@@ -200,9 +191,7 @@ def _said(rng: Random) -> tuple[str, Record]:
     text, slots = text[0].upper() + text[1:], (key.partition("=") for key in said.split(","))
     record = {key: drawn[slot or key] for key, _, slot in slots}
     if order:
-        opener = (
-            f"{words.spin(rng, TABLE['openers'])} {rng.choice(('for an order', 'for this order'))}"
-        )
+        opener = f"{words.spin(rng, TABLE['openers'])} {rng.choice(TABLE['for_orders'])}"
         return words.ask_about(rng, opener, text), record
     if rng.random() < 0.15:
         return words.spin(rng, TABLE["braces"]).format(k=", ".join(record), f=text), record

@@ -31,10 +31,8 @@ def sample(rng: Random) -> Example:
     numbered = rng.random() < 0.85
     marks, often = (TABLE["numbered"], 0.2) if numbered else (TABLE["bulleted"], 1.0)
     if rng.random() < often:
-        question = ask.endswith("?")
-        ask = (
-            ask.rstrip("?").replace(", please", "") + rng.choice(marks) + ("?" if question else "")
-        )
+        asked = ask.rstrip("?")
+        ask = asked.replace(", please", "") + rng.choice(marks) + ask[len(asked) :]
     if not ask.endswith("?"):
         ask += rng.choice((".", ".", "", "!"))
     chosen = enumerate(items[:count], 1)

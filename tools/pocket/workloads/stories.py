@@ -25,7 +25,7 @@ def sample(rng: Random) -> Example:
     extra = f" {rng.choice(('named', 'named', 'called'))} {name}" if named else ""
     if rng.random() < 0.3:
         extra += " " + rng.choice(SLOTS["clauses"]).format(**values)
-    prompt = _ask(rng, "asks", a=_article(described), extra=extra, heroes=words.plural(hero))
+    prompt = _ask(rng, "asks", a=words.a(described), extra=extra, heroes=words.plural(hero))
     return Example(NAME, prompt, _story(rng, values), {"hero": hero})
 
 
@@ -76,8 +76,8 @@ def _values(rng: Random, hero: str, name: str, named: bool) -> dict[str, object]
         for number, value in zip(("", "2", "3"), rng.sample(SLOTS[f"{kind}s"], 3), strict=True):
             values[f"{kind}{number}"] = value
             values[f"the_{kind}{number}"] = "the " + re.sub("^an? ", "", value)
-            values[f"a_{kind}{number}"] = _article(value)
-    values |= {"a_trait_hero": _article(f"{values['trait']} {hero}")}
+            values[f"a_{kind}{number}"] = words.a(value)
+    values |= {"a_trait_hero": words.a(f"{values['trait']} {hero}")}
     values |= {key[0].upper() + key[1:]: _capital(value) for key, value in values.items()}
     values |= {"called": f" called {name}" if named else "", "number2": str(rng.randint(10, 40))}
     return values | {"number": rng.randint(2, 9), "Number": rng.choice(SLOTS["numbers"].split())}
@@ -102,11 +102,6 @@ def _story(rng: Random, values: dict[str, object]) -> str:
             _capital(part.format(**values, **fresh, upset=rng.choice(SLOTS["upsets"])))
         )
     return " ".join(sentences)
-
-
-def _article(phrase: str) -> str:
-    """Return the phrase after its article, with a silent h seen to."""
-    return f"an {phrase}" if phrase.startswith("honest") else words.a(phrase)
 
 
 def _capital(text: str) -> str:
