@@ -5,6 +5,7 @@ Pool number n of a seed always holds the same batches, so training can resume at
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import count
 from random import Random
 
@@ -13,26 +14,13 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from tools.pocket.example import Example, Split, Workload, draw, table
-from tools.pocket.workloads import (
-    answers,
-    arithmetic,
-    chat,
-    drills,
-    extraction,
-    functions,
-    json_records,
-    lists,
-    stories,
-)
 
 Shares = Mapping[Workload, float]
 
-MODULES = (answers, arithmetic, chat, drills, extraction, functions, json_records, lists, stories)
-_BY_NAME: dict[str, Workload] = {module.__name__.split(".")[-1]: module for module in MODULES}
 # By phase, from `data/shares.toml`.
 MIXES: dict[str, Shares] = {
-    phase: {_BY_NAME[name]: share for name, share in shares.items()}
-    for phase, shares in table("shares").items()
+    phase: {import_module(f".workloads.{name}", __package__): share for name, share in mix.items()}
+    for phase, mix in table("shares").items()
 }
 SHARES = MIXES["first"]
 WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}

@@ -42,6 +42,11 @@ class Workload(Protocol):
         ...
 
 
+def is_the_answer(example: Example, text: str) -> dict[str, bool]:
+    """Grade an answer where only one is right."""
+    return {"right": text.strip() == example.answer}
+
+
 def split_of(prompt: str) -> Split:
     """Return the split that a prompt belongs to, decided by its text alone.
 
@@ -60,9 +65,8 @@ def draw(workload: Workload, rng: Random, split: Split) -> Example:
     while True:
         example = workload.sample(rng)
         prompt = typed(rng, example)
-        if {split_of(example.prompt), split_of(prompt.prompt)} == {split} and not is_kept_out(
-            prompt.prompt
-        ):
+        splits = {split_of(example.prompt), split_of(prompt.prompt)}
+        if splits == {split} and not is_kept_out(prompt.prompt):
             return prompt
 
 

@@ -52,9 +52,8 @@ def report(built: Path, destination: Path) -> None:
     destination.mkdir(parents=True, exist_ok=True)
     logs = {}
     for phase in PHASES:
-        if (
-            log := built / f"{phase}.csv"
-        ).exists():  # a pair that the run began from has the others
+        # A pair that the run began from has the others.
+        if (log := built / f"{phase}.csv").exists():
             shutil.copyfile(log, destination / log.name)
         logs[phase] = pd.read_csv(destination / f"{phase}.csv")
     figure, (losses, agreement) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -64,9 +63,8 @@ def report(built: Path, destination: Path) -> None:
         losses.plot(log["step"] + start, log["loss"], style, label=f"{phase}, training")
         if "held_out_loss" in log:
             measured = log.dropna(subset="held_out_loss")
-            losses.plot(
-                measured["step"] + start, measured["held_out_loss"], "o", label=f"{phase}, held-out"
-            )
+            steps, label = measured["step"] + start, f"{phase}, held-out"
+            losses.plot(steps, measured["held_out_loss"], "o", label=label)
         start += int(log["step"].iloc[-1])
     losses.set(title="target", xlabel="step", ylabel="nats per answer token", yscale="log")
     losses.legend()

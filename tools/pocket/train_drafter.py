@@ -16,7 +16,7 @@ from gemma_mtp_edu.training.new_drafter import new_drafter
 from gemma_mtp_edu.training.target_texts import Evaluation
 from gemma_mtp_edu.training.training import train
 from tools.pocket import loop
-from tools.pocket.corpus import IGNORED, MIXES, batches
+from tools.pocket.corpus import IGNORED, MIXES
 from tools.pocket.loop import Phase
 
 
@@ -64,6 +64,5 @@ def run_recipe(
 
 
 def _texts(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Iterator[Texts]:
-    stream = batches(tokenizer, recipe.data_seed, recipe.tokens_per_batch, shares=recipe.shares)
-    for batch in stream:
+    for batch in recipe.batches(tokenizer):
         yield Texts(batch.input_ids, batch.labels != IGNORED)

@@ -1,6 +1,5 @@
 """Train the bundled target: ten layers, grown to thirty, polished on the exact tasks, drilled."""
 
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -12,7 +11,7 @@ from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 from gemma_mtp_edu.training.distillation import muon_and_adamw
 from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
 from tools.pocket import loop
-from tools.pocket.corpus import IGNORED, MIXES, Batch, batches, pool_batches
+from tools.pocket.corpus import IGNORED, MIXES, Batch, pool_batches
 from tools.pocket.loop import Phase
 from tools.pocket.target import grow, new_target
 
@@ -45,21 +44,6 @@ def held_out_loss(model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast) 
     return sum(losses) / len(losses)
 
 
-def lane_batches(
-    phase: Phase, tokenizer: PreTrainedTokenizerFast, lane: int, first: int
-) -> Iterator[Batch]:
-    """Return the batches of one lane of a phase, from step `first` on."""
-    stream = batches(
-        tokenizer,
-        phase.data_seed,
-        phase.tokens_per_batch,
-        shares=phase.shares,
-        lane=lane,
-        lanes=phase.lanes,
-    )
-    return islice(stream, first, phase.steps)
-
-
 def run_phase(
     phase: Phase, model: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:
@@ -70,13 +54,14 @@ def run_phase(
         first = found[0]["step"]
         model.load_state_dict(found[1]["model"])
     log = loop.TrainingLog(folder.parent / f"{phase.name}.csv")
-    streams = (lane_batches(phase, tokenizer, lane, first) for lane in range(phase.lanes))
+    lanes = (phase.batches(tokenizer, lane) for lane in range(phase.lanes))
+    streams = (islice(lane, first, phase.steps) for lane in lanes)
     running, tokens = 0.0, 0
-    for step, lanes in enumerate(zip(*streams, strict=True), start=first):
-        loss = torch.stack([answer_loss(model, batch) for batch in lanes]).mean()
+    for step, parts in enumerate(zip(*streams, strict=True), start=first):
+        loss = torch.stack([answer_loss(model, batch) for batch in parts]).mean()
         loop.update(model, opts, loss, phase, step)
         running += loss.item()
-        tokens += sum(batch.input_ids.numel() for batch in lanes)
+        tokens += sum(batch.input_ids.numel() for batch in parts)
         if (step + 1) % 50 == 0:
             values = {"loss": running / 50, "tokens": tokens / 1000}
             if (step + 1) % 250 == 0:

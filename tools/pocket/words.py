@@ -108,8 +108,7 @@ def plural(word: str) -> str:
 
 def a(word: str) -> str:
     """Return the word after its article."""
-    sounds_open = word[0].lower() in "aeiou" and not word.startswith(("user", "uni"))
-    sounds_open = sounds_open or word.startswith("honest")
+    sounds_open = re.match("[aeiouAEIOU]|honest", word) and not word.startswith(("user", "uni"))
     return f"{'an' if sounds_open else 'a'} {word}"
 
 

@@ -4,7 +4,7 @@ import re
 from random import Random
 from typing import Any
 
-from tools.pocket.example import Example, table
+from tools.pocket.example import Example, is_the_answer, table
 
 NAME = "qa"
 Topic = dict[str, Any]  # names, questions and answers of one thing that can be asked
@@ -12,6 +12,7 @@ TABLE = table("answers")
 TOPICS: list[Topic] = TABLE["topics"]  # the three main ones first
 BOTH = TOPICS[2]
 TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
+grade = is_the_answer
 
 
 def sample(rng: Random) -> Example:
@@ -40,11 +41,6 @@ def sample(rng: Random) -> Example:
         name = re.sub("^(the|an?) ", "", rng.choice(topic["names"]))
         prompt = rng.choice(TABLE["bare_about"]).format(x=name)
     return Example(NAME, prompt, topic["answer"])
-
-
-def grade(example: Example, text: str) -> dict[str, bool]:
-    """There is one right answer to each question."""
-    return {"right": text.strip() == example.answer}
 
 
 def _ask(rng: Random, topic: Topic, form: str) -> str:

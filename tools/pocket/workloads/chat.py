@@ -55,8 +55,7 @@ def _fill(rng: Random, template: str, kind: dict[str, Any]) -> str:
         own[key] = rng.choice(TALK[f"{key}s"])
     if rng.random() < 0.1:
         own["subject"] = words.pseudo_word(rng)
-    others = ["{a_thing}", "{an_animal}", "{food}", "{name}", "{city}", "{job}s", "{things}"]
-    own["x"] = rng.choice(others) if rng.random() < 0.35 else own["subject"]
+    own["x"] = rng.choice(TALK["others"]) if rng.random() < 0.35 else own["subject"]
     template = template.replace("{x}", str(own["x"]))
     own |= {"year": rng.randint(1500, 2025), "hour": rng.randint(1, 12)}
     own |= {"n": rng.randint(2, 99), "m": rng.randint(2, 9)}

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from random import Random
 
 from tools.pocket import words
-from tools.pocket.example import Example, table
+from tools.pocket.example import Example, is_the_answer, table
 
 NAME = "rewrite"
 LONG_SHARE = 0.1
 TABLE = table("extraction")
+grade = is_the_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +28,15 @@ def sample(rng: Random) -> Example:
     return Example(NAME, prompt, answer)
 
 
-def grade(example: Example, text: str) -> dict[str, bool]:
-    """Compare with the one right answer."""
-    return {"right": text.strip() == example.answer}
-
-
 def _fact(rng: Random, who: str = "") -> Fact:
     """Return a sentence of recombined names, places, things and numbers."""
     template = rng.choice(TABLE["facts"])
     text, drawn = words.fill(rng, template, **({"person": who} if who else {}))
     while drawn.get("person") == drawn.get("other", ""):
         text, drawn = words.fill(rng, template)
-    named, placed = (
-        tuple(str(drawn[key]) for key in keys if f"{{{key}}}" in template)
-        for keys in (("person", "other"), ("city",))
-    )
-    return Fact(text, named, placed)
+    told = {key: str(drawn[key]) for key in ("person", "other", "city") if f"{{{key}}}" in template}
+    city = told.pop("city", None)
+    return Fact(text, tuple(told.values()), (city,) if city else ())
 
 
 def _text(rng: Random, least: int = 1, most: int = 5, who: str = "") -> list[Fact]:
@@ -80,11 +74,10 @@ def _say(rng: Random) -> tuple[str, str]:
 
 
 def _number(rng: Random) -> tuple[str, str]:
-    fact = _fact(rng).text
-    while (
-        len(found := [w for w in re.findall(r"[\d:]+", fact) if ":" not in w]) != 1 or ":" in fact
-    ):
+    fact, found = "", []
+    while len(found) != 1 or ":" in fact:
         fact = _fact(rng).text
+        found = re.findall(r"\d+", fact)
     return _about(rng, _request(rng, TABLE["number"]), fact), found[0]
 
 
@@ -108,11 +101,7 @@ def _names(rng: Random) -> tuple[str, str]:
 
 def _about(rng: Random, request: str, text: str) -> str:
     """As `ask_about`, but a question stays as it is."""
-    quoted = re.sub(
-        r"(this|the( following)?) (text|sentence|passage)|the text below|this|here",
-        f"the text '{text}'",
-        request.replace(" below", ""),
-    )
+    quoted = re.sub(TABLE["text_names"], f"the text '{text}'", request.replace(" below", ""))
     if rng.random() < 0.12 and "'" not in text and quoted.count(text) == 1:
         return quoted
     if not request.endswith("?"):
@@ -121,10 +110,10 @@ def _about(rng: Random, request: str, text: str) -> str:
 
 
 def _cities(rng: Random) -> tuple[str, str]:
-    facts = _text(rng, 1, 4)
-    while not _distinct_of(facts, "cities"):
+    cities: list[str] = []
+    while not cities:
         facts = _text(rng, 1, 4)
-    cities = _distinct_of(facts, "cities")
+        cities = _distinct_of(facts, "cities")
     request = TABLE["city" if len(cities) == 1 else "cities"]
     request = words.spin(rng, request.replace("{this}", TABLE["this_or_sentence"]))
     if len(facts) > 1:
@@ -134,9 +123,8 @@ def _cities(rng: Random) -> tuple[str, str]:
 
 def _quote(rng: Random) -> tuple[str, str]:
     facts = _text(rng, 2, 6)
-    ordinals = ["first", "second", "third", "fourth", "fifth", "sixth"]
     index = rng.randrange(min(len(facts), 5))
-    ordinal = "last" if rng.random() < 0.2 else ordinals[index]
+    ordinal = "last" if rng.random() < 0.2 else TABLE["ordinals"][index]
     answer = facts[-1] if ordinal == "last" else facts[index]
     request = TABLE["quote_question" if rng.random() < 0.2 else "quote"]
     return _about(rng, _request(rng, request).replace("{o}", ordinal), _write(facts)), answer.text

@@ -17,7 +17,7 @@ def sample(rng: Random) -> Example:
     hero = _hero(rng)
     roll = rng.random()
     if roll < 0.3:
-        return _themed(rng, hero, "open_asks" if roll < 0.08 else "themed_asks")
+        return _themed(rng, "open_asks" if roll < 0.08 else "themed_asks")
     named = rng.random() < 0.5
     name = words.name(rng) if named else f"the {hero}"
     values = _values(rng, hero, name, named)
@@ -30,16 +30,15 @@ def sample(rng: Random) -> Example:
 
 
 def _ask(rng: Random, form: str, **values: str) -> str:
-    short = rng.choice(
-        ("", "", "short ", "short ", "very short ", "little ", "funny ", "new ", "nice ")
+    short, asked = (
+        rng.choice(words.PHRASES["story_sizes"]),
+        words.spin(rng, rng.choice(SLOTS[form])),
     )
-    asked = words.spin(rng, rng.choice(SLOTS[form])).format(
-        short=short, end=rng.choice((".", ".", "", "!")), **values
-    )
+    asked = asked.format(short=short, end=rng.choice(SLOTS["stops"]), **values)
     return asked.replace("a old ", "an old ")
 
 
-def _themed(rng: Random, hero: str, form: str) -> Example:
+def _themed(rng: Random, form: str) -> Example:
     """Draw a story for a prompt that names no hero, but perhaps what it is about."""
     theme = words.fill(rng, rng.choice(SLOTS["themes"]))[0]
     hero = rng.choice(words.LISTS["animals"])  # never a made-up word, which no prompt gave
@@ -87,20 +86,14 @@ def _story(rng: Random, values: dict[str, object]) -> str:
     """Return five to seven sentences: setting, wish, trouble, help, sometimes more, end."""
     middles = rng.sample(SLOTS["middles"], rng.choice((0, 1, 1, 2)))
     opening = SLOTS["openings"][ord(str(values["hero"])[0].lower()) % len(SLOTS["openings"])]
-    patterns = (SLOTS["wants"], SLOTS["troubles"], SLOTS["aids"])
-    parts = [
-        opening,
-        *(rng.choice(choices) for choices in patterns),
-        *middles,
-        rng.choice(SLOTS["ends"]),
-    ]
+    parts = [opening, *(rng.choice(SLOTS[part]) for part in ("wants", "troubles", "aids"))]
+    parts += [*middles, rng.choice(SLOTS["ends"])]
     sentences = []
     for part in parts:
         deed, deed2 = rng.sample(SLOTS["deeds"], 2)  # drawn anew for each sentence
         fresh = {"deed": deed, "deed2": deed2, "sight": rng.choice(SLOTS["sights"])}
-        sentences.append(
-            _capital(part.format(**values, **fresh, upset=rng.choice(SLOTS["upsets"])))
-        )
+        fresh["upset"] = rng.choice(SLOTS["upsets"])
+        sentences.append(_capital(part.format(**values, **fresh)))
     return " ".join(sentences)
 
 
