@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from tools.pocket.corpus import WORKLOADS
 from tools.pocket.example import Example, is_kept_out
 from tools.pocket.typed import typed
 from tools.pocket.words import NUMBERS
@@ -27,6 +28,7 @@ from tools.pocket.workloads import (
 PROSE = (answers, stories, lists, chat)
 CHECKABLE = (json_records, functions, arithmetic, extraction)
 CODE = Example("code", "", "", {"name": "f", "inputs": [[[1, 2]]], "expected": [3]})
+CASES = json.loads(Path(__file__).with_name("workload_cases.json").read_text(encoding="utf-8"))
 # Distinct prompts among 2000 draws; small talk has few forms.
 DISTINCT = {"qa": 1600, "story": 1900, "list": 1700, "chat": 1300}
 TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
@@ -90,13 +92,6 @@ def test_lists_are_as_long_as_the_prompt_says() -> None:
     assert asked > 1000
 
 
-def test_a_list_with_a_repeated_or_missing_item_fails() -> None:
-    example = Example("list", "Name 3 pets.", "- a\n- b\n- c", {"count": 3, "numbered": False})
-    assert lists.grade(example, "- a\n- b\n- b") == {"count": True, "distinct": False}
-    assert lists.grade(example, "- a\n- b") == {"count": False, "distinct": True}
-    assert lists.grade(example, "1. a\n2. b\n3. c") == {"count": False, "distinct": True}
-
-
 def test_a_story_without_its_hero_fails() -> None:
     example = next(e for e in draw(stories) if e.spec["hero"] == "fox")
     assert not all(stories.grade(example, "There was once a cow.").values())
@@ -110,21 +105,7 @@ def test_small_talk_never_claims_knowledge() -> None:
         assert re.search("do not know|cannot|only|tiny model", answer) and "Try " in answer
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import os\ndef f(x):\n    return 3",
-        "def f(x):\n    import os\n    return 3",
-        "def f(x):\n    while True:\n        pass",
-        "def f(x):\n    for i in x:\n        x.append(i)\n    return 3",
-        "def f(x):\n    for i in range(10 ** 9):\n        pass\n    return 3",
-        "def f(x):\n    return x.__class__",
-        "def f(x):\n    return open('a')",
-        "def f(x):\n    return f(x)",
-        "def f(x, y=print(3)):\n    return 3",
-        "print(3)",
-    ],
-)
+@pytest.mark.parametrize("code", CASES["refused"])
 def test_code_grader_refuses(code: str) -> None:
     ast.parse(code)
     before = sys.gettrace()
@@ -132,29 +113,14 @@ def test_code_grader_refuses(code: str) -> None:
     assert sys.gettrace() is before
 
 
-def test_code_is_judged_by_what_it_computes() -> None:
-    other = (
-        "def f(things):\n    total = 0\n    for thing in things:\n"
-        "        total = total + thing\n    return total"
-    )
-    assert functions.grade(CODE, other) == {"parses": True, "right": True}
-    assert functions.grade(CODE, "def f(x):\n    return 4") == {"parses": True, "right": False}
-    assert functions.grade(CODE, "def f(x:") == {"parses": False, "right": False}
+@pytest.mark.parametrize(("workload", "spec", "answer", "grades"), CASES["grades"])
+def test_answers_get_their_grades(workload: str, spec: dict, answer: str, grades: dict) -> None:
+    assert WORKLOADS[workload].grade(Example(workload, "", "", spec), answer) == grades
 
 
-def test_json_key_order_counts() -> None:
-    example = Example("json", "", "", {"record": {"a": 1, "b": True}})
-    assert json_records.grade(example, '{"a": 1, "b": true}') == {"parses": True, "right": True}
-    assert json_records.grade(example, '{"b": true, "a": 1}') == {"parses": True, "right": False}
-
-
-def test_column_sums_by_hand() -> None:
-    steps = arithmetic._columns(347, 85, minus=False)
-    assert steps == (
-        "Ones: 7 + 5 + 0 = 12, write 2, carry 1. Tens: 4 + 8 + 1 = 13, write 3, carry 1. "
-        "Hundreds: 3 + 0 + 1 = 4, write 4. 347 + 85 = 432."
-    )
-    assert arithmetic._columns(302, 7, minus=True).endswith("302 - 7 = 295.")
+@pytest.mark.parametrize(("first", "second", "minus", "steps"), CASES["columns"])
+def test_column_sums_by_hand(first: int, second: int, minus: bool, steps: str) -> None:
+    assert arithmetic._columns(first, second, minus).endswith(steps)
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
