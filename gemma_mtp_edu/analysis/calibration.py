@@ -67,12 +67,9 @@ def calibrate(pair: Any, lengths: Grid, contexts: Grid, repeats: int) -> dict[st
     cuda = pair.device.type == "cuda"
     hardware = torch.cuda.get_device_name(pair.device) if cuda else platform.processor()
     provenance = pair.provenance(f"calibrated, median of {repeats}")
-    return {
-        "contexts": contexts,
-        "lengths": lengths,
-        **dict(zip(names, zip(*rows, strict=True), strict=True)),
-        "provenance": provenance | {"hardware": hardware or platform.machine()},
-    }
+    provenance |= {"hardware": hardware or platform.machine()}
+    made = {"contexts": contexts, "lengths": lengths, "provenance": provenance}
+    return {**made, **dict(zip(names, zip(*rows, strict=True), strict=True))}
 
 
 @torch.inference_mode()
@@ -114,12 +111,9 @@ def medians(rounds: Sequence[RoundTrace], steps: Sequence[RoundTrace]) -> Parts:
     counts = sorted(drafting)
     line = statistics.linear_regression(counts, [statistics.median(drafting[n]) for n in counts])
     rest = statistics.median(record.other_seconds for record in rounds)
-    return (
-        statistics.median(step.seconds for step in steps),
-        tuple(statistics.median(verify[n]) for n in counts),
-        max(0.0, line.slope),
-        rest + max(0.0, line.intercept),
-    )
+    verifying = tuple(statistics.median(verify[n]) for n in counts)
+    plain, step = statistics.median(step.seconds for step in steps), max(0.0, line.slope)
+    return plain, verifying, step, rest + max(0.0, line.intercept)
 
 
 def _round(

@@ -114,7 +114,9 @@ class CostModel:
         return self._at(self.other_seconds, context)
 
     def round_seconds(self, gamma: int, context: float | None = None) -> float:
-        """Return the seconds of a round of `gamma` drafts."""
+        """Return the seconds of a round of `gamma` drafts; without any it is a plain step."""
+        if gamma == 0:
+            return self.plain(context)
         drafting = gamma * self.drafter_step(context)
         return drafting + self.verify(gamma + 1, context) + self.rest(context)
 
@@ -124,7 +126,7 @@ class CostModel:
         Source: Leviathan et al. 2023, arXiv:2211.17192, theorem 3.8, with measured costs.
         """
         seconds = self.round_seconds(gamma, context)
-        return expected_tokens(alpha, gamma) * self.plain(context) / seconds if gamma else 1.0
+        return expected_tokens(alpha, gamma) * self.plain(context) / seconds
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
@@ -164,17 +166,12 @@ class CostModel:
         budget = tokens * plain
         steps, passes = (budget - verify - rest) / gamma, budget - gamma * step - rest
         return Verdict(
-            answer=answer_of(max(speedups)),
-            draft_length=gamma,
-            speedup=max(speedups),
-            alpha=alpha,
-            step_seconds=step,
-            verify_seconds=verify,
+            answer=answer_of(max(speedups)), draft_length=gamma, speedup=max(speedups), alpha=alpha,
+            step_seconds=step, verify_seconds=verify, best_speedup=oracle,
             break_even_alpha=break_even_alpha(gamma, (gamma * step + verify + rest) / plain),
             break_even_step_seconds=steps if steps > 0 else None,
             break_even_verify_seconds=passes if passes > 0 else None,
-            best_speedup=oracle,
-        )
+        )  # fmt: skip
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the model as JSON text for `from_json`."""
@@ -216,7 +213,7 @@ def check_grid(lengths: Ints, contexts: Ints) -> None:
 
 
 def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> RoundCost:
-    """Return what a round of that many drafts costs, in plain passes.
+    """Return what a round of that many drafts costs, in plain passes; of none, one.
 
     `cost` is a measured machine, taken at its shortest context; or the cost of a draft in plain
     passes, with a verify pass that costs as much as a plain one. `cost_ratio` stands in place of
@@ -230,4 +227,4 @@ def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> Roun
         return lambda n_drafted: 1.0 + ratio * n_drafted
     plain, rest = cost.plain(), cost.rest()
     ratio = cost.drafter_step() / plain if cost_ratio is None else cost_ratio
-    return lambda n_drafted: ratio * n_drafted + (cost.verify(n_drafted + 1) + rest) / plain
+    return lambda n: ratio * n + (cost.verify(n + 1) + rest) / plain if n else 1.0

@@ -101,23 +101,13 @@ def draft_steps(
             target_id = trace.token_ids[index] if known and index < len(trace.token_ids) else None
             clusters, rank = _searched(pair.drafter.masked_embedding, state[0], target_id)
             joined = heard["joined"][0, 0]
-            steps.append(
-                DraftStep(
-                    newest_id=int(newest),
-                    position=int(drafter.position),
-                    embedding=joined[: len(joined) // 2],
-                    hidden=joined[len(joined) // 2 :],
-                    joined=joined,
-                    projected=heard["projected"][0, 0],
-                    layers=tuple(_views(drafter, heard)),
-                    state=state[0, 0],
-                    fed_back=hidden[0, 0],
-                    clusters=clusters,
-                    draft_id=int(draft),
-                    target_id=target_id,
-                    target_rank=rank,
-                )
-            )
+            steps.append(DraftStep(
+                newest_id=int(newest), position=int(drafter.position),
+                embedding=joined[: len(joined) // 2], hidden=joined[len(joined) // 2 :],
+                joined=joined, projected=heard["projected"][0, 0],
+                layers=tuple(_views(drafter, heard)), state=state[0, 0], fed_back=hidden[0, 0],
+                clusters=clusters, draft_id=int(draft), target_id=target_id, target_rank=rank,
+            ))  # fmt: skip
             newest = draft.to(pair.device)
     return tuple(steps)
 

@@ -41,8 +41,8 @@ def distributions_after(pair: ModelPair, ids: Ids, temperature: float = 1.0) -> 
 
     Both are in float64, so on the CPU. q is 0 for tokens that a centroid head does not search.
     """
-    target, state = read(pair, ids)
     drafter = MTPDrafter(pair.drafter, pair.target.get_input_embeddings())
+    target, state = read(pair, ids)
     drafter.start(ids, state)
     both = target.verify(ids[:, -1:]).logits[0], drafter.next_logits(ids)[0]
     p, q = ((logits.cpu().double() / temperature).softmax(-1) for logits in both)

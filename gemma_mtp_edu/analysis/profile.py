@@ -92,8 +92,10 @@ def acceptance_profile(
     accepted is read off the greedy text, never off that one target pass.
     """
     from gemma_mtp_edu.core.decoding import autoregressive_generate
+    from gemma_mtp_edu.core.drafters import MTPDrafter
 
     check_gamma(max_gamma)
+    MTPDrafter(pair.drafter, pair.target.get_input_embeddings())  # raises for any other kind
     plain = autoregressive_generate(pair, prompt, max_new_tokens=max_new_tokens)
     return profile_of(pair, plain, max_gamma=max_gamma, max_new_tokens=max_new_tokens)
 
@@ -118,18 +120,13 @@ def profile_of(
     # Position 0 has no chain: the first token comes from the prefill.
     draft_ids = ((), *map(tuple, ids.tolist()))
     return AcceptanceProfile(
-        prompt_ids=plain.prompt_ids,
-        token_ids=plain.token_ids,
-        text=plain.text,
-        n_accepted=accepted_counts(plain.token_ids, draft_ids),
-        draft_ids=draft_ids,
-        draft_probs=((), *map(tuple, probs.tolist())),
-        max_gamma=max_gamma,
-        max_new_tokens=max_new_tokens,
-        stop_reason=plain.stop_reason,
+        prompt_ids=plain.prompt_ids, token_ids=plain.token_ids, text=plain.text,
+        n_accepted=accepted_counts(plain.token_ids, draft_ids), draft_ids=draft_ids,
+        draft_probs=((), *map(tuple, probs.tolist())), max_gamma=max_gamma,
+        max_new_tokens=max_new_tokens, stop_reason=plain.stop_reason,
         vocabulary=pair.token_texts({*plain.token_ids, *ids.unique().tolist()}),
         provenance=pair.provenance("acceptance profile"),
-    )
+    )  # fmt: skip
 
 
 def positions_per_chunk(pair: Any, text_length: int) -> int:
@@ -170,13 +167,13 @@ def draft_chains(pair: Any, text: Any, newest: Any, max_gamma: int) -> tuple[Any
         given = {"input_ids": text, "use_cache": False, "logits_to_keep": ALL_ROWS}
         out = pair.target.base_model(**given, return_shared_kv_states=True)
         shared_kv = {
-            kind: (keys.to(drafter.device), values.to(drafter.device))
+            kind: (keys.to(drafter.device, drafter.dtype), values.to(drafter.device, drafter.dtype))
             for kind, (keys, values) in out.shared_kv_states.items()
         }
         for start in range(0, len(newest), size):
             at = newest[start : start + size]
             # The state that predicted the newest token stands one before it.
-            hidden = out.last_hidden_state[:, at - 1].to(drafter.device)
+            hidden = out.last_hidden_state[:, at - 1].to(drafter.device, drafter.dtype)
             # Constant for all steps, as in a run.
             position, tokens = at[None].to(drafter.device), text[:, at]
             masks = drafter_masks(position, text.shape[1], window, hidden.dtype)

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, StoppingCriteriaList, StopStringCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from gemma_mtp_edu.analysis.profile import accepted_counts
@@ -42,10 +42,8 @@ def reference_generate(
     """
     chosen = Settings(**settings)
     ids = pair.encode(prompt, chosen.max_new_tokens)
-    target, drafter = plain_view(pair.target), view_of(pair.drafter)
-    arguments = _arguments(pair, chosen)
-    if assisted:
-        drafter = arguments["assistant_model"] = drafter_with(pair, gamma)
+    target, drafter = plain_view(pair.target), drafter_with(pair, gamma) if assisted else None
+    arguments = _arguments(pair, chosen) | ({"assistant_model": drafter} if assisted else {})
     recorder = _Recorder(target, drafter, chosen)
     with drawing(pair.device, chosen.seed if chosen.temperature > 0 else None):
         output = target.generate(
@@ -62,13 +60,13 @@ class _Recorder(BaseStreamer):
     """Listens to a run: streamer for the library, hooks on views of both models."""
 
     def __init__(self, target: Any, drafter: Any, settings: Settings) -> None:
-        self.device: torch.device = target.device
+        self.device, self.target = target.device, target
         self.rounds, self.settings, self.length = list[RoundTrace](), settings, 0
         self._forget()
-        for model in (target, drafter):
-            model.register_forward_pre_hook(self._starts, with_kwargs=True)
-        target.register_forward_hook(self._target_ends)
-        drafter.register_forward_hook(self._drafter_ends)
+        for model, ends in ((target, self._target_ends), (drafter, self._drafter_ends)):
+            if model is not None:
+                model.register_forward_pre_hook(self._starts, with_kwargs=True)
+                model.register_forward_hook(ends)
 
     def _forget(self) -> None:
         """Begin a round."""
@@ -86,22 +84,15 @@ class _Recorder(BaseStreamer):
         (n_accepted,) = accepted_counts(chunk, [drafts])
         # A chunk that ends inside the drafts has no token of the target's own: the text ended.
         ended = n_accepted == len(chunk)
-        kind = kind_after(len(drafts), n_accepted, first=not self.rounds)
+        kind = kind_after(len(drafts), n_accepted, first=not (self.rounds or drafts))
         seconds = clock(self.device) - self.started
-        self.rounds.append(
-            RoundTrace(
-                prefix_length=self.length,
-                draft_ids=drafts,
-                n_accepted=n_accepted,
-                next_id=None if ended else chunk[n_accepted],
-                next_kind="none" if ended else kind,
-                draft_probs=tuple(float(p) for p in self.draft_probs),
-                target_probs=self.target_probs,
-                draft_seconds=self.draft_seconds,
-                verify_seconds=self.verify_seconds,
-                other_seconds=max(0.0, seconds - self.draft_seconds - self.verify_seconds),
-            )
-        )
+        self.rounds.append(RoundTrace(
+            prefix_length=self.length, draft_ids=drafts, n_accepted=n_accepted,
+            next_id=None if ended else chunk[n_accepted], next_kind="none" if ended else kind,
+            draft_probs=tuple(float(p) for p in self.draft_probs), target_probs=self.target_probs,
+            draft_seconds=self.draft_seconds, verify_seconds=self.verify_seconds,
+            other_seconds=max(0.0, seconds - self.draft_seconds - self.verify_seconds),
+        ))  # fmt: skip
         self.length += len(chunk)
         if self.settings.on_tokens is not None:
             self.settings.on_tokens(chunk)
@@ -114,8 +105,8 @@ class _Recorder(BaseStreamer):
 
     def _starts(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
         self.step_started = clock(self.device)
-        if "input_ids" in kwargs and self.rounds:  # the target; its first pass reads the prompt
-            self.drafts = kwargs["input_ids"][0, 1:]
+        if module is self.target:  # its first pass reads the prompt, perhaps with drafts already
+            self.drafts = kwargs["input_ids"][0, 1 if self.rounds else self.length :]
 
     def _target_ends(self, module: Any, args: Any, output: Any) -> None:
         self.verify_seconds = clock(self.device) - self.step_started
@@ -142,7 +133,9 @@ def _arguments(pair: ModelPair, settings: Settings) -> dict[str, Any]:
         arguments |= {"temperature": float(settings.temperature)}
         arguments |= {"top_k": settings.top_k or 0, "top_p": float(settings.top_p or 1)}
     if settings.stop_strings:
-        arguments |= {"stop_strings": settings.stop_strings, "tokenizer": pair.tokenizer}
+        # An ordinary drafter would be given `stop_strings`, but no tokenizer.
+        criterion = StopStringCriteria(pair.tokenizer, settings.stop_strings)
+        arguments["stopping_criteria"] = StoppingCriteriaList([criterion])
     return {name: value for name, value in arguments.items() if value is not None}
 
 
@@ -164,9 +157,14 @@ def plain_view(target: Any) -> Any:
 
 def drafter_with(pair: ModelPair, gamma: int | None) -> Any:
     """Return a view of the drafter with the number of drafts where the library reads it."""
+    pair.new_drafter()  # raises where there is none
     drafter = view_of(pair.drafter)
     drafts = pair.default_gamma() if gamma is None else check_gamma(gamma)
-    drafter.generation_config.num_assistant_tokens = drafts
+    if drafter.dtype != pair.target.dtype:
+        drafter = view_of(copy.deepcopy(drafter).to(dtype=pair.target.dtype))
+    config = drafter.generation_config
+    config.num_assistant_tokens, config.num_assistant_tokens_schedule = drafts, "constant"
+    config.assistant_confidence_threshold = 0.0  # else an ordinary drafter stops where it is unsure
     return drafter
 
 

@@ -31,14 +31,10 @@ def replay(profile: AcceptanceProfile, schedule: Schedule) -> GenerationTrace:
         position += record.n_accepted + 1
         last = LastRound(gamma, n_drafted, record.n_accepted)
     return GenerationTrace(
-        prompt_ids=profile.prompt_ids,
-        token_ids=profile.token_ids,
-        text=profile.text,
-        rounds=tuple(rounds),
-        stop_reason=profile.stop_reason,
-        vocabulary=profile.vocabulary,
+        prompt_ids=profile.prompt_ids, token_ids=profile.token_ids, text=profile.text,
+        rounds=tuple(rounds), stop_reason=profile.stop_reason, vocabulary=profile.vocabulary,
         provenance={**profile.provenance, "method": f"replay, {schedule}"},
-    )
+    )  # fmt: skip
 
 
 def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) -> RoundTrace:
@@ -50,11 +46,10 @@ def replayed_round(profile: AcceptanceProfile, position: int, n_drafted: int) ->
     return RoundTrace(
         prefix_length=len(profile.prompt_ids) + position,
         draft_ids=profile.draft_ids[position][:n_drafted],
-        n_accepted=n_accepted,
+        draft_probs=profile.draft_probs[position][:n_drafted], n_accepted=n_accepted,
         next_id=None if ended_inside else profile.token_ids[end],
         next_kind="none" if ended_inside else kind_after(n_drafted, n_accepted),
-        draft_probs=profile.draft_probs[position][:n_drafted],
-    )
+    )  # fmt: skip
 
 
 def best_schedule(

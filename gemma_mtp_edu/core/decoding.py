@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteriaList, StopStringCriteria
 
-from gemma_mtp_edu.core.drafters import Draft, Drafter
+from gemma_mtp_edu.core.drafters import Draft, Drafter, fixed_draft
 from gemma_mtp_edu.core.sampling import Ids, Sampler, Settings, check_finite
 from gemma_mtp_edu.core.schedules import Constant, LastRound, Schedule
 from gemma_mtp_edu.core.target import CachedModel, TargetOutput, TargetState
@@ -59,8 +59,7 @@ def speculate(run: "Run", drafter: Drafter, schedule: Schedule) -> None:
 
 def autoregressive_generate(pair: Any, prompt: str | Tensor, **settings: Any) -> GenerationTrace:
     """Write a text with the target alone, one token per pass; see `speculative_generate`."""
-    chosen = Settings(**settings)
-    run = Run(pair, pair.encode(prompt, chosen.max_new_tokens), chosen)
+    run = new_run(pair, prompt, settings)
     decode_plainly(run)
     return run.trace("plain")
 
@@ -86,11 +85,18 @@ def speculative_generate(
         **settings: See `Settings`.
     """
     drafter, schedule = drafter or pair.new_drafter(), choose_schedule(pair, schedule, gamma)
-    chosen = Settings(**settings)
-    ids = pair.encode(prompt, chosen.max_new_tokens)
-    run = Run(pair, ids, chosen, shares_state=drafter.needs_state)
+    run = new_run(pair, prompt, settings, shares_state=drafter.needs_state)
     speculate(run, drafter, schedule)
     return run.trace(f"speculative, {schedule}")
+
+
+def new_run(pair: Any, prompt: str | Tensor, settings: dict[str, Any], **more: Any) -> "Run":
+    """Return a run that is about to read a prompt, which who listens has heard."""
+    chosen = Settings(**settings)
+    ids = pair.encode(prompt, chosen.max_new_tokens)
+    if chosen.streamer is not None:
+        chosen.streamer.put(ids.cpu().clone())
+    return Run(pair, ids, chosen, **more)
 
 
 def choose_schedule(pair: Any, schedule: Schedule | None, gamma: int | None) -> Schedule:
@@ -117,7 +123,7 @@ class Run:
             self.criteria.append(StopStringCriteria(pair.tokenizer, settings.stop_strings))
         # One buffer for the whole run: appending would copy the prompt in every round.
         self._buffer = torch.cat([ids, ids.new_zeros(1, settings.max_new_tokens)], dim=1)
-        self._length = self.prompt_length
+        self._length, self._no_draft = self.prompt_length, fixed_draft([], ids.device)
         self.stop_reason: StopReason | None = None  # None while the text goes on
         self.rounds: list[RoundTrace] = []
         self._record: dict[str, Any] = {}
@@ -141,8 +147,6 @@ class Run:
 
     def prefill(self) -> TargetState | None:
         """Read the prompt, write the first token, and return what a drafter needs."""
-        if self.settings.streamer is not None:
-            self.settings.streamer.put(self.ids.cpu().clone())
         output = self.target.prefill(self.ids)
         self.commit(None, self.accept(output, None))
         state = self.target.state_after(output, 0, 0)
@@ -151,26 +155,33 @@ class Run:
 
     def accept(self, output: TargetOutput, draft: Draft | None) -> Verification:
         """Apply the accept rule, greedy or sampling, to a pass."""
-        drafts = self.ids[:, :0] if draft is None else draft.ids
-        scores = self.sampler.processed(output.logits, self.ids, drafts)
-        best = scores.max(-1)
-        check_finite(best.values, "target")
-        if draft is not None:
-            check_finite(draft.own_probs, "drafter")
-        if self.sampler.generator is None:
-            verification = verify_greedy(best.indices, drafts[0])
-        else:
-            drawn = None if draft is None else draft.probs
-            probs = scores.softmax(-1)
-            verification = verify_sampling(probs, drawn, drafts[0], self.sampler.generator)
-        rows = scores[: drafts.shape[1]]
-        self._target_probs = (rows.gather(1, drafts.T)[:, 0] - rows.logsumexp(-1)).exp()
+        draft, generator = draft or self._no_draft, self.sampler.generator
+        drafts = draft.ids[0]
+        check_finite(draft.own_probs, "drafter")
+
+        def judge(scores: Tensor, generator: torch.Generator | None) -> Verification:
+            best = scores.max(-1)
+            check_finite(best.values, "target")
+            if generator is None:
+                return verify_greedy(best.indices, drafts)
+            return verify_sampling(scores.softmax(-1), draft.probs, drafts, generator)
+
+        def goes_on(j: int, rows: list[Tensor]) -> bool:
+            same = generator and generator.clone_state()  # draws what is drawn below
+            kept = judge(torch.cat(rows), same).n_accepted > j
+            return kept and int(drafts[j]) not in self.eos_ids
+
+        scores = self.sampler.processed(output.logits, self.ids, draft.ids, goes_on)
+        verification = judge(scores, generator)
+        rows = scores[: len(drafts)]
+        self._target_probs = (rows.gather(1, draft.ids.T)[:, 0] - rows.logsumexp(-1)).exp()
         self.lap("verify")
         return verification
 
     def commit(self, draft: Draft | None, verification: Verification) -> int:
         """Write the accepted drafts and the target's own token; return how many were written."""
-        drafts: list[int] = [] if draft is None else draft.ids[0].tolist()
+        draft = draft or self._no_draft
+        drafts: list[int] = draft.ids[0].tolist()
         n_accepted, next_id = verification.n_accepted, verification.next_id
         kind = kind_after(len(drafts), n_accepted, first=not self.rounds)
         prefix_length = self._length
@@ -182,10 +193,11 @@ class Run:
             "n_accepted": min(n_accepted, len(written)),
             "next_id": None if ended_inside else next_id,
             "next_kind": "none" if ended_inside else kind,
-            "draft_probs": () if draft is None else tuple(draft.own_probs.tolist()),
+            "draft_probs": tuple(draft.own_probs.tolist()),
             "target_probs": tuple(self._target_probs.tolist()),
-            "overlaps": verification.overlaps,
-            "uniforms": verification.uniforms,
+            # What was verified after the end of the text says nothing about it.
+            "overlaps": verification.overlaps[: len(written)],
+            "uniforms": verification.uniforms[: len(written)],
         }
         if self.settings.on_tokens is not None:
             self.settings.on_tokens(tuple(written))

@@ -74,15 +74,17 @@ class MTPDrafter(Drafter):
     needs_state = True
 
     def __init__(self, model: Any, embedding: torch.nn.Module) -> None:
-        self.model, self.embedding = model, embedding
+        if not hasattr(model, "pre_projection"):
+            raise ValueError(f"got a {type(model).__name__} as drafter, need a Gemma 4 MTP drafter")
+        self.model, self.embedding, self.dtype = model, embedding, model.dtype
         self.device: torch.device = model.pre_projection.weight.device
 
     def start(self, ids: Ids, state: TargetState | None) -> None:
         """Take over the target's newest state."""
         assert state is not None
-        self.hidden = state.hidden.to(self.device)
-        given, device = state.shared_kv.items(), self.device
-        self.shared_kv = {kind: (k.to(device), v.to(device)) for kind, (k, v) in given}
+        place = self.device, self.dtype  # those of the target may be others
+        self.hidden, given = state.hidden.to(*place), state.shared_kv.items()
+        self.shared_kv = {kind: (k.to(*place), v.to(*place)) for kind, (k, v) in given}
         # The newest token's position, for all steps: no key or value of a draft exists.
         self.position = torch.tensor([[ids.shape[1] - 1]], device=self.device)
 
@@ -110,12 +112,9 @@ class MTPDrafter(Drafter):
         embeds = self.embedding(newest).to(hidden)
         states = self.model.model(
             inputs_embeds=self.model.pre_projection(torch.cat([embeds, hidden], dim=-1)),
-            attention_mask=masks,
-            position_ids=position,
-            shared_kv_states=shared_kv,
-            use_cache=False,
-            logits_to_keep=ALL_ROWS,
-        ).last_hidden_state
+            attention_mask=masks, position_ids=position, shared_kv_states=shared_kv,
+            use_cache=False, logits_to_keep=ALL_ROWS,
+        ).last_hidden_state  # fmt: skip
         return states, self.model.post_projection(states)
 
     def score(

@@ -5,20 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import transformers as hf
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import (
-    LogitsProcessorList,
-    RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from transformers import LogitsProcessorList
 
 Ids = Int[Tensor, "1 seq"]
 Logits = Float[Tensor, "positions vocab"]
 # These look at one row of logits and at no token before it, so all rows can go through at once.
-_ROW_BY_ROW = (TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
+_ROW_BY_ROW = (hf.TemperatureLogitsWarper, hf.TopKLogitsWarper, hf.TopPLogitsWarper)
+# These may look at the text, but have no memory: they can be asked about drafts, kept or not.
+_FORGETFUL = (
+    *_ROW_BY_ROW, hf.MinPLogitsWarper, hf.MinNewTokensLengthLogitsProcessor,
+    hf.NoBadWordsLogitsProcessor, hf.NoRepeatNGramLogitsProcessor, hf.SuppressTokensLogitsProcessor,
+    hf.PrefixConstrainedLogitsProcessor, hf.RepetitionPenaltyLogitsProcessor,
+)  # fmt: skip
 
 
 class NonFiniteLogitsError(FloatingPointError):
@@ -29,29 +30,19 @@ class NonFiniteLogitsError(FloatingPointError):
 class Settings:
     """How to write a text: what both generate functions share.
 
-    Attributes:
-        max_new_tokens: Tokens to write at most.
-        temperature: 0 for greedy decoding, else sampling.
-        top_k: When sampling, keep that many most probable tokens.
-        top_p: When sampling, keep the most probable tokens up to that mass.
-        repetition_penalty: Divide the scores of tokens that occur already; 1 is off.
-        logits_processor: More of transformers' processors; they come before the warpers.
-        stop_strings: Strings that end the text, also inside accepted drafts.
-        seed: Seed of the sampling; the global random state is neither read nor changed.
-        on_tokens: Called with the new token ids of each round, as they come.
-        streamer: A streamer of transformers, such as `TextStreamer(pair.tokenizer)`.
+    Of the target's `generation_config` they follow the end tokens alone, of torch's seeds none.
     """
 
-    max_new_tokens: int = 128
-    temperature: float = 0.0
-    top_k: int | None = None
-    top_p: float | None = None
-    repetition_penalty: float | None = None
-    logits_processor: Sequence[Any] | None = None
-    stop_strings: str | Sequence[str] | None = None
-    seed: int | None = None
-    on_tokens: Callable[[tuple[int, ...]], Any] | None = None
-    streamer: Any = None
+    max_new_tokens: int = 128  # tokens to write at most
+    temperature: float = 0.0  # 0 for greedy decoding, else sampling
+    top_k: int | None = None  # when sampling, keep that many most probable tokens
+    top_p: float | None = None  # when sampling, keep the most probable ones up to that mass
+    repetition_penalty: float | None = None  # divides scores of tokens that occur; 1 is off
+    logits_processor: Sequence[Any] | None = None  # more of transformers', before the warpers
+    stop_strings: str | Sequence[str] | None = None  # that end the text, in drafts too
+    seed: int | None = None  # of the sampling; None draws another one each time
+    on_tokens: Callable[[tuple[int, ...]], Any] | None = None  # called with a round's new ids
+    streamer: Any = None  # of transformers, such as `TextStreamer(pair.tokenizer)`
 
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
@@ -68,16 +59,16 @@ class Settings:
         """Return how tokens are chosen; processors in the order in which `generate()` has them."""
         processors = LogitsProcessorList()
         if self.repetition_penalty not in (None, 1.0):
-            processors.append(RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
+            processors.append(hf.RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
         processors.extend(self.logits_processor or ())
         if self.temperature == 0:
             return Sampler(processors)
         if self.temperature != 1:
-            processors.append(TemperatureLogitsWarper(float(self.temperature)))
+            processors.append(hf.TemperatureLogitsWarper(float(self.temperature)))
         if self.top_k:
-            processors.append(TopKLogitsWarper(top_k=self.top_k))
+            processors.append(hf.TopKLogitsWarper(top_k=self.top_k))
         if self.top_p is not None and self.top_p < 1:
-            processors.append(TopPLogitsWarper(top_p=float(self.top_p)))
+            processors.append(hf.TopPLogitsWarper(top_p=float(self.top_p)))
         generator = torch.Generator(device)
         generator.seed() if self.seed is None else generator.manual_seed(self.seed)
         return Sampler(processors, generator)
@@ -90,20 +81,30 @@ class Sampler:
     processors: LogitsProcessorList = field(default_factory=LogitsProcessorList)
     generator: torch.Generator | None = None
 
-    def processed(self, logits: Logits, ids: Ids, draft_ids: Int[Tensor, "1 gamma"]) -> Logits:
-        """Return the logits after all processors, in float32; row j follows the first j drafts."""
+    @property
+    def forgetful(self) -> LogitsProcessorList:
+        """The processors without a memory. Not by isinstance: a subclass may have one."""
+        return LogitsProcessorList(p for p in self.processors if type(p) in _FORGETFUL)
+
+    def processed(
+        self, logits: Logits, ids: Ids, drafts: Int[Tensor, "1 gamma"], goes_on: Callable[..., bool]
+    ) -> Logits:
+        """Return the logits after all processors, in float32; row j follows the first j drafts.
+
+        With a memory among them they are asked as in plain decoding, once for each token of the
+        text: `goes_on` says whether, by the rows so far, it goes on after a draft.
+        """
         scores = logits.float()
-        # Not isinstance: a subclass may look at the text.
         if all(type(processor) in _ROW_BY_ROW for processor in self.processors):
             return self.processors(ids, scores)
-        rows: list[Tensor] = []
-        for j in range(len(scores)):
-            text = torch.cat([ids, draft_ids[:, :j]], dim=1)
-            rows.append(self.processors(text, scores[j, None]))
-            if j < draft_ids.shape[1] and rows[j][0, draft_ids[0, j]] == -torch.inf:
-                # This draft is not allowed, so nothing after it counts; and a grammar may have
-                # nothing to say about a text that it does not allow.
-                rows.append(scores[j + 1 :])
+        rows, all_rows = list(scores.split(1)), self.forgetful == self.processors
+        for j in range(len(rows)):
+            rows[j] = self.processors(torch.cat([ids, drafts[:, :j]], dim=1), rows[j])
+            if j == drafts.shape[1]:
+                break
+            # Nothing after a draft that is not allowed counts; and a grammar may have nothing to
+            # say about a text that it does not allow.
+            if rows[j][0, drafts[0, j]] == -torch.inf or not (all_rows or goes_on(j, rows)):
                 break
         return torch.cat(rows)
 
@@ -111,7 +112,7 @@ class Sampler:
         self, logits: Float[Tensor, "1 vocab"], text: Ids
     ) -> tuple[Int[Tensor, "1 1"], Float[Tensor, ""], Float[Tensor, " vocab"] | None]:
         """Return the token after a text, its probability, and what it was drawn from, if drawn."""
-        scores = self.processors(text, logits.float())
+        scores = self.forgetful(text, logits.float())
         probs = scores.softmax(-1)[0]
         if self.generator is None:
             best = scores[0].argmax()

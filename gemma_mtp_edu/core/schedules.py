@@ -5,7 +5,6 @@ own probability may end a round early.
 """
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 
@@ -119,6 +118,7 @@ class FromProfile(Schedule):
 
 def check_gamma(gamma: Any, least: int = 1) -> int:
     """Return a number of drafts as an int; a ValueError says what else was given."""
-    if isinstance(gamma, bool) or not isinstance(gamma, Integral) or gamma < least:
+    whole = hasattr(gamma, "__index__") and not isinstance(gamma, bool)  # tensors, too
+    if not whole or gamma != int(gamma) or gamma < least:
         raise ValueError(f"got gamma {gamma!r}, need a whole number of drafts, at least {least}")
     return int(gamma)

@@ -13,35 +13,21 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class RoundTrace:
-    """One round: the drafter proposes, the target verifies, some tokens are committed.
+    """One round: the drafter proposes, the target verifies, some tokens are committed."""
 
-    Attributes:
-        prefix_length: Tokens of prompt and text before this round.
-        draft_ids: Tokens that the drafter proposed, in order.
-        n_accepted: How many of them entered the text, 0 to `len(draft_ids)`.
-        next_id: The target's own token after them; None where the text ended inside the drafts.
-        next_kind: What `next_id` is: "prefill" (the first token), "correction" (in place of a
-            rejected draft), "bonus" (after drafts that were all accepted), "plain" (no drafts) or
-            "none".
-        draft_probs: The drafter's probability of each draft; empty where not recorded.
-        target_probs: The target's probability of each draft.
-        draft_seconds: Time in the drafter.
-        verify_seconds: Time in the target.
-        other_seconds: The rest of the round.
-        overlaps: When sampling, per verified position the sum over the vocabulary of min(p, q).
-        uniforms: When sampling, the number drawn at each verified position.
-    """
-
-    prefix_length: int
-    draft_ids: tuple[int, ...]
-    n_accepted: int
-    next_id: int | None
+    prefix_length: int  # tokens of prompt and text before this round
+    draft_ids: tuple[int, ...]  # that the drafter proposed, in order
+    n_accepted: int  # how many of them entered the text
+    next_id: int | None  # the target's own token; None where the text ended inside the drafts
+    # "prefill" (the first token), "correction" (in place of a rejected draft), "bonus" (after
+    # drafts that were all accepted), "plain" (no drafts) or "none".
     next_kind: NextKind
-    draft_probs: tuple[float, ...] = ()
-    target_probs: tuple[float, ...] = ()
-    draft_seconds: float = 0.0
-    verify_seconds: float = 0.0
-    other_seconds: float = 0.0
+    draft_probs: tuple[float, ...] = ()  # the drafter's, of each draft; or not recorded
+    target_probs: tuple[float, ...] = ()  # the target's, of each draft
+    draft_seconds: float = 0.0  # in the drafter
+    verify_seconds: float = 0.0  # in the target
+    other_seconds: float = 0.0  # the rest of the round
+    # When sampling, of each verified position in the text: sum of min(p, q), and the number drawn.
     overlaps: tuple[float, ...] = ()
     uniforms: tuple[float, ...] = ()
 
@@ -59,25 +45,15 @@ class RoundTrace:
 
 @dataclass(frozen=True, slots=True)
 class GenerationTrace:
-    """A whole generation, round by round.
-
-    Attributes:
-        prompt_ids: The prompt's token ids.
-        token_ids: The generated token ids, end marks included.
-        text: The generated text, without special tokens.
-        rounds: What happened, in order; the first one is the prefill.
-        stop_reason: "eos" (the model ended the text), "length" (`max_new_tokens`) or "stop".
-        vocabulary: The text of every token id that occurs in this trace.
-        provenance: Pair, method, dtype, device and versions that made it.
-    """
+    """A whole generation, round by round."""
 
     prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    text: str
-    rounds: tuple[RoundTrace, ...]
-    stop_reason: StopReason
-    vocabulary: Mapping[int, str] = field(default_factory=dict)
-    provenance: Mapping[str, str] = field(default_factory=dict)
+    token_ids: tuple[int, ...]  # of the text, end marks included
+    text: str  # without special tokens
+    rounds: tuple[RoundTrace, ...]  # what happened, in order; the first one is the prefill
+    stop_reason: StopReason  # "eos": the model ended it; "length": `max_new_tokens`; or "stop"
+    vocabulary: Mapping[int, str] = field(default_factory=dict)  # texts of the ids in this trace
+    provenance: Mapping[str, str] = field(default_factory=dict)  # pair, method, dtype, versions
 
     @property
     def draft_rounds(self) -> tuple[RoundTrace, ...]:

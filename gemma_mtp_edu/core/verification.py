@@ -64,7 +64,7 @@ def verify_sampling(
         q = _normalised(draft_probs)
     uniforms = torch.rand(gamma, generator=generator, device=p.device, dtype=p.dtype)
     ratios = (p[:gamma].gather(1, chosen) / q.gather(1, chosen))[:, 0]
-    rejected = (uniforms >= ratios).tolist()  # a ratio of 0 must always be rejected
+    rejected = (~(uniforms < ratios)).tolist()  # always, where the ratio is 0, or 0 over 0
     n_accepted = rejected.index(True) if True in rejected else gamma
     last = p[gamma] if n_accepted == gamma else residual_distribution(p[n_accepted], q[n_accepted])
     verified = min(n_accepted + 1, gamma)

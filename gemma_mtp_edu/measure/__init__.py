@@ -2,9 +2,5 @@
 
 from gemma_mtp_edu import lazily
 
-NAMES = {
-    "bench": "Plan conditions",
-    "results": "ResultsCard measurements",
-    "serving": "serving_commands",
-}
-__getattr__ = lazily(__name__, NAMES)
+NAMES = {"bench": "Plan conditions", "results": "ResultsCard measurements"}
+__getattr__ = lazily(__name__, NAMES | {"serving": "serving_commands"})

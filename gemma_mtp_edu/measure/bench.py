@@ -26,7 +26,7 @@ from tqdm import tqdm
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.analysis.cost import CostModel
 from gemma_mtp_edu.analysis.profile import acceptance_profile
-from gemma_mtp_edu.analysis.reference import drafter_with, reference_generate
+from gemma_mtp_edu.analysis.reference import drafter_with, plain_view, reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate, clock, speculative_generate
 from gemma_mtp_edu.measure.results import Result, append, read_results, write_results
 from gemma_mtp_edu.models.compatibility import is_mtp_drafter
@@ -103,6 +103,7 @@ def run(
     All processes are given the same, each with the pair on its own device; only the main one
     returns something. What `out` holds already is not measured again.
     """
+    pair.new_drafter()  # raises where there is none
     state, facts = _process(), _facts(pair, plan)
     tasks: dict[str, Callable[[], Result]] = {}
     # What cannot be measured, or results of another run, would stop the run hours later.
@@ -183,7 +184,7 @@ def _measure_context(pair: ModelPair, context: int, plan: Plan) -> Result:
 
 def long_context(pair: ModelPair, prompt: str, questions: Sequence[str]) -> Tensor:
     """Return ids of a conversation of at least four sliding windows that ends with `prompt`."""
-    window = pair.target.config.get_text_config().sliding_window
+    window = getattr(pair.target.config.get_text_config(), "sliding_window", None) or 64
     messages = [{"role": "user", "content": prompt}]
     while (ids := pair.encode_messages(messages)).shape[1] < 4 * window:
         question = questions[len(messages) // 2 % len(questions)]
@@ -196,11 +197,12 @@ def long_context(pair: ModelPair, prompt: str, questions: Sequence[str]) -> Tens
 def measure(pair: ModelPair, ids: Tensor, plan: Plan) -> list[dict[str, Any]]:
     """Time all methods on one prompt `[1, seq]`, in turns; the first turn only warms up."""
     limit: Any = {"max_new_tokens": plan.max_new_tokens}
+    target = plain_view(pair.target)  # with the settings of our runs, not with its own
     greedy = {**limit, "attention_mask": torch.ones_like(ids), "do_sample": False}
 
     def library(gamma: int = 0, **more: Any) -> Any:
         more |= {"assistant_model": drafter_with(pair, gamma)} if gamma else {}
-        return pair.target.generate(ids, **greedy, **more)[0, ids.shape[1] :].tolist()
+        return target.generate(ids, **greedy, **more)[0, ids.shape[1] :].tolist()
 
     runs: dict[tuple[str, int], Callable[[], Any]] = {
         ("plain, library", 0): library,
@@ -242,7 +244,5 @@ def conditions(pair: ModelPair, plan: Plan) -> dict[str, str]:
         **pair.provenance("bench"),
         "cpu": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
         "gpu": torch.cuda.get_device_name(pair.device) if pair.device.type == "cuda" else "none",
-        "python": platform.python_version(),
-        "gemma_mtp_edu": __version__,
-        "plan": str(plan),
-    }
+        "python": platform.python_version(), "gemma_mtp_edu": __version__, "plan": str(plan),
+    }  # fmt: skip

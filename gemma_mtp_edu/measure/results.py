@@ -131,16 +131,14 @@ def measurements(
     """Return what `timed_runs` measured and was predicted, by workload and draft length."""
     return tuple(
         Measurement(
-            *case,
+            *case, tokens=len(traces[-1].token_ids), predicted_speedup=predicted.get(case, 1.0),
             seconds=statistics.median(sum(r.seconds for r in t.draft_rounds) for t in traces),
             prefill_seconds=statistics.median(t.rounds[0].seconds for t in traces),
-            tokens=len(traces[-1].token_ids),
             tokens_per_round=traces[-1].tokens_per_round or 1.0,
-            predicted_speedup=predicted.get(case, 1.0),
             same_text=traces[-1].token_ids == runs[case[0], 0][-1].token_ids,
         )
         for case, traces in runs.items()
-    )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,13 @@ import torch
 import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
 from gemma_mtp_edu.core.schedules import Constant, Heuristic, Schedule, check_gamma
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-from gemma_mtp_edu.models import files, memory, registry
-from gemma_mtp_edu.models.compatibility import check_pair, check_release, is_mtp_drafter
+from gemma_mtp_edu.models import compatibility, files, memory, registry
 
 Ids = Int[Tensor, "1 seq"]
 
@@ -27,15 +26,22 @@ class ModelPair:
     """A target and the drafter that proposes tokens for it; checked when it is made."""
 
     target: Any  # the model that decides, a causal language model of transformers
-    drafter: Any  # the one that proposes: `Gemma4AssistantForCausalLM`, or a smaller causal model
+    # The one that proposes: `Gemma4AssistantForCausalLM`, or a smaller causal model. None where
+    # only drafters without a model are used, such as `PromptLookupDrafter()`.
+    drafter: Any
     processor: Any = None  # tokenizer with a chat template; None where prompts are token ids
     name: str = ""  # what traces and figures call the pair
 
     def __post_init__(self) -> None:
-        check_release()
-        check_pair(self.target.config, self.drafter.config)
+        compatibility.check_release()
+        for model in (self.target, self.drafter):  # or compiled ones
+            if not isinstance(getattr(model, "_orig_mod", model), PreTrainedModel | None):
+                need = "need one of transformers itself: merge an adapter, or pass the inner model"
+                raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {need}")
+        if self.drafter is not None:
+            compatibility.check_pair(self.target.config, self.drafter.config)
+            self.drafter.eval()
         self.target.eval()
-        self.drafter.eval()
 
     @property
     def tokenizer(self) -> Any:
@@ -59,22 +65,28 @@ class ModelPair:
 
     def default_schedule(self) -> Schedule:
         """Return the schedule of the drafter's `generation_config`."""
-        kind = self.drafter.generation_config.num_assistant_tokens_schedule or "constant"
+        kind = self._own("num_assistant_tokens_schedule") or "constant"
         if kind not in ("constant", "heuristic", "heuristic_transient"):
             raise ValueError(f"got schedule {kind!r}, need 'constant' or 'heuristic'")
         return (Constant if kind == "constant" else Heuristic)(self.default_gamma())
 
     def default_gamma(self) -> int:
         """Return the drafter's own number of drafts, or else the one that the registry has."""
-        drafts = self.drafter.generation_config.num_assistant_tokens
+        drafts = self._own("num_assistant_tokens")
         drafts = registry.recommended(self.name) if drafts is None else drafts
         if drafts is None:
             raise ValueError("no num_assistant_tokens in the drafter's configuration: pass gamma=4")
         return check_gamma(drafts)
 
+    def _own(self, name: str) -> Any:
+        return getattr(getattr(self.drafter, "generation_config", None), name, None)
+
     def new_drafter(self) -> Drafter:
         """Return what drafts with the pair's drafter model, fresh for one generation."""
-        if is_mtp_drafter(self.drafter.config):
+        if self.drafter is None:
+            how = "pass drafter=PromptLookupDrafter(), or load a model, load_pair(target, drafter)"
+            raise ValueError(f"got no drafter: this is a target alone, {how}")
+        if compatibility.is_mtp_drafter(self.drafter.config):
             return MTPDrafter(self.drafter, self.target.get_input_embeddings())
         return CausalLMDrafter(self.drafter)
 
@@ -124,6 +136,8 @@ class ModelPair:
         if self.processor is None:
             raise ValueError("got text, but this pair has no processor to encode it: pass ids")
         how = {"tokenize": False, "add_generation_prompt": True}
+        if messages[-1]["role"] in ("assistant", "model"):
+            raise ValueError("got a conversation that the model ends, need one that the user ends")
         text = self.processor.apply_chat_template(messages, **how)
         # The template writes the mark of the beginning itself; some tokenizers would add another.
         encoded = self.processor(text=text, return_tensors="pt", add_special_tokens=False)
@@ -143,15 +157,18 @@ def load_pair(
     Args:
         target: "pocket" (bundled, needs no network), another name of `PAIRS` such as "E2B", a hub
             id, or a folder: of a model, or with `target` and `drafter` folders in it.
-        drafter: Hub id, folder, or name of its pair; by default the target's (+ "-assistant").
+        drafter: Hub id, folder, or name of its pair; by default the target's (+ "-assistant"), or
+            of a folder beside which there is none, no drafter.
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
     Raises:
         OSError, MemoryError, ValueError: It cannot be had, has no room, is unsafe or does not fit.
     """
-    check_release()
+    compatibility.check_release()
     name, *sources = files.sources(target, drafter)
+    if drafter is None and Path(sources[0]).is_dir() and not Path(sources[1]).is_dir():
+        sources.pop()  # the target alone
     small = Path(sources[0]).parent == files.BUNDLED
     place = choose_device(device)
     if dtype == "auto":
@@ -163,7 +180,8 @@ def load_pair(
     try:
         folders = [files.fetch(source, files.SETTINGS) for source in sources]
         configs = [files.load(AutoConfig, folder) for folder in folders]
-        check_pair(*configs)
+        if len(configs) == 2:
+            compatibility.check_pair(*configs)
         tokenizer = files.load(AutoTokenizer, folders[0])
         # All that can be known is checked before the gigabytes come.
         bundled = small and drafter is None
@@ -175,7 +193,7 @@ def load_pair(
         # tensors. Weights that accelerate keeps elsewhere are on meta.
         home = model.get_input_embeddings().weight.device
         home = place if home.type == "meta" else home
-        proposer = files.load_model(folders[1], {"": home}, number)
+        proposer = files.load_model(folders[1], {"": home}, number) if folders[1:] else None
     finally:
         if bars:
             logging.enable_progress_bar()

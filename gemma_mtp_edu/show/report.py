@@ -17,12 +17,13 @@ _OPENINGS = {
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean speedup over the library's plain run, by context, workload and method."""
+    """Return the mean speed per token over plain's, by context, workload and method."""
     keys = ["context", "workload", "prompt"]
-    plain = rows[rows["method"] == "plain, library"].set_index(keys)["seconds"]
+    rows = rows.assign(each=rows["seconds"] / rows["tokens"])
+    plain = rows[rows["method"] == "plain, library"].set_index(keys)["each"]
     rows = rows.join(plain.rename("plain"), on=keys)
     lengths = rows["gamma"].map(lambda gamma: f", {gamma} drafts" if gamma else "")
-    rows = rows.assign(label=rows["method"] + lengths, speedup=rows["plain"] / rows["seconds"])
+    rows = rows.assign(label=rows["method"] + lengths, speedup=rows["plain"] / rows["each"])
     table = rows.pivot_table(index=keys[:2], columns="label", values="speedup")
     return table[list(dict.fromkeys(rows["label"]))]
 

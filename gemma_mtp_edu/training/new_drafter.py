@@ -75,27 +75,18 @@ def drafter_config(target: Any, shape: DrafterShape) -> library.Gemma4AssistantC
         raise ValueError(f"got {shape.attention_heads} attention heads, need {wanted}")
     layers = library.Gemma4TextConfig(
         **{name: getattr(text, name) for name in SAME_AS_TARGET},
-        vocab_size_per_layer_input=0,
-        hidden_size_per_layer_input=0,
-        hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size,
-        num_hidden_layers=shape.layers,
-        num_kv_shared_layers=shape.layers,
+        vocab_size_per_layer_input=0, hidden_size_per_layer_input=0, hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size, num_hidden_layers=shape.layers,
+        num_kv_shared_layers=shape.layers, num_attention_heads=shape.attention_heads,
         layer_types=["sliding_attention"] * (shape.layers - 1) + ["full_attention"],
-        num_attention_heads=shape.attention_heads,
-        num_key_value_heads=kv_heads[0],
-        num_global_key_value_heads=kv_heads[1],
-        head_dim=sliding.head_dim,
-        global_head_dim=full.head_dim,
-    )
+        num_key_value_heads=kv_heads[0], num_global_key_value_heads=kv_heads[1],
+        head_dim=sliding.head_dim, global_head_dim=full.head_dim,
+    )  # fmt: skip
     return library.Gemma4AssistantConfig(
-        text_config=layers,
-        backbone_hidden_size=text.hidden_size,
-        use_ordered_embeddings=shape.centroids > 0,
-        num_centroids=shape.centroids or 1,
+        text_config=layers, backbone_hidden_size=text.hidden_size, dtype="float32",
+        use_ordered_embeddings=shape.centroids > 0, num_centroids=shape.centroids or 1,
         centroid_intermediate_top_k=shape.top_centroids if shape.centroids else 1,
-        dtype="float32",
-    )
+    )  # fmt: skip
 
 
 @torch.no_grad()

@@ -15,8 +15,8 @@ from gemma_mtp_edu import (
     reference_generate,
     speculative_generate,
 )
-from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError
+from tests.cases import cases
 from tests.model.tiny import prompt_ids, tiny_pair
 
 IDS = prompt_ids(5)
@@ -33,24 +33,13 @@ def no_pass(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize(
-    ("prompt", "message"),
-    [
-        ([3, 4, 5], r"torch\.tensor\(\[ids\]\)"),
-        ("text", "no processor"),
-        (IDS[0], r"need .* integer ids of shape \(1, seq\)"),
-        (IDS.repeat(2, 1), "one prompt at a time"),
-        (IDS[:, :0], "at least one token"),
-        (IDS.float(), "need .* integer ids"),
-        (torch.tensor([[3, -1]]), "id -1, need ids from 0 to 63"),
-        (torch.tensor([[3, 64]]), "id 64, need ids from 0 to 63"),
-        (prompt_ids(256), "256 tokens, need"),
-        (prompt_ids(250), "max_new_tokens 8 after a prompt of 250 tokens, need at most 6"),
-    ],
-)
-def test_prompts_are_refused(entry: Callable[..., Any], prompt: Any, message: str) -> None:
+@cases
+def test_prompts_are_refused(
+    entry: Callable[..., Any], kind: str, prompt: Any, message: str
+) -> None:
+    makes: dict[str, Callable[..., Any]] = {"tensor": torch.tensor, "of length": prompt_ids}
     with pytest.raises(ValueError, match=message):
-        entry(tiny_pair(), prompt, max_new_tokens=8)
+        entry(tiny_pair(), makes.get(kind, lambda given: given)(prompt), max_new_tokens=8)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\n"])
@@ -86,16 +75,7 @@ def test_schedules_are_refused(more: dict[str, Any], message: str) -> None:
         speculative_generate(tiny_pair(), IDS, **more)
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"temperature": -1.0},
-        {"temperature": float("nan")},
-        {"temperature": 1.0, "top_p": 0.0},
-        {"temperature": 1.0, "top_p": 1.1},
-        {"top_k": 3},
-    ],
-)
+@cases
 @pytest.mark.parametrize("run", [autoregressive_generate, *DRAFTING])
 def test_sampling_numbers_are_refused(run: Callable[..., Any], more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"temperature|top_p"):
@@ -121,21 +101,6 @@ def test_numpy_s_numbers_are_draft_lengths() -> None:
 def test_a_misspelt_setting_is_named() -> None:
     with pytest.raises(TypeError, match="max_new_token'"):
         speculative_generate(tiny_pair(), IDS, max_new_token=4)
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"drafter": None}, "needs drafter="),
-        ({"gamma": 0}, "gamma 0"),
-        ({"gamma": 2, "schedule": Constant(2)}, "got schedule and gamma"),
-    ],
-)
-def test_custom_generate_is_refused(more: dict[str, Any], message: str) -> None:
-    pair = tiny_pair()
-    arguments: dict[str, Any] = {"drafter": pair.drafter, "max_new_tokens": 4, **more}
-    with pytest.raises(ValueError, match=message):
-        pair.target.generate(IDS, custom_generate=draft_and_verify, **arguments)
 
 
 def test_swapped_models_are_refused() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from transformers import GenerationConfig
 
 from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.__main__ import main
@@ -19,6 +20,8 @@ from gemma_mtp_edu.measure import bench
 from gemma_mtp_edu.measure.bench import Plan, Prompts, read_prompts
 from gemma_mtp_edu.measure.results import ResultsCard, measurements
 from gemma_mtp_edu.show.report import bench_text, summary
+from tests.cases import cases
+from tests.model.tiny import prompt_ids, tiny_pair
 from tools.bench_table import conclusions
 
 PLAN = Plan(gammas=(2,), repeats=1, max_new_tokens=4)
@@ -91,13 +94,14 @@ def test_long_contexts_are_four_windows_and_end_with_the_prompt(pair: ModelPair)
 def test_ratios_are_taken_prompt_by_prompt() -> None:
     seconds = {"json": (4.0, 1.0, 2.0), "code": (6.0, 3.0, 3.0)}
     methods = (("plain, library", 0, None), ("assisted, ours", 4, 5), ("assisted, library", 4, 6))
+    names = "context workload prompt method gamma seconds target_passes tokens same_text"
     rows = pd.DataFrame(
         [
-            ("short", workload, workload, *method, second, passes, True)
+            ("short", workload, workload, *method, second, passes, 20, True)
             for workload, each in seconds.items()
             for (*method, passes), second in zip(methods, each, strict=True)
         ],
-        columns="context workload prompt method gamma seconds target_passes same_text".split(),
+        columns=names.split(),
     )
     table = summary(rows)
     assert table.loc[("short", "json"), "assisted, ours, 4 drafts"] == pytest.approx(4.0)
@@ -105,6 +109,21 @@ def test_ratios_are_taken_prompt_by_prompt() -> None:
     assert numbers["short: ours over library's assisted run, mean"] == pytest.approx(1.5)
     assert numbers["short: ours over plain, best length per workload, mean"] == pytest.approx(3.0)
     assert numbers["library's target passes over ours"] == pytest.approx(1.2)
+    rows.loc[rows["gamma"] > 0, "tokens"] = 10  # half as many: as fast per token, not twice
+    table = summary(rows)
+    assert table.loc[("short", "json"), "assisted, ours, 4 drafts"] == pytest.approx(2.0)
+
+
+def test_a_target_s_own_settings_reach_no_side_of_a_comparison() -> None:
+    pair = tiny_pair()
+    before = pair.target.generation_config
+    settings = {"repetition_penalty": 2.0, "num_beams": 2, "do_sample": True}
+    pair.target.generation_config = GenerationConfig(pad_token_id=0, **settings)
+    try:
+        rows = bench.measure(pair, prompt_ids(9), Plan((2,), 1, 12))
+    finally:
+        pair.target.generation_config = before
+    assert all(row["same_text"] for row in rows)
 
 
 def test_a_killed_run_goes_on_with_nothing_lost_or_done_twice(
@@ -165,14 +184,7 @@ def test_two_processes_share_the_prompts_and_the_table_shows_them(
     assert done.stdout.rstrip().endswith("4 results in " + str(out))
 
 
-@pytest.mark.parametrize(
-    ("contexts", "max_new_tokens", "message"),
-    [
-        ((32, 1), 4, "got context 1,"),
-        ((32, 10**9), 4, "got context 1000000000, need 2 to "),
-        ((), 10**9, "the prompt 1-.* cannot be measured: got max_new_tokens"),
-    ],
-)
+@cases
 def test_what_cannot_be_measured_is_said_before_anything_is(
     contexts: tuple[int, ...], max_new_tokens: int, message: str,
     pair: ModelPair, prompts: Prompts, tmp_path: Path,
@@ -182,11 +194,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prompts.txt"]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [*(f"--prompts p.txt --out {name}" for name in ("p.txt", "notes.txt")),
-     "--out notes.txt"],
-)  # fmt: skip
+@cases
 def test_no_file_of_the_user_is_overwritten(
     options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

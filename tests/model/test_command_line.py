@@ -16,6 +16,7 @@ from jinja2 import TemplateError
 import gemma_mtp_edu
 from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.measure import bench
+from tests.cases import cases
 
 PROGRAM = [sys.executable, "-m", "gemma_mtp_edu"]
 
@@ -36,21 +37,7 @@ def test_hostile_prompts_reach_the_model_as_they_are(capsys: pytest.CaptureFixtu
     assert "prompt: --help" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["demo", "--prompt", " "], "empty prompt"),
-        (["demo", "--prompt", "x", "--pair", "pokcet"], "Did you mean 'pocket'"),
-        (["demo", "--prompt", "x", "--gamma", "0"], "gamma 0"),
-        (["demo"], "--prompt"),
-        (["demo", "--prompt", "x", "--gamma", "two"], "--gamma"),
-        ([], "command"),
-        (["dmeo"], "dmeo"),
-        (["bench", "--contexts", "64", "256"], "--prompts"),
-        (["bench", "--prompts", "p.txt"], "--out"),
-        (["bench", "--gammas", "1,x"], "'x'"),
-    ],
-)
+@cases
 def test_errors_that_a_user_can_mend_are_a_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

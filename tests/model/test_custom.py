@@ -63,28 +63,13 @@ def test_sampling_follows_the_global_seed_like_generate(
     [
         ({"drafter": None}, "needs drafter="),
         ({"input_ids": prompt_ids(3).repeat(2, 1)}, "got 2 sequences"),
-        ({"attention_mask": torch.tensor([[0, 1, 1]])}, "padding"),
-        ({"output_scores": True}, "got output_scores=True, but draft_and_verify keeps none"),
+        ({"gamma": 0}, "gamma 0"),
+        ({"gamma": 2, "schedule": Heuristic(2)}, "got schedule and gamma"),
     ],
 )
 def test_what_it_cannot_do_is_said(more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generated(tiny_pair(), **{"input_ids": prompt_ids(3), "max_new_tokens": 4, **more})
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"pixel_values": torch.ones(1, 3, 4, 4)}, "got pixel_values: draft_and_verify reads text"),
-        ({"use_cache": False}, "got use_cache=False, need True"),
-    ],
-)
-def test_what_would_be_left_out_is_refused(
-    pair: ModelPair, more: dict[str, Any], message: str
-) -> None:
-    ids, config = pair.encode("Hello"), GenerationConfig(max_length=15)
-    with pytest.raises(ValueError, match=message):
-        draft_and_verify(pair.target, ids, [], [], config, drafter=pair.drafter, **more)
 
 
 def test_a_text_without_pictures_brings_an_empty_encoding(pair: ModelPair) -> None:

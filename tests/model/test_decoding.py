@@ -7,16 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import DynamicCache
 
 from gemma_mtp_edu import ModelPair, reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Draft, ScriptedDrafter
-from gemma_mtp_edu.core.sampling import NonFiniteLogitsError, Sampler
+from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
-from gemma_mtp_edu.core.target import ALL_ROWS, CACHE, CachedModel
-from gemma_mtp_edu.core.trace import GenerationTrace
-from tests.model.tiny import WINDOW, KnowingDrafter, Shape, prompt_ids, tiny_pair
+from gemma_mtp_edu.core.target import ALL_ROWS, CachedModel
+from tests.model.tiny import WINDOW, KnowingDrafter, Shape, check_rounds, prompt_ids, tiny_pair
 
 shapes = st.builds(
     Shape,
@@ -42,14 +40,6 @@ def library(pair: ModelPair, ids: torch.Tensor, max_new_tokens: int) -> tuple[in
     return tuple(output[0, ids.shape[1] :].tolist())
 
 
-def rounds_add_up(trace: GenerationTrace) -> None:
-    length = len(trace.prompt_ids)
-    for record in trace.rounds:
-        assert record.prefix_length == length
-        length += len(record.token_ids)
-    assert sum((r.token_ids for r in trace.rounds), ()) == trace.token_ids
-
-
 @settings(max_examples=30)
 @given(shapes, schedules, st.sampled_from([2, 5, WINDOW, WINDOW + 1, 3 * WINDOW]))
 def test_the_drafter_never_changes_the_text(shape: Shape, schedule: Schedule, length: int) -> None:
@@ -59,7 +49,7 @@ def test_the_drafter_never_changes_the_text(shape: Shape, schedule: Schedule, le
     assert autoregressive_generate(pair, ids, max_new_tokens=20).token_ids == wanted
     trace = speculative_generate(pair, ids, schedule=schedule, max_new_tokens=20)
     assert trace.token_ids == wanted
-    rounds_add_up(trace)
+    check_rounds(trace)
 
 
 @settings(max_examples=30)
@@ -84,7 +74,7 @@ def test_accepted_rejected_and_bonus_tokens_give_the_same_text(
         pair.target.generation_config.eos_token_id = None
     assert trace.token_ids == wanted[:end]
     assert trace.stop_reason == "eos"
-    rounds_add_up(trace)
+    check_rounds(trace)
 
 
 def test_a_round_worked_by_hand() -> None:
@@ -165,18 +155,6 @@ def test_cached_equals_uncached() -> None:
         assert target.length == text.shape[1]
 
 
-@torch.no_grad()
-def test_what_is_in_the_cache_is_not_read_again() -> None:
-    """generate() may hand over a cache that holds the beginning of the prompt."""
-    pair, ids = tiny_pair(dtype=torch.float64), prompt_ids(2 * WINDOW)
-    fresh = CachedModel(pair.target, shares_state=False).prefill(ids)
-    cache = DynamicCache(config=pair.target.config)
-    pair.target(input_ids=ids[:, :5], **{CACHE: cache}, use_cache=True)
-    target = CachedModel(pair.target, shares_state=False, cache=cache)
-    torch.testing.assert_close(target.prefill(ids).logits, fresh.logits, atol=1e-9, rtol=0)
-    assert target.length == 2 * WINDOW
-
-
 def test_an_ordinary_smaller_model_drafts() -> None:
     target, smaller = tiny_pair().target, tiny_pair(Shape(seed=1)).target
     ids = prompt_ids(3 * WINDOW)
@@ -243,27 +221,3 @@ def test_the_same_seed_gives_the_same_text_and_leaves_the_global_state(pair: Mod
     ]
     assert texts[0] == texts[1] != texts[2]
     assert torch.equal(torch.get_rng_state(), before)
-
-
-@pytest.mark.parametrize("at", range(4))
-def test_an_exception_in_a_callback_leaves_the_pair_usable(pair: ModelPair, at: int) -> None:
-    config = pair.drafter.generation_config.to_dict()
-    wanted = speculative_generate(pair, "Count from 3 to 9.").token_ids
-    stop = mock.Mock(side_effect=[None] * at + [KeyboardInterrupt])
-    with pytest.raises(KeyboardInterrupt):
-        speculative_generate(pair, "Count from 3 to 9.", on_tokens=stop)
-    assert speculative_generate(pair, "Count from 3 to 9.").token_ids == wanted
-    assert pair.drafter.generation_config.to_dict() == config
-
-
-def test_nan_is_reported_not_written() -> None:
-    pair = tiny_pair(Shape(seed=2))
-    weight = pair.target.lm_head.weight
-    before = weight.detach().clone()
-    try:
-        weight.data[5] = float("nan")
-        for temperature in (0.0, 1.0):
-            with pytest.raises(NonFiniteLogitsError, match=r"the target's best scores are .*nan"):
-                speculative_generate(pair, prompt_ids(4), temperature=temperature)
-    finally:
-        weight.data.copy_(before)

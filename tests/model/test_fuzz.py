@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from gemma_mtp_edu.core.sampling import Sampler
 from gemma_mtp_edu.core.schedules import Constant, Heuristic
 from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.verification import Verification
+from tests.cases import cases
 from tests.model.tiny import Shape
 from tools.fuzz.cases import Case, Setting, draw_case, features
 from tools.fuzz.distributions import uniform_p_value
@@ -132,10 +134,10 @@ def test_faults_are_found(
     wanted: Callable[[Case], bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    cases = cases_of(wanted, 8)
-    assert not any(outcome.failure for outcome in outcomes(cases[:3]))
+    chosen = cases_of(wanted, 8)
+    assert not any(outcome.failure for outcome in outcomes(chosen[:3]))
     fault(monkeypatch)
-    assert any(outcome.failure for outcome in outcomes(cases))
+    assert any(outcome.failure for outcome in outcomes(chosen))
 
 
 def sampled_case(seed: int) -> Case:
@@ -160,10 +162,10 @@ def test_a_biased_distribution_is_found_in_the_places_of_the_tokens(
         return best[None, None], probs[best], probs
 
     real = Sampler.choose
-    cases = [sampled_case(seed) for seed in range(12)]
-    sound = [place for outcome in outcomes(cases) for place in outcome.places]
+    drawn = [sampled_case(seed) for seed in range(12)]
+    sound = [place for outcome in outcomes(drawn) for place in outcome.places]
     monkeypatch.setattr(Sampler, "choose", argmax)
-    biased = [place for outcome in outcomes(cases) for place in outcome.places]
+    biased = [place for outcome in outcomes(drawn) for place in outcome.places]
     assert (uniform_p_value(sound) or 0) > SUSPICIOUS
     assert (uniform_p_value(biased) or 1) < SUSPICIOUS
 
@@ -199,20 +201,9 @@ def test_models_of_one_shape_do_not_share_a_configuration() -> None:
     assert first.target(input_ids=ids).logits.dtype == torch.float64
 
 
-@pytest.mark.parametrize(
-    ("stop", "before", "token", "reason"),
-    [
-        (Stop(eos=(4,)), [1], 4, "eos"),
-        (Stop(eos=(4,)), [4], 1, None),
-        (Stop(string="bc"), [1], 2, "stop"),  # b, then c
-        (Stop(string="bc"), [1, 2], 3, None),  # it ended a token earlier
-        (Stop(string="a"), [], 8, "stop"),  # inside "ca"
-        (Stop(divisor=7), [], 14, "stop"),
-        (Stop(), [], 4, None),
-    ],
-)
+@cases
 def test_the_rule_of_the_stops_by_hand(
-    stop: Stop, before: list[int], token: int, reason: str | None
+    stop: dict[str, Any], before: list[int], token: int, reason: str | None, why: str
 ) -> None:
     assert tokenizer(16).decode([1, 2, 8]) == "bcca"
-    assert stop.ends(16, before, token) == reason
+    assert Stop(**stop).ends(16, before, token) == reason, why

@@ -1,6 +1,5 @@
 """What callers of `generate()` bring along: ends, processors, caches and templates of their own."""
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,15 +8,11 @@ import torch
 from torch import Tensor
 from transformers import (
     DynamicCache,
-    EosTokenCriteria,
-    LogitsProcessor,
     LogitsProcessorList,
-    MaxLengthCriteria,
     PrefixConstrainedLogitsProcessor,
     StoppingCriteria,
     StoppingCriteriaList,
     SuppressTokensLogitsProcessor,
-    TopKLogitsWarper,
 )
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
@@ -52,15 +47,6 @@ def test_the_cache_ends_where_the_text_does(pair: ModelPair, more: int) -> None:
     assert torch.equal(cached, plain)
 
 
-def test_a_cache_of_the_whole_prompt_is_gone_on_from(pair: ModelPair) -> None:
-    ids = pair.encode("Hello")
-    cache = DynamicCache(config=pair.target.config.get_text_config())
-    pair.target(input_ids=ids, **{CACHE: cache}, use_cache=True)
-    wanted = pair.target.generate(ids, max_new_tokens=8, do_sample=False)
-    got = generated(pair, ids, max_new_tokens=8, **{CACHE: cache})
-    assert torch.equal(got.sequences, wanted)
-
-
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize(("cached", "prompt"), [(3 * WINDOW, 3 * WINDOW), (6, 4), (3 * WINDOW, 4)])
 def test_a_cache_that_cannot_be_cut_back_is_refused_and_stays(
@@ -92,30 +78,6 @@ def test_torch_s_default_dtype_is_none_of_the_loop_s_business(dtype: torch.dtype
         )
     finally:
         torch.set_default_dtype(before)
-
-
-def sixth(pair: ModelPair, ids: Tensor) -> int:
-    return int(speculative_generate(pair, ids, max_new_tokens=9).token_ids[5])
-
-
-@pytest.mark.parametrize(
-    "criterion",
-    [
-        lambda pair, ids: MaxLengthCriteria(ids.shape[1] + 7),
-        lambda pair, ids: EosTokenCriteria(eos_token_id=torch.tensor(sixth(pair, ids))),
-        lambda pair, ids: EosTokenCriteria(eos_token_id=sixth(pair, ids)),
-    ],
-)
-def test_a_caller_s_own_ends_take_the_place_of_the_library_s(
-    pair: ModelPair, criterion: Callable[[ModelPair, Tensor], StoppingCriteria]
-) -> None:
-    ids = pair.encode(COUNT)
-    criteria = StoppingCriteriaList([criterion(pair, ids)])
-    plain = pair.target.generate(
-        ids, max_new_tokens=24, do_sample=False, stopping_criteria=criteria
-    )
-    assert plain.shape[1] < ids.shape[1] + 24
-    assert torch.equal(generated(pair, ids, stopping_criteria=criteria).sequences, plain)
 
 
 def only(allowed: list[int], vocabulary: int) -> SuppressTokensLogitsProcessor:
@@ -164,29 +126,6 @@ def test_a_grammar_need_not_know_what_follows_a_draft_that_it_forbids(pair: Mode
             pair, ids, drafter=drafter, gamma=3, max_new_tokens=16, logits_processor=processors
         )
         assert run.token_ids == plain
-
-
-class Uneven(LogitsProcessor):
-    """Prefers tokens by the parity of the text's length."""
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        parity = torch.arange(scores.shape[1], device=scores.device) % 2
-        return scores + 3.0 * (parity == input_ids.shape[1] % 2)
-
-
-class UnevenTopK(Uneven, TopKLogitsWarper):
-    """Looks at the text, which its second parent does not."""
-
-
-@pytest.mark.parametrize("processor", [UnevenTopK(4), Uneven()])
-def test_processors_see_the_drafts_before_each_position(
-    pair: ModelPair, processor: LogitsProcessor
-) -> None:
-    processors = LogitsProcessorList([processor])
-    for prompt in (COUNT, "Tell me a short story about a heron."):
-        arguments: dict[str, Any] = {"max_new_tokens": 24, "logits_processor": processors}
-        plain = autoregressive_generate(pair, prompt, **arguments)
-        assert speculative_generate(pair, prompt, gamma=4, **arguments).token_ids == plain.token_ids
 
 
 def test_a_tokenizer_that_adds_the_beginning_adds_no_second_one() -> None:

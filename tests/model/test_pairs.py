@@ -1,5 +1,6 @@
 """Loading pairs: names, folders, devices, and errors that say what to do, before anything runs."""
 
+import builtins
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +15,15 @@ from safetensors.torch import load, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 from transformers.utils import logging as transformers_logging
 
-from gemma_mtp_edu import ModelPair, load_pair, model_ids
+from gemma_mtp_edu import (
+    ModelPair,
+    autoregressive_generate,
+    load_pair,
+    model_ids,
+    reference_generate,
+    speculative_generate,
+)
+from gemma_mtp_edu.core.drafters import PromptLookupDrafter
 from gemma_mtp_edu.models import files, memory, pairs, registry
 from gemma_mtp_edu.models.compatibility import (
     IncompatiblePairError,
@@ -24,13 +33,7 @@ from gemma_mtp_edu.models.compatibility import (
 from gemma_mtp_edu.models.files import BUNDLED, sources
 from gemma_mtp_edu.models.memory import check_disk
 from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A pair of one's own: a copy without the manifest that compares it with the bundled one."""
-    ignored = shutil.ignore_patterns("manifest.json")
-    return Path(shutil.copytree(BUNDLED, tmp_path / "mine", ignore=ignored))
+from tests.cases import cases
 
 
 def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
@@ -110,13 +113,9 @@ def test_the_bundled_pair_takes_one_gpu_or_the_one_that_is_named(places: list[An
     assert places == [GPU, CPU, {"": torch.device("cuda:1")}, CPU]
 
 
-@pytest.mark.parametrize(
-    ("drafter", "expected"),
-    [("E4B", "google/gemma-4-E4B-it-assistant"), ("someone/drafter", "someone/drafter"),
-     ("google/gemma-4-E2B-it", "google/gemma-4-E2B-it"),
-     ("pocket", str(BUNDLED / "drafter"))],
-)  # fmt: skip
+@cases
 def test_a_registered_name_as_drafter_means_its_drafter(drafter: str, expected: str) -> None:
+    expected = expected.replace("BUNDLED", str(BUNDLED))
     assert sources("E2B", drafter) == ("E2B", "google/gemma-4-E2B-it", expected)
 
 
@@ -127,23 +126,13 @@ def test_a_path_is_never_a_registered_name(tmp_path: Path, monkeypatch: pytest.M
     assert model_ids("pocket")[0] == str(BUNDLED / "target")
 
 
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        ("pokcet", "Did you mean 'pocket'"),
-        (Path("pocket"), r"hub id 'pocket'\. Registered"),
-        ("a/b/c", "no pair, folder or hub id 'a/b/c'. Registered pairs: pocket, E2B"),
-        ("/nowhere/at/all", "no pair, folder or hub id"),
-        ("https://huggingface.co/google/gemma-4-E2B-it", "Did you mean 'google/gemma-4-E2B-it'"),
-        ("google/gemma-4-E2B-i", "Did you mean 'google/gemma-4-E2B-it'"),
-    ],
-)
+@cases
 def test_what_is_nowhere_is_said_so(
-    target: str | Path, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: str, is_path: bool, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=message):
-        load_pair(target)
+        load_pair(Path(target) if is_path else target)
 
 
 def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
@@ -176,6 +165,28 @@ def test_texts_and_conversations_go_through_the_chat_template(pair: ModelPair) -
     assert text.count("<bos>") == 1 and text.endswith("Bye<turn|>\n<|turn>model\n")
     with pytest.raises(ValueError, match="no processor"):
         ModelPair(pair.target, pair.drafter).encode("Hello")
+    with pytest.raises(ValueError, match="that the model ends, need one that the user ends"):
+        pair.encode_messages(turns)
+
+
+def test_a_target_alone_serves_drafters_without_a_model(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLED / "target", tmp_path / "mine")
+    alone, prompt = load_pair(tmp_path / "mine"), "Count from 3 to 12."
+    wanted = autoregressive_generate(alone, prompt).token_ids
+    lookup: Any = {"drafter": PromptLookupDrafter(), "gamma": 3}
+    assert speculative_generate(alone, prompt, **lookup).token_ids == wanted
+    assert reference_generate(alone, prompt, assisted=False).token_ids == wanted
+    for run in (speculative_generate, reference_generate):
+        with pytest.raises(ValueError, match=r"got no drafter: .* pass drafter=PromptLookup"):
+            run(alone, prompt)
+
+
+def test_models_in_a_wrapper_are_refused_with_the_remedy(pair: ModelPair) -> None:
+    wrapper = torch.nn.DataParallel(pair.target)
+    for models in ((wrapper, pair.drafter), (pair.target, torch.nn.Sequential(pair.drafter))):
+        with pytest.raises(IncompatiblePairError, match="merge an adapter, or pass the inner mod"):
+            ModelPair(*models)
+    ModelPair(torch.compile(pair.target), pair.drafter)
 
 
 @pytest.mark.parametrize(
@@ -186,20 +197,9 @@ def test_end_marks_of_any_whole_kind(given: object, wanted: set[int]) -> None:
     assert configured_eos_ids(SimpleNamespace(eos_token_id=given)) == wanted
 
 
-@pytest.mark.parametrize(
-    ("how", "path", "error", "message"),
-    [
-        ("cut", "target/model.safetensors", ValueError, "target: SafetensorError"),
-        ("lessen", "drafter/model.safetensors", ValueError, r"lacks 1 tensors, as \w+"),
-        ("cut", "target/config.json", ValueError, r"cannot load .*target/config\.json: \w+"),
-        ("cut", "drafter/generation_config.json", ValueError, "generation_config"),
-        ("delete", "target/config.json", FileNotFoundError, r"no config\.json in it"),
-        ("delete", "target/model.safetensors", ValueError, "target: OSError: .*safetensors"),
-        ("delete", "drafter/config.json", FileNotFoundError, "drafter"),
-    ],
-)
+@cases
 def test_damaged_folders_are_refused(
-    folder: Path, how: str, path: str, error: type[Exception], message: str
+    folder: Path, how: str, path: str, error: str, message: str
 ) -> None:
     damaged = folder / path
     whole = damaged.read_bytes()
@@ -210,7 +210,7 @@ def test_damaged_folders_are_refused(
         held = load(whole)
         held.pop(min(held))
         save_file(held, damaged, metadata={"format": "pt"})
-    with pytest.raises(error, match=message):
+    with pytest.raises(getattr(builtins, error), match=message):
         load_pair(folder)
 
 

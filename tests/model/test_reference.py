@@ -9,19 +9,9 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate, speculative_generate
+from tests.cases import tables
 
-PROMPTS = (
-    "Count from 3 to 9.",
-    "Write a JSON record for a person named Ida Berg who is 44 years old.",
-    "Tell me a short story about a heron.",
-    "What is MTP?",
-)
-
-
-def hooks(pair: ModelPair) -> int:
-    return sum(
-        len(m._forward_hooks) + len(m._forward_pre_hooks) for m in (pair.target, pair.drafter)
-    )
+PROMPTS = tables(__file__)["prompts"]
 
 
 @pytest.mark.parametrize("prompt", PROMPTS)
@@ -71,24 +61,6 @@ def test_no_warning_about_old_names_reaches_a_learner() -> None:
     assert "deprecated" not in done.stderr
 
 
-@pytest.mark.parametrize("gamma", [1, 3, 15])
-def test_rounds_add_up(pair: ModelPair, gamma: int) -> None:
-    trace = reference_generate(pair, PROMPTS[1], gamma=gamma, max_new_tokens=40)
-    assert trace.rounds[0].next_kind == "prefill"
-    length = len(trace.prompt_ids)
-    for record in trace.rounds:
-        assert record.prefix_length == length
-        assert len(record.draft_ids) <= gamma
-        assert len(record.draft_probs) == len(record.target_probs) == len(record.draft_ids)
-        assert all(0 <= p <= 1 for p in (*record.draft_probs, *record.target_probs))
-        if record.next_kind == "correction":
-            assert record.draft_ids[record.n_accepted] != record.next_id
-        length += len(record.token_ids)
-    assert length == len(trace.prompt_ids) + len(trace.token_ids)
-    assert sum((r.token_ids for r in trace.rounds), ()) == trace.token_ids
-    assert max(len(r.draft_ids) for r in trace.rounds) == gamma
-
-
 def test_the_text_ends_by_itself_or_at_the_limit(pair: ModelPair) -> None:
     ended = reference_generate(pair, "Count from 3 to 12.", max_new_tokens=64)
     assert ended.stop_reason == "eos"
@@ -114,18 +86,6 @@ def test_sampling_repeats_with_its_seed_and_leaves_the_random_state(pair: ModelP
     ]
     assert runs[0].token_ids == runs[1].token_ids != runs[2].token_ids
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def test_an_interrupt_leaves_configuration_and_hooks_as_before(pair: ModelPair) -> None:
-    before = pair.drafter.generation_config.to_dict(), hooks(pair)
-
-    def stop(tokens: tuple[int, ...]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        reference_generate(pair, PROMPTS[0], gamma=7, max_new_tokens=32, on_tokens=stop)
-    assert (pair.drafter.generation_config.to_dict(), hooks(pair)) == before
-    assert reference_generate(pair, "Count from 3 to 12.").text == "3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
 
 
 def test_an_unset_draft_count_falls_back_to_the_registry(pair: ModelPair) -> None:

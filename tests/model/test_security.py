@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.models.files import BUNDLED
 from gemma_mtp_edu.show.views import html_view
 from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
+from tests.cases import cases
 
 TOKEN = "hf_" + "NotARealTokenButLooksLikeOne1234"
 
@@ -36,12 +36,10 @@ def mark(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(folder: Path) -> Path:
     """A pair's folder whose target has no safetensors."""
-    copy = tmp_path / "mine"
-    shutil.copytree(BUNDLED, copy, ignore=shutil.ignore_patterns("manifest.json"))
-    (copy / "target/model.safetensors").unlink()
-    return copy
+    (folder / "target/model.safetensors").unlink()
+    return folder
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.ckpt"])
@@ -149,10 +147,7 @@ def test_code_that_comes_with_a_model_is_not_run_and_nobody_is_asked(
     assert mark.exists()
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["attn_implementation", "_attn_implementation_internal", "_experts_implementation"],
-)
+@cases
 @pytest.mark.parametrize("kernel", ["evil/kernel", "flash_attention_2", "paged|evil/kernel@main"])
 def test_a_configuration_chooses_no_code_from_the_hub(folder: Path, key: str, kernel: str) -> None:
     path = folder / "drafter/config.json"

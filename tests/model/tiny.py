@@ -19,7 +19,7 @@ from transformers import (
     GenerationConfig,
 )
 
-from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu import GenerationTrace, ModelPair
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.core.drafters import Draft, fixed_draft
 from gemma_mtp_edu.core.sampling import Sampler
@@ -145,3 +145,19 @@ def wrapped_pair(shape: Shape = Shape()) -> ModelPair:
     target.lm_head.load_state_dict(inner.target.lm_head.state_dict())
     target.generation_config = inner.target.generation_config
     return ModelPair(target, inner.drafter, name="wrapped")
+
+
+def check_rounds(trace: GenerationTrace) -> None:
+    """Hold a trace to its text: nothing is missing, and nothing kept reaches past the end."""
+    length, written = len(trace.prompt_ids), list[int]()
+    for index, record in enumerate(trace.rounds):
+        assert record.prefix_length == length + len(written)
+        assert 0 <= record.n_accepted <= len(record.draft_ids)
+        assert 1 <= len(record.token_ids) <= len(record.draft_ids) + 1
+        assert len(record.draft_probs) in (0, len(record.draft_ids))
+        assert len(record.overlaps) == len(record.uniforms) <= len(record.token_ids)
+        assert (record.next_kind == "none") == (record.next_id is None)
+        assert record.next_id is not None or index == len(trace.rounds) - 1
+        written += record.token_ids
+    assert tuple(written) == trace.token_ids
+    assert GenerationTrace.from_json(trace.to_json()) == trace

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import example_lesson as example
+from tests.cases import cases
 from tools import buttons
 from tools.lessons import read_notebook, write_notebook
 
@@ -80,10 +81,7 @@ def test_a_changed_notebook_is_found(checkout: Path) -> None:
     assert list(buttons.stale_notebooks(checkout)) == [path]
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["", "me/fork", "http://github.com/me/fork", "https://github.com/me", "https://x.org/a/b"],
-)
+@cases
 def test_wrong_addresses_are_refused(checkout: Path, address: str) -> None:
     with pytest.raises(ValueError, match=r"need https://github\.com/OWNER/NAME"):
         buttons.set_repository(address, checkout)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from nbformat import NotebookNode
 
+from tests.cases import cases, tables
 from tools import notebooks as building
 from tools import translation
 from tools import translation_rules as rules
@@ -159,25 +160,14 @@ def test_notebooks_that_differ_are_named(translated_checkout: Path) -> None:
     assert "ja/01_gone has no source" in building.differences(root, JAPANESE)
 
 
-BREAKS = [
-    (rules.keeps_code, "See `gamma` and `K`.", "`gamma` を見ます。"),
-    (rules.keeps_links, "See [it](https://x.org/a).", "[これ](https://x.org/b)。"),
-    (rules.keeps_numbers, "It takes 1.25 s, or 12.", "12 秒かかります。"),
-    (rules.keeps_its_form, "## Batch", "バッチです。"),
-    (rules.is_japanese, "These words have been left alone.", "These words have been left alone."),
-    (rules.shows_its_marks, "**Draft.** Then", "**ドラフト。**次に"),
-    (rules.has_no_break_in_a_sentence, "One sentence.", "ひとつの\n文です。"),
-    (rules.has_half_width_signs, "One (1).", "一つ（1）。"),
-]
-
-
-@pytest.mark.parametrize(("rule", "english", "text"), BREAKS)
-def test_a_broken_translation_is_found(rule: rules.Rule, english: str, text: str) -> None:
-    assert {rule for rule, *_ in BREAKS} == set(rules.RULES)
-    (sentence,) = rule(english, text)
+@cases
+def test_a_broken_translation_is_found(rule: str, english: str, text: str) -> None:
+    said = {other.__name__: list(other(english, text)) for other in rules.RULES}
+    broken = {name for name, *_ in tables(__file__)["test_a_broken_translation_is_found"][1:]}
+    assert broken == said.keys()
+    (sentence,) = said.pop(rule)
     assert sentence
-    others = [other for other in rules.RULES if other is not rule]
-    assert [s for other in others for s in other(english, text)] == []
+    assert [s for sentences in said.values() for s in sentences] == []
 
 
 def test_a_broken_rule_is_a_complaint(translated_checkout: Path) -> None:

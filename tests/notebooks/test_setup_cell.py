@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from gemma_mtp_edu import lesson
 from gemma_mtp_edu.lessons.setup import NotReadyError
 from gemma_mtp_edu.models.compatibility import UnsupportedReleaseError
+from tests.cases import cases, tables
 from tools.buttons import setup_cell
 from tools.lessons import ROOT, sources
 
@@ -76,16 +77,7 @@ def test_the_cell_fetches_the_course_alone(pip: Pip, monkeypatch: pytest.MonkeyP
     assert command[-2:] == ["--no-deps", "git+https://github.com/me/fork"]
 
 
-@pytest.mark.parametrize(
-    ("stderr", "said"),
-    [
-        (
-            "error: exited\n| fatal: Could not resolve host\nnote: x",
-            "fatal: Could not resolve host",
-        ),
-        ("error: externally-managed\n\nx This", "error: externally-managed"),
-    ],
-)
+@cases
 def test_the_cell_says_that_it_could_not_fetch(
     stderr: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,13 +93,7 @@ def test_the_cell_says_that_it_could_not_fetch(
 def test_only_what_is_missing_or_unsuitable_is_installed(
     pip: Pip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What Colab had in June 2026, as far as the course needs it.
-    there = {
-        "torch": "2.11.0+cu128", "numpy": "2.0.2", "ipywidgets": "7.7.1", "matplotlib": "3.10.0",
-        "pandas": "2.2.2", "psutil": "5.9.5", "jinja2": "3.1.6", "packaging": "26.2",
-        "tqdm": "4.67.3", "accelerate": "1.13.0", "safetensors": "0.7.0", "transformers": "5.9.0",
-        "pydantic": "2.12.3", "typer": "0.20.0", "huggingface-hub": "1.17.0",
-    }  # fmt: skip
+    there = tables(__file__)["what Colab had in June 2026"]
     monkeypatch.setattr(lesson, "installed", lambda: there)
     lesson.bring(NEEDED, "Runtime > Restart session")
     (command,) = pip.commands
@@ -118,9 +104,7 @@ def test_only_what_is_missing_or_unsuitable_is_installed(
     assert pip.pins == {f"{name}=={there[name]}" for name in there.keys() - free}
 
 
-@pytest.mark.parametrize(
-    ("name", "release"), [("torch", "2.6.0"), ("numpy", "1.26.4"), ("ipywidgets", "6.0.10")]
-)
+@cases
 def test_one_sentence_says_which_kept_package_is_unsuitable(
     pip: Pip, monkeypatch: pytest.MonkeyPatch, name: str, release: str
 ) -> None:
@@ -136,15 +120,7 @@ def test_one_sentence_says_which_kept_package_is_unsuitable(
     ]
 
 
-@pytest.mark.parametrize(
-    ("stderr", "said"),
-    [
-        ("WARNING: slow\nERROR: No matching distribution found\nhint: x\n", "ERROR: No matching"),
-        ("error: externally-managed-environment\nhint: x\n", "error: externally-managed"),
-        ("python: No module named pip\n", "No module named pip"),
-        ("", "nothing"),
-    ],
-)
+@cases
 def test_one_sentence_says_that_pip_failed(
     monkeypatch: pytest.MonkeyPatch, stderr: str, said: str
 ) -> None:
@@ -160,13 +136,7 @@ def test_only_hosted_services_and_new_installs_are_changed(
 ) -> None:
     monkeypatch.setattr(lesson, "requirements", lambda: [Requirement("no-such-package>=1")])
     lacks = 'lacks "no-such-package>=1": run  %pip install "no-such-package>=1"  and restart'
-    for install, variable, runs in (
-        (False, None, 0),
-        (True, None, 1),
-        (False, "COLAB_RELEASE_TAG", 2),
-        (False, "KAGGLE_KERNEL_RUN_TYPE", 3),
-        (False, "VSCODE_PID", 3),
-    ):
+    for install, variable, runs in tables(__file__)["calls of pip so far"]:
         with monkeypatch.context() as patch:
             if variable:
                 patch.setenv(variable, "x")
@@ -175,16 +145,7 @@ def test_only_hosted_services_and_new_installs_are_changed(
         assert len(pip.commands) == runs
 
 
-@pytest.mark.parametrize(
-    ("place", "variables", "how"),
-    [
-        ("Colab", ["COLAB_RELEASE_TAG"], "Runtime > Restart session"),
-        ("Kaggle", ["KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG"], "Restart in the Run menu"),
-        ("Binder", ["BINDER_REPO_URL"], "Kernel > Restart Kernel"),
-        ("VS Code", ["VSCODE_PID"], "Restart in the bar above the notebook"),
-        ("local", [], "Kernel > Restart Kernel"),
-    ],
-)
+@cases
 def test_each_place_is_known_and_says_how_to_restart(
     pip: Pip, monkeypatch: pytest.MonkeyPatch, place: str, variables: list[str], how: str
 ) -> None:

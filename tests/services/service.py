@@ -10,6 +10,7 @@ from pathlib import Path
 import jupytext
 
 from gemma_mtp_edu.lessons.setup import KEPT
+from tests.cases import tables
 from tools.buttons import repository_slug, setup_cell
 from tools.fresh_environment import Environment
 from tools.lessons import ROOT
@@ -54,28 +55,7 @@ class Service:
 COLAB = Service(
     "Colab",
     {"COLAB_RELEASE_TAG": "release-colab_20260601", "COLAB_GPU": "0"},
-    {
-        "accelerate": "1.13.0",
-        "httpx": "0.28.1",
-        "huggingface_hub": "1.17.0",
-        "ipykernel": "6.17.1",
-        "ipython": "7.34.0",
-        "ipython-genutils": "0.2.0",
-        "ipywidgets": "7.7.1",
-        "jupyter-client": "7.4.9",
-        "matplotlib": "3.10.0",
-        "numpy": "2.0.2",
-        "packaging": "26.2",
-        "pandas": "2.2.2",
-        "pillow": "11.3.0",
-        "psutil": "5.9.5",
-        "safetensors": "0.7.0",
-        "tokenizers": "0.22.2",
-        "tqdm": "4.67.3",
-        "traitlets": "5.7.1",
-        "transformers": "5.9.0",
-        "widgetsnbextension": "3.6.10",
-    },
+    tables(__file__)["Colab"],
     loaded=("transformers",),
     replaced=("transformers", "huggingface_hub", "tokenizers", "safetensors"),
 )

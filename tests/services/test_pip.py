@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 
 from gemma_mtp_edu import lesson
 from gemma_mtp_edu.models.compatibility import REQUIREMENT
+from tests.cases import cases
 from tests.services import service
 from tests.unit.test_project import PROJECT
 from tools import fresh_environment
@@ -32,11 +33,7 @@ def planned(environment: Environment, arguments: list[str]) -> dict[str, str]:
 
 @pytest.mark.fresh
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    ("torch", "transformers"),
-    [("2.15.0", "5.24.0"), ("2.13.0", "5.24.0"), ("2.15.0", "5.23.0"), ("2.13.0", "5.17.0"),
-     ("2.15.0", None), (None, None)],
-)  # fmt: skip
+@cases
 def test_what_a_learner_has_stays(
     torch: str | None, transformers: str | None, way: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -7,22 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.cases import tables
 from tools.document import part, with_part, write_parts
 from tools.pocket import card
 from tools.pocket.example import split_of
 
 TEXT = card.CARD.read_text(encoding="utf-8")
 QUALITY = pd.DataFrame({"ends": [1.0, 0.985], "parses": [0.97, math.nan]}, index=["json", "story"])
-SPEED = pd.DataFrame(
-    {
-        "identical": [1.0, 0.5],
-        "acceptance": [0.912, 0.6],
-        "tokens_per_round": [4.6, 3.4],
-        "speedup": [2.25, 1.25],
-        "tokens": [57.0, 100.25],
-    },
-    index=["json", "story"],
-)
+SPEED = pd.DataFrame(tables(__file__)["speed"], index=["json", "story"])
 
 
 def test_measured_tables_hold_every_number_and_its_conditions() -> None:

@@ -22,6 +22,7 @@ from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons import setup as lesson
 from gemma_mtp_edu.lessons.language import called, speaking
 from gemma_mtp_edu.models.registry import PAIRS
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
@@ -119,17 +120,7 @@ def test_one_command_brings_all_that_is_absent(monkeypatch: pytest.MonkeyPatch) 
     assert [f.status for f in asked(checkup._packages)] == ["ok", "warning", "ok"]
 
 
-@pytest.mark.parametrize(
-    ("free", "device", "status", "words"),
-    [
-        (2e9, "cpu", {"pocket": "ok", "E2B": "note"}, "in float32, "),
-        (1e7, "cpu", {"pocket": "fail"}, "needs 0.30 GB in float32"),
-        (16e9, "cpu", {"E2B": "ok", "31B": "note"}, "needs 13.0 GB in bfloat16"),
-        (40e9, "cpu", {"E2B": "ok"}, "in float32, "),
-        (14.6e9, "cuda", {"E2B": "ok", "E4B": "note"}, "needs 13.0 GB in float16"),
-        (79e9, "cuda", {"31B": "ok"}, "in float16, "),
-    ],
-)
+@cases
 def test_which_pairs_fit_in_which_dtype(
     free: float, device: str, status: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,18 +203,10 @@ class Block:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Block())
 """
-CRASH = "import os, signal; os.kill(os.getpid(), signal.SIGILL)"
 ABSENT = {
     "torch": "import sys; sys.modules['torch'] = None",
     "transformers": "import sys; sys.modules['transformers'] = None",
     "packages": BLOCK_ALL,
-}
-# What stands in the package's place, and what is told of it.
-BROKEN = {
-    "torch leaves": ("torch", "raise SystemExit('no torch for you')", "no torch for you"),
-    "torch crashes Python": ("torch", CRASH, "exit code -4"),
-    "transformers raises": ("transformers", "raise AttributeError('<b>x</b>')", "<b>x</b>"),
-    "numpy raises": ("numpy", "raise RuntimeError('another numpy')", "another numpy"),
 }
 
 
@@ -261,9 +244,9 @@ def test_it_reports_what_is_absent(absent: str) -> None:
     assert ">対処</th>" in made._repr_html_()
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_it_reports_what_is_broken(name: str, tmp_path: Path) -> None:
-    package, text, told = BROKEN[name]
+@cases
+def test_it_reports_what_is_broken(package: str, text: str, told: str, tmp_path: Path) -> None:
+    """What stands in the package's place, and what is told of it."""
     (tmp_path / package).mkdir()
     (tmp_path / package / "__init__.py").write_text(text)
     code, made = examine("", tmp_path)

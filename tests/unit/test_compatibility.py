@@ -9,6 +9,7 @@ from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
 import gemma_mtp_edu
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError, check_pair, kv_layers
+from tests.cases import cases
 
 TINY = json.loads((Path(gemma_mtp_edu.__file__).parent / "data/tiny.json").read_text("utf-8"))
 PATTERN = ["sliding_attention", "full_attention"]
@@ -26,21 +27,7 @@ def test_a_fitting_pair_passes() -> None:
     assert check_pair(text_config(), drafter_config()) is None
 
 
-@pytest.mark.parametrize(
-    ("target", "drafter", "message"),
-    [
-        ({"vocab_size": 32}, {}, "drafter vocabulary 64 != target vocabulary 32"),
-        ({"hidden_size": 64}, {}, "backbone_hidden_size 32 != target hidden_size 64"),
-        ({"head_dim": 8}, {}, "sliding_attention head_dim 16 != target .* head_dim 8"),
-        ({"global_head_dim": 8}, {}, "drafter full_attention head_dim 16 != target"),
-        ({"num_key_value_heads": 2}, {}, "num_key_value_heads 1 != target .*heads 2"),
-        ({}, {"num_centroids": 7}, "num_centroids that divides the vocabulary"),
-        ({}, {"num_centroids": 0}, "num_centroids 0"),
-        ({}, {"centroid_intermediate_top_k": 0}, "centroid_intermediate_top_k 0"),
-        ({}, {"centroid_intermediate_top_k": 9}, "and 1 to all of them"),
-        ({"layer_types": ["full_attention"] * 4}, {}, "no sliding_attention layer"),
-    ],
-)
+@cases
 def test_each_misfit_is_named(target: dict, drafter: dict, message: str) -> None:
     with pytest.raises(IncompatiblePairError, match=message):
         check_pair(text_config(**target), drafter_config(**drafter))

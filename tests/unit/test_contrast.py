@@ -22,16 +22,12 @@ from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import chart
+from tests.cases import tables
 from tests.unit.test_tradeoff import EASY, MACHINE
 from tests.unit.test_views import JAPANESE, WORD, english_words, trace
 
 PACKAGE = Path(plots.__file__).parents[1]
-PAGES = {
-    "Jupyter, VS Code and GitHub, light": "#ffffff",
-    "JupyterLab, dark": "#111111",
-    "VS Code, dark": "#1e1e1e",
-    "GitHub, dark": "#0d1117",
-}
+PAGES = tables(__file__)["pages"]
 # Lines that part or join what stands there anyway.
 DECORATION = {"#BBBBBB"}
 TEXT, GRAPHICS = 4.5, 3.0

@@ -12,6 +12,7 @@ from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 from gemma_mtp_edu.analysis.ablation import AblationResult
 from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
 from gemma_mtp_edu.show import plots
+from tests.cases import tables
 
 ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
 
@@ -53,18 +54,7 @@ def words(ax: Any) -> str:
 
 def test_the_diagram_of_e2b_needs_its_configuration_only() -> None:
     drawn = words(plots.plot_drafter(*e2b()))
-    for fact in (
-        "target: 35 layers, hidden size 1,536",
-        "drafter: 4 layers, hidden size 256",
-        "1,536 + 1,536",
-        "projection in: 3,072 to 256",
-        "layer 14, full: keys, values\n1 x tokens x 512",
-        "layer 13, sliding: keys, values\n1 x tokens x 256, last 512",
-        "3 sliding layers\nqueries: 4 heads x 256",
-        "1 full layer\nqueries: 4 heads x 512",
-        "best 32 of\n2,048 clusters:\n4,096 of 262,144\ntokens scored",
-        "256 to 1,536",
-    ):
+    for fact in tables(__file__)["facts"]:
         assert fact in drawn
 
 

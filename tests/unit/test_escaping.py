@@ -20,17 +20,10 @@ from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.style import figure_html
 from gemma_mtp_edu.show.views import html_view, step_html, text_view, visible
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
+from tests.cases import tables
 from tests.unit.test_profile import make_profile
 
-HOSTILE = (
-    "<script>alert(1)</script>", "</script><script>alert(1)</script>", "<!--", "<![CDATA[", "`<b>`",
-    '"><img src=x onerror=alert(1)>', "' onfocus='alert(1)' autofocus='", "' style='position:fixed",
-    "</span></td></tr></table><iframe srcdoc='<script>alert(1)</script>'>",
-    "--><svg onload=alert(1)>",
-    "</title><script>alert(1)</script>", "</style><base href=//x>", "&lt;script&gt;",
-    "&#39;onclick=alert(1)", "javascript:alert(1)", "{{ 7 * 7 }}{% raw %}", "{own!r} {0} {",
-    "$x^2$ $\\frac{", "\x00<b>\x0c", "\u202e>tpircs<",
-)  # fmt: skip
+HOSTILE = tables(__file__)["hostile"]
 texts = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(alphabet=st.sampled_from("<>\"'&/=;!-` abiscript{}$%"), min_size=1, max_size=30),

@@ -7,6 +7,7 @@ import torch
 
 from gemma_mtp_edu.models.pairs import choose_dtype
 from gemma_mtp_edu.models.registry import PAIRS, POCKET
+from tests.cases import cases
 from tools.hardware import PLACES, PUBLISHED, Place, fits, table
 
 
@@ -26,11 +27,7 @@ def test_computed_memory_is_two_bytes_a_parameter(name: str) -> None:
     assert info.memory_gb == pytest.approx(2 * billions)
 
 
-@pytest.mark.parametrize(
-    ("name", "place", "expected"),
-    [("E2B", "Colab T4", True), ("E4B", "Colab T4", False), ("E4B", "Colab L4", True),
-     ("12B", "Colab L4", False), ("12B", "Colab A100", True), ("31B", "Colab A100", False)],
-)  # fmt: skip
+@cases
 def test_what_fits_where(name: str, place: str, expected: bool) -> None:
     (found,) = [p for p in PLACES if p.name == place]
     assert fits(PAIRS[name], found) is expected

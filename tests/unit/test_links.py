@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import cases
 from tools import links
 from tools.lessons import ROOT
 
 DOCUMENTS = links.documents()
-ADDRESS = "https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/{}"
 
 
 def named(path: Path) -> str:
@@ -40,18 +40,7 @@ def test_all_that_readers_open_is_looked_at() -> None:
     assert len(links.elsewhere()) > 10
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("[a](no/such.md)", "no such file"),
-        ("[a](#nowhere)", "no such heading"),
-        ("[a](other.md#nowhere)", "no such heading"),
-        ("<img src='gone.png'>", "no such file"),
-        ("see http://example.org", "no plain https"),
-        ("[a](https://example)", "no plain https"),
-        (f"[a]({ADDRESS.format('notebooks/99_gone.ipynb')})", "in this repository"),
-    ],
-)
+@cases
 def test_broken_links_are_found(text: str, found: str, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     (tmp_path / "other.md").write_text("# There\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile, accepted_counts
+from tests.cases import cases
 
 
 def make_profile(
@@ -106,22 +107,7 @@ def test_what_is_no_profile_is_named(text: str, message: str) -> None:
         AcceptanceProfile.from_json(text)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [
-        ("vocabulary", {"a": "b"}, "vocabulary"),
-        ("draft_ids", 7, "draft_ids"),
-        ("stop_reason", "banana", "stop_reason"),
-        ("n_accepted", [0, 1, 0, 1], "does not agree with text and drafts"),
-        ("token_ids", [5, 6, 1, 8], "does not agree with text and drafts"),
-        ("token_ids", [], "drafts and probabilities at each position"),
-        ("max_gamma", 4, "need 4 drafts"),
-        ("draft_probs", [[], [0.5], [0.5], [0.5]], "need 3 drafts"),
-        ("draft_ids", [[1, 2, 3], *HAND.draft_ids[1:]], "need 3 drafts"),
-        ("max_new_tokens", 3, "4 tokens and max_new_tokens 3"),
-        ("max_new_tokens", 9, "4 tokens and max_new_tokens 9"),
-    ],
-)
+@cases
 def test_stored_entries_of_a_wrong_kind_or_that_contradict_each_other_are_refused(
     field: str, value: object, message: str
 ) -> None:

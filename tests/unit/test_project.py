@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.models.compatibility import NEWEST, REQUIREMENT
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -85,11 +86,7 @@ def stub(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    ["Count from 1 to 9.", 'He said "no"', "it's", "$HOME costs $5 and $$", "two\nlines", "--help",
-     "`ls`; $(ls) | cat > x & # y", "50% \\ done\\", "数を1から9まで。", "a = b := c $(eval X)"],
-)  # fmt: skip
+@cases
 def test_make_demo_hands_over_any_prompt(prompt: str, stub: Path) -> None:
     command = ["make", "--no-print-directory", "demo", "READY=", f"BIN={stub}", f"PROMPT={prompt}"]
     assert run(command).stdout == f"<-m>\n<gemma_mtp_edu>\n<demo>\n<--prompt={prompt}>\n"

@@ -3,6 +3,7 @@
 import pytest
 
 from gemma_mtp_edu.models.registry import PAIRS, find, hint
+from tests.cases import cases
 
 
 @pytest.mark.parametrize("name", ["E2B", "e2b", "google/gemma-4-E2B-it", "GOOGLE/gemma-4-e2b-IT"])
@@ -12,11 +13,7 @@ def test_names_and_ids_are_found_in_any_case(name: str) -> None:
     assert info.drafter_id == "google/gemma-4-E2B-it-assistant"
 
 
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [("pokcet", "pocket"), ("google/gemma4-E2B-it", "google/gemma-4-E2B-it"),
-     ("26B-A4", "26B-A4B"), ("bert-base-uncased", None), ("", None)],
-)  # fmt: skip
+@cases
 def test_misspelt_names_are_not_found_but_get_a_suggestion(typed: str, meant: str | None) -> None:
     assert find(typed) is None
     assert hint(typed) == (f" Did you mean {meant!r}?" if meant else "")

@@ -24,6 +24,7 @@ from gemma_mtp_edu.models.compatibility import (
     UnsupportedReleaseError,
     check_transformers,
 )
+from tests.cases import cases
 from tests.unit.test_views import trace
 
 INSTALL = f'pip install "{REQUIREMENT}"'
@@ -34,9 +35,7 @@ def test_working_releases_pass(version: str) -> None:
     assert check_transformers(version) == version
 
 
-@pytest.mark.parametrize(
-    "version", ["4.57.1", "5.12.1", "5.17.0", "5.19.0", "5.23.0", "5.23.0.dev0"]
-)
+@cases
 def test_broken_releases_are_refused(version: str) -> None:
     with pytest.raises(UnsupportedReleaseError) as raised:
         check_transformers(version)

@@ -23,6 +23,7 @@ from gemma_mtp_edu.measure.results import (
 )
 from gemma_mtp_edu.models.memory import memory_plan
 from gemma_mtp_edu.show import plots
+from tests.cases import cases
 
 RUN = {"pair": "pocket", "gammas": [2, 4]}
 
@@ -167,20 +168,10 @@ def test_card_refuses(change: Callable[[ResultsCard], dict[str, Any]], words: st
 WHOLE = make_card().to_json()
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (WHOLE[:99], "cut off"),
-        (WHOLE.replace("results_card/1", "results_card/2"), "schema"),
-        (WHOLE.replace('"seconds": 10.0', '"seconds": NaN'), "seconds"),
-        (WHOLE.replace('"tokens": 11', '"tokens": 1'), "take a prompt with a longer answer"),
-        (WHOLE.replace('"gamma": 2', '"gamma": -2'), "gamma"),
-        (WHOLE.replace('"pair"', '"par"'), "pair"),
-    ],
-)
-def test_unreadable_cards(text: str, words: str) -> None:
+@cases
+def test_unreadable_cards(old: str, new: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        ResultsCard.from_json(text)
+        ResultsCard.from_json(WHOLE.replace(old or WHOLE[99:], new))
 
 
 def test_picture_and_its_text_say_the_same() -> None:

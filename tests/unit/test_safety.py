@@ -22,6 +22,7 @@ from gemma_mtp_edu.models.files import (
     verify,
     without_tokens,
 )
+from tests.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -74,21 +75,7 @@ def test_no_source_runs_data(path: Path) -> None:
     assert found - ALLOWED == set()
 
 
-@pytest.mark.parametrize(
-    ("code", "danger"),
-    [
-        ("eval('1')", "eval"),
-        ("import builtins; builtins.exec(x)", "exec"),
-        ("import pickle.x", "pickle.x"),
-        ("from joblib import load", "joblib"),
-        ("torch.load(p, weights_only=False)", "torch.load"),
-        ("load(x, trust_remote_code=True)", "trust_remote_code=True"),
-        ("load(x, trust_remote_code=asked)", "trust_remote_code=asked"),
-        ("load(x, use_safetensors=None)", "use_safetensors=None"),
-        ("run(x, shell=True)", "shell=True"),
-        ("model.eval(); re.compile(x); load(x, trust_remote_code=False)", None),
-    ],
-)
+@cases
 def test_dangers_are_seen(code: str, danger: str | None) -> None:
     assert list(dangers(code)) == ([danger] if danger else [])
 
@@ -143,27 +130,9 @@ def test_a_token_never_stays_and_other_text_does(before: str, after: str) -> Non
     assert without_tokens(before) == before or "hf_" in before or "api_org_" in before
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (f"?token%3D{TOKEN}&x", "?token%3Dhf_***&x"),
-        (f"user_{TOKEN}", "user_hf_***"),
-        (f"\\n{TOKEN}\\n", "\\nhf_***\\n"),
-        (
-            "Bearer hf_oauth_eyJhbGciOiJFZERTQSJ9.eyJzY29wZSI6WyJvcGVuaWQi.c2lnbmF0dXJl-A_b.",
-            "Bearer hf_***.",
-        ),
-        ("proxy https://ida:s3cret@host:80/x", "proxy https://***@host:80/x"),
-        ("https://ida:p@ss@host", "https://***@host"),
-        *[
-            (name, name)
-            for name in ("hf_hub_download", "google/gemma-4-E2B-it", "hf_xet 1.8.0", "")
-        ],
-        ("see https://host/a@b and c@d", "see https://host/a@b and c@d"),
-    ],
-)
+@cases
 def test_tokens_in_odd_places(before: str, after: str) -> None:
-    assert without_tokens(before) == after
+    assert without_tokens(before.replace("TOKEN", TOKEN)) == after
 
 
 def test_the_doctor_tells_no_token() -> None:

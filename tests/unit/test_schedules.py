@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from transformers import GenerationConfig
 
 from gemma_mtp_edu import ModelPair
+from gemma_mtp_edu.core import schedules
 from gemma_mtp_edu.core.schedules import (
     Confidence,
     Constant,
@@ -16,6 +17,7 @@ from gemma_mtp_edu.core.schedules import (
     LastRound,
     Schedule,
 )
+from tests.cases import cases
 from tests.model.tiny import tiny_pair
 
 
@@ -56,37 +58,23 @@ def test_a_profile_s_lengths_are_looked_up_by_position() -> None:
     assert [rule.gamma(i, None) for i in range(6)] == [0, 3, 0, 5, 0, 0]
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: Constant(0),
-        lambda: Constant(True),
-        lambda: Constant(2.0),  # type: ignore[arg-type]
-        lambda: Heuristic(-1),
-        lambda: Confidence(1.5),
-        lambda: Confidence(float("nan")),
-        lambda: Confidence(0.5, 0),
-        lambda: FromProfile((1, -1)),
-    ],
-)
-def test_numbers_out_of_range_are_named(make: object) -> None:
+def schedule(kind: str, arguments: list) -> Schedule:
+    given = (tuple(a) if isinstance(a, list) else a for a in arguments)
+    return getattr(schedules, kind)(*given)
+
+
+@cases
+def test_numbers_out_of_range_are_named(kind: str, arguments: list) -> None:
     with pytest.raises(ValueError, match=r"got .* need"):
-        make()  # type: ignore[operator]
+        schedule(kind, arguments)
 
 
-@pytest.mark.parametrize(
-    ("drafts", "kind", "expected"),
-    [
-        (5, "constant", Constant(5)),
-        (5, "heuristic", Heuristic(5)),
-        (3, "heuristic_transient", Heuristic(3)),
-        (None, "constant", Constant(4)),  # the registry's
-    ],
-)
-def test_the_configuration_is_honoured(drafts: int | None, kind: str, expected: Schedule) -> None:
+@cases
+def test_the_configuration_is_honoured(drafts: int | None, kind: str, expected: list) -> None:
+    """Without a number it is the registry's, 4 for the bundled pair."""
     config = GenerationConfig(num_assistant_tokens=drafts, num_assistant_tokens_schedule=kind)
     before = config.to_dict()
-    assert pair_with(config, "pocket").default_schedule() == expected
+    assert pair_with(config, "pocket").default_schedule() == schedule(*expected)
     assert config.to_dict() == before
 
 

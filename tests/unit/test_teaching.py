@@ -15,6 +15,7 @@ from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons import checks
 from gemma_mtp_edu.lessons.checking import RIGHT
+from tests.cases import cases
 from tools import lesson_memory
 from tools.document import part
 from tools.lessons import ROOT, parse_source, sources
@@ -85,9 +86,7 @@ def test_lessons_have_their_own_minutes_and_needs() -> None:
         assert (int(minutes), set(re.findall(r"\d\d", needs))) == opening(LESSONS[name]), name
 
 
-@pytest.mark.parametrize(
-    ("heading", "limit"), [("A plan for 90 minutes", 90), ("A plan for one day", 8 * 60)]
-)
+@cases
 def test_plans_add_up(heading: str, limit: int) -> None:
     plan = rows(section(GUIDE, heading))
     minutes = {source.stem[:2]: opening(source)[0] for source in LESSONS.values()}

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from tests.cases import cases
 from tools.pocket.corpus import WORKLOADS
 from tools.pocket.example import Example, is_kept_out
 from tools.pocket.typed import typed
@@ -28,7 +29,6 @@ from tools.pocket.workloads import (
 PROSE = (answers, stories, lists, chat)
 CHECKABLE = (json_records, functions, arithmetic, extraction)
 CODE = Example("code", "", "", {"name": "f", "inputs": [[[1, 2]]], "expected": [3]})
-CASES = json.loads(Path(__file__).with_name("workload_cases.json").read_text(encoding="utf-8"))
 # Distinct prompts among 2000 draws; small talk has few forms.
 DISTINCT = {"qa": 1600, "story": 1900, "list": 1700, "chat": 1300}
 TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
@@ -105,7 +105,7 @@ def test_small_talk_never_claims_knowledge() -> None:
         assert re.search("do not know|cannot|only|tiny model", answer) and "Try " in answer
 
 
-@pytest.mark.parametrize("code", CASES["refused"])
+@cases
 def test_code_grader_refuses(code: str) -> None:
     ast.parse(code)
     before = sys.gettrace()
@@ -113,12 +113,12 @@ def test_code_grader_refuses(code: str) -> None:
     assert sys.gettrace() is before
 
 
-@pytest.mark.parametrize(("workload", "spec", "answer", "grades"), CASES["grades"])
+@cases
 def test_answers_get_their_grades(workload: str, spec: dict, answer: str, grades: dict) -> None:
     assert WORKLOADS[workload].grade(Example(workload, "", "", spec), answer) == grades
 
 
-@pytest.mark.parametrize(("first", "second", "minus", "steps"), CASES["columns"])
+@cases
 def test_column_sums_by_hand(first: int, second: int, minus: bool, steps: str) -> None:
     assert arithmetic._columns(first, second, minus).endswith(steps)
 

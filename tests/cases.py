@@ -1,0 +1,22 @@
+"""Tables of cases: in the JSON beside a test's file, by the test's name."""
+
+import inspect
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@cache
+def tables(test_file: str) -> Any:
+    """Return all that stands in the JSON beside a file, read once."""
+    return json.loads(Path(test_file).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def cases(test: Callable[..., Any]) -> Any:
+    """Give a test the cases of its table: the names of its arguments, then a case a line."""
+    names, *rows = tables(inspect.getfile(test))[test.__name__]
+    return pytest.mark.parametrize(names, rows)(test)
