@@ -14,7 +14,7 @@ from tests.cases import cases
 from tools.pocket.corpus import WORKLOADS
 from tools.pocket.example import Example, is_kept_out
 from tools.pocket.typed import typed
-from tools.pocket.words import NUMBERS
+from tools.pocket.words import NUMBERS, plural
 from tools.pocket.workloads import (
     answers,
     arithmetic,
@@ -31,7 +31,7 @@ CHECKABLE = (json_records, functions, arithmetic, extraction)
 CODE = Example("code", "", "", {"name": "f", "inputs": [[[1, 2]]], "expected": [3]})
 # Distinct prompts among 2000 draws; small talk has few forms.
 DISTINCT = {"qa": 1600, "story": 1900, "list": 1700, "chat": 1300}
-TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
+COUNTED = list(enumerate(NUMBERS))[2:]
 every = pytest.mark.parametrize("workload", PROSE + CHECKABLE, ids=lambda m: m.NAME)
 
 
@@ -46,6 +46,8 @@ def test_reference_answers_pass_and_spoiled_ones_fail(workload: ModuleType) -> N
         answer, prose = example.answer, workload in PROSE
         spoiled = answer[:-1] + ",\n- x" if prose else answer[: len(answer) * 2 // 3 - 1]
         assert example.workload == workload.NAME
+        hero = example.spec.get("hero", "")
+        assert hero in example.prompt or plural(hero) in example.prompt
         assert all(workload.grade(example, answer + "\n" * prose).values()), example
         assert not all(workload.grade(example, "").values())
         assert not all(workload.grade(example, spoiled).values()), example
@@ -73,7 +75,7 @@ def test_a_prompt_has_one_answer_however_it_is_typed(workload: ModuleType) -> No
 
 
 def test_the_prompt_of_the_tutorial_is_answered_in_three_sentences() -> None:
-    found = {e.answer for e in draw(answers, 5000) if e.prompt == TUTORIAL_PROMPT}
+    found = {e.answer for e in draw(answers, 5000) if e.prompt == answers.TUTORIAL_PROMPT}
     assert len(found) == 1
     (answer,) = found
     assert answer.count(". ") == 2 and answer.endswith(".")
@@ -81,21 +83,14 @@ def test_the_prompt_of_the_tutorial_is_answered_in_three_sentences() -> None:
 
 
 def test_lists_are_as_long_as_the_prompt_says() -> None:
-    words = dict(enumerate(NUMBERS[2:], 2))
     asked = 0
     for example in draw(lists):
         prompt = example.prompt.casefold().replace(",", " ").split()
-        said = {n for n, word in words.items() if word in prompt or str(n) in prompt}
+        said = {n for n, word in COUNTED if word in prompt or str(n) in prompt}
         asked += bool(said)
         assert said in (set(), {len(example.answer.splitlines())}), example
         assert example.answer.startswith("1. " if example.spec["numbered"] else "- ")
     assert asked > 1000
-
-
-def test_a_story_without_its_hero_fails() -> None:
-    example = next(e for e in draw(stories) if e.spec["hero"] == "fox")
-    assert not all(stories.grade(example, "There was once a cow.").values())
-    assert "fox" in example.prompt
 
 
 def test_small_talk_never_claims_knowledge() -> None:
@@ -120,7 +115,7 @@ def test_answers_get_their_grades(workload: str, spec: dict, answer: str, grades
 
 @cases
 def test_column_sums_by_hand(first: int, second: int, minus: bool, steps: str) -> None:
-    assert arithmetic._columns(first, second, minus).endswith(steps)
+    assert arithmetic._columns(first, second, minus) == steps
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
