@@ -1,14 +1,20 @@
 """The workloads: reference answers pass, spoiled ones fail, generated code does no harm."""
 
 import ast
+import json
+import re
 import sys
+from pathlib import Path
 from random import Random
 from types import ModuleType
 
 import pytest
 
 from tests.cases import cases
-from tools.pocket.example import Example
+from tools.pocket.corpus import WORKLOADS
+from tools.pocket.example import Example, is_kept_out
+from tools.pocket.typed import typed
+from tools.pocket.words import NUMBERS, plural
 from tools.pocket.workloads import (
     answers,
     arithmetic,
@@ -25,7 +31,7 @@ CHECKABLE = (json_records, functions, arithmetic, extraction)
 CODE = Example("code", "", "", {"name": "f", "inputs": [[[1, 2]]], "expected": [3]})
 # Distinct prompts among 2000 draws; small talk has few forms.
 DISTINCT = {"qa": 1600, "story": 1900, "list": 1700, "chat": 1300}
-TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
+COUNTED = list(enumerate(NUMBERS))[2:]
 every = pytest.mark.parametrize("workload", PROSE + CHECKABLE, ids=lambda m: m.NAME)
 
 
@@ -40,6 +46,8 @@ def test_reference_answers_pass_and_spoiled_ones_fail(workload: ModuleType) -> N
         answer, prose = example.answer, workload in PROSE
         spoiled = answer[:-1] + ",\n- x" if prose else answer[: len(answer) * 2 // 3 - 1]
         assert example.workload == workload.NAME
+        hero = example.spec.get("hero", "")
+        assert hero in example.prompt or plural(hero) in example.prompt
         assert all(workload.grade(example, answer + "\n" * prose).values()), example
         assert not all(workload.grade(example, "").values())
         assert not all(workload.grade(example, spoiled).values()), example
@@ -49,7 +57,8 @@ def test_reference_answers_pass_and_spoiled_ones_fail(workload: ModuleType) -> N
 def test_texts_are_plain_and_a_seed_gives_one_stream(workload: ModuleType) -> None:
     examples = draw(workload)
     assert examples == draw(workload)
-    assert all((example.prompt + example.answer).isascii() for example in examples)
+    assert all(example.answer.isascii() for example in examples)
+    assert workload is chat or all(example.prompt.isascii() for example in examples)
     assert len({example.prompt for example in examples}) >= DISTINCT.get(workload.NAME, 0)
     for example in examples if workload in PROSE else ():
         prompt, answer = example.prompt, example.answer
@@ -66,7 +75,7 @@ def test_a_prompt_has_one_answer_however_it_is_typed(workload: ModuleType) -> No
 
 
 def test_the_prompt_of_the_tutorial_is_answered_in_three_sentences() -> None:
-    found = {e.answer for e in draw(answers, 5000) if e.prompt == TUTORIAL_PROMPT}
+    found = {e.answer for e in draw(answers, 5000) if e.prompt == answers.TUTORIAL_PROMPT}
     assert len(found) == 1
     (answer,) = found
     assert answer.count(". ") == 2 and answer.endswith(".")
@@ -74,34 +83,21 @@ def test_the_prompt_of_the_tutorial_is_answered_in_three_sentences() -> None:
 
 
 def test_lists_are_as_long_as_the_prompt_says() -> None:
-    words = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
     asked = 0
     for example in draw(lists):
         prompt = example.prompt.casefold().replace(",", " ").split()
-        said = {n for n, word in words.items() if word in prompt or str(n) in prompt}
+        said = {n for n, word in COUNTED if word in prompt or str(n) in prompt}
         asked += bool(said)
         assert said in (set(), {len(example.answer.splitlines())}), example
         assert example.answer.startswith("1. " if example.spec["numbered"] else "- ")
     assert asked > 1000
 
 
-def test_a_list_with_a_repeated_or_missing_item_fails() -> None:
-    example = Example("list", "Name 3 pets.", "- a\n- b\n- c", {"count": 3, "numbered": False})
-    assert lists.grade(example, "- a\n- b\n- b") == {"count": True, "distinct": False}
-    assert lists.grade(example, "- a\n- b") == {"count": False, "distinct": True}
-    assert lists.grade(example, "1. a\n2. b\n3. c") == {"count": False, "distinct": True}
-
-
-def test_a_story_without_its_hero_fails() -> None:
-    example = next(e for e in draw(stories) if e.spec["hero"] == "fox")
-    assert not all(stories.grade(example, "There was once a cow.").values())
-    assert "fox" in example.prompt
-
-
 def test_small_talk_never_claims_knowledge() -> None:
     talk = {said["answer"] for said in chat.SMALL_TALK}
-    honest = {chat.DO_NOT_KNOW, chat.CANNOT_DO, *talk}
-    assert {example.answer for example in draw(chat)} == honest
+    assert {example.answer for example in draw(chat)} == chat.HONEST | talk
+    for answer in chat.HONEST:
+        assert re.search("do not know|cannot|only|tiny model", answer) and "Try " in answer
 
 
 @cases
@@ -112,26 +108,32 @@ def test_code_grader_refuses(code: str) -> None:
     assert sys.gettrace() is before
 
 
-def test_code_is_judged_by_what_it_computes() -> None:
-    other = (
-        "def f(things):\n    total = 0\n    for thing in things:\n"
-        "        total = total + thing\n    return total"
-    )
-    assert functions.grade(CODE, other) == {"parses": True, "right": True}
-    assert functions.grade(CODE, "def f(x):\n    return 4") == {"parses": True, "right": False}
-    assert functions.grade(CODE, "def f(x:") == {"parses": False, "right": False}
+@cases
+def test_answers_get_their_grades(workload: str, spec: dict, answer: str, grades: dict) -> None:
+    assert WORKLOADS[workload].grade(Example(workload, "", "", spec), answer) == grades
 
 
-def test_json_key_order_counts() -> None:
-    example = Example("json", "", "", {"record": {"a": 1, "b": True}})
-    assert json_records.grade(example, '{"a": 1, "b": true}') == {"parses": True, "right": True}
-    assert json_records.grade(example, '{"b": true, "a": 1}') == {"parses": True, "right": False}
+@cases
+def test_column_sums_by_hand(first: int, second: int, minus: bool, steps: str) -> None:
+    assert arithmetic._columns(first, second, minus) == steps
 
 
-def test_column_sums_by_hand() -> None:
-    steps = arithmetic._columns(347, 85, minus=False)
-    assert steps == (
-        "Ones: 7 + 5 + 0 = 12, write 2, carry 1. Tens: 4 + 8 + 1 = 13, write 3, carry 1. "
-        "Hundreds: 3 + 0 + 1 = 4, write 4. 347 + 85 = 432."
-    )
-    assert arithmetic._columns(302, 7, minus=True).endswith("302 - 7 = 295.")
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_lists_of_what_people_type_hold_a_hundred_prompts_with_checks(name: str) -> None:
+    path = Path(__file__).parents[1] / "prompts" / f"{name}.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len({line["prompt"] for line in lines}) == len(lines) == 100
+    kinds = {"json", "code", "match", "not", "items", "story", "honest"}
+    assert all(line["any"] and set().union(*line["any"]) <= kinds for line in lines)
+    assert all(is_kept_out(line["prompt"].upper()) for line in lines)
+    assert not is_kept_out("Write a story about a fox.")
+
+
+@every
+def test_typing_leaves_numbers_and_content_alone(workload: ModuleType) -> None:
+    rng, changed = Random(3), 0
+    for example in draw(workload, 400):
+        prompt = typed(rng, example).prompt
+        changed += prompt != example.prompt
+        assert re.findall(r"\d+", prompt) == re.findall(r"\d+", example.prompt)
+    assert changed > 100

@@ -23,9 +23,11 @@ from tools.pocket.architecture import architecture
 from tools.pocket.build import SEED
 from tools.pocket.corpus import SHARES, TWO_TURNS, WORKLOADS
 from tools.pocket.example import HELD_OUT_ONE_IN, Example, Workload, draw
-from tools.pocket.train_target import BLEND, DEEP, DRILL, POLISH, SHALLOW
+from tools.pocket.example import table as texts
+from tools.pocket.train_target import DEEP_PHASES, SHALLOW, WIDE_PHASES
 
 CARD = BUNDLED / "README.md"
+TEXTS = texts("card")
 TRAINING_LOG = Path(__file__).parent / "training-log"
 DRAWS = 5000
 MAX_EXAMPLE = 400  # characters of prompt and answer
@@ -110,16 +112,14 @@ def short_examples() -> dict[str, Example]:
 def recipe(logs: Path) -> str:
     """Return the table of the training's phases; the hours are those of the log."""
     rows = [
-        [phase.name, what, *_schedule(phase), _hours(logs / f"{phase.name}.csv")]
-        for phase, what in (
-            (SHALLOW, "target, 10 layers"),
-            (DEEP, "target, grown to 30 layers"),
-            (POLISH, "target, more of the exact tasks"),
-            (DRILL, "target, mostly what still failed"),
-            (BLEND, "target, some of everything"),
-            (train_drafter.DISTIL, "drafter"),
-            (train_drafter.POLISH, "drafter, the exact tasks only"),
-        )
+        [
+            phase.name,
+            TEXTS["phases"][phase.name],
+            *_schedule(phase),
+            _hours(logs / f"{phase.name}.csv"),
+        ]
+        for phase in (SHALLOW, *DEEP_PHASES, *WIDE_PHASES, *train_drafter.RECIPES)
+        if (logs / f"{phase.name}.csv").exists()  # a pair may be from before the last phases
     ]
     header = ["phase", "model", "steps", "tokens a step", "learning rate", "data seed", "hours"]
     total = sum(float(row[-1]) for row in rows)
@@ -136,7 +136,8 @@ def _schedule(phase: Any) -> list[str]:
     rate = f"{phase.learning_rate:g}, warm-up {phase.warmup} steps"
     if phase.decay_from < phase.steps:
         rate += f", falls from step {phase.decay_from:,} on"
-    return [f"{phase.steps:,}", f"{phase.tokens_per_batch:,}", rate, str(phase.data_seed)]
+    tokens = phase.tokens_per_batch * phase.lanes
+    return [f"{phase.steps:,}", f"{tokens:,}", rate, str(phase.data_seed)]
 
 
 def _hours(log: Path) -> str:
@@ -155,13 +156,7 @@ def measured(quality: pd.DataFrame, speed: pd.DataFrame, conditions: Mapping[str
         [f"`{name}`", *("" if math.isnan(share) else f"{share:.0%}" for share in row)]
         for name, row in zip(quality.index, quality.to_numpy(), strict=True)
     ]
-    columns = {
-        "identical": ("same text as plain", "{:.0%}"),
-        "acceptance": ("acceptance rate", "{:.2f}"),
-        "tokens_per_round": ("tokens per round", "{:.2f}"),
-        "speedup": ("plain time / assisted time", "{:.2f}"),
-        "tokens": ("tokens an answer", "{:.0f}"),
-    }
+    columns = TEXTS["measured"]
     shown = [form.format for _, form in columns.values()]
     rows = [
         [f"`{name}`", *(show(value) for show, value in zip(shown, row, strict=True))]

@@ -5,52 +5,24 @@ Pool number n of a seed always holds the same batches, so training can resume at
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
 from random import Random
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
-from tools.pocket.example import Example, Split, Workload, draw
-from tools.pocket.workloads import (
-    answers,
-    arithmetic,
-    chat,
-    drills,
-    extraction,
-    functions,
-    json_records,
-    lists,
-    stories,
-)
+from tools.pocket.example import Example, Split, Workload, draw, table
 
 Shares = Mapping[Workload, float]
 
-# Shares of examples, not of tokens; the workloads that must be exactly right get more.
-SHARES: Shares = {
-    json_records: 0.15, functions: 0.18, arithmetic: 0.23, extraction: 0.16, answers: 0.13,
-    stories: 0.05, lists: 0.06, chat: 0.04,
-}  # fmt: skip
-# For the end of the training: more of what needs every token of the prompt, less of what is fluent.
-POLISH_SHARES: Shares = {
-    json_records: 0.14, functions: 0.14, arithmetic: 0.22, extraction: 0.25, answers: 0.07,
-    stories: 0.03, lists: 0.12, chat: 0.03,
-}  # fmt: skip
-# And then what still fails most: borrowing, doubling, steps, lists of a given length.
-DRILL_SHARES: Shares = {
-    drills: 0.36, arithmetic: 0.06, lists: 0.16, extraction: 0.20, json_records: 0.07,
-    functions: 0.08, answers: 0.04, stories: 0.015, chat: 0.015,
-}  # fmt: skip
-# At the very end, so that nothing is forgotten: some of everything, records first of all.
-BLEND_SHARES: Shares = {
-    json_records: 0.21, functions: 0.12, arithmetic: 0.11, drills: 0.12, extraction: 0.18,
-    answers: 0.13, stories: 0.05, lists: 0.02, chat: 0.06,
-}  # fmt: skip
-# The same for the drafter: stories and lists can hardly be guessed anyway.
-EXACT_SHARES: Shares = {
-    json_records: 0.20, functions: 0.26, arithmetic: 0.20, extraction: 0.24, answers: 0.05,
-    chat: 0.05,
-}  # fmt: skip
+# By phase, from `data/shares.toml`.
+MIXES: dict[str, Shares] = {
+    phase: {import_module(f".workloads.{name}", __package__): share for name, share in mix.items()}
+    for phase, mix in table("shares").items()
+}
+SHARES = MIXES["first"]
 WORKLOADS: dict[str, Workload] = {workload.NAME: workload for workload in SHARES}
 TWO_TURNS = 0.15  # share of conversations that hold two instructions
 IGNORED = -100
@@ -93,13 +65,16 @@ def batches(
     tokens_per_batch: int,
     pool_size: int = 2048,
     shares: Shares = SHARES,
+    lane: int = 0,
+    lanes: int = 1,
 ) -> Iterator[Batch]:
-    """Yield batches of about `tokens_per_batch` tokens, padding included, without end."""
-    pool = 0
-    while True:
+    """Yield batches of about `tokens_per_batch` tokens, padding included, without end.
+
+    Of several lanes, each has pools of its own.
+    """
+    for pool in count(lane, lanes):
         rng = Random(f"{seed}-{pool}")
         yield from pool_batches(tokenizer, rng, tokens_per_batch, pool_size, shares=shares)
-        pool += 1
 
 
 def pool_batches(

@@ -13,6 +13,7 @@ import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -75,18 +76,15 @@ def quality(pair: ModelPair, count: int, failures: Path | None) -> pd.DataFrame:
 
 def speed(pair: ModelPair, count: int, gamma: int) -> pd.DataFrame:
     """Return acceptance, tokens per round and the time ratio, per workload."""
-    reference_generate(pair, "warm up", assisted=True, max_new_tokens=16)
+    generate = partial(reference_generate, pair, max_new_tokens=MAX_NEW_TOKENS)
+    generate("warm up", assisted=True, max_new_tokens=16)
     rows = {}
     for name in WORKLOADS:
         plain_seconds = assisted_seconds = 0.0
         same, accepted, drafted, tokens, rounds = [], 0, 0, 0, 0
         for example in held_out(name, count):
-            plain = reference_generate(
-                pair, example.prompt, assisted=False, max_new_tokens=MAX_NEW_TOKENS
-            )
-            assisted = reference_generate(
-                pair, example.prompt, gamma=gamma, max_new_tokens=MAX_NEW_TOKENS
-            )
+            plain = generate(example.prompt, assisted=False)
+            assisted = generate(example.prompt, gamma=gamma)
             plain_seconds += plain.seconds
             assisted_seconds += assisted.seconds
             same.append(plain.token_ids == assisted.token_ids)

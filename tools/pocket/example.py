@@ -5,8 +5,11 @@ of words and phrases in `tools/pocket/data`.
 """
 
 import hashlib
+import json
+import re
 import tomllib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol
@@ -39,6 +42,11 @@ class Workload(Protocol):
         ...
 
 
+def is_the_answer(example: Example, text: str) -> dict[str, bool]:
+    """Grade an answer where only one is right."""
+    return {"right": text.strip() == example.answer}
+
+
 def split_of(prompt: str) -> Split:
     """Return the split that a prompt belongs to, decided by its text alone.
 
@@ -51,11 +59,31 @@ def split_of(prompt: str) -> Split:
 
 
 def draw(workload: Workload, rng: Random, split: Split) -> Example:
-    """Draw examples from `workload` until one belongs to `split`."""
+    """Draw examples until one belongs to `split`, both as it was drawn and as it was typed."""
+    from tools.pocket.typed import typed
+
     while True:
         example = workload.sample(rng)
-        if split_of(example.prompt) == split:
-            return example
+        prompt = typed(rng, example)
+        splits = {split_of(example.prompt), split_of(prompt.prompt)}
+        if splits == {split} and not is_kept_out(prompt.prompt):
+            return prompt
+
+
+def is_kept_out(prompt: str) -> bool:
+    """Return whether a prompt stands in the lists that nothing is trained on."""
+    return _bare(prompt) in _kept_out()
+
+
+def _bare(prompt: str) -> str:
+    return re.sub(r"\W+", " ", prompt.casefold()).strip() or prompt
+
+
+@cache
+def _kept_out() -> frozenset[str]:
+    lists = (Path(__file__).parents[2] / "tests" / "prompts").glob("*.jsonl")
+    lines = [line for path in lists for line in path.read_text(encoding="utf-8").splitlines()]
+    return frozenset(_bare(json.loads(line)["prompt"]) for line in lines)
 
 
 def table(name: str) -> dict[str, Any]:

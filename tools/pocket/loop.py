@@ -2,13 +2,15 @@
 
 import csv
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from gemma_mtp_edu.training.training import Plan
-from tools.pocket.corpus import SHARES, Shares
+from tools.pocket.corpus import SHARES, Batch, Shares, batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,12 @@ class Phase:
     decay_from: int
     data_seed: int
     shares: Shares = field(default_factory=lambda: SHARES)
+    lanes: int = 1  # batches a step
+
+    def batches(self, tokenizer: PreTrainedTokenizerFast, lane: int = 0) -> Iterator[Batch]:
+        """Return the batches of one lane, without end."""
+        drawn = {"shares": self.shares, "lane": lane, "lanes": self.lanes}
+        return batches(tokenizer, self.data_seed, self.tokens_per_batch, **drawn)
 
     def plan(self) -> Plan:
         """Return the plan of the package's training, which has the learning rates."""

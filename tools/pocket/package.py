@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from tools.pocket.train_drafter import RECIPES
-from tools.pocket.train_target import DEEP_PHASES, SHALLOW
+from tools.pocket.train_target import DEEP_PHASES, SHALLOW, WIDE_PHASES
 
 PACKAGED = (
     "target/config.json",
@@ -22,7 +22,7 @@ PACKAGED = (
     "drafter/generation_config.json",
     "drafter/model.safetensors",
 )
-TARGET_PHASES = tuple(phase.name for phase in (SHALLOW, *DEEP_PHASES))
+TARGET_PHASES = tuple(phase.name for phase in (SHALLOW, *DEEP_PHASES, *WIDE_PHASES))
 PHASES = (*TARGET_PHASES, *(recipe.name for recipe in RECIPES))
 MAX_BYTES = 25_000_000
 
@@ -52,18 +52,19 @@ def report(built: Path, destination: Path) -> None:
     destination.mkdir(parents=True, exist_ok=True)
     logs = {}
     for phase in PHASES:
-        shutil.copyfile(built / f"{phase}.csv", destination / f"{phase}.csv")
-        logs[phase] = pd.read_csv(built / f"{phase}.csv")
+        # A pair that the run began from has the others.
+        if (log := built / f"{phase}.csv").exists():
+            shutil.copyfile(log, destination / log.name)
+        logs[phase] = pd.read_csv(destination / f"{phase}.csv")
     figure, (losses, agreement) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     start = 0
-    for phase, style in zip(TARGET_PHASES, ("-", "--", "-.", ":", "-"), strict=True):
+    for phase, style in zip(TARGET_PHASES, ("-", "--", "-.", ":", "-", "--", "-."), strict=True):
         log = logs[phase]
         losses.plot(log["step"] + start, log["loss"], style, label=f"{phase}, training")
         if "held_out_loss" in log:
             measured = log.dropna(subset="held_out_loss")
-            losses.plot(
-                measured["step"] + start, measured["held_out_loss"], "o", label=f"{phase}, held-out"
-            )
+            steps, label = measured["step"] + start, f"{phase}, held-out"
+            losses.plot(steps, measured["held_out_loss"], "o", label=label)
         start += int(log["step"].iloc[-1])
     losses.set(title="target", xlabel="step", ylabel="nats per answer token", yscale="log")
     losses.legend()

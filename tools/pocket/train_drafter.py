@@ -16,7 +16,7 @@ from gemma_mtp_edu.training.new_drafter import new_drafter
 from gemma_mtp_edu.training.target_texts import Evaluation
 from gemma_mtp_edu.training.training import train
 from tools.pocket import loop
-from tools.pocket.corpus import EXACT_SHARES, IGNORED, batches
+from tools.pocket.corpus import IGNORED, MIXES
 from tools.pocket.loop import Phase
 
 
@@ -28,17 +28,22 @@ class Recipe(Phase):
 
 
 DISTIL = Recipe("drafter", 600, 3072, 3e-3, 50, 260, data_seed=3)
-POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=EXACT_SHARES)
-RECIPES = (DISTIL, POLISH)
+POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=MIXES["exact"])
+WIDE = Recipe("drafter-wide", 250, 3072, 2e-3, 20, 60, data_seed=10, shares=MIXES["wide"])
+RECIPES = (DISTIL, POLISH, WIDE)
 
 
 def train_drafter(
-    target: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int
+    target: Gemma4ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    seed: int,
+    start: Gemma4AssistantForCausalLM | None = None,
 ) -> Gemma4AssistantForCausalLM:
-    """Run both phases in `folder`, resuming from a checkpoint if there is one."""
-    drafter = new_drafter(target, seed=seed)
+    """Run all phases in `folder`, resuming where one was cut off; from `start` the last alone."""
+    drafter = start or new_drafter(target, seed=seed)
     pair = ModelPair(target.eval().requires_grad_(False), drafter, name="pocket")
-    for recipe in RECIPES:
+    for recipe in RECIPES[-1:] if start else RECIPES:
         run_recipe(recipe, pair, tokenizer, folder)
     return drafter
 
@@ -59,6 +64,5 @@ def run_recipe(
 
 
 def _texts(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Iterator[Texts]:
-    stream = batches(tokenizer, recipe.data_seed, recipe.tokens_per_batch, shares=recipe.shares)
-    for batch in stream:
+    for batch in recipe.batches(tokenizer):
         yield Texts(batch.input_ids, batch.labels != IGNORED)

@@ -11,24 +11,19 @@ from transformers import Gemma4ForCausalLM, PreTrainedTokenizerFast
 from gemma_mtp_edu.training.distillation import muon_and_adamw
 from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
 from tools.pocket import loop
-from tools.pocket.corpus import (
-    BLEND_SHARES,
-    DRILL_SHARES,
-    IGNORED,
-    POLISH_SHARES,
-    Batch,
-    batches,
-    pool_batches,
-)
+from tools.pocket.corpus import IGNORED, MIXES, Batch, pool_batches
 from tools.pocket.loop import Phase
 from tools.pocket.target import grow, new_target
 
 SHALLOW = Phase("shallow", 3500, 3072, 6e-3, 100, 3500, data_seed=1)
 DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
-POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=POLISH_SHARES)
-DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=DRILL_SHARES)
-BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=BLEND_SHARES)
+POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=MIXES["polish"])
+DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=MIXES["drill"])
+BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=MIXES["blend"])
+WIDE = Phase("wide", 1500, 3072, 4e-3, 30, 1500, data_seed=8, shares=MIXES["wide"], lanes=2)
+SETTLE = Phase("settle", 500, 3072, 3e-3, 10, 10, data_seed=9, shares=MIXES["settle"], lanes=2)
 DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
+WIDE_PHASES = (WIDE, SETTLE)  # these can also go on from a pair that is there
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:
@@ -59,12 +54,14 @@ def run_phase(
         first = found[0]["step"]
         model.load_state_dict(found[1]["model"])
     log = loop.TrainingLog(folder.parent / f"{phase.name}.csv")
-    stream = batches(tokenizer, phase.data_seed, phase.tokens_per_batch, shares=phase.shares)
+    lanes = (phase.batches(tokenizer, lane) for lane in range(phase.lanes))
+    streams = (islice(lane, first, phase.steps) for lane in lanes)
     running, tokens = 0.0, 0
-    for step, batch in enumerate(islice(stream, first, phase.steps), start=first):
-        loss = answer_loss(model, batch)
+    for step, parts in enumerate(zip(*streams, strict=True), start=first):
+        loss = torch.stack([answer_loss(model, batch) for batch in parts]).mean()
         loop.update(model, opts, loss, phase, step)
-        running, tokens = running + loss.item(), tokens + batch.input_ids.numel()
+        running += loss.item()
+        tokens += sum(batch.input_ids.numel() for batch in parts)
         if (step + 1) % 50 == 0:
             values = {"loss": running / 50, "tokens": tokens / 1000}
             if (step + 1) % 250 == 0:
@@ -82,4 +79,13 @@ def train_target(tokenizer: PreTrainedTokenizerFast, folder: Path, seed: int) ->
     deep = grow(shallow)
     for phase in DEEP_PHASES:
         run_phase(phase, deep, tokenizer, folder / phase.name)
-    return deep
+    return widen(deep, tokenizer, folder)
+
+
+def widen(
+    target: Gemma4ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> Gemma4ForCausalLM:
+    """Train a deep target on what people type."""
+    for phase in WIDE_PHASES:
+        run_phase(phase, target, tokenizer, folder / phase.name)
+    return target

@@ -4,7 +4,7 @@ import re
 from random import Random
 from typing import Any
 
-from tools.pocket.example import Example, table
+from tools.pocket.example import Example, is_the_answer, table
 
 NAME = "qa"
 Topic = dict[str, Any]  # names, questions and answers of one thing that can be asked
@@ -12,6 +12,7 @@ TABLE = table("answers")
 TOPICS: list[Topic] = TABLE["topics"]  # the three main ones first
 BOTH = TOPICS[2]
 TUTORIAL_PROMPT = "Explain the concepts of speculative decoding and MTP in 3 sentences."
+grade = is_the_answer
 
 
 def sample(rng: Random) -> Example:
@@ -20,9 +21,9 @@ def sample(rng: Random) -> Example:
     topic = rng.choice(TOPICS[:3]) if rng.random() < 0.2 else rng.choice(TOPICS)
     roll = rng.random()
     if roll < 0.08 and "steps" in topic:
-        return Example(NAME, _vary(rng, _ask(rng, topic, "step_asks")), topic["steps"])
+        return Example(NAME, _ask(rng, topic, "step_asks"), topic["steps"])
     if roll < 0.15 and "five" in topic:
-        return Example(NAME, _vary(rng, _ask(rng, topic, "five_asks")), topic["five"])
+        return Example(NAME, _ask(rng, topic, "five_asks"), topic["five"])
     forms = [topic.get(form, "") for form in ("answer", "one_sentence", "three_sentences")]
     forms = [form for form in forms if str(_sentences(form)) in TABLE["counted"]]
     if roll < 0.35 and forms:
@@ -34,14 +35,12 @@ def sample(rng: Random) -> Example:
         answer = topic.get({1: "one_sentence", 3: "three_sentences"}.get(count, "")) or answer
         prompt = f"{_ask(rng, topic, 'commands')} {rng.choice(TABLE['counted'][str(count)])}"
         asks = prompt.startswith(("What", "Can", "Could"))
-        return Example(NAME, _vary(rng, prompt + ("?" if asks else ".")), answer)
-    prompt = _ask(rng, topic, "about") if rng.random() < 0.6 else _question(rng, topic)
-    return Example(NAME, _vary(rng, prompt), topic["answer"])
-
-
-def grade(example: Example, text: str) -> dict[str, bool]:
-    """There is one right answer to each question."""
-    return {"right": text.strip() == example.answer}
+        return Example(NAME, prompt + ("?" if asks else "."), answer)
+    prompt = _ask(rng, topic, "about") if rng.random() < 0.5 else _question(rng, topic)
+    if rng.random() < 0.12:
+        name = re.sub("^(the|an?) ", "", rng.choice(topic["names"]))
+        prompt = rng.choice(TABLE["bare_about"]).format(x=name)
+    return Example(NAME, prompt, topic["answer"])
 
 
 def _ask(rng: Random, topic: Topic, form: str) -> str:
@@ -69,15 +68,3 @@ def _question(rng: Random, topic: Topic) -> str:
     question = rng.choice(topic["questions"])
     opener = rng.choice(TABLE["question_openers"])
     return opener + (question[0].lower() + question[1:] if opener.endswith(", ") else question)
-
-
-def _vary(rng: Random, prompt: str) -> str:
-    """Sometimes drop the capital letters or the final mark, as people do when they type."""
-    roll = rng.random()
-    if roll < 0.12:
-        return prompt.lower()
-    if roll < 0.2:
-        return prompt.rstrip(".?")
-    if roll < 0.24:
-        return prompt.lower().rstrip(".?")
-    return prompt[0].upper() + prompt[1:]

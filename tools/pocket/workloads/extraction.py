@@ -1,14 +1,16 @@
 """Copying, extracting and rewriting text that stands in the prompt itself."""
 
+import re
 from dataclasses import dataclass
 from random import Random
 
 from tools.pocket import words
-from tools.pocket.example import Example, table
+from tools.pocket.example import Example, is_the_answer, table
 
 NAME = "rewrite"
 LONG_SHARE = 0.1
 TABLE = table("extraction")
+grade = is_the_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,59 +24,19 @@ class Fact:
 
 def sample(rng: Random) -> Example:
     """Draw a task and a text for it."""
-    tasks = {
-        _copy: 28, _replace: 20, _numbered: 10, _one_per_line: 5, _names: 9, _cities: 6, _detail: 12,
-        _quote: 10, _capitals: 4, _full_stop: 3, _quoted_word: 3, _reorder: 3,
-    }  # fmt: skip
-    (task,) = rng.choices(list(tasks), weights=list(tasks.values()))
-    prompt, answer = task(rng)
+    prompt, answer = globals()[f"_{words.weighted(rng, TABLE['tasks'])}"](rng)
     return Example(NAME, prompt, answer)
-
-
-def grade(example: Example, text: str) -> dict[str, bool]:
-    """Compare with the one right answer."""
-    return {"right": text.strip() == example.answer}
 
 
 def _fact(rng: Random, who: str = "") -> Fact:
     """Return a sentence of recombined names, places, things and numbers."""
-    person, other = who or words.name(rng), words.name(rng)
-    while other == person:
-        other = words.name(rng)
-    city, number = words.city(rng), rng.randint(2, 90)
-    thing, many = words.thing(rng), words.plural(words.thing(rng))
-    colour, animal, food, hobby = (
-        f(rng) for f in (words.colour, words.animal, words.food, words.hobby)
-    )
-    adjective, day, month = (rng.choice(w) for w in (words.ADJECTIVES, words.DAYS, words.MONTHS))
-    one, both, at = (person,), (person, other), (city,)
-    facts = [
-        Fact(f"{person} lives in {city}.", one, at),
-        Fact(f"{person} works as {words.a(words.job(rng))} in {city}.", one, at),
-        Fact(f"{person} bought {number} {many} from {other}.", both),
-        Fact(f"{person} and {other} met in {city} on {day}.", both, at),
-        Fact(f"The {colour} {thing} belongs to {person}.", one),
-        Fact(f"{person} has {words.a(adjective)} {animal} and {number} {many}.", one),
-        Fact(f"The train to {city} leaves at {rng.randint(6, 22)}:{rng.randint(10, 59)}.", (), at),
-        Fact(f"{person} likes {food} and {hobby}.", one),
-        Fact(f"The {thing} is made of {words.material(rng)}."),
-        Fact(f"{person} gave the {thing} to {other}.", both),
-        Fact(f"It was {rng.choice(['cold', 'warm', 'sunny', 'rainy', 'windy'])} in {city} in {month}.", (), at),
-        Fact(f"{person} found {words.a(colour)} {thing} under the {words.thing(rng)}.", one),
-        Fact(f"The {animal} slept on the {adjective} {thing}."),
-        Fact(f"{person} moved from {city} when {person} was {number} years old.", (person,), at),
-        Fact(f"On {day}, {person} wrote a letter to {other}.", both),
-        Fact(f"There are {number} {many} in the {colour} {rng.choice(['box', 'bag', 'room'])}."),
-        Fact(f"{person} cooked {food} for {other} and {number} guests.", both),
-        Fact(f"The shop in {city} sells {many} and {food}.", (), at),
-        Fact(f"{person} saw {words.a(animal)} near the {thing}.", one),
-        Fact(f"The meeting is on {day} at {rng.randint(8, 18)}:{rng.randint(10, 59)}."),
-        Fact(f"{person} sold the {adjective} {thing} for {number} dollars.", one),
-        Fact(f"In {month}, {person} will travel to {city}.", one, at),
-        Fact(f"Every {day}, {person} goes {rng.choice(['swimming', 'running', 'hiking'])} with {other}.", both),
-        Fact(f"The {adjective} {animal} ate all the {food}."),
-    ]  # fmt: skip
-    return rng.choice(facts)
+    template = rng.choice(TABLE["facts"])
+    text, drawn = words.fill(rng, template, **({"person": who} if who else {}))
+    while drawn.get("person") == drawn.get("other", ""):
+        text, drawn = words.fill(rng, template)
+    told = {key: str(drawn[key]) for key in ("person", "other", "city") if f"{{{key}}}" in template}
+    city = told.pop("city", None)
+    return Fact(text, tuple(told.values()), (city,) if city else ())
 
 
 def _text(rng: Random, least: int = 1, most: int = 5, who: str = "") -> list[Fact]:
@@ -96,60 +58,32 @@ def _copy(rng: Random) -> tuple[str, str]:
     return words.ask_about(rng, words.spin(rng, request), text), text
 
 
-def _replace(rng: Random) -> tuple[str, str]:
-    if rng.random() < 0.3:
-        text = _write(_text(rng, 1, 5))
-        candidates = [
-            w for w in text.replace(".", "").replace(",", "").split() if w.islower() and len(w) > 4
-        ]
-        old = rng.choice(candidates or ["the"])
-        new = rng.choice([words.thing(rng), words.colour(rng), words.pseudo_word(rng)])
-    else:
-        old = words.name(rng)
-        facts = [_fact(rng, old) for _ in range(40)]
-        named = [fact for fact in facts if old in fact.names]
-        body = [rng.choice(named), *_text(rng, 1, 4, old)]
-        text = _write(body)
-        new = words.name(rng)
-    request = _request(rng, rng.choice(TABLE["replace"])).format(old=old, new=new)
-    return words.ask_about(rng, request, text), _swap_word(text, old, new)
+def _say(rng: Random) -> tuple[str, str]:
+    """Copy a few words, often with nothing but one word as the request."""
+    text = words.sentence(rng)
+    request = rng.choice(TABLE["copy_inline"]) if rng.random() < 0.5 else "{bare}"
+    if request == "{bare}":
+        mark = rng.choice(TABLE["copy_marks"])
+        bare = words.spin(rng, TABLE["copy_bare"] + "[||, please]")
+        return bare + mark + text, text
+    quote = rng.choice("''\"\"`") if "'" not in text else '"'
+    request = words.spin(rng, request)
+    if "{text}" in request:
+        text = text.rstrip(".!?")
+    return request.format(text=text, quoted=f"{quote}{text}{quote}"), text
+
+
+def _number(rng: Random) -> tuple[str, str]:
+    fact, found = "", []
+    while len(found) != 1 or ":" in fact:
+        fact = _fact(rng).text
+        found = re.findall(r"\d+", fact)
+    return _about(rng, _request(rng, TABLE["number"]), fact), found[0]
 
 
 def _request(rng: Random, template: str) -> str:
-    return words.spin(rng, template.replace("{this}", TABLE["this"]))
-
-
-def _swap_word(text: str, old: str, new: str) -> str:
-    """Replace whole words only, punctuation kept."""
-    return " ".join(new + w[len(old) :] if w.rstrip(".,") == old else w for w in text.split(" "))
-
-
-def _items(rng: Random, least: int, most: int) -> list[str]:
-    pool = rng.choice(
-        [words.OBJECTS, words.FOODS, words.ANIMALS, words.CITIES, words.FIRST_NAMES, words.COLOURS]
-    )
-    return words.distinct(rng, pool, rng.randint(least, most))
-
-
-def _list_text(rng: Random, items: list[str]) -> str:
-    return rng.choice([", ".join(items), ", ".join(items), words.joined(items)]) + rng.choice(
-        ["", "", "."]
-    )
-
-
-def _numbered(rng: Random) -> tuple[str, str]:
-    items = _items(rng, 3, 9)
-    bullets = rng.random() < 0.35
-    kind = TABLE["bulleted" if bullets else "numbered"]
-    request = rng.choice(TABLE["make_list"]).replace("{kind}", kind)
-    lines = [f"- {item}" if bullets else f"{i}. {item}" for i, item in enumerate(items, 1)]
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(lines)
-
-
-def _one_per_line(rng: Random) -> tuple[str, str]:
-    items = _items(rng, 3, 10)
-    request = TABLE["one_per_line"]
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), "\n".join(items)
+    this = TABLE["this" if rng.random() < 0.6 else "short_this"]
+    return words.spin(rng, template.replace("{this}", this))
 
 
 def _distinct_of(facts: list[Fact], kind: str) -> list[str]:
@@ -157,25 +91,29 @@ def _distinct_of(facts: list[Fact], kind: str) -> list[str]:
 
 
 def _names(rng: Random) -> tuple[str, str]:
-    facts = _text(rng, 2, 5)
+    facts: list[Fact] = []
+    least = rng.choice((1, 1, 2))
     while not _distinct_of(facts, "names"):
-        facts = _text(rng, 2, 5)
+        facts = _text(rng, least, 5 if least > 1 else 2)
     request = _request(rng, rng.choice(TABLE["names"]))
     return _about(rng, request, _write(facts)), ", ".join(_distinct_of(facts, "names"))
 
 
 def _about(rng: Random, request: str, text: str) -> str:
     """As `ask_about`, but a question stays as it is."""
+    quoted = re.sub(TABLE["text_names"], f"the text '{text}'", request.replace(" below", ""))
+    if rng.random() < 0.12 and "'" not in text and quoted.count(text) == 1:
+        return quoted
     if not request.endswith("?"):
         return words.ask_about(rng, request, text)
     return rng.choice([request, request[:-1] + ":"]) + rng.choice([" ", "\n"]) + text
 
 
 def _cities(rng: Random) -> tuple[str, str]:
-    facts = _text(rng, 1, 4)
-    while not _distinct_of(facts, "cities"):
+    cities: list[str] = []
+    while not cities:
         facts = _text(rng, 1, 4)
-    cities = _distinct_of(facts, "cities")
+        cities = _distinct_of(facts, "cities")
     request = TABLE["city" if len(cities) == 1 else "cities"]
     request = words.spin(rng, request.replace("{this}", TABLE["this_or_sentence"]))
     if len(facts) > 1:
@@ -183,71 +121,82 @@ def _cities(rng: Random) -> tuple[str, str]:
     return _about(rng, request, _write(facts)), ", ".join(cities)
 
 
+def _quote(rng: Random) -> tuple[str, str]:
+    facts = _text(rng, 2, 6)
+    index = rng.randrange(min(len(facts), 5))
+    ordinal = "last" if rng.random() < 0.2 else TABLE["ordinals"][index]
+    answer = facts[-1] if ordinal == "last" else facts[index]
+    request = TABLE["quote_question" if rng.random() < 0.2 else "quote"]
+    return _about(rng, _request(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
+
+
+def _replace(rng: Random) -> tuple[str, str]:
+    """Replace a name, or any word of a text or of a short phrase."""
+    old, new = words.name(rng), words.name(rng)
+    named = [fact for fact in (_fact(rng, old) for _ in range(40)) if old in fact.names]
+    text = _write([rng.choice(named), *_text(rng, 1, 4, old)])
+    if rng.random() < 0.45:
+        text = words.sentence(rng) if rng.random() < 0.4 else _write(_text(rng, 1, 5))
+        old = rng.choice([w for w in re.findall(r"\w+", text) if len(w) > 2] or ["the"])
+        new = rng.choice([words.thing(rng), words.SLOTS["colour"](rng), words.pseudo_word(rng)])
+    request = _request(rng, rng.choice(TABLE["replace"])).format(old=old, new=new)
+    return words.ask_about(rng, request, text), re.sub(rf"\b{old}\b", new, text)
+
+
+def _items(rng: Random, least: int, most: int) -> list[str]:
+    pool = words.LISTS[rng.choice(TABLE["pools"])]
+    return words.distinct(rng, pool, rng.randint(least, most))
+
+
+def _reshape(rng: Random) -> tuple[str, str]:
+    """Write the items of a list otherwise: numbered, with bullets, on lines, the other way round."""
+    items, kind = _items(rng, 3, 9), rng.choice(list(TABLE["reshape"]))
+    answers = {
+        "numbered": "\n".join(f"{i}. {item}" for i, item in enumerate(items, 1)),
+        "bulleted": "\n".join(f"- {item}" for item in items),
+        "lines": "\n".join(items),
+        "reversed": ", ".join(reversed(items)),
+    }
+    listing = rng.choice([", ".join(items), ", ".join(items) + ".", words.joined(items)])
+    request = words.spin(rng, TABLE["reshape"][kind])
+    return words.ask_about(rng, request, listing), answers[kind]
+
+
 def _detail(rng: Random) -> tuple[str, str]:
     """Hide an address, a date, a phone number or a price in a text and ask for it."""
-    person, thing = words.name(rng), words.thing(rng)
-    email = f"{person.lower()}{rng.choice(['', '.' + words.last_name(rng).lower()])}@{words.pseudo_word(rng)}.{rng.choice(['com', 'org', 'net'])}"
-    date = rng.choice([
-        f"{rng.randint(1, 28)} {rng.choice(words.MONTHS)} {rng.randint(1990, 2030)}",
-        f"{rng.randint(2000, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
-    ])  # fmt: skip
-    phone = (
-        f"555-{rng.randint(0, 9999):04}"
-        if rng.random() < 0.5
-        else f"0{rng.randint(10, 99)} {rng.randint(100, 999)} {rng.randint(1000, 9999)}"
-    )
-    price = f"${rng.randint(1, 300)}.{rng.randint(0, 99):02}"
     drawn = rng.choice(TABLE["carriers"])
-    value = {"email": email, "date": date, "phone": phone, "price": price}[drawn["value"]]
-    carrier = rng.choice(drawn["says"]).format(v=value, p=person, t=thing) + "."
+    value, _ = words.fill(rng, rng.choice(TABLE["values"][drawn["value"]]))
+    carrier, _ = words.fill(rng, rng.choice(drawn["says"]) + ".", v=value)
     facts = [f.text for f in _text(rng, 0, 3) if "dollars" not in f.text]
     facts.insert(rng.randint(0, len(facts)), carrier)
     request = _request(rng, TABLE["detail"]).replace("{what}", drawn["what"])
     return _about(rng, request, " ".join(facts)), value
 
 
-def _quote(rng: Random) -> tuple[str, str]:
-    facts = _text(rng, 2, 6)
-    ordinals = ["first", "second", "third", "fourth", "fifth", "sixth"]
-    index = rng.randrange(min(len(facts), 5))
-    ordinal = "last" if rng.random() < 0.2 else ordinals[index]
-    answer = facts[-1] if ordinal == "last" else facts[index]
-    request = TABLE["quote_question" if rng.random() < 0.2 else "quote"]
-    return _about(rng, _request(rng, request).replace("{o}", ordinal), _write(facts)), answer.text
-
-
 def _capitals(rng: Random) -> tuple[str, str]:
-    items = [w.lower() for w in _items(rng, 1, 4)]
-    lower = rng.random() < 0.25
-    request = TABLE["capitals"].replace("{kind}", TABLE["lower" if lower else "upper"])
-    if len(items) == 1:
-        request = request.replace("these words|", "this word|").replace("the words", "the word")
-    text = " ".join(items)
+    some = " ".join(_items(rng, 1, 4)) if rng.random() < 0.5 else words.sentence(rng)
+    lower, text = rng.random() < 0.25, some.lower()
     shown, answer = (text.upper(), text) if lower else (text, text.upper())
+    request = TABLE["capitals"].replace("{kind}", TABLE["lower" if lower else "upper"])
+    if " " not in text:
+        request = request.replace("these words|", "this word|").replace("the words", "the word")
+    if rng.random() < 0.3:
+        request = TABLE["capitals_inline"].replace("{kind}", TABLE["lower" if lower else "upper"])
+        return words.spin(rng, request).replace("{text}", shown), answer
     return words.ask_about(rng, words.spin(rng, request), shown), answer
 
 
 def _full_stop(rng: Random) -> tuple[str, str]:
     text = _write([_fact(rng) for _ in range(rng.randint(1, 3))])
-    request = TABLE["full_stop"]
-    return words.ask_about(rng, words.spin(rng, request), text[:-1]), text
+    return words.ask_about(rng, words.spin(rng, TABLE["full_stop"]), text[:-1]), text
 
 
-def _quoted_word(rng: Random) -> tuple[str, str]:
-    items = [
-        words.pseudo_word(rng) if rng.random() < 0.5 else words.thing(rng)
-        for _ in range(rng.randint(1, 4))
-    ]
-    text, count = " ".join(items), rng.randint(2, 6)
-    request = TABLE["quoted_word"].replace("{text}", text).replace("{count}", str(count))
-    if len(items) == 1:
+def _repeated(rng: Random) -> tuple[str, str]:
+    makers = (words.pseudo_word, words.thing, lambda r: r.choice(words.COMMON))
+    text = " ".join(rng.choice(makers)(rng) for _ in range(rng.choice((1, 1, 2, 3, 4))))
+    count = rng.randint(2, 6)
+    request = TABLE["quoted_word"].replace("{text}", text)
+    request = request.replace("{count}", rng.choice((str(count), words.NUMBERS[count])))
+    if " " not in text:
         request = request.replace("the words", "the word")
     return words.ask(rng, words.spin(rng, request)), "\n".join([text] * count)
-
-
-def _reorder(rng: Random) -> tuple[str, str]:
-    items = _items(rng, 3, 6)
-    request = TABLE["reverse" if rng.random() < 0.3 else "reorder"]
-    return words.ask_about(rng, words.spin(rng, request), _list_text(rng, items)), ", ".join(
-        reversed(items)
-    )

@@ -8,6 +8,7 @@ The grader runs only code that passes an allow-list. It stops accidents, not att
 
 import ast
 import builtins
+import re
 import sys
 from collections.abc import Callable
 from random import Random
@@ -19,22 +20,12 @@ from tools.pocket.example import Example, table
 
 NAME = "code"
 TABLE = table("functions")
-INPUTS: dict[str, list[Any]] = {
-    "number": [0, 1, 2, 3, 5, 6, 7, 12, 20, 35, 60, 97, -1, -4, -30],
-    "text": ["", "hello", "level", "Banana Bread", "a", "moon tea", "xylophone zebra", "trees",
-             "abcdefghijklmnopqrstuvwxyz" * 5],
-    "numbers": [[3, 1, 2], [7], [10, -4, 25, 8, 8], [5, 6, 12, 33, 9, 2], [40, 99, 70],
-                [9, 4, 1, 50], [61, 20, 84], list(range(110))],
-    "words": [["red", "blue"], ["one"], ["x", "y", "z"]],
-    "count": [1, 2, 3, 5, 6],
-}  # fmt: skip
-ALLOWED_CALLS = {"len", "max", "min", "sum", "sorted", "range", "list", "abs", "str", "int", "round",
-                 "reversed", "enumerate", "zip", "any", "all", "set", "float", "bool"}  # fmt: skip
-ALLOWED_METHODS = {"upper", "lower", "join", "startswith", "endswith", "count", "append", "get", "sort",
-                   "reverse", "strip", "split", "replace", "items", "keys", "values"}  # fmt: skip
-BANNED = (ast.Import, ast.ImportFrom, ast.While, ast.Try, ast.With, ast.Lambda, ast.ClassDef, ast.Global,
-          ast.Nonlocal, ast.Delete, ast.Raise, ast.Yield, ast.YieldFrom, ast.Await, ast.LShift,
-          ast.JoinedStr, ast.Starred, ast.AsyncFunctionDef, ast.NamedExpr, ast.Match)  # fmt: skip
+INPUTS: dict[str, list[Any]] = TABLE["inputs"]
+INPUTS["text"].append("abcdefghijklmnopqrstuvwxyz" * 5)
+INPUTS["numbers"].append(list(range(110)))
+INPUTS["number"] += range(200)  # numbers around 100 tell the constants of limits apart
+ALLOWED_CALLS, ALLOWED_METHODS = (set(TABLE[key].split()) for key in ("calls", "methods"))
+BANNED = tuple(getattr(ast, name) for name in TABLE["banned"].split())
 MAX_STEPS = 2000
 MAX_SIZE = 100_000
 
@@ -43,16 +34,23 @@ def sample(rng: Random) -> Example:
     """Draw a task, its constants, a name and a way to ask for it."""
     tasks = TABLE["tasks"]
     (drawn,) = rng.choices(tasks, weights=[1 + 0.4 * task["body"].count("\n") for task in tasks])
-    default, arguments, phrases, body = drawn.values()
+    default, arguments, phrases, body = (
+        drawn[key] for key in ("name", "arguments", "phrases", "body")
+    )
     parts = _constants(rng)
     phrase = rng.choice(phrases).format(**parts)
     default = default.format(**parts)
     names = arguments.format(**parts).split()
-    own_name, own_arguments = rng.random() < 0.6, rng.random() < 0.2 and arguments != "{d}"
-    kinds = [_kind(argument) for argument in names]
+    hidden = set(re.findall("{[nmokw]}|{s}", phrases[0] + body)) - set(re.findall("{.}", default))
+    only_name = rng.random() < 0.13 and not hidden
+    own_name = rng.random() < 0.45 and not only_name
+    own_arguments = rng.random() < 0.2 and arguments != "{d}"
+    kinds = [TABLE["kinds"].get(argument, "number") for argument in names]
     function = _own_name(rng, default) if own_name else default
+    if only_name or rng.random() < 0.2 * own_name:
+        function = rng.choice([default, *drawn.get("also", ())]).format(**parts)
     if own_arguments:
-        names = _own_arguments(rng, kinds)
+        names = words.distinct(rng, TABLE["own_arguments"][kinds[0]].split(), len(kinds))
     task = phrases[0].format(**parts)
     docstring = f"Return whether {task[1:]}." if task[0] == "?" else f"Return {task}."
     # Words such as "from 1 to n" speak of the argument by its name.
@@ -62,7 +60,10 @@ def sample(rng: Random) -> Example:
     answer = f'def {function}({", ".join(names)}):\n    """{docstring}"""\n    {code}'
     if '"' in docstring[:1] + docstring[-1:]:
         raise ValueError(f"docstring {docstring!r} must neither start nor end with a quote")
-    prompt = _prompt(rng, phrase, function if own_name else "", names if own_arguments else [])
+    if only_name:
+        prompt = _name_prompt(rng, function, names, own_arguments)
+    else:
+        prompt = _prompt(rng, phrase, function if own_name else "", names if own_arguments else [])
     inputs = _inputs(kinds)
     expected = _run(answer, function, inputs)
     return Example(NAME, prompt, answer, {"name": function, "inputs": inputs, "expected": expected})
@@ -102,24 +103,24 @@ def _own_name(rng: Random, default: str) -> str:
     return rng.choice([default, default, f"{rng.choice(verbs)}_{default}", "f", *made_up])
 
 
-def _own_arguments(rng: Random, kinds: list[str]) -> list[str]:
-    return words.distinct(rng, TABLE["own_arguments"][kinds[0]].split(), len(kinds))
-
-
-def _kind(argument: str) -> str:
-    kinds = {"text": "text", "name": "text", "numbers": "numbers", "words": "words", "n": "count"}
-    return {"data": "data", "key": "key"}.get(argument) or kinds.get(argument, "number")
-
-
 def _inputs(kinds: list[str]) -> list[list[Any]]:
-    if kinds == ["data", "key"]:
-        return [[{"a": 1, "b": 2}, "b"], [{"x": 7}, "x"], [{"k": 5, "m": 0}, "m"]]
     if len(kinds) == 2:
-        return [[2, 3], [10, 4], [-1, 7], [5, 5], [0, 9]]
-    # Numbers around 100 tell the constants of limits apart.
-    return [[value] for value in INPUTS[kinds[0]]] + (
-        [[i] for i in range(200)] if kinds == ["number"] else []
-    )
+        pairs: list[list[Any]] = TABLE["pairs"][kinds[0]]
+        return pairs
+    return [[value] for value in INPUTS[kinds[0]]]
+
+
+def _name_prompt(rng: Random, function: str, names: list[str], own: bool) -> str:
+    """Ask by the name of the function alone, with its arguments where they are not the usual ones."""
+    forms = [form for form in TABLE["names"] if not own or "{all}" in form]
+    form = rng.choice(forms)
+    plain = "_" not in function
+    while ("{spoken}" in form and (plain or re.search(r"\d", function))) or (
+        plain and form == "{function}"
+    ):
+        form = rng.choice(forms)
+    spoken = function.replace("_", " ")
+    return words.spin(rng, form.format(function=function, all=", ".join(names), spoken=spoken))
 
 
 def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
@@ -133,21 +134,27 @@ def _prompt(rng: Random, phrase: str, function: str, names: list[str]) -> str:
         "takes": f"takes {words.joined(names)} and" if names else "",
         "task": task,
         "imperative": _imperative(task),
+        "thing": phrase,
+        "short": re.sub("^(the|an?) ", "", phrase),
         "function": function,
         "arguments": f"({', '.join(names)})" if names else "",
     }
     more = TABLE["named" if function else "unnamed" if names else "bare"]
-    form = rng.choice(TABLE["requests"] + more)
+    if more is TABLE["bare"] and phrase[0] not in "+?":
+        more = more + TABLE["things"]
+    forms = more if rng.random() < 0.6 else TABLE["requests"]
+    if names:  # which nobody could know if the prompt did not say them
+        forms = [form for form in forms if "{takes}" in form or "{arguments}" in form]
+    form = rng.choice(forms)
     request = words.spin(rng, form.format(**values)).replace(" ,", ",").replace(" .", ".")
-    bare = ("I need", "Python f", "python f", "def", "a Python")
-    return request if request.startswith(bare) else words.ask(rng, request)
+    return words.ask(rng, request) if request.startswith(tuple(TABLE["plain"])) else request
 
 
 def _imperative(task: str) -> str:
     """Turn "adds two numbers" or "[returns|gives] x" into "add two numbers"."""
     head, _, rest = task.partition(" ")
     if head.startswith("["):
-        head = "check" if "checks" in head else "return"
+        head = "[check|test|see|find out]" if "checks" in head else "[return|get|find|compute]"
         return f"{head} {rest}"
     return f"{'multiply' if head == 'multiplies' else head[:-1]} {rest}".replace(
         "and adds", "and add"

@@ -1,44 +1,42 @@
 """Open lists: any things of a kind, as many as the prompt asks for.
 
-Items stand in alphabetical order: a small model that decodes greedily would else repeat its favourite.
+A list holds the first things of its kind: what is left to learn then is when to stop.
 """
 
 import re
 from random import Random
 
+from tools.pocket import words
 from tools.pocket.example import Example, table
 
 NAME = "list"
 
 TABLE = table("lists")
 ITEMS: dict[str, list[str]] = TABLE["items"]  # by their plural name in prompts
-COUNTS = {3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+NAMES = [*ITEMS, *TABLE["also"]]
 
 
 def sample(rng: Random) -> Example:
     """Draw a request for a list and a list of that many different items."""
-    what, items = rng.choice(list(ITEMS.items()))
-    count = min(rng.choice(tuple(COUNTS)), len(items))
+    what = rng.choice(NAMES)
+    items = ITEMS[TABLE["also"].get(what, what)]
+    count = min(rng.choice((2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 10, 11, 12)), len(items))
     if rng.random() < 0.25:
-        count, ask = 5, rng.choice(TABLE["open_asks"]).format(what=what)
+        count, ask = 5, words.spin(rng, rng.choice(TABLE["open_asks"])).format(what=what)
     else:
-        n = COUNTS[count] if rng.random() < 0.5 else str(count)
-        ask = rng.choice(TABLE["asks"]).format(n=n, what=what)
+        n = words.NUMBERS[count] if rng.random() < 0.5 else str(count)
+        ask = words.spin(rng, rng.choice(TABLE["asks"])).format(n=n, what=what)
         ask = ask[0].upper() + ask[1:]
     # Numbers are what most requests get: they let a small model see how many items it has written.
-    numbered = rng.random() < 0.8
+    numbered = rng.random() < 0.85
     marks, often = (TABLE["numbered"], 0.2) if numbered else (TABLE["bulleted"], 1.0)
     if rng.random() < often:
-        question = ask.endswith("?")
-        ask = ask.rstrip("?") + rng.choice(marks) + ("?" if question else "")
-    if rng.random() < 0.06 and not ask.startswith(("Please", "Can", "Could")):
-        ask = rng.choice(("Hi, ", "Hello, ", "Quick: ", "Please, ")) + ask[0].lower() + ask[1:]
+        asked = ask.rstrip("?")
+        ask = asked.replace(", please", "") + rng.choice(marks) + ask[len(asked) :]
     if not ask.endswith("?"):
         ask += rng.choice((".", ".", "", "!"))
-    if rng.random() < 0.25:
-        ask = ask[0].lower() + ask[1:]
-    chosen = sorted(rng.sample(items, count), key=str.casefold)
-    lines = [f"{i}. {item}" if numbered else f"- {item}" for i, item in enumerate(chosen, 1)]
+    chosen = enumerate(items[:count], 1)
+    lines = [f"{i}. {item}" if numbered else f"- {item}" for i, item in chosen]
     return Example(NAME, ask, "\n".join(lines), {"count": count, "numbered": numbered})
 
 
