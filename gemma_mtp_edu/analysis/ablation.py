@@ -58,19 +58,19 @@ def ablate(
         raise ValueError(f"got part {unknown.pop()!r}, need one of {[*PARTS]}")
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
     whole = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-    results = []
+    if not (clean := _chains(whole)):
+        raise ValueError(f"got no chain of {gamma} drafts for {chosen[0]!r}: give longer texts")
+    as_is, results = _shares(clean, gamma), []
     for part in chosen:
         with without(pair, part):
             ablated = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-        changed, clean = _chains(ablated), _chains(whole)
-        if not changed:
-            raise ValueError(f"got no chain of {gamma} drafts for {part!r}: give longer texts")
-        kept, as_is = (
-            tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
-            for counts in (changed, clean)
-        )
-        results.append(AblationResult(part, kept, as_is, len(changed)))
+        kept = _shares(_chains(ablated), gamma)
+        results.append(AblationResult(part, kept, as_is, len(clean)))
     return tuple(results)
+
+
+def _shares(counts: Sequence[int], gamma: int) -> tuple[float, ...]:
+    return tuple(sum(n > draft for n in counts) / len(counts) for draft in range(gamma))
 
 
 @contextmanager

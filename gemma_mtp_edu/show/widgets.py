@@ -128,8 +128,7 @@ class TradeoffExplorer(_Panel):
         result = tradeoff.outcome(text, setting, self.cost, ratio)
         with speaking(self.lang):
             self.view.value = _summary(result, setting, name, measured)
-        runs, cost_of = tradeoff.constant_replays(text, self.cost), round_cost(self.cost, ratio)
-        with speaking(self.lang):
+            runs, cost_of = tradeoff.constant_replays(text, self.cost), round_cost(self.cost, ratio)
             self.figure.value = figure_html(chart(tradeoff.speedups(runs, cost_of), result, known))
 
 
