@@ -64,11 +64,7 @@ def executed(cells: NotebookNode, folder: Path) -> NotebookNode:
 
 
 def text_of(source: Path, language: str = ENGLISH, root: Path = ROOT) -> str:
-    """Return what a notebook in a language is built from.
-
-    Raises:
-        KeyError: A paragraph has no translation; `translation.complaints` says which.
-    """
+    """Return what a notebook in a language is built from."""
     if language == JAPANESE:
         return translation.edition(source, root)
     return source.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Translated paragraphs: how they are stored, what is missing or stale, the edition made of them.
 
     python -m tools.translation todo [NN_name ...]   what is missing, as entries to fill in
-    python -m tools.translation check                fail where a paragraph is missing or stale
+    python -m tools.translation check                what is missing or stale; broken rules fail
 
 `notebooks/src/ja/NN_name.md` holds one entry for each paragraph of `notebooks/src/NN_name.py`:
 
@@ -9,10 +9,10 @@
     the paragraph in Japanese
 
 The ten digits are the start of the SHA-256 of the English paragraph. Where the English changes, its
-hash does too, so its old translation is stale and reported, never shown beside a text that it no
-longer says. `common.md` holds what several lessons say; a lesson's own entry wins. A notebook is
-made of the English source: its code cells as they are, its text by paragraph, and one cell more,
-which chooses the language.
+hash does too, so its old translation is stale: it is reported and never shown, and the paragraph
+stands in English until it is translated again. `common.md` holds what several lessons say; a
+lesson's own entry wins. A notebook is made of the English source: its code cells as they are, its
+text by paragraph, and one cell more, which chooses the language.
 """
 
 import hashlib
@@ -132,16 +132,13 @@ def stale(root: Path = ROOT) -> dict[str, list[str]]:
 
 
 def translated(markdown: str, have: dict[str, str]) -> str:
-    """Return a markdown cell's text in the other language.
+    """Return a markdown cell's text in the other language; in English where it is not translated.
 
     Args:
         markdown: The English text.
         have: Translations by hash.
-
-    Raises:
-        KeyError: A paragraph has no translation.
     """
-    return "\n\n".join(have[paragraph_hash(text)] for text in paragraphs(markdown))
+    return "\n\n".join(have.get(paragraph_hash(text), text) for text in paragraphs(markdown))
 
 
 def as_entries(paragraphs: dict[str, str]) -> str:
@@ -150,11 +147,7 @@ def as_entries(paragraphs: dict[str, str]) -> str:
 
 
 def edition(source: Path, root: Path = ROOT) -> str:
-    """Return a lesson's Japanese source in the form of the English one.
-
-    Raises:
-        KeyError: A paragraph has no translation; `complaints` says which.
-    """
+    """Return a lesson's Japanese source in the form of the English one."""
     have = translations(source.stem, root)
     cells = []
     for cell in parse_source(source.read_text(encoding="utf-8")).cells:
@@ -170,19 +163,28 @@ def edition(source: Path, root: Path = ROOT) -> str:
     return jupytext.writes(new_notebook(cells=cells, metadata=METADATA), fmt=FORMAT)
 
 
-def complaints(root: Path = ROOT) -> list[str]:
-    """Return one sentence for each paragraph that is missing or stale, or that breaks a rule."""
-    found = []
-    for source in sources(root):
-        have, name = translations(source.stem, root), source.stem
-        for key, text in lesson_paragraphs(source.read_text(encoding="utf-8")).items():
-            if key not in have:
-                found.append(f"{name}: {key} is missing: {text.splitlines()[0][:60]!r}")
-                continue
-            wrong = (sentence for rule in RULES for sentence in rule(text, have[key]))
-            found += [f"{name}: {key} {sentence}" for sentence in wrong]
+def pending(root: Path = ROOT) -> list[str]:
+    """Return one sentence for each paragraph whose translation is missing or stale."""
+    lacking = {source.stem: missing(source, root) for source in sources(root)}
+    found = [
+        f"{name}: {key} is missing: {text.splitlines()[0][:60]!r}"
+        for name, texts in lacking.items()
+        for key, text in texts.items()
+    ]
     for name, keys in stale(root).items():
         found += [f"{name}: {key} is stale: its English has changed or is gone" for key in keys]
+    return found
+
+
+def complaints(root: Path = ROOT) -> list[str]:
+    """Return one sentence for each translated paragraph that breaks a rule."""
+    found = []
+    for source in sources(root):
+        have = translations(source.stem, root)
+        english = lesson_paragraphs(source.read_text(encoding="utf-8"))
+        for key in english.keys() & have.keys():
+            wrong = (sentence for rule in RULES for sentence in rule(english[key], have[key]))
+            found += [f"{source.stem}: {key} {sentence}" for sentence in wrong]
     return found
 
 
@@ -192,7 +194,8 @@ def main(arguments: Sequence[str]) -> int:
         wanted = [missing(source) for source in chosen(arguments[1:])]
         print(*map(as_entries, filter(None, wanted)), sep="\n\n")
         return 0
-    found = complaints()
+    waiting, found = pending(), complaints()
+    print(*waiting, f"{len(waiting)} paragraphs are missing or stale", sep="\n")
     print(*found, sep="\n", end="\n" if found else "", file=sys.stderr)
     return 1 if found else 0
 
