@@ -10,8 +10,8 @@ from random import Random
 from tools.pocket.example import Example, table
 
 HABITS = table("typing")
-# All of their prompts may be shouted; elsewhere the case of a word may be content.
-SHOUTED = ("qa", "list", "chat", "story", "arithmetic")
+# Their prompts may be shouted, but for names in code; elsewhere the case of a word may be content.
+SHOUTED = ("qa", "list", "chat", "story", "arithmetic", "code")
 CONTENT_LAST = ("rewrite", "json")
 
 
@@ -25,9 +25,9 @@ def typed(rng: Random, example: Example) -> Example:
     roll = rng.random()
     if roll < 0.12:
         prompt = _each_word(prompt, example.answer, str.lower)
-    elif roll < 0.16 and example.workload in SHOUTED:
+    elif roll < 0.18 and example.workload in SHOUTED and not re.search("[`_(]", prompt):
         prompt = prompt.upper()
-    elif roll < 0.19:
+    elif roll < 0.22:
         prompt = _each_word(prompt, example.answer, str.upper)
     if rng.random() < 0.13:
         prompt = _misspelt(rng, prompt, example.answer)
