@@ -57,15 +57,15 @@ class NotReadyError(RuntimeError):
         return [str(self)]
 
 
-def setup(install: bool = False) -> None:
+def setup() -> None:
     """Print where this runs and which releases it uses; a NotReadyError says what is to be done.
 
     A hosted service's environment is thrown away after the session, so there all is brought that is
-    missing; elsewhere only with `install`, into an environment that the cell has just changed.
+    missing; elsewhere only where the setup cell has fetched the course, from git and alone.
     """
     here, needed = place(), requirements()
     how = tr(_PLACES.get(here, _PLACES["Binder"])[1])
-    if install or here in ("Colab", "Kaggle"):
+    if here in ("Colab", "Kaggle") or fetched():
         bring(needed, how)
     have = installed()
     compatibility.check_transformers(have.get("transformers"))
@@ -112,6 +112,15 @@ def language(name: str) -> None:
 def place() -> str:
     """Return where the notebook runs: "Colab", "Kaggle", "Binder", "VS Code" or "local"."""
     return next((name for name, (sign, _) in _PLACES.items() if sign in os.environ), "local")
+
+
+def fetched() -> bool:
+    """Return whether pip brought the course from git, as the setup cell does, not from a clone."""
+    try:
+        course = importlib.metadata.distribution("gemma-mtp-edu")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return '"vcs_info"' in (course.read_text("direct_url.json") or "")
 
 
 def requirements() -> list[Requirement]:

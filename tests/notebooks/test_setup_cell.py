@@ -1,6 +1,7 @@
 """The setup cell fetches the course alone; what else it needs is brought by the package."""
 
 import ast
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -56,38 +57,32 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def run_cell(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Run the cell, and return how it called `lesson.setup`."""
-    calls: list[bool] = []
-    monkeypatch.setattr(lesson, "setup", lambda install: calls.append(install))
-    exec(setup_cell("me/fork"), {})
+def run_cell(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Run the cell, and return what it called."""
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(lesson, "setup", lambda: calls.append(("setup",)))
+    shell = SimpleNamespace(run_line_magic=lambda *words: calls.append(words))
+    exec(setup_cell("me/fork"), {"get_ipython": lambda: shell})
     return calls
 
 
-def test_nothing_is_fetched_where_the_package_is(pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run_cell(monkeypatch) == [False]
-    assert pip.commands == []
+def test_nothing_is_fetched_where_the_package_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run_cell(monkeypatch) == [("setup",)]
 
 
-def test_the_cell_fetches_the_course_alone(pip: Pip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cell_fetches_the_course_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert run_cell(monkeypatch) == [True]
-    (command,) = pip.commands
-    assert command[:4] == [sys.executable, "-m", "pip", "install"]
-    assert command[-2:] == ["--no-deps", "git+https://github.com/me/fork"]
+    install = "install -q --no-deps git+https://github.com/me/fork"
+    assert run_cell(monkeypatch) == [("pip", install), ("setup",)]
 
 
 @cases
-def test_the_cell_says_that_it_could_not_fetch(
-    stderr: str, said: str, monkeypatch: pytest.MonkeyPatch
+def test_only_a_course_from_git_was_fetched_by_the_cell(
+    origin: str | None, is_fetched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(subprocess, "run", Pip(1, stderr))
-    with pytest.raises(RuntimeError) as caught:
-        run_cell(monkeypatch)
-    assert str(caught.value) == (
-        f"could not fetch git+https://github.com/me/fork (is the internet on?): pip said {said}"
-    )
+    course = SimpleNamespace(read_text=lambda name: origin)
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: course)
+    assert lesson.fetched() == is_fetched
 
 
 def test_only_what_is_missing_or_unsuitable_is_installed(
@@ -136,12 +131,13 @@ def test_only_hosted_services_and_new_installs_are_changed(
 ) -> None:
     monkeypatch.setattr(lesson, "requirements", lambda: [Requirement("no-such-package>=1")])
     lacks = 'lacks "no-such-package>=1": run  %pip install "no-such-package>=1"  and restart'
-    for install, variable, runs in tables(__file__)["calls of pip so far"]:
+    for fetched, variable, runs in tables(__file__)["calls of pip so far"]:
+        monkeypatch.setattr(lesson, "fetched", lambda fetched=fetched: fetched)
         with monkeypatch.context() as patch:
             if variable:
                 patch.setenv(variable, "x")
             with pytest.raises(NotReadyError, match=lacks):
-                lesson.setup(install)
+                lesson.setup()
         assert len(pip.commands) == runs
 
 
