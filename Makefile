@@ -118,6 +118,7 @@ screenshots: $(READY) ## take README's pictures of the widgets, in JupyterLab an
 
 bench: $(READY) ## time plain and assisted decoding, ours and the library's; BENCH_ARGS="--quick"
 	@$(BIN)/python -m gemma_mtp_edu bench $(BENCH_ARGS)
+	$(if $(findstring --out docs/bench.json,$(BENCH_ARGS)),@$(BIN)/python -m tools.bench_table)
 
 figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output and hardware table
 	@$(BIN)/python -m tools.figures

@@ -115,7 +115,7 @@ def demo(
 def bench(
     pair: _Pair = "pocket",
     gammas: _Numbers = None,
-    quick: Annotated[bool, typer.Option("--quick", help="one length, one turn")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="one prompt, length and turn")] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file to write; with prompts lines")] = None,
     prompts: Annotated[Path | None, typer.Option(help="file with one prompt to a line")] = None,
     drafter: Annotated[str | None, typer.Option(help="hub id or folder of another one")] = None,
@@ -140,10 +140,10 @@ def bench(
             raise typer.BadParameter("--contexts needs --prompts, a file with prompts")
         if out:
             results.check_writable(out, bench.SCHEMA)
-        firsts = {workload: texts[0] for workload, texts in PROMPTS.items()}
+        some = {name: texts[:1] if quick else texts for name, texts in PROMPTS.items()}
         questions = [text for texts in PROMPTS.values() for text in texts]
         models = load_pair(pair, drafter, device=bench.process_device())
-        if record := bench.bench(models, firsts, plan, questions=questions):
+        if record := bench.bench(models, some, plan, questions=questions):
             print(reports.bench_text(record))
             if out:
                 results.write_text(out, json.dumps(record, indent=1))

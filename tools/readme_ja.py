@@ -15,7 +15,7 @@ README = ROOT / "README.ja.md"
 Rules = Sequence[tuple[str, str]]
 # What is the same in both languages: numbers, names, code, and workloads, which are names here.
 _SAME = (
-    r"[-`\d.x() ]*|`\S+`|[\d.]+[MB](?: effective / [\d.]+B)?|pocket|Colab .*|CPU, .*|\w+ \(\d+\)"
+    r"[-`\d.x(), ]*|`\S+`|[\d.]+[MB](?: effective / [\d.]+B)?|pocket|Colab .*|CPU, .*|\w+ \(\d+\)"
 )
 # Each rule is a pattern for a whole cell, and what it says in Japanese.
 _RULES: dict[str, Rules] = json.loads(Path(__file__).with_suffix(".json").read_text("utf-8"))

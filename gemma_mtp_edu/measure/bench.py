@@ -34,7 +34,7 @@ from gemma_mtp_edu.models.memory import peak_memory, reset_peak_memory
 from gemma_mtp_edu.models.pairs import ModelPair
 
 SCHEMA = "gemma_mtp_edu.bench/1"
-Lengths = Sequence[int]
+Lengths, Lines = Sequence[int], Sequence[str]
 Prompts = Mapping[str, tuple[str, Any]]  # by a key: workload and prompt, as text or ids
 
 
@@ -77,15 +77,15 @@ def read_prompts(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def bench(
-    pair: ModelPair, prompts: Mapping[str, str], plan: Plan, *, questions: Sequence[str]
+    pair: ModelPair, prompts: Mapping[str, Lines], plan: Plan, *, questions: Lines
 ) -> dict[str, Any] | None:
-    """Measure a prompt of each workload, alone and after long conversations begun by questions.
+    """Measure each workload's prompts, alone and after long conversations begun by questions.
 
     Rows: median `seconds`, `tokens`, `target_passes`, `same_text` as in the library's plain run. Of
     several processes only the main one returns the record, to store as JSON.
     """
-    short = {prompt: (workload, prompt) for workload, prompt in prompts.items()}
-    long = {p: (workload, long_context(pair, p, questions)) for workload, p in prompts.items()}
+    short = {prompt: (workload, prompt) for workload, them in prompts.items() for prompt in them}
+    long = {p: (workload, long_context(pair, p, questions)) for p, (workload, _) in short.items()}
     rows = [
         {"context": context, **row}
         for context, cases in (("short", short), ("long", long))
@@ -182,7 +182,7 @@ def _measure_context(pair: ModelPair, context: int, plan: Plan) -> Result:
     return {**result, "peak_memory_bytes": peak_memory(pair.device)}
 
 
-def long_context(pair: ModelPair, prompt: str, questions: Sequence[str]) -> Tensor:
+def long_context(pair: ModelPair, prompt: str, questions: Lines) -> Tensor:
     """Return ids of a conversation of at least four sliding windows that ends with `prompt`."""
     window = getattr(pair.target.config.get_text_config(), "sliding_window", None) or 64
     messages = [{"role": "user", "content": prompt}]

@@ -16,15 +16,24 @@ _OPENINGS = {
 }
 
 
-def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean speed per token over plain's, by context, workload and method."""
-    keys = ["context", "workload", "prompt"]
-    rows = rows.assign(each=rows["seconds"] / rows["tokens"])
-    plain = rows[rows["method"] == "plain, library"].set_index(keys)["each"]
+def with_speedups(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with each one's speedup per token, like for like.
+
+    Drafting in our loop is compared with our plain loop, and all else with the library's.
+    """
+    keys = ["context", "workload", "prompt", "base"]
+    base = "plain, " + rows["method"].eq("assisted, ours").map({True: "ours", False: "library"})
+    rows = rows.assign(each=rows["seconds"] / rows["tokens"], base=base)
+    plain = rows[rows["gamma"] == 0].assign(base=rows["method"]).set_index(keys)["each"]
     rows = rows.join(plain.rename("plain"), on=keys)
+    return rows.assign(speedup=rows["plain"] / rows["each"])
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean speedup by context, workload and method."""
     lengths = rows["gamma"].map(lambda gamma: f", {gamma} drafts" if gamma else "")
-    rows = rows.assign(label=rows["method"] + lengths, speedup=rows["plain"] / rows["each"])
-    table = rows.pivot_table(index=keys[:2], columns="label", values="speedup")
+    rows = with_speedups(rows).assign(label=rows["method"] + lengths)
+    table = rows.pivot_table(index=["context", "workload"], columns="label", values="speedup")
     return table[list(dict.fromkeys(rows["label"]))]
 
 

@@ -124,9 +124,12 @@ def tidy(ax: Axes, opening: str, numbers: str = "") -> Axes:
 
 def show_figure(drawn: Axes | Figure, alt: str = "") -> None:
     """Display a figure as an image with a text, its own or `alt`, for those who cannot see it."""
-    from IPython.display import HTML, display
+    from IPython.display import display
 
-    display(HTML(figure_html(drawn, alt)))
+    alt = alt or str(drawn.get_label())
+    html = figure_html(drawn, alt)
+    picture = html.rpartition("base64,")[2].removesuffix('">')
+    display({"text/html": html, "image/png": picture, "text/plain": alt}, raw=True)
 
 
 def figure_html(drawn: Axes | Figure, alt: str = "") -> str:
@@ -140,7 +143,7 @@ def figure_html(drawn: Axes | Figure, alt: str = "") -> str:
     figure.savefig(drawing, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
     # A drawing needs no more colours than a palette has, and notebooks stay small.
-    picture = Image.open(drawing).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    picture = Image.open(drawing).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     picture.save(small, format="png", optimize=True)
     data = base64.b64encode(small.getvalue()).decode("ascii")
     return (

@@ -5,9 +5,11 @@ ipywidgets 7 and 8. A figure is HTML too, because ipywidgets' own image takes no
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import ipywidgets
+from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from gemma_mtp_edu.analysis import tradeoff
@@ -15,16 +17,17 @@ from gemma_mtp_edu.analysis.cost import round_cost
 from gemma_mtp_edu.analysis.metrics import wasted_drafts
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.tradeoff import Cost, Measured, Outcome, Setting
-from gemma_mtp_edu.core.trace import GenerationTrace
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.lessons.language import current, marked, speaking, tr
-from gemma_mtp_edu.show.style import figure_html, lines_chart
+from gemma_mtp_edu.show.style import PER_ROUND, figure_html, lines_chart
 from gemma_mtp_edu.show.views import html_tokens, more_rounds, page, step_html
 
-ROUNDS_SHOWN = 8
+ROUNDS_SHOWN, TOKENS_SHOWN = 8, 48  # no more than stands beside the chart
 KIND_WORDS = {"constant": marked("constant"), "heuristic": marked("heuristic"),
-              "confidence": marked("confidence"), "oracle": marked("best possible")}  # fmt: skip
+              "confidence": marked("confidence"), "oracle": marked("oracle")}  # fmt: skip
 _STYLE = {"description_width": "initial"}
 _BUTTONS, _ROW = {**_STYLE, "button_width": "initial"}, {"flex_flow": "row wrap"}
+_TOKENS, _CHART = {"flex": "1 1 300px", "min_width": "0"}, {"flex": "0 1 510px", "min_width": "0"}
 
 
 class _Panel(ipywidgets.VBox):
@@ -34,6 +37,7 @@ class _Panel(ipywidgets.VBox):
     """
 
     controls: tuple[ipywidgets.Widget, ...]  # in the order in which Tab reaches them
+    lang: str
     _draw: Callable[[Any], None]
 
     def _build(self, children: Sequence[ipywidgets.Widget]) -> None:
@@ -43,6 +47,10 @@ class _Panel(ipywidgets.VBox):
             control.observe(self._draw, names="value")
         super().__init__(children)
         self._draw(None)
+
+    def __repr__(self) -> str:
+        with speaking(self.lang):  # what a page shows that runs no widgets, as GitHub
+            return tr("{name}: run the notebook to use it", name=type(self).__name__)
 
 
 class RoundViewer(_Panel):
@@ -79,10 +87,10 @@ class RoundViewer(_Panel):
 
 
 class TradeoffExplorer(_Panel):
-    """Move a schedule's controls and see tokens, waste, speed and the distance to the best.
+    """Move a schedule's controls and see tokens, waste, speedup and the distance to the oracle.
 
-    Each answer is an exact replay of a workload's text; the speed is predicted from the costs of a
-    measured machine, or from the cost of a draft in plain passes. Controls that the schedule does
+    Each answer is an exact replay of a workload's text; the speedup is predicted from the costs of
+    a measured machine, or from the cost of a draft in decode steps. Controls that the schedule does
     not read are switched off. Where speedups by constant length were `measured`, as in lesson 08,
     they are shown beside the predicted ones. Tab, Space and the arrow keys reach all of it.
     """
@@ -109,9 +117,12 @@ class TradeoffExplorer(_Panel):
         self.cost_ratio = ipywidgets.FloatSlider(ratio, min=0.0, max=most, step=0.01, **names[2])
         sliders = self.draft_length, self.threshold, self.cost_ratio
         self.controls = (self.workload, self.schedule, *sliders)
-        self.view, self.figure = ipywidgets.HTML(), ipywidgets.HTML()
-        row = ipywidgets.HBox(sliders, layout=_ROW)
-        self._build([self.workload, self.schedule, row, self.view, self.figure])
+        self.counts, self.view, self.figure = (
+            ipywidgets.HTML(layout=layout) for layout in ({}, _TOKENS, _CHART)
+        )
+        rows = (self.workload, self.schedule), sliders, (self.view, self.figure)
+        buttons, moved, page = (ipywidgets.HBox(row, layout=_ROW) for row in rows)
+        self._build([buttons, moved, self.counts, page])
 
     @property
     def setting(self) -> Setting:
@@ -127,48 +138,70 @@ class TradeoffExplorer(_Panel):
         # First the numbers: they need not wait for the picture.
         result = tradeoff.outcome(text, setting, self.cost, ratio)
         with speaking(self.lang):
-            self.view.value = _summary(result, setting, name, measured)
+            self.counts.value = _counts(result, setting, measured)
+            self.view.value = _rounds(result, setting, name)
             runs, cost_of = tradeoff.constant_replays(text, self.cost), round_cost(self.cost, ratio)
             self.figure.value = figure_html(chart(tradeoff.speedups(runs, cost_of), result, known))
 
 
 def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
-    """Draw the speed with 1, 2, ... drafts, and across it the chosen schedule's and the best."""
+    """Draw the speedup with 1, 2, ... drafts, and across it the chosen schedule's and the best."""
     lines = {"constant lengths": dict(enumerate(speeds, 1)), "measured": measured}
     across = {"plain decoding": 1.0, "chosen schedule": result.speedup,
-              "best possible": result.best_speedup}  # fmt: skip
-    return lines_chart({k: v for k, v in lines.items() if v}, "drafts per round", "speed", across)
+              "oracle": result.best_speedup}  # fmt: skip
+    ax = lines_chart({k: v for k, v in lines.items() if v}, PER_ROUND, "speedup", across)
+    ax.set_title(f"{result.speedup:.2f}x with the chosen schedule, {result.best_speedup:.2f}x for "
+                 "the oracle", fontsize=10)  # fmt: skip
+    ax.figure.set_size_inches(5, 3.6)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16)}
+    ax.legend(frameon=False, fontsize=9, ncols=3, **place)
+    return ax
 
 
 def summary_html(profile: AcceptanceProfile, setting: Setting, cost: Cost = 0.1,
                  cost_ratio: float | None = None, *, workload: str = "",
                  measured: Measured | None = None, lang: str | None = None) -> str:  # fmt: skip
-    """Return what the explorer shows of a setting of one text as HTML: rounds, then numbers.
+    """Return what the explorer shows of a setting of one text as HTML: numbers, then rounds.
 
-    `cost_ratio` is the cost of a draft in plain passes in place of the machine's own.
+    `cost_ratio` is the cost of a draft in decode steps in place of the machine's own.
     """
     with speaking(lang):
         result = tradeoff.outcome(profile, setting, cost, cost_ratio)
-        return _summary(result, setting, workload, measured)
+        return _counts(result, setting, measured) + _rounds(result, setting, workload)
 
 
-def _summary(result: Outcome, setting: Setting, workload: str, measured: Measured | None) -> str:
-    rounds, rows, words = result.trace.draft_rounds, numbers(result), setting_words(setting)
+def _counts(result: Outcome, setting: Setting, measured: Measured | None) -> Markup:
+    rows = numbers(result)
     if measured is not None:
         speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
-        shown = tr("not measured") if speed is None else f"{speed:.2f}"
-        rows.insert(-2, (tr("measured speed, plain decoding = 1"), shown))
+        shown = tr("not measured") if speed is None else f"{speed:.2f}x"
+        rows.insert(-2, (tr("measured speedup"), shown))
     return page(
-        "<div{{ lang }} class='mtp-tradeoff'><p><b>{{ name }}</b></p>"
-        "<ol style='padding-left:2em;margin:0'>{% for tokens in rounds %}<li>{{ tokens }}</li>"
-        "{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
-        "<div role='status' aria-live='polite'><table style='border-collapse:collapse'><tbody>"
-        "{% for label, value in rows %}<tr><th scope='row' style='text-align:left;{{ cell }}'>"
-        "{{ label }}</th><td style='{{ cell }}'>{{ value }}</td></tr>{% endfor %}"
-        "</tbody></table></div></div>",
-        name=f"{workload}: {words}" if workload else words, rows=rows,
-        rounds=[html_tokens(result.trace, record) for record in rounds[:ROUNDS_SHOWN]],
-        more=more_rounds(len(rounds) - ROUNDS_SHOWN))  # fmt: skip
+        "<div{{ lang }} class='mtp-counts' role='status' aria-live='polite'><dl style='display:flex"
+        ";flex-wrap:wrap;gap:0 1.5em;margin:0;line-height:1.4'>{% for label, value in rows %}<div>"
+        "<dt>{{ label }}</dt><dd style='margin:0'><b>{{ value }}</b></dd></div>{% endfor %}"
+        "</dl></div>",
+        rows=rows)  # fmt: skip
+
+
+def _rounds(result: Outcome, setting: Setting, workload: str) -> Markup:
+    trace, words = result.trace, setting_words(setting)
+    rounds = shown_rounds(trace)
+    return page(
+        "<div{{ lang }} class='mtp-tradeoff'><p style='margin:0'><b>{{ name }}</b></p>"
+        "<ol style='padding-left:2em;margin:0;line-height:1.5'>{% for tokens in rounds %}<li>"
+        "{{ tokens }}</li>{% endfor %}</ol>{% for line in more %}<p>{{ line }}</p>{% endfor %}"
+        "</div>",
+        name=f"{workload}: {words}" if workload else words,
+        rounds=[html_tokens(trace, record) for record in rounds],
+        more=more_rounds(len(trace.draft_rounds) - len(rounds)))  # fmt: skip
+
+
+def shown_rounds(trace: GenerationTrace) -> Sequence[RoundTrace]:
+    """Return the first rounds, as many as stand beside the chart."""
+    rounds = trace.draft_rounds[:ROUNDS_SHOWN]
+    drawn = accumulate(len(record.draft_ids) + 1 for record in rounds)
+    return rounds[: max(1, sum(count <= TOKENS_SHOWN for count in drawn))]
 
 
 def setting_words(setting: Setting) -> str:
@@ -186,11 +219,11 @@ def numbers(result: Outcome) -> list[tuple[str, str]]:
     trace, wasted = result.trace, wasted_drafts(result.trace)
     passes, tokens = trace.target_passes, len(trace.token_ids)
     return [
-        (tr("cost of a draft, in plain passes"), f"{result.draft_cost:.2f}"),
+        (tr("cost of a draft, in decode steps"), f"{result.draft_cost:.2f}"),
         (tr("target passes"), tr("{passes} for {tokens} tokens", passes=passes, tokens=tokens)),
         (tr("tokens per round"), f"{trace.tokens_per_round or 1:.2f}"),
         (tr("wasted drafts"), tr("{part} of {whole}", part=wasted, whole=trace.drafter_passes)),
-        (tr("predicted speed, plain decoding = 1"), f"{result.speedup:.2f}"),
-        (tr("best possible speed"), f"{result.best_speedup:.2f}"),
-        (tr("share of the best possible"), f"{result.share_of_best:.0%}"),
+        (tr("predicted speedup"), f"{result.speedup:.2f}x"),
+        (tr("speedup of the oracle"), f"{result.best_speedup:.2f}x"),
+        (tr("share of the oracle's"), f"{result.share_of_best:.0%}"),
     ]

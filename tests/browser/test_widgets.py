@@ -19,7 +19,7 @@ from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.show.widgets import KIND_WORDS
 from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
 from tools.lessons import write_notebook
-from widget_page import COST, Explorer, Viewer, wait_until
+from widget_page import COST, PNG, Explorer, Viewer, wait_until
 
 pytestmark = pytest.mark.browser
 EXAMPLE = "example.ipynb"
@@ -126,9 +126,27 @@ def test_the_explorer_by_mouse_and_keys(explorer: Explorer) -> None:
 
 def test_controls_that_a_schedule_does_not_read_are_off(explorer: Explorer) -> None:
     switched = explorer.slider("draft length").locator(".noUi-target")
-    for kind, off in (("best possible", "true"), ("constant", None)):
+    for kind, off in (("oracle", "true"), ("constant", None)):
         explorer.answers(partial(explorer.choose, "schedule", kind))
         assert switched.get_attribute("disabled") == off
+
+
+def test_a_window_shows_all_that_a_control_changes(explorer: Explorer) -> None:
+    """Controls, numbers, tokens and chart at once, 720 pixels high; a narrow window stacks them."""
+    page = explorer.cell.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    explorer.answers(lambda: explorer.drag("draft length", 1))
+    widget = explorer.cell.locator(".jupyter-widgets.widget-vbox").first
+    widget.scroll_into_view_if_needed()
+    top = widget.bounding_box()
+    tokens, chart = (explorer.cell.locator(part).bounding_box() for part in (".mtp-tradeoff", PNG))
+    assert top["height"] <= 560  # the page of JupyterLab, less its bars
+    assert chart["width"] >= 480
+    assert chart["height"] >= 320
+    assert tokens["x"] + tokens["width"] <= chart["x"]
+    assert tokens["y"] + tokens["height"] <= top["y"] + top["height"] + 1
+    page.set_viewport_size(lab.NARROW)
+    wait_until(lambda: explorer.cell.locator(PNG).bounding_box()["x"] <= tokens["x"] + 1, "a stack")
 
 
 def test_tab_leads_through_the_explorer_s_controls(explorer: Explorer) -> None:
@@ -179,10 +197,10 @@ def use_viewer(viewer: Viewer) -> None:
 @pytest.mark.parametrize("theme", lab.THEMES)
 def test_both_widgets_are_readable_in_the_theme(theme: str, notebook: lab.NotebookPage) -> None:
     notebook.use_theme(theme)
-    for index, view in ((1, ".mtp-tradeoff"), (2, ".mtp-step")):
+    for index, view in ((1, ".mtp-tradeoff, .mtp-counts"), (2, ".mtp-step")):
         cell = notebook.show(index)
         page = background(cell)
-        for text in cell.locator(f"{view} *:visible, .widget-label, .widget-readout").all():
+        for text in cell.locator(f":is({view}) *:visible, .widget-label, .widget-readout").all():
             assert contrast(style(text, "color"), page) >= TEXT, text.inner_text()
         for frame in cell.get_by_role("img").filter(visible=True).all():
             if frame.get_attribute("alt") is None:  # tokens: a picture has a page of its own

@@ -11,9 +11,9 @@ from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.tradeoff import Outcome, Setting, outcome
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.show.views import MARKS, shown_tokens
-from gemma_mtp_edu.show.widgets import KIND_WORDS, numbers
+from gemma_mtp_edu.show.widgets import KIND_WORDS, numbers, shown_rounds
 
-COST = "cost of a draft"
+COST, PNG = "cost of a draft", "img[src^='data:image/png']"
 # Of every token its sign and text, as drawn.
 TOKENS = "tokens => tokens.map(token => token.textContent)"
 
@@ -94,13 +94,12 @@ class Explorer(Controls):
         return [row.get_by_role("img").evaluate_all(TOKENS) for row in rounds.all()]
 
     def numbers(self) -> dict[str, str]:
-        rows = self.cell.locator(".mtp-tradeoff tr")
-        cells = [row.locator("th, td").all_inner_texts() for row in rows.all()]
+        rows = self.cell.locator(".mtp-counts dl > div")
+        cells = [row.locator("dt, dd").all_inner_texts() for row in rows.all()]
         return dict(map(tuple, cells))
 
     def picture(self, attribute: str) -> str:
-        picture = self.cell.locator("img[src^='data:image/png']")
-        return str(picture.get_attribute(attribute))
+        return str(self.cell.locator(PNG).get_attribute(attribute))
 
     def figure(self) -> str:
         return self.picture("src")
@@ -108,8 +107,8 @@ class Explorer(Controls):
     def agrees(self) -> bool:
         """Return whether strip, numbers and figure are those of the replay."""
         wanted = self.expected()
-        rounds = wanted.trace.draft_rounds[:8]
-        levels = f"schedule {wanted.speedup:.2f}, best possible {wanted.best_speedup:.2f}"
+        rounds = shown_rounds(wanted.trace)
+        levels = f"schedule {wanted.speedup:.2f}, oracle {wanted.best_speedup:.2f}"
         return (
             self.strip() == [tokens_of(wanted.trace, record) for record in rounds]
             and dict(numbers(wanted)).items() <= self.numbers().items()

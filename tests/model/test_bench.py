@@ -22,7 +22,7 @@ from gemma_mtp_edu.measure.results import ResultsCard, measurements
 from gemma_mtp_edu.show.report import bench_text, summary
 from tests.cases import cases
 from tests.model.tiny import prompt_ids, tiny_pair
-from tools.bench_table import conclusions
+from tools.bench_table import bench_part, conclusions
 
 PLAN = Plan(gammas=(2,), repeats=1, max_new_tokens=4)
 LINES = ("Count from 3 to 9.", "Hello!", '{"prompt": "<script>x</script>", "workload": "<i>"}')
@@ -68,14 +68,14 @@ def test_plans_that_cannot_be_followed(wrong: dict[str, object]) -> None:
 
 
 def test_a_quick_run_is_complete(pair: ModelPair) -> None:
-    texts = {"json": "Create a JSON object for a book.", "code": "Write a Python function."}
+    texts = {"json": ["Create a JSON object for a book."], "code": ["Write a function.", "Hi!"]}
     plan = Plan(gammas=(2,), repeats=1, max_new_tokens=12)
     record = bench.bench(pair, texts, plan, questions=("Hello!", "List five fruits."))
     assert record is not None
     assert json.loads(json.dumps(record)) == record
     assert {"dtype", "threads", "torch", "cpu", "plan"} <= set(record["conditions"])
     rows = pd.DataFrame(record["rows"])
-    assert len(rows) == 2 * 2 * 5, "contexts, workloads, methods"
+    assert len(rows) == 2 * 3 * 5, "contexts, prompts, methods"
     assert rows["same_text"].all()
     assert (rows["seconds"] > 0).all()
     assisted = rows[rows["method"].str.startswith("assisted")]
@@ -91,27 +91,23 @@ def test_long_contexts_are_four_windows_and_end_with_the_prompt(pair: ModelPair)
     assert ids[0, -len(short) :].tolist() == short.tolist()
 
 
-def test_ratios_are_taken_prompt_by_prompt() -> None:
-    seconds = {"json": (4.0, 1.0, 2.0), "code": (6.0, 3.0, 3.0)}
-    methods = (("plain, library", 0, None), ("assisted, ours", 4, 5), ("assisted, library", 4, 6))
-    names = "context workload prompt method gamma seconds target_passes tokens same_text"
-    rows = pd.DataFrame(
-        [
-            ("short", workload, workload, *method, second, passes, 20, True)
-            for workload, each in seconds.items()
-            for (*method, passes), second in zip(methods, each, strict=True)
-        ],
-        columns=names.split(),
+def test_speedups_are_like_for_like_and_lengths_chosen_on_other_prompts() -> None:
+    """Prompt a is fastest with 8 drafts, b and c with 4: so a is scored with 4, the others too."""
+    drafted = {"a": (2.0, 1.0), "b": (1.0, 4.0), "c": (1.0, 4.0)}
+    cases = [(p, "plain, library", 0, 6.0) for p in drafted]
+    cases += [(p, "plain, ours", 0, 4.0) for p in drafted]
+    for name in ("assisted, library", "assisted, ours", "lookup, library"):
+        for prompt, each in drafted.items():
+            cases += [(prompt, name, g, s) for g, s in zip((4, 8), each, strict=True)]
+    names = ["prompt", "method", "gamma", "seconds"]
+    rows = pd.DataFrame(cases, columns=names).assign(
+        context="short", workload="json", tokens=20, target_passes=5, same_text=True
     )
-    table = summary(rows)
-    assert table.loc[("short", "json"), "assisted, ours, 4 drafts"] == pytest.approx(4.0)
-    numbers = conclusions({"rows": rows.to_dict(orient="records")})
-    assert numbers["short: ours over library's assisted run, mean"] == pytest.approx(1.5)
-    assert numbers["short: ours over plain, best length per workload, mean"] == pytest.approx(3.0)
-    assert numbers["library's target passes over ours"] == pytest.approx(1.2)
-    rows.loc[rows["gamma"] > 0, "tokens"] = 10  # half as many: as fast per token, not twice
-    table = summary(rows)
-    assert table.loc[("short", "json"), "assisted, ours, 4 drafts"] == pytest.approx(2.0)
+    assert summary(rows).loc[("short", "json"), "assisted, ours, 4 drafts"] == pytest.approx(10 / 3)
+    record = {"rows": rows.to_dict(orient="records"), "conditions": {"cpu": "x"}}
+    shown = "1.50x (1.50-1.50) | 5.00x (3.00-6.00) | 5.00x (3.00-6.00), 4 | 3.33x (2.00-4.00), 4 |"
+    assert shown in bench_part(record)
+    assert conclusions(record)["short: assisted, ours over the library's, mean"] == 1.0
 
 
 def test_a_target_s_own_settings_reach_no_side_of_a_comparison() -> None:

@@ -94,15 +94,15 @@ def test_every_control_shows_the_replay(cost: CostModel | float) -> None:
     moves += [(explorer.schedule, "confidence"), (explorer.threshold, 0.9)]
     moves += [(explorer.schedule, "constant"), (explorer.cost_ratio, 0.7)]
     for control, value in moves:
-        before, picture = explorer.view.value, explorer.figure.value
+        before, picture = explorer.counts.value + explorer.view.value, explorer.figure.value
         control.value = value
         name = explorer.workload.value
         twin = summary_html(
             texts[name], explorer.setting, cost, explorer.cost_ratio.value, workload=name
         )
-        assert explorer.view.value == twin != before
+        assert explorer.counts.value + explorer.view.value == twin != before
         now = outcome(texts[name], explorer.setting, cost, explorer.cost_ratio.value)
-        levels = f"chosen schedule {now.speedup:.2f}, best possible {now.best_speedup:.2f}"
+        levels = f"chosen schedule {now.speedup:.2f}, oracle {now.best_speedup:.2f}"
         assert levels in explorer.figure.value
         assert 'src="data:image/png;base64,iVBOR' in explorer.figure.value
         if control in (explorer.workload, explorer.cost_ratio):
@@ -116,6 +116,7 @@ def test_controls_say_what_they_are() -> None:
     explorer.schedule.value = "confidence"
     assert (explorer.draft_length.disabled, explorer.threshold.disabled) == (True, False)
     assert explorer.draft_length.max == 4
+    assert repr(explorer) == "TradeoffExplorer: run the notebook to use it"
     with pytest.raises(ValueError, match="no profiles"):
         TradeoffExplorer({})
 
@@ -123,30 +124,29 @@ def test_controls_say_what_they_are() -> None:
 def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     measured = {"easy": {2: 1.77}}
     explorer = TradeoffExplorer({"easy": EASY, "hard": HARD}, measured=measured)
-    row = "measured speed, plain decoding = 1</th><td style='padding:2px 8px;vertical-align:top;'>"
-    row += "{}</td>"
+    row = "<dt>measured speedup</dt><dd style='margin:0'><b>{}</b>"
     explorer.draft_length.value = 2
-    assert row.format("1.77") in explorer.view.value
+    assert row.format("1.77x") in explorer.counts.value
     pictures = {explorer.figure.value}
     explorer.draft_length.value = 3
-    assert row.format("not measured") in explorer.view.value
+    assert row.format("not measured") in explorer.counts.value
     explorer.draft_length.value = 2
     explorer.schedule.value = "heuristic"
-    assert row.format("not measured") in explorer.view.value
+    assert row.format("not measured") in explorer.counts.value
     explorer.schedule.value, explorer.workload.value = "constant", "hard"
-    assert row.format("not measured") in explorer.view.value
+    assert row.format("not measured") in explorer.counts.value
     explorer.workload.value = "easy"
     pictures.add(TradeoffExplorer({"easy": EASY}, measured={"easy": {2: 1.2}}).figure.value)
     assert len(pictures) == 2
     assert "measured: 1.77 at 2; lines across: plain decoding 1.00, " in explorer.figure.value
-    assert "measured" not in TradeoffExplorer({"easy": EASY}).view.value
+    assert "measured" not in TradeoffExplorer({"easy": EASY}).counts.value
 
 
 def test_text_of_one_token() -> None:
     """Nothing is drafted, so nothing is won."""
     profile = make_profile((5,), ())
     explorer = TradeoffExplorer({"one": profile})
-    assert "1 for 1 tokens" in explorer.view.value
+    assert "1 for 1 tokens" in explorer.counts.value
     assert outcome(profile, Setting(), 0.1).speedup == 1.0
 
 
