@@ -22,7 +22,7 @@ from gemma_mtp_edu.lessons.language import current, marked, speaking, tr
 from gemma_mtp_edu.show.style import PER_ROUND, figure_html, lines_chart
 from gemma_mtp_edu.show.views import html_tokens, more_rounds, page, step_html
 
-ROUNDS_SHOWN, TOKENS_SHOWN = 8, 48  # no more than stands beside the chart
+ROUNDS_SHOWN, TOKENS_SHOWN = 8, 36  # no more than stands beside the chart
 KIND_WORDS = {"constant": marked("constant"), "heuristic": marked("heuristic"),
               "confidence": marked("confidence"), "oracle": marked("oracle")}  # fmt: skip
 _STYLE = {"description_width": "initial"}
@@ -116,6 +116,8 @@ class TradeoffExplorer(_Panel):
         self.threshold = ipywidgets.FloatSlider(0.4, min=0.0, max=1.0, step=0.05, **names[1])
         self.cost_ratio = ipywidgets.FloatSlider(ratio, min=0.0, max=most, step=0.01, **names[2])
         sliders = self.draft_length, self.threshold, self.cost_ratio
+        for slider in sliders:
+            slider.layout.width = "272px"  # all three in a row
         self.controls = (self.workload, self.schedule, *sliders)
         self.counts, self.view, self.figure = (
             ipywidgets.HTML(layout=layout) for layout in ({}, _TOKENS, _CHART)
@@ -175,12 +177,11 @@ def _counts(result: Outcome, setting: Setting, measured: Measured | None) -> Mar
     if measured is not None:
         speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
         shown = tr("not measured") if speed is None else f"{speed:.2f}x"
-        rows.insert(-2, (tr("measured speedup"), shown))
+        rows.insert(-2, (tr("measured"), shown))
     return page(
-        "<div{{ lang }} class='mtp-counts' role='status' aria-live='polite'><dl style='display:flex"
-        ";flex-wrap:wrap;gap:0 1.5em;margin:0;line-height:1.4'>{% for label, value in rows %}<div>"
-        "<dt>{{ label }}</dt><dd style='margin:0'><b>{{ value }}</b></dd></div>{% endfor %}"
-        "</dl></div>",
+        "<div{{ lang }} class='mtp-counts' role='status' aria-live='polite' style='display:flex;"
+        "flex-wrap:wrap;gap:0 1em;line-height:1.4;font-size:95%'>{% for label, value in rows %}<div>"
+        "<span>{{ label }}</span><br><b>{{ value }}</b></div>{% endfor %}</div>",
         rows=rows)  # fmt: skip
 
 
@@ -219,11 +220,11 @@ def numbers(result: Outcome) -> list[tuple[str, str]]:
     trace, wasted = result.trace, wasted_drafts(result.trace)
     passes, tokens = trace.target_passes, len(trace.token_ids)
     return [
-        (tr("cost of a draft, in decode steps"), f"{result.draft_cost:.2f}"),
+        (tr("cost of a draft"), f"{result.draft_cost:.2f}"),
         (tr("target passes"), tr("{passes} for {tokens} tokens", passes=passes, tokens=tokens)),
         (tr("tokens per round"), f"{trace.tokens_per_round or 1:.2f}"),
         (tr("wasted drafts"), tr("{part} of {whole}", part=wasted, whole=trace.drafter_passes)),
         (tr("predicted speedup"), f"{result.speedup:.2f}x"),
-        (tr("speedup of the oracle"), f"{result.best_speedup:.2f}x"),
-        (tr("share of the oracle's"), f"{result.share_of_best:.0%}"),
+        (tr("oracle's speedup"), f"{result.best_speedup:.2f}x"),
+        (tr("share of oracle"), f"{result.share_of_best:.0%}"),
     ]

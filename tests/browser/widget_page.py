@@ -94,8 +94,8 @@ class Explorer(Controls):
         return [row.get_by_role("img").evaluate_all(TOKENS) for row in rounds.all()]
 
     def numbers(self) -> dict[str, str]:
-        rows = self.cell.locator(".mtp-counts dl > div")
-        cells = [row.locator("dt, dd").all_inner_texts() for row in rows.all()]
+        rows = self.cell.locator(".mtp-counts > div")
+        cells = [row.locator("span, b").all_inner_texts() for row in rows.all()]
         return dict(map(tuple, cells))
 
     def picture(self, attribute: str) -> str:

@@ -65,7 +65,8 @@ def test_shell_blocks_are_commands_of_the_makefile(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
     assert lines
-    for line in lines:
+    clone = f"git clone https://github.com/{buttons.repository_slug()} && cd gemma_mtp_edu"
+    for line in lines if lines[0] != clone else lines[1:]:
         assert line.startswith("make ")
         # A dry run: the demo really runs in tests/model, and `make test` is what runs this.
         done = run(["bash", "-c", f"{line} --dry-run"])

@@ -124,7 +124,7 @@ def test_controls_say_what_they_are() -> None:
 def test_measured_speeds_stand_beside_the_predicted_ones() -> None:
     measured = {"easy": {2: 1.77}}
     explorer = TradeoffExplorer({"easy": EASY, "hard": HARD}, measured=measured)
-    row = "<dt>measured speedup</dt><dd style='margin:0'><b>{}</b>"
+    row = "<span>measured</span><br><b>{}</b>"
     explorer.draft_length.value = 2
     assert row.format("1.77x") in explorer.counts.value
     pictures = {explorer.figure.value}
