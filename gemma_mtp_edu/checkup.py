@@ -30,9 +30,9 @@ RELEASES = Path(__file__).parent / "data" / "releases.json"
 # What a transformers release does right or not, and the lesson that shows a fault.
 LIBRARY = {
     marked("builds a drafter"): "", marked("generates with a drafter"): "",
-    marked("hands over the right state"): "", marked("honours the schedule"): "09",
+    marked("passes the right state"): "", marked("honours the schedule"): "09",
     marked("honours the number of drafts in a call"): "00", marked("samples without bias"): "05",
-    marked("hands over clean KV"): "06", marked("stops at a stop string"): "",
+    marked("passes clean KV"): "06", marked("stops at a stop string"): "",
     marked("takes a batch"): "", marked("shares the KV of every target"): "",
 }  # fmt: skip
 _SAME = marked("same text with a drafter")

@@ -4,6 +4,7 @@ Rules see one notebook at a time and are independent of each other. `FORM_RULES`
 notebook, those of `lesson_shape` only for lessons, whose names begin with a number.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,25 @@ def has_ordered_headings(lesson: Lesson) -> Iterator[str]:
     yield from misordered(lesson.headings)
 
 
+# Words and sentences that the field does not use, as patterns, and what to write.
+_WORDS = json.loads(Path(__file__).with_name("words.json").read_text(encoding="utf-8"))
+_CODE = re.compile(r"```.*?```|`[^`]*`|<!--.*?-->|\]\([^)]*\)|</?\w[^>]*>|\"laws?\"", re.DOTALL)
+
+
+def homely_words(text: str) -> Iterator[str]:
+    """Yield what an editor would strike out of a text in Markdown; code and "law" may stand."""
+    prose = " ".join(_CODE.sub(" ", text).split())
+    for pattern, better in _WORDS.items():
+        for word in sorted(set(re.findall(pattern, prose, re.IGNORECASE))):
+            yield f"says {word!r}, not {better}"
+
+
+def speaks_the_field_s_words(lesson: Lesson) -> Iterator[str]:
+    """No homely word stands where the field has one of its own."""
+    for cell in lesson.markdown:
+        yield from (f"{first_line(cell)} {found}" for found in homely_words(cell.source))
+
+
 FORM_RULES: tuple[Rule, ...] = (
     equals_its_source,
     is_executed_in_order,
@@ -149,6 +169,7 @@ FORM_RULES: tuple[Rule, ...] = (
     is_well_behaved,
     has_buttons_and_setup,
     has_ordered_headings,
+    speaks_the_field_s_words,
 )
 
 

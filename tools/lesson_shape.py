@@ -12,6 +12,7 @@ from tools.built_lesson import Lesson, Rule, first_line, tags
 MAX_CODE_LINES = 25
 MAX_MEDIAN_LINES = 7
 MAX_WORDS = 80
+LAST = "12"
 _JAPANESE = re.compile("[぀-ヿ一-鿿]")
 
 
@@ -85,10 +86,20 @@ def closes_with_takeaways_exercises_sources(lesson: Lesson) -> Iterator[str]:
         yield "names no source"
 
 
+def leads_on(lesson: Lesson) -> Iterator[str]:
+    """Solutions and the next lesson are links."""
+    name, text = lesson.name.split("/")[-1], "\n".join(cell.source for cell in lesson.markdown)
+    following = rf"{int(name[:2]) + 1:02}_\w+" if name[:2] != LAST else ""
+    for wanted in filter(None, (f"solutions_{name}", following)):
+        if not re.search(rf"\]\({wanted}\.ipynb\)", text):
+            yield f"has no link to {wanted}.ipynb"
+
+
 LESSON_RULES: tuple[Rule, ...] = (
     has_short_cells,
     opens_with_goal,
     closes_with_takeaways_exercises_sources,
+    leads_on,
 )
 
 

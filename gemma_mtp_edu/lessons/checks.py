@@ -68,7 +68,7 @@ def memory_floor(answer: float, best: float, *case: float) -> Rows:
 def break_even(answer: float, best: float, *case: float) -> Rows:
     """Lesson 01: tokens a round must commit so that drafting costs no time."""
     yield answer < best, "Does your round hold the verify pass and every drafter step?"
-    yield True, "A round that costs as much as n plain passes must commit how many tokens?"
+    yield True, "A round that costs as much as n decode steps must commit how many tokens?"
 
 
 @answered

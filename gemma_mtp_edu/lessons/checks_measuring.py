@@ -122,7 +122,7 @@ def fair_speedup(answer: float, best: float, plain: list[float], fast: list[floa
     """Lesson 10: the speedup from two lists of seconds, of which each first one is a warm-up."""
     yield agrees(answer * best, 1), "That is drafted over plain time. Which of them is the speedup?"
     mean = statistics.mean(plain[1:]) / statistics.mean(fast[1:])
-    yield agrees(answer, mean), "Once something else ran. Which kind of middle does not mind that?"
+    yield agrees(answer, mean), "Once something else ran. Which kind of average ignores that?"
     every = statistics.median(plain) / statistics.median(fast)
     yield agrees(answer, every), "Is every run in the list one that should count?"
     yield True, "Which runs count, and what stands for them: one run, the mean, the median?"

@@ -47,7 +47,7 @@ def bench_text(record: Mapping[str, Any]) -> str:
 
 def verdict_text(verdict: Verdict) -> str:
     """Return whether drafting pays, with which length, and what would change that."""
-    told = marked("Best with {drafts}: predicted {speedup:.2f} times as fast as plain decoding.")
+    told = marked("Best with {drafts}: predicted speedup {speedup:.2f}x over plain decoding.")
     best = tr(told, drafts=drafts(verdict.draft_length), speedup=verdict.speedup)
     bound, changes, oracle = "", [], verdict.best_speedup
     if oracle is not None:

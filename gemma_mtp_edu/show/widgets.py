@@ -180,7 +180,7 @@ def _counts(result: Outcome, setting: Setting, measured: Measured | None) -> Mar
         rows.insert(-2, (tr("measured"), shown))
     return page(
         "<div{{ lang }} class='mtp-counts' role='status' aria-live='polite' style='display:flex;"
-        "flex-wrap:wrap;gap:0 1em;line-height:1.4;font-size:95%'>{% for label, value in rows %}<div>"
+        "flex-wrap:wrap;gap:0 1em;font-size:95%'>{% for label, value in rows %}<div>"
         "<span>{{ label }}</span><br><b>{{ value }}</b></div>{% endfor %}</div>",
         rows=rows)  # fmt: skip
 

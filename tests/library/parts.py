@@ -136,13 +136,13 @@ def shares_kv() -> bool:
 PARTS: dict[str, Callable[[], bool]] = {
     "builds a drafter": lambda: bool(models().drafter),
     "generates with a drafter": lambda: assisted().token_ids == plain(),
-    "hands over the right state": lambda: not assisted().wrong_states(models().target),
+    "passes the right state": lambda: not assisted().wrong_states(models().target),
     "honours the schedule": lambda: (
         assisted().draft_lengths == assisted().wanted_lengths(Heuristic(START))
     ),
     "honours the number of drafts in a call": number_in_a_call,
     "samples without bias": lambda: sampling_difference(sampled) < 1e-3,
-    "hands over clean KV": lambda: not assisted().stale_rounds(models().target),
+    "passes clean KV": lambda: not assisted().stale_rounds(models().target),
     "stops at a stop string": stops,
     "takes a batch": takes_a_batch,
     "shares the KV of every target": shares_kv,

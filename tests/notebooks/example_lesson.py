@@ -66,6 +66,8 @@ check("subtract", None)
 # ## Sources
 #
 # - A book.
+#
+# [Solutions](solutions_00_example.ipynb) · Next: [01 Next](01_next.ipynb)
 """
 SOURCE = rewrite_source(BODY, SLUG, NAME)
 

@@ -124,8 +124,17 @@ def test_times_may_stand_where_they_are_meant_and_pictures_hold_no_paths() -> No
     say(1, "14.4 ms")(notebook)  # checked by nbval
     code(notebook, 2).metadata.tags = ["timing"]
     say(2, "took 0.31 s")(notebook)
-    show(1, text_html='<img alt="x" src="data:image/png;base64,AAAA/tmp/BBBB">')(notebook)
+    html = '<img alt="x" src="data:image/png;base64,AAAA/tmp/BBBB">'
+    show(1, text_html=html, image_png="AAAA/tmp/BBBB")(notebook)
     assert not list(rules.names_no_machine(example.lesson(notebook)))
+    assert not list(rules.has_alt_texts(example.lesson(notebook)))
+
+
+def test_code_and_quotes_may_hold_any_word() -> None:
+    assert list(rules.homely_words('A "law", `judge(x)` and [a link](judge.md).')) == []
+    assert list(rules.homely_words("Judged by a\nnear tie")) == [
+        "says 'Judged', not verify", "says 'near tie', not tie, top-2 margin",
+    ]  # fmt: skip
 
 
 def test_solutions_need_no_takeaways() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gemma_mtp_edu.lessons.language import catalogue
 from tests.unit.test_project import run
 from tools import bench_table, buttons, figures, hardware, screenshots
 from tools.document import part
+from tools.lesson_rules import homely_words
 from tools.lessons import notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +139,16 @@ def test_the_demo_of_the_readme_is_the_command_above_it() -> None:
     assert f"prompt: {figures.DEMO_PROMPT}" in shown
     assert "text: identical to plain generation" in shown
     assert not re.search(r"\d s\b|time:", shown)
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_documents_speak_the_field_s_words(path: Path) -> None:
+    assert list(homely_words(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("message", catalogue("ja"))
+def test_messages_speak_the_field_s_words(message: str) -> None:
+    assert list(homely_words(message)) == []
 
 
 SAMPLE = """\
