@@ -98,12 +98,15 @@ def demo(
         runs.append(reference_generate(models, prompt, assisted=assisted, **settings))
     plain, run = runs[2:]
     saved, ratio = plain.target_passes - run.target_passes, plain.seconds / run.seconds
-    told = {"run": run, "plain": plain, "saved": saved, "ratio": ratio, **run.provenance}
+    n = run.provenance["threads"]
+    cores = tr("{n} thread" if n == "1" else "{n} threads", n=n)
+    told = {"run": run, "plain": plain, "saved": saved, "ratio": ratio, "cores": cores}
+    told |= run.provenance
     print(f"{tr('prompt')}: {prompt}\n\n{run.text}\n\n{text_view(run)}")
     passes = tr("{run.target_passes} instead of {plain.target_passes} ({saved} saved)", **told)
     time = tr(
         "{run.seconds:.2f} s instead of {plain.seconds:.2f} s, {ratio:.2f}x ({pair} pair, {dtype}, "
-        "{device}, {threads} threads, transformers {transformers})",
+        "{device}, {cores}, transformers {transformers})",
         **told,
     )
     same = plain.token_ids == run.token_ids

@@ -1,4 +1,4 @@
-"""Write what the READMEs show of the bundled pair: a picture of real rounds, the demo's output.
+"""Write what the READMEs show of the bundled pair: pictures of rounds, the demo's output.
 
     python -m tools.figures
 
@@ -13,18 +13,20 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from PIL import Image
 
 from gemma_mtp_edu import GenerationTrace, load_pair, reference_generate
 from gemma_mtp_edu.__main__ import main as command_line
 from gemma_mtp_edu.lessons.language import speaking, tr
-from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
+from gemma_mtp_edu.show import plots
+from gemma_mtp_edu.show.plots import describe_rounds
 from tools import hardware, readme_ja
 from tools.document import write_parts
 from tools.lessons import ROOT
 
 README = ROOT / "README.md"
-PICTURE = "docs/images/round.png"
+PICTURE, IDEA = "docs/images/round.png", "docs/images/draft_verify_accept.png"
 # A story, because the drafter guesses it wrong often enough for every role to occur.
 PROMPT = "Write a short story about a fox who finds a drum."
 ROUNDS = 3
@@ -61,13 +63,17 @@ def telling_rounds(trace: GenerationTrace, count: int) -> int:
 def picture(trace: GenerationTrace, path: Path) -> None:
     """Draw the rounds into a PNG file."""
     first = telling_rounds(trace, ROUNDS)
-    ax = plot_rounds(trace, first=first, count=ROUNDS)
+    ax = plots.plot_rounds(trace, first=first, count=ROUNDS)
     ax.set_title(f"Prompt: {PROMPT}", loc="left", fontsize=11)
+    save(ax, path)
+
+
+def save(ax: Axes, path: Path) -> None:
+    """Write a drawing into a PNG file of few colours, which is small and holds no date."""
     drawn = BytesIO()
     ax.figure.savefig(drawn, dpi=150, bbox_inches="tight")
     plt.close(ax.figure)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Few colours make a small file, and it holds no release or date.
     Image.open(drawn).convert("RGB").quantize(COLOURS).save(path, optimize=True)
 
 
@@ -134,6 +140,7 @@ def main() -> int:
     try:
         trace = rounds_trace()
         picture(trace, ROOT / PICTURE)
+        save(plots.plot_idea(), ROOT / IDEA)
         changed = write_parts(README, parts(trace))
         changed |= write_parts(readme_ja.README, japanese_parts(trace))
     except ValueError as error:
