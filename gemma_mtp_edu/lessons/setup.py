@@ -65,7 +65,7 @@ def setup() -> None:
     """
     here, needed = place(), requirements()
     how = tr(_PLACES.get(here, _PLACES["Binder"])[1])
-    if here in ("Colab", "Kaggle") or fetched():
+    if needed and (here in ("Colab", "Kaggle") or fetched()):
         bring(needed, how)
     have = installed()
     compatibility.check_transformers(have.get("transformers"))
@@ -116,10 +116,7 @@ def place() -> str:
 
 def fetched() -> bool:
     """Return whether pip brought the course from git, as the setup cell does, not from a clone."""
-    try:
-        course = importlib.metadata.distribution("gemma-mtp-edu")
-    except importlib.metadata.PackageNotFoundError:
-        return False
+    course = importlib.metadata.distribution("gemma-mtp-edu")
     return '"vcs_info"' in (course.read_text("direct_url.json") or "")
 
 
