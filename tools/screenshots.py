@@ -61,7 +61,7 @@ EDITIONS = tuple(
 )
 WORKLOADS = ("story", "arithmetic", "json")
 GAMMA, COST = 4, 0.1
-WINDOW = {"width": 900, "height": 1400}
+WINDOW = {"width": 1280, "height": 1000}
 COLOURS, WIDTH = 64, 720
 CELLS = {
     "explorer": f"TradeoffExplorer(profiles, cost={COST})",

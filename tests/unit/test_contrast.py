@@ -3,6 +3,7 @@
 Ratios are WCAG 2.2's: 4.5 for text (1.4.3), 3 for graphics that say something (1.4.11).
 """
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -144,3 +145,16 @@ def test_a_figure_needs_an_alt_text() -> None:
     with pytest.raises(ValueError, match="no alt text"):
         plots.show_figure(figure, " ")
     plt.close(figure)
+
+
+def test_a_figure_is_shown_as_html_with_its_text_and_as_a_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    plots.show_figure(plt.figure(), "Nothing.")
+    (data,) = shown
+    assert data.keys() == {"text/html", "image/png", "text/plain"}
+    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
+    assert 'alt="Nothing."' in data["text/html"] and data["image/png"] in data["text/html"]
+    assert data["text/plain"] == "Nothing."
