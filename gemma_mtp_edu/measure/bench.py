@@ -34,7 +34,8 @@ from gemma_mtp_edu.models.memory import peak_memory, reset_peak_memory
 from gemma_mtp_edu.models.pairs import ModelPair
 
 SCHEMA = "gemma_mtp_edu.bench/1"
-Lengths, Lines = Sequence[int], Sequence[str]
+Lengths = Sequence[int]
+Lines = Sequence[str]
 Prompts = Mapping[str, tuple[str, Any]]  # by a key: workload and prompt, as text or ids
 
 

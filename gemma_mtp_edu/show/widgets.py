@@ -6,11 +6,12 @@ ipywidgets 7 and 8. A figure is HTML too, because ipywidgets' own image takes no
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gemma_mtp_edu.analysis import tradeoff
 from gemma_mtp_edu.analysis.cost import round_cost
@@ -154,9 +155,9 @@ def chart(speeds: Sequence[float], result: Outcome, measured: Measured) -> Axes:
     ax = lines_chart({k: v for k, v in lines.items() if v}, PER_ROUND, "speedup", across)
     ax.set_title(f"{result.speedup:.2f}x with the chosen schedule, {result.best_speedup:.2f}x for "
                  "the oracle", fontsize=10)  # fmt: skip
-    ax.figure.set_size_inches(5, 3.6)
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16)}
-    ax.legend(frameon=False, fontsize=9, ncols=3, **place)
+    cast(Figure, ax.figure).set_size_inches(5, 3.6)
+    below: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 3}
+    ax.legend(frameon=False, fontsize=9, **below)
     return ax
 
 
