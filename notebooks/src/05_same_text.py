@@ -418,7 +418,7 @@ assert abs(counts[d] - p[d]) < 5 * (p[d] * (1 - p[d]) / times) ** 0.5
 # %%
 best = p.topk(6).indices.tolist()
 shown = best if d in best else [*best[:5], d]
-names = [repr(pair.decode([t])) + "\n(the draft)" * (t == d) for t in shown]
+names = [repr(pair.decode([t])) + " (draft)" * (t == d) for t in shown]
 rules = {"target alone": p, "drawn drafts, counted": counts, "library": library_emits(p, q)}
 ax, told = plt.figure(figsize=(7, 3.4)).gca(), {}
 for i, (name, probs) in enumerate(rules.items()):

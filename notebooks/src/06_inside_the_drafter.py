@@ -237,8 +237,8 @@ for number, output in enumerate(outputs):
 # %% [markdown]
 # ## How far back?
 #
-# A sliding layer of this pair has a window of 64. The target's causal mask counts the token itself: it attends to
-# itself and to 63 earlier ones. The drafter's newest token has no key yet. **Predict** how many keys its sliding
+# A sliding layer of `pocket` has a window of 64 tokens. The target's causal mask counts the token itself: it attends
+# to itself and to 63 earlier ones. The drafter's newest token has no key yet. **Predict** how many keys its sliding
 # layers read when the library is given more of them than that.
 
 # %%
