@@ -5,10 +5,9 @@ from gemma_mtp_edu import lazily
 __getattr__ = lazily(
     __name__,
     {
-        "ablation": "ablate without AS_IS", "inside": "cluster_ranks draft_steps",
-        "calibration": "clock time_target_passes timed_runs", "cost": "round_cost",
-        "custom": "draft_and_verify", "metrics": "alpha", "theory": "expected_tokens",
-        "lossless": "distributions_after emitted_distribution first_difference",
+        "ablation": "ablate", "cost": "round_cost", "custom": "draft_and_verify",
+        "calibration": "clock time_target_passes timed_runs", "theory": "expected_tokens",
+        "metrics": "alpha first_difference",
         "tradeoff": "Setting kept_by_place outcome speedups_by_length",
     },
 )  # fmt: skip

@@ -4,7 +4,8 @@ Three quantities that are easily mixed up: the acceptance rate (accepted over dr
 that were never verified), alpha (the chance that a verified draft is accepted), tokens per round.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 from gemma_mtp_edu.core.trace import GenerationTrace
 
@@ -35,3 +36,13 @@ def wasted_drafts(trace: GenerationTrace) -> int:
 def saved_passes(trace: GenerationTrace) -> int:
     """Return how many more target passes plain decoding would have needed."""
     return len(trace.token_ids) - trace.target_passes
+
+
+def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
+    """Return the first index at which two texts differ, or None where they are equal.
+
+    >>> first_difference([1, 2, 3], [1, 5, 3]), first_difference([1], [1])
+    (1, None)
+    """
+    pairs = enumerate(zip_longest(one, other))
+    return next((i for i, (a, b) in pairs if a != b), None)

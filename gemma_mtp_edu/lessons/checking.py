@@ -27,7 +27,7 @@ BY_ZERO = marked("For ({arguments}) it divides by zero. What is the sum there, t
 def agrees(answer: Any, best: Any, **within: float) -> bool:
     """Return whether an answer, be it a number, a tuple or a tensor, is right but for rounding."""
     if isinstance(best, Tensor):
-        return torch.allclose(answer, best)
+        return torch.allclose(torch.as_tensor(answer).to(best), best)
     if isinstance(best, tuple):
         return tuple(answer) == best
     return math.isclose(answer, best, **{"rel_tol": 1e-6, "abs_tol": 1e-9, **within})

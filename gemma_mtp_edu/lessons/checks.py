@@ -1,19 +1,14 @@
-"""Exercise checkers of lessons 00 to 06, which a cell ends with; the others are handed on."""
+"""Exercise checkers of lessons 00 to 04, which a cell ends with; the others are handed on."""
 
 import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.lossless import emitted_distribution, first_difference
+from gemma_mtp_edu.analysis.metrics import first_difference
 from gemma_mtp_edu.analysis.reference import reference_generate
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons import checks_measuring
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
 from gemma_mtp_edu.lessons.language import marked
@@ -21,7 +16,6 @@ from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.models.pairs import ModelPair
 
 __getattr__ = checks_measuring.__getattribute__
-_PAIRS = torch.randn(4, 2, 6, generator=torch.Generator().manual_seed(5)).double().softmax(-1)
 
 
 def check(exercise: str, *answer: Any) -> None:
@@ -144,51 +138,3 @@ def _loop(answer: Sequence[int], best: Sequence[int], prompt: str, gamma: int, *
 def greedy_loop(function: Callable[..., Any], pair: ModelPair) -> None:
     """Lesson 04: a whole speculative loop, against plain decoding."""
     _loop(lambda prompt, *size: function(pair, pair.encode(prompt), *size[:2]), pair)
-
-
-@tried(_PAIRS, residual_distribution, got="")
-def residual(answer: Tensor, best: Tensor, p: Tensor, q: Tensor) -> Rows:
-    """Lesson 05: the distribution after a rejection."""
-    one, known = agrees(answer.sum(), 1, rel_tol=1e-5), {"total": float(answer.sum())}
-    yield (answer < 0).any(), "Some is negative. What becomes of tokens that q has more of than p?"
-    yield not one, "It sums to {total:.3f}. What makes a distribution of what is left?", known
-    yield True, "It is a distribution, but not this one. Which mass did accepted drafts leave over?"
-
-
-@tried(_PAIRS, emitted_distribution, "", marked("It is p, whatever q is."))
-def emitted(answer: Tensor, best: Tensor, p: Tensor, q: Tensor) -> Rows:
-    """Lesson 05: the distribution of the token that draft, verify and correct give together."""
-    yield answer.sum() < 0.999, "It sums to less than 1. Did you count the rejected mass?"
-    yield True, "It sums to 1, but is not p. Did you count the chance of q(x) that x is drafted?"
-
-
-@tried([(10, 64), (65, 64), (66, 64), (300, 64), (1, 8)], lambda n, w: (n - 1, min(w, n - 1)))
-def visible_entries(answer: Any, best: Any, length: int, window: int) -> Rows:
-    """Lesson 06: KV entries that a full and a sliding layer of the drafter see."""
-    full, sliding = answer
-    yield full == length, "Has the newest token gone through the target, to have keys and values?"
-    yield full != best[0], "Which tokens have gone through the target when a draft starts?"
-    yield sliding > best[1], "Can a sliding layer see more than its window, or than there is?"
-    yield True, "How far back does a sliding layer see, from the token before the newest one?"
-
-
-# The second case is the real E2B: about 43.
-@tried([(2048, 128, 16), (262_144, 2048, 32), (90, 9, 9)], lambda v, c, k: v / (c + v // c * k))
-def times_less_work(answer: float, best: float, vocabulary: int, clusters: int, k: int) -> Rows:
-    """Lesson 06: how many times less a centroid head multiplies."""
-    yield agrees(answer * best, 1), "That share of the work is left. How many times less is it?"
-    yield agrees(answer, clusters / k), "What must be scored first, to know the clusters?"
-    yield True, "How many scores does each head compute: of the vocabulary, clusters, tokens?"
-
-
-@answered
-def needs_the_loop(answer: str, results: Sequence[AblationResult]) -> Rows:
-    """Lesson 06: the change that leaves the first draft alone, and costs the later ones most."""
-    untouched = {r.part: r for r in results if math.isclose(r.kept[0], r.as_is[0])}
-    best = max(untouched.values(), key=lambda r: sum(r.as_is) - r.mean_kept)
-    ends, parts = {"kept": best.kept[-1], "whole": best.as_is[-1]}, [r.part for r in results]
-    right, known = answer == best.part, {"known": ", ".join(map(repr, parts))}
-    yield right, "The last draft is kept in {kept:.0%} of chains instead of {whole:.0%}.", ends
-    yield answer not in parts, "{answer!r} is not one of {known}.", known
-    yield answer not in untouched, "{answer!r} changes the first draft too. Which rows do not?"
-    yield True, "{answer!r} spares the first draft, but does another row lose more behind it?"

@@ -9,9 +9,11 @@ from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, speedups_by_length
 from gemma_mtp_edu.core.schedules import Heuristic, LastRound
+from gemma_mtp_edu.lessons import checks_drafting
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
 from gemma_mtp_edu.lessons.language import marked, tr
 
+__getattr__ = checks_drafting.__getattribute__
 # Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
 _TEXTS = ([0, 2, 0, 1], [0, 3, 2, 1, 0, 0], [0, 0, 0, 0, 0], [0, 7, 6, 5, 4, 3, 2, 1], [0])
 MISTAKES = {

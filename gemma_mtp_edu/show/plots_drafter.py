@@ -18,7 +18,6 @@ from gemma_mtp_edu.show.views import visible
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.analysis.ablation import AblationResult
-    from gemma_mtp_edu.analysis.inside import DraftStep
     from gemma_mtp_edu.models.pairs import ModelPair
 
 # Where a layer's keys and values come from: edge colour, hatch and words.
@@ -76,14 +75,16 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
     out = f"projection out:\n{narrow:,} to {wide:,}\nstate for the\nnext step"
     boxes = [
         (_TARGET, 0.3, 0.75, f"embedding of the newest token\n{wide:,}", BLUE),
-        (_TARGET, 7.35, 0.75, f"last hidden state\n{wide:,}", BLUE),
+        (_TARGET, 7.35, 0.75, f"hidden state after the\nfinal RMSNorm: {wide:,}", BLUE),
         (_OWN, 0.3, 0.75, f"embedding | hidden state\n{wide:,} + {wide:,}", BLUE),
         (_OWN, 1.5, 0.55, f"projection in: {2 * wide:,} to {narrow:,}", BLACK),
         (_LEFT, 5.85, 1.3, head, PINK),
         (_LEFT, 7.65, 0.5, "draft", PINK),
         (_RIGHT, 5.85, 1.3, out, BLACK),
     ]
-    arrows = [((3.47, 0.67), (5.53, 0.67), BLUE), ((3.47, 7.5), (5.53, 0.98), BLUE)]
+    arrows = [((3.47, 0.85), (5.53, 0.85), BLUE), ((4.5, 0.5), (5.53, 0.5), BLUE)]
+    # The state's way leads round the target: no arrow crosses another one.
+    ax.plot([0.43, 0, 0, 4.5, 4.5], [7.7, 7.7, -0.25, -0.25, 0.5], color=BLUE, linewidth=1.4)
     given, heights = [], {}
     for row, (kind, layer) in enumerate(kv_layers(target).items()):
         heights[kind], each = 4.3 - 1.75 * row, target.per_layer_config[layer]
@@ -120,75 +121,88 @@ def plot_drafter(target_config: Any, drafter_config: Any) -> Axes:
         ax.text(left + width / 2, y + height / 2, words, ha="center", va="center", fontsize=9)
     for start, to, color in arrows:
         ax.annotate("", to, start, arrowprops={"arrowstyle": "->", "color": color, "lw": 1.4})
-    ax.text(0.2, -0.25, _CONSTANT, va="top", fontsize=9)
-    ax.set(xlim=(0, 10.9), ylim=(-0.6, 9.3))
+    ax.text(0.2, -0.5, _CONSTANT, va="top", fontsize=9)
+    ax.set(xlim=(-0.05, 10.9), ylim=(-0.85, 9.3))
     ax.axis("off")
-    alt = tr("Diagram of a draft step. The target's embedding of the newest token and its last "
-             "hidden state, {wide:,} numbers each, are joined and projected to {narrow:,}. The "
-             "drafter's layers ({layers}) read keys and values of the target's {given}. The head: "
-             "{head}. A projection back to {wide:,} gives the next step's hidden state; its newest "
-             "token is the draft.", wide=wide, narrow=narrow, head=head.replace("\n", " "),
+    ax.set_title(f"A draft step reads {2 * wide:,} numbers and KV of 2 target layers")
+    alt = tr("Diagram of a draft step. The target's embedding of the newest token and its hidden "
+             "state after the final RMSNorm, {wide:,} numbers each, are joined and projected to "
+             "{narrow:,}. The drafter's layers ({layers}) read keys and values of the target's "
+             "{given}. The head: {head}. A projection back to {wide:,} gives the next step's "
+             "hidden state; its newest token is the draft.",
+             wide=wide, narrow=narrow, head=head.replace("\n", " "),
              layers=", ".join(f"{count} {kind.split('_')[0]}" for kind, count in own),
              given=tr(" and ").join(given))  # fmt: skip
     return style.tidy(ax, sentences(alt, tr(_CONSTANT)))
 
 
-def plot_attention(step: "DraftStep", names: Sequence[str], *, count: int = 40) -> Axes:
+def plot_attention(weights: Sequence[Any], kinds: Sequence[str], names: Sequence[str],
+                   *, count: int = 24) -> Axes:  # fmt: skip
     """Draw where each head of a draft step looks, over the last `count` tokens of the text.
 
     What it reads of all tokens before them is summed in a first column: every row sums to 1.
+
+    Args:
+        weights: Of each layer `[heads, keys]`; the last key is that of the last name.
+        kinds: The layers' attention types.
+        names: The text's tokens that have keys.
+        count: Tokens to draw.
     """
-    ax, start = style.axes(4.2), max(0, step.position - count)
-    shown = ["earlier"] * bool(start) + [visible(name) for name in names[start : step.position]]
+    ax, start = style.axes(5.2), max(0, len(names) - count)
+    shown = ["earlier"] * bool(start) + [visible(name) for name in names[start:]]
     rows: list[list[float]] = []
-    labels, told = {}, {}
-    for index, layer in enumerate(step.layers):
-        labels[f"layer {index}\n{layer.attention}"] = len(rows) + (len(layer.weights) - 1) / 2
-        heads = [[0.0] * layer.first + head for head in layer.weights.tolist()]
+    labels, told = list[str](), {}
+    for index, (layer, kind) in enumerate(zip(weights, kinds, strict=True)):
+        short = kind.removesuffix("_attention")
+        heads = [[0.0] * (len(names) - len(head)) + head for head in layer.tolist()]
         shares = [[sum(head[:start])] * bool(start) + head[start:] for head in heads]
         rows += shares
+        labels += [f"layer {index} {short}, head {head}" for head in range(len(heads))]
         ax.axhline(len(rows) - 0.5, color="black", linewidth=0.8)
         mean = [sum(column) / len(column) for column in zip(*shares, strict=True)]
         best = max(range(bool(start), len(mean)), key=mean.__getitem__)
         most = tr("{token!r}, {back} back", token=shown[best], back=len(mean) - best)
         earlier = {marked("earlier"): mean[0]} if start else {}
-        name = tr("layer {layer} ({kind})", layer=index, kind=layer.attention)
-        told[name] = {most: mean[best], **earlier}
+        told[tr("layer {layer} ({kind})", layer=index, kind=short)] = {most: mean[best], **earlier}
     # Shares are small where a head reads many tokens: the root of a share sets them apart.
     root = PowerNorm(0.5, vmin=0, vmax=1)
     picture = ax.imshow(rows, cmap="Blues", norm=root, aspect="auto", interpolation="nearest")
-    ax.set_yticks(list(labels.values()), list(labels))
-    ax.set_xticks(range(len(shown)), shown, rotation=90, family="monospace", fontsize=8)
-    ax.tick_params(length=0)
-    ax.set(xlabel="token of the text, as far as the target has read it",
-           ylabel="a row for each head")  # fmt: skip
-    ax.figure.colorbar(picture, ax=ax, label="share of the head's attention", pad=0.01)
-    alt = tr("Heat map of a draft step's attention over the last {count} tokens before {newest!r}. "
-             "The token that a layer's heads read most of, and the sum over earlier ones, where "
-             "there are any.", count=step.position - start,
-             newest=visible(names[step.position]))  # fmt: skip
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_xticks(range(len(shown)), shown, rotation=60, ha="right", rotation_mode="anchor")
+    ax.tick_params(length=0, labelsize=10)
+    near = sum(sum(row[bool(start) :]) for row in rows) / len(rows)
+    ax.set_title(f"{near:.0%} of all attention goes to the last {len(names) - start} tokens")
+    ax.set(xlabel="token of the text (· is a space); the target made its key and value")
+    ax.figure.colorbar(picture, ax=ax, pad=0.01, ticks=[0, 0.05, 0.25, 0.5, 1],
+                       label="share of the head's attention (root scale)")  # fmt: skip
+    alt = tr("Heat map of a draft step's attention, a row for each head, over the last {count} "
+             "tokens. The token that a layer's heads read most of, and the sum over earlier ones, "
+             "where there are any.", count=len(names) - start)  # fmt: skip
     return style.tidy(ax, alt, listed(told, "{place} {value:.0%}"))
 
 
 def plot_ablations(results: Sequence["AblationResult"]) -> Axes:
-    """Draw for each change how many drafts of a chain are kept, by draft; a mark for the whole."""
+    """Draw for each change in which share of chains drafts 1, 2, ... survive, by their numbers."""
     ax, rows = style.axes(0.42 * len(results) + 1.4), {}
-    by_draft = list(zip(*(result.kept for result in results), strict=True))
-    names = [result.part for result in results]
-    parts = {f"draft {i}": dict(zip(names, row, strict=True)) for i, row in enumerate(by_draft, 1)}
-    for bars, shares in zip(style.bars(ax, parts, upright=False), by_draft, strict=True):
-        words = [f"{share:.0%}" * (share > 0.2) for share in shares]
-        ax.bar_label(bars, words, label_type="center", fontsize=8,
-                     bbox={"color": "white", "pad": 0.8})  # fmt: skip
     for row, result in enumerate(results):
-        whole = sum(result.as_is)
-        ax.plot([whole] * 2, [row - 0.45, row + 0.45], color="black", linewidth=2.5,
-                label="_" * bool(row) + "whole drafter, same places")  # fmt: skip
+        for n, share in enumerate(result.kept, start=1):
+            ax.plot([share, result.as_is[n - 1]], [row] * 2, color=style.DIVIDER, zorder=1)
+            ax.text(
+                share, row, str(n), ha="center", va="center", fontsize=10, color="white", zorder=3
+            )
+        ax.scatter(result.as_is, [row] * len(result.as_is), 150, marker="|", color=BLACK, zorder=2,
+                   label="_" * bool(row) + "the whole drafter")  # fmt: skip
+        ax.scatter(result.kept, [row] * len(result.kept), 190, color=BLUE, zorder=2,
+                   label="_" * bool(row) + "draft of this number, with the change")  # fmt: skip
         kept = {tr("draft {n}", n=i): share for i, share in enumerate(result.kept, 1)}
-        told = {marked("in all"): result.mean_kept, marked("whole drafter"): whole}
+        told = {marked("in all"): result.mean_kept, marked("whole drafter"): sum(result.as_is)}
         rows[result.part] = {**kept, **told}
-    ax.set(xlim=(0, len(by_draft)), xlabel=f"drafts kept of {len(by_draft)}, on average")
-    ax.legend(handles=[*ax.containers, ax.lines[0]], frameon=False, ncols=3, loc="lower left",
-              bbox_to_anchor=(0, 1))  # fmt: skip
-    alt = tr("Bars of the share of drafts kept with one thing changed, and their sum.")
+    style.in_rows(ax, [f"{r.part}  ({r.mean_kept:.2f} kept)" for r in results])
+    worst = min(results, key=lambda result: result.mean_kept)
+    ax.set_title(f"Worst: {worst.part}, {worst.mean_kept:.2f} drafts kept of {len(worst.kept)}")
+    ax.set(xlim=(-0.03, 1.03), xlabel="share of chains that keep the draft and all before it")
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.grid(axis="y", color=style.DIVIDER, linewidth=0.5)
+    ax.legend(frameon=False, ncols=2, loc="upper right", bbox_to_anchor=(1, -0.17))
+    alt = tr("Chart of the share of chains that keep each draft, with one thing changed.")
     return style.tidy(ax, alt, listed(rows))

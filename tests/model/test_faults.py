@@ -19,7 +19,6 @@ from gemma_mtp_edu import (
 )
 from gemma_mtp_edu.analysis.ablation import ablate
 from gemma_mtp_edu.analysis.custom import draft_and_verify
-from gemma_mtp_edu.analysis.inside import draft_steps
 from gemma_mtp_edu.analysis.reference import drawing
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
 from gemma_mtp_edu.measure.bench import Plan as BenchPlan
@@ -53,9 +52,6 @@ TASKS: dict[str, Callable[[ModelPair], Any]] = {
     "profile": lambda p: acceptance_profile(p, IDS, max_gamma=3, max_new_tokens=NEW),
     "calibration": lambda p: CostModel.calibrate(p, lengths=(1, 3), contexts=(16,), repeats=1),
     "ablation": lambda p: ablate(p, [IDS], ["dense head"], gamma=2, max_new_tokens=NEW),
-    "inside": lambda p: draft_steps(
-        p, autoregressive_generate(p, IDS, max_new_tokens=NEW), place=2, gamma=2
-    ),
     "target texts": lambda p: target_texts(p, [IDS], max_new_tokens=NEW, temperature=1.0),
     "bench": lambda p: measure(p, IDS, BenchPlan(gammas=(3,), repeats=1, max_new_tokens=6)),
 }

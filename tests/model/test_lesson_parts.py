@@ -1,4 +1,4 @@
-"""Lessons 03 to 05 from behind: the checkers' questions, and the laws at one position."""
+"""Lessons 03 to 05 from behind: the checkers' questions."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,9 +6,6 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
-from gemma_mtp_edu.analysis.lossless import (
-    distributions_after,
-)
 from gemma_mtp_edu.core.drafters import ScriptedDrafter
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks
@@ -68,18 +65,6 @@ def test_greedy_loop(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> Non
     ):
         checks.greedy_loop(lambda *given: change(right(*given)), pair)  # noqa: B023
         assert answered in capsys.readouterr().out
-
-
-def test_the_laws_are_those_of_the_loop(pair: ModelPair, story: GenerationTrace) -> None:
-    record = story.rounds[1]
-    ids = torch.tensor([[*story.prompt_ids, *story.token_ids[:1]]])
-    target_probs, draft_probs = distributions_after(pair, ids)
-    assert target_probs.sum() == pytest.approx(1.0) and draft_probs.sum() == pytest.approx(1.0)
-    assert int(draft_probs.argmax()) == record.draft_ids[0]
-    assert float(draft_probs.max()) == pytest.approx(record.draft_probs[0], abs=1e-4)
-    assert float(target_probs[record.draft_ids[0]]) == pytest.approx(
-        record.target_probs[0], abs=1e-4
-    )
 
 
 def test_random_drafts_change_nothing(pair: ModelPair, story: GenerationTrace) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.lossless import emitted_distribution
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.core.verification import residual_distribution, verify_greedy
 from gemma_mtp_edu.lessons import checks
@@ -59,6 +57,36 @@ def greedy(drafts: list[int], wanted: list[int]) -> tuple[int, int]:
     return verdict.n_accepted, verdict.next_id
 
 
+def without(p: Any, draft: int) -> Any:
+    left = p.clone()
+    left[draft] = 0
+    return left / left.sum()
+
+
+def sampling_round(p: Any, q: Any, drafts: list[int], uniforms: list[float]) -> Any:
+    for i, (x, u) in enumerate(zip(drafts, uniforms, strict=True)):
+        if u >= p[i, x] / q[i, x]:
+            return i, residual_distribution(p[i], q[i])
+    return len(drafts), p[len(drafts)]
+
+
+def counting_all(p: Any, q: Any, drafts: list[int], uniforms: list[float]) -> Any:
+    tried = enumerate(zip(drafts, uniforms, strict=True))
+    n = sum(u < p[i, x] / q[i, x] for i, (x, u) in tried)
+    return n, sampling_round(p, q, drafts, uniforms)[1]
+
+
+def bonus_or_nothing(p: Any, q: Any, drafts: list[int], uniforms: list[float]) -> Any:
+    n, last = sampling_round(p, q, drafts, uniforms)
+    return n, last if n == len(drafts) else (p[n] - q[n]).clamp(min=0)
+
+
+def drafted(state: Any, centroids: Any, order: Any, table: Any, top_k: int) -> int:
+    best = (centroids @ state).topk(top_k).indices
+    candidates = order.view(len(centroids), -1)[best].flatten()
+    return int(candidates[(table[candidates] @ state).argmax()])
+
+
 # Of each checker a right function, and wrong ones with words of the question that they get.
 FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
     checks.passes_needed: [
@@ -90,23 +118,38 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
             "For drafts [5, 8] and target [5, 7, 9] you got (1, 9). What stands in the place",
         ),
     ],
-    checks.residual: [
-        (residual_distribution, RIGHT),
-        (lambda p, q: p - q, "negative"),
-        (lambda p, q: (p - q).clamp(min=0), "It sums to 0."),
-        (lambda p, q: p, "not this one"),
-    ],
     checks.emitted: [
-        (emitted_distribution, f"{RIGHT} It is p, whatever q is."),
-        (torch.minimum, "the rejected mass"),
-        (lambda p, q: q, "It sums to 1, but is not p. Did you count the chance of"),
+        (lambda q, accept, after: q * accept + (1 - (q * accept).sum()) * after, RIGHT),
+        (lambda q, accept, after: q * accept, "is written after a rejection"),
+        (lambda q, accept, after: q, "Those are the drafts"),
+        (lambda q, accept, after: after, "drafted and accepted"),
+        (lambda q, accept, after: q * torch.nan, "drafted and accepted"),
     ],
-    checks.visible_entries: [
-        (lambda n, w: [n - 1, min(w, n - 1)], RIGHT),
-        (lambda n, w: (n, min(w, n)), "For (10, 64) you got (10, 10). Has the newest token"),
-        (lambda n, w: (n + 1, w), "Which tokens have gone"),
-        (lambda n, w: (n - 1, w), "more than its window"),
-        (lambda n, w: (n - 1, min(w, n) - 1), "How far back"),
+    checks.argmax_rule: [
+        (lambda p, d: (p[d], without(p, d) if p[d] < 1 else p), RIGHT),
+        (lambda p, d: (p[d], without(p, d)), "NaN, for p(draft) = 1.00"),
+        (lambda p, d: (0.0, p), "possible, not 0.00"),
+        (lambda p, d: (p[d], p), "Which tokens may follow a rejection"),
+        (lambda p, d: (1.0, p), "how often may it be accepted"),
+    ],
+    checks.sampling_round: [
+        (sampling_round, RIGHT),
+        (counting_all, "that follows a rejected one"),
+        (lambda p, q, d, u: (0, p[0]), "that p/q is compared to"),
+        (lambda p, q, d, u: (n := sampling_round(p, q, d, u)[0], p[n]), "That is p."),
+        (lambda p, q, d, u: (sampling_round(p, q, d, u)[0], q[0]), "Which row of p comes after"),
+        (bonus_or_nothing, "is it normalised"),
+        (lambda p, q, d, u: (sampling_round(p, q, d, u)[0], p[0] * torch.nan), "Which row"),
+    ],
+    checks.centroid_head: [
+        (drafted, RIGHT),
+        (lambda state, c, order, table, k: (table @ state).argmax(), "best of all tokens"),
+        (
+            lambda s, c, order, *rest: drafted(s, c, torch.arange(24), *rest),
+            "are those of cluster c",
+        ),
+        (lambda s, c, order, table, k: drafted(s, c, order, -table, k), "With which embeddings"),
+        (lambda *head: -1, "-1 is no candidate."),
     ],
     checks.times_less_work: [
         (lambda v, c, k: v / (c + v // c * k), RIGHT),
@@ -221,12 +264,6 @@ TEXT = SimpleNamespace(
 )
 TEXT.get_text_config = lambda: TEXT
 PAIR = SimpleNamespace(target=SimpleNamespace(config=TEXT))
-ABLATIONS = (
-    AblationResult("as is", (0.8, 0.6), (0.8, 0.6), 10),
-    AblationResult("hidden state not fed back", (0.8, 0.25), (0.8, 0.6), 10),
-    AblationResult("advancing positions", (0.8, 0.5), (0.8, 0.6), 10),
-    AblationResult("no hidden state", (0.25, 0.05), (0.8, 0.6), 10),
-)
 # Chains of three right drafts: the fourth is always paid for nothing.
 THREES = make_profile(tuple(range(17)), tuple((*range(i, i + 3), 99) for i in range(1, 17)))
 ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
@@ -250,18 +287,6 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
         checks.best_threshold,
         (HARD, (0.1, 0.9), 0.25),
         {None: NOT_TRIED, 0.9: RIGHT, 0.1: "faster", 0.3: "choose one of (0.1, 0.9)"},
-    ),
-    (
-        checks.needs_the_loop,
-        (ABLATIONS,),
-        {
-            None: NOT_TRIED,
-            "head": "'head' is not one of 'as is'",
-            "no hidden state": "changes the first draft too",
-            "advancing positions": "does another row lose more",
-            "as is": "does another row lose more",
-            "hidden state not fed back": "Right. The last draft is kept in 25% of chains",
-        },
     ),
 ]
 

@@ -10,7 +10,6 @@ from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
 from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
 from gemma_mtp_edu.show import plots
 from tests.cases import tables
 
@@ -60,7 +59,7 @@ def test_the_diagram_of_e2b_needs_its_configuration_only() -> None:
 
 def test_the_diagram_in_words() -> None:
     text = plots.plot_drafter(*e2b()).get_label()
-    assert "last hidden state, 1,536 numbers each, are joined and projected to 256" in text
+    assert "after the final RMSNorm, 1,536 numbers each, are joined and projected to 256" in text
     assert "(3 sliding, 1 full) read keys and values of the target's layer 14 (full)" in text
     assert "best 32 of 2,048 clusters: 4,096 of 262,144 tokens scored" in text
     assert "to 1,536 gives the next step's hidden state; its newest token is the draft." in text
@@ -90,12 +89,16 @@ def test_the_diagram_leads_from_each_box_to_the_next() -> None:
 
 def test_draft_and_state_lead_back_to_the_input() -> None:
     ax = plots.plot_drafter(*e2b())
-    dashed = [line.get_xydata() for line in ax.lines]
+    given, *dashed = [line.get_xydata() for line in ax.lines]
     ends = [tuple(line[-1]) for line in dashed]
     assert len(ends) == 2 and set(ends) <= {start for start, _ in arrows(ax)}
     drawn = words(ax)
     assert "draft: newest token of the next step" in drawn
     assert "hidden state of the next step" in drawn
+    # The target's state leads round its column to the input, below every other arrow.
+    assert tuple(given[-1]) in {start for start, _ in arrows(ax)}
+    others = [start for start, _ in arrows(ax) if start != tuple(given[-1])]
+    assert given[1][0] < 0.2 and given[2][1] < min(y for _, y in others)
     (state, draft) = dashed
     assert draft[1][0] > state[1][0] and draft[-1][1] < state[-1][1]  # so they never cross
 
@@ -117,55 +120,43 @@ def test_no_word_of_the_diagram_leaves_its_box() -> None:
     assert inside >= 9
 
 
-def make_step(position: int = 3) -> DraftStep:
-    """A step with one sliding layer that sees two tokens, and a full one that sees three."""
-    empty = torch.zeros(1)
-
-    def layer(kind: str, weights: list[list[float]], first: int) -> LayerView:
-        shares = torch.tensor(weights)
-        heads, n_keys = shares.shape
-        return LayerView(kind, torch.zeros(heads, 4), torch.zeros(1, n_keys, 4), shares, first)
-
-    layers = (
-        layer("sliding", [[0.25, 0.75], [0.5, 0.5]], 1),
-        layer("full", [[0.7, 0.1, 0.2], [0.9, 0.1, 0.0]], 0),
-    )
-    return DraftStep(0, position, empty, empty, empty, empty, layers, empty, empty,
-                     (4, 2), 7, 7, 2)  # fmt: skip
-
-
-NAMES = ["<s>", " a", "b", "\n"]
+# One sliding layer that sees two tokens, and a full one that sees three.
+NAMES = ["<s>", " a", "b"]
+KINDS = ["sliding_attention", "full_attention"]
+WEIGHTS = [torch.tensor([[0.25, 0.75], [0.5, 0.5]]), torch.tensor([[0.7, 0.1, 0.2], [0.9, 0.1, 0]])]
 
 
 def test_attention_is_drawn_at_the_tokens_it_belongs_to() -> None:
-    ax = plots.plot_attention(make_step(), NAMES)
+    ax = plots.plot_attention(WEIGHTS, KINDS, NAMES)
     rows = ax.images[0].get_array()
     wanted = [[0, 0.25, 0.75], [0, 0.5, 0.5], [0.7, 0.1, 0.2], [0.9, 0.1, 0]]
     assert rows.tolist() == [pytest.approx(row) for row in wanted]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["<s>", "·a", "b"]
-    assert [label.get_text() for label in ax.get_yticklabels()] == [
-        "layer 0\nsliding",
-        "layer 1\nfull",
+    heads = [
+        f"layer {n} {kind}, head {i}" for n, kind in enumerate(("sliding", "full")) for i in (0, 1)
     ]
+    assert [label.get_text() for label in ax.get_yticklabels()] == heads
+    assert ax.get_title() == "100% of all attention goes to the last 3 tokens"
 
 
 def test_what_lies_before_the_tokens_drawn_is_summed() -> None:
-    ax = plots.plot_attention(make_step(), NAMES, count=1)
+    ax = plots.plot_attention(WEIGHTS, KINDS, NAMES, count=1)
     rows = ax.images[0].get_array()
     wanted = [[0.25, 0.75], [0.5, 0.5], [0.8, 0.2], [1.0, 0.0]]
     assert rows.tolist() == [pytest.approx(row) for row in wanted]
     assert rows.sum(1).tolist() == pytest.approx([1] * 4)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["earlier", "b"]
     assert ax.images[0].get_clim() == (0, 1), "one colour is one share in every map"
+    assert "root scale" in ax.figure.axes[1].get_ylabel()
+    assert ax.get_title() == "36% of all attention goes to the last 1 tokens"
 
 
 def test_attention_in_words() -> None:
-    text = plots.plot_attention(make_step(), NAMES).get_label()
-    assert "over the last 3 tokens before '↵'" in text
+    text = plots.plot_attention(WEIGHTS, KINDS, NAMES).get_label()
+    assert "over the last 3 tokens." in text
     assert text.endswith("layer 0 (sliding): 'b', 1 back 62%; layer 1 (full): '<s>', 3 back 80%.")
     # Only tokens that are drawn are named.
-    text = plots.plot_attention(make_step(), NAMES, count=2).get_label()
-    assert "over the last 2 tokens before '↵'" in text
+    text = plots.plot_attention(WEIGHTS, KINDS, NAMES, count=2).get_label()
     assert "layer 0 (sliding): 'b', 1 back 62%, earlier 0%" in text
     assert "layer 1 (full): '·a', 2 back 10%, earlier 80%" in text
     assert "<s>" not in text
@@ -178,17 +169,19 @@ BLIND = AblationResult("no hidden state", (0.25, 0.05), (0.8, 0.6), 10)
 RESULTS = (WHOLE, OLD, MOVED, BLIND)
 
 
-def test_bars_are_as_long_as_the_drafts_kept() -> None:
+def test_a_draft_s_number_stands_at_its_share() -> None:
     ax = plots.plot_ablations(RESULTS)
-    ends: dict[float, float] = {}
-    for bar in ax.patches:
-        row = bar.get_y() + bar.get_height() / 2
-        ends[row] = max(ends.get(row, 0), bar.get_x() + bar.get_width())
-    assert list(ends.values()) == pytest.approx([r.mean_kept for r in RESULTS])
-    assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx([1.4] * 4)
-    assert [label.get_text() for label in ax.get_yticklabels()] == [r.part for r in RESULTS]
+    numbers = [(text.get_text(), text.get_position()) for text in ax.texts]
+    wanted = [(str(n), (share, row)) for row, result in enumerate(RESULTS)
+              for n, share in enumerate(result.kept, 1)]  # fmt: skip
+    assert numbers == wanted
+    marks = [points.get_offsets().tolist() for points in ax.collections]
+    assert [share for share, _ in marks[0]] == list(WHOLE.as_is), "the whole drafter in each row"
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == [f"{r.part}  ({r.mean_kept:.2f} kept)" for r in RESULTS]
+    assert ax.get_title() == "Worst: no hidden state, 0.30 drafts kept of 2"
     legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert legend == ["draft 1", "draft 2", "whole drafter, same places"]
+    assert legend == ["the whole drafter", "draft of this number, with the change"]
     text = ax.get_label()
     assert "as is: draft 1 0.80, draft 2 0.60, in all 1.40, whole drafter 1.40" in text
     assert "fed back: draft 1 0.80, draft 2 0.25, in all 1.05, whole drafter 1.40" in text
