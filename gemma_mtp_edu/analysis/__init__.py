@@ -9,6 +9,6 @@ __getattr__ = lazily(
         "calibration": "clock time_target_passes timed_runs", "cost": "round_cost",
         "custom": "draft_and_verify", "metrics": "alpha", "theory": "expected_tokens",
         "lossless": "distributions_after emitted_distribution first_difference",
-        "tradeoff": "Setting kept_by_place outcome speedups_by_length",
+        "tradeoff": "Setting outcome",
     },
 )  # fmt: skip

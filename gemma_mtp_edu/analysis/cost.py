@@ -3,7 +3,6 @@
 Predicting needs only the measured numbers; `calibration` measures them, with the models.
 """
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -53,7 +52,7 @@ class Verdict(NamedTuple):
     break_even_alpha: float | None
     break_even_step_seconds: float | None
     break_even_verify_seconds: float | None
-    best_speedup: float | None  # with the oracle's length in every round, where it was replayed
+    best_speedup: float  # with the oracle's length in every round
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +135,20 @@ class CostModel:
             sum(self.plain(start + i) for i in range(1, len(trace.token_ids))),
         )
 
-    def verdict(self, evidence: GenerationTrace | AcceptanceProfile) -> Verdict:
+    def verdict(self, evidence: AcceptanceProfile) -> Verdict:
         """Return whether drafting pays here, with which draft length, and what would change that.
 
-        From a run with drafts alpha is estimated; on a profile every draft length is replayed.
+        Every draft length is replayed.
         """
-        if isinstance(evidence, AcceptanceProfile):
-            longest = min(evidence.max_gamma, self.max_gamma)
-            replays = [replay(evidence, Constant(gamma)) for gamma in range(1, longest + 1)]
-            speedups = [self.predict_trace(trace).speedup for trace in replays]
-            best = replays[speedups.index(max(speedups))]
-            alpha, tokens = metrics.alpha(best), best.tokens_per_round
-            oracle = self.predict_trace(best_schedule(evidence, self)[1]).speedup
-            context = len(evidence.prompt_ids) + len(evidence) / 2
-        else:
-            alpha, oracle = metrics.alpha(evidence), None
-            context = statistics.median([r.prefix_length for r in evidence.draft_rounds] or [0])
-            gammas = range(1, self.max_gamma + 1)
-            speedups = [self.predict(alpha or 0.0, gamma, context) for gamma in gammas]
-            tokens = expected_tokens(alpha or 0.0, speedups.index(max(speedups)) + 1)
+        longest = min(evidence.max_gamma, self.max_gamma)
+        replays = [replay(evidence, Constant(gamma)) for gamma in range(1, longest + 1)]
+        speedups = [self.predict_trace(trace).speedup for trace in replays]
+        best = replays[speedups.index(max(speedups))]
+        alpha, tokens = metrics.alpha(best), best.tokens_per_round
+        oracle = self.predict_trace(best_schedule(evidence, self)[1]).speedup
+        context = len(evidence.prompt_ids) + len(evidence) / 2
         if alpha is None or tokens is None:
-            raise ValueError(
-                f"no draft was verified in {len(evidence.token_ids)} tokens: need more"
-            )
+            raise ValueError(f"no draft was verified in {len(evidence)} tokens: need more")
         gamma, plain = speedups.index(max(speedups)) + 1, self.plain(context)
         step, rest = self.drafter_step(context), self.rest(context)
         verify = self.verify(gamma + 1, context)

@@ -30,8 +30,3 @@ def alpha(traces: GenerationTrace | Iterable[GenerationTrace]) -> float | None:
 def wasted_drafts(trace: GenerationTrace) -> int:
     """Return how many drafts did not enter the text."""
     return trace.drafter_passes - trace.n_accepted
-
-
-def saved_passes(trace: GenerationTrace) -> int:
-    """Return how many more target passes plain decoding would have needed."""
-    return len(trace.token_ids) - trace.target_passes

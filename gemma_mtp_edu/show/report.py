@@ -40,9 +40,8 @@ def verdict_text(verdict: Verdict) -> str:
     """Return whether drafting pays, with which length, and what would change that."""
     told = marked("Best with {drafts}: predicted {speedup:.2f} times as fast as plain decoding.")
     best = tr(told, drafts=drafts(verdict.draft_length), speedup=verdict.speedup)
-    bound, changes, oracle = "", [], verdict.best_speedup
-    if oracle is not None:
-        bound = tr("The oracle's lengths would reach {speedup:.2f}.", speedup=oracle)
+    told, changes = marked("The oracle's lengths would reach {speedup:.2f}."), []
+    bound = tr(told, speedup=verdict.best_speedup)
     if verdict.break_even_alpha is not None:
         right = marked("drafts are right in {alpha:.0%} of the cases (here {here:.0%})")
         changes.append(tr(right, alpha=verdict.break_even_alpha, here=verdict.alpha))
