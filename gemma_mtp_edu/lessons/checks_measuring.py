@@ -16,7 +16,7 @@ from gemma_mtp_edu.lessons.language import marked, tr
 Ints = Sequence[int]
 Floats = Sequence[float]
 # Costs of a round with 0, 1, 2, ... drafts, in decode steps.
-_FLAT, _STEEP = (1.0, 1.1, 1.2, 1.3, 1.4), (1.0, 1.4, 2.4, 2.5)
+_FLAT, _STEEP = (1.0, 1.1, 1.2, 1.3, 1.4), (1.0, 1.4, 2.4, 3.5)
 MISTAKES = {
     "warm-up": marked("the first run of the program is counted"),
     "one run": marked("there is a single run of each"),
