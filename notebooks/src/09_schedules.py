@@ -326,7 +326,7 @@ def seconds(name, schedule):
 
 
 turns = []
-for _ in range(5 if pair else 0):  # without a pair there is nothing to time
+for _ in range(4 if pair else 0):  # without a pair there is nothing to time
     todo = [(n, s) for n, schedules in timed.items() for s in ("plain", *schedules)]
     turns.append({(n, s): seconds(n, timed[n].get(s)) for n, s in todo})
 
