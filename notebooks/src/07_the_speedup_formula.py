@@ -426,10 +426,10 @@ check("smallest_alpha", smallest_alpha)
 # %% [markdown]
 # **2.** (hard, 15 minutes) A text has two kinds of stretches. `shares` says which share of the **rounds** starts in
 # each, `alphas` which alpha holds in such a round. Which alpha, accepted drafts over verified ones, does the log
-# of the whole run show? Then compare: does the formula with that alpha give the tokens per round that the run has?
+# of the run show? Does the formula give the right tokens per round with it?
 #
-# <details><summary>Hint</summary>A round with gamma drafts keeps alpha + ... + alpha^gamma of them. It verifies the
-# first one always, and each further one where the one before it is kept.</details>
+# <details><summary>Hint</summary>A round keeps alpha + ... + alpha^gamma drafts. It verifies the
+# first one, and each further one where the one before it is kept.</details>
 
 
 # %% tags=["nbval-check-output"]

@@ -127,6 +127,12 @@ print(*story.n_accepted)
 # token of the target's own; the next round starts after them. **Predict**: is that an estimate, or exactly what
 # the models did above?
 
+# %%
+my_guess = None  # "estimate" or "exact"
+
+# %% [markdown]
+# The walk in plain Python:
+
 
 # %%
 def rounds_of(kept, gamma):
@@ -393,7 +399,8 @@ HTML(
 #
 # `kept` is a list like the one above: entry i says how many drafts would be kept after i tokens, entry 0 is a
 # placeholder.
-#
+
+# %% [markdown]
 # **1.** (medium, 10 minutes) The formula of lesson 07 has one alpha for all drafts of a round. Has it? Write how
 # often the first, second, ... draft is right **where all before it are**: a list of `n` shares.
 #
@@ -412,8 +419,8 @@ check("alpha_by_position", alpha_by_position)
 
 # %% [markdown]
 # **2.** (hard, 15 minutes) Which constant length writes the text at the lowest cost? `costs[n]` is the cost of a
-# round with `n` drafts, `costs[0]` that of a decode step, which is a choice, too. Of equals the shortest counts.
-# Every round makes all its drafts, also the last one. The text has as many tokens as `kept` has entries.
+# round with `n` drafts; 0 is a choice, too. Of equals the shortest counts.
+# Every round makes all its drafts. The text has as many tokens as `kept` has entries.
 #
 # <details><summary>Hint</summary>Write first what a text costs with a given length: <code>rounds_of</code> above
 # walks through it. Then compare all lengths that have a cost.</details>

@@ -178,7 +178,8 @@ for n in (0, 1, 4, 8, 16):
 # Is a rule good? Good against what? A profile knows how many drafts would be kept at **every** position, so the
 # best lengths can be computed with hindsight. No rule can use that: it knows the future. It is the bound for
 # those that do not.
-#
+
+# %% [markdown]
 # Four tokens, `kept = [0, 2, 0, 1]`, and rounds of 0, 1 or 2 drafts that cost 1.0, 1.1 and 1.2. The prefill has
 # written the first token. **Predict**: how many drafts should the round at position 1 make?
 
@@ -189,7 +190,8 @@ my_guess = None  # 0, 1 or 2
 # Work backwards. From position 3 a decode step ends the text: 1.0. At position 2 no draft is kept: 1.0 and then
 # the 1.0 of position 3. At position 1 there are three ways: 0 drafts, 1.0 + 2.0; 1 draft leads to position 3,
 # 1.1 + 1.0; 2 drafts end the text, 1.2. So: 2.
-#
+
+# %% [markdown]
 # In general the cheapest rest from position i is the minimum over n of `costs[n]` and the cheapest rest from
 # position i + min(kept[i], n) + 1. After the end it is 0.
 
@@ -198,7 +200,8 @@ my_guess = None  # 0, 1 or 2
 #
 # That is dynamic programming, and takes about eight lines. Return the best draft length of **every** position, also
 # of those that the best way does not visit; entry 0 may be 0. `costs[n]` is the cost of a round with n drafts.
-#
+
+# %% [markdown]
 # <details><summary>Hint</summary>Make a list <code>rest</code> of zeros, one longer than the text, and walk i from
 # the last position down to 1. More drafts than would be kept never help. A round may reach the end, not go past
 # it.</details>
@@ -303,7 +306,8 @@ plots.show_figure(figure, told)
 # %% [markdown]
 # What lies between a rule and the oracle is all that a better rule could win. 4 drafts are a weak baseline: the
 # best constant is the one to beat. But it had to see the text first, and the rules had not.
-#
+
+# %% [markdown]
 # ## Believe the clock
 #
 # A replay prices rounds; a real schedule also has to look at the drafts and choose. So time them: an easy
@@ -354,30 +358,19 @@ print(*found, sep="; ")
 figure, panels = plt.subplots(1, 2, sharey=True, figsize=(9, 2.9), layout="constrained")
 told = []
 for ax, (name, spread) in zip(panels, ratios.items(), strict=False):
-    middle = {s: statistics.median(values) for s, values in spread.items()}
-    ax.hlines(
-        list(spread),
-        *zip(*[(min(v), max(v)) for v in spread.values()], strict=True),
-        "#0072B2",
-        lw=3,
-    )
-    ax.plot(list(middle.values()), list(middle), "o", color="#0072B2", label="timed, with spread")
-    circles = by_clock[name]
-    ax.plot(
-        list(circles.values()),
-        list(circles),
-        "o",
-        color="black",
-        mfc="none",
-        ms=10,
-        label="predicted",
-    )
+    low, high = ([limit(values) for values in spread.values()] for limit in (min, max))
+    middle = [statistics.median(values) for values in spread.values()]
+    circles = [by_clock[name][s] for s in spread]
+    ax.hlines(list(spread), low, high, "#0072B2", lw=3)
+    ax.plot(middle, list(spread), "o", color="#0072B2", label="timed, with spread")
+    ax.plot(circles, list(spread), "o", color="black", mfc="none", ms=10, label="predicted")
     ax.set(title=name, xlabel="speedup")
-    told += [f"{name}, {s}: {middle[s]:.2f} timed, {circles[s]:.2f} predicted" for s in spread]
+    ax.margins(0.15)
+    rows = zip(spread, middle, circles, strict=True)
+    told += [f"{name}, {s}: {timed:.2f} timed, {at:.2f} predicted" for s, timed, at in rows]
 panels[0].invert_yaxis()
-figure.legend(
-    *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
-)
+marks = panels[0].get_legend_handles_labels()
+figure.legend(*marks, loc="outside lower center", ncols=2, frameon=False)
 figure.suptitle("; ".join(found) or "Nothing was timed")
 plots.show_figure(figure, "; ".join(told) or "Nothing was timed.")
 
@@ -441,14 +434,17 @@ my_threshold = None
 check("best_threshold", my_threshold, story, thresholds, cost)
 
 # %% [markdown]
-# **2.** (hard, 20 minutes) A rule of your own. Estimate alpha from the drafts verified so far, and take the length
-# that the formula of lesson 07 makes fastest at `costs`; 0 is a length, too. Take
-# (`accepted` + 1) / (`verified` + 2) for alpha, which is a half as long as nothing is known. Of equals the shortest
-# counts. Then make a schedule of it, replay it on the four texts, and compare it with the oracle.
+# **2.** (hard, 20 minutes) A rule of your own: estimate alpha from the drafts verified so far, as
+# (`accepted` + 1) / (`verified` + 2), and take the length that the formula of lesson 07 makes fastest at `costs`; 0
+# is a length, too. Of equals the shortest counts. Then make a schedule of it and compare it with the oracle on
+# the four texts.
 #
 # <details><summary>Hint</summary>A round with n drafts writes 1 + alpha + ... + alpha^n tokens for
-# <code>costs[n]</code>. A schedule is a class with <code>gamma(position, last)</code>, which is called before every
-# round with a <code>LastRound</code>, and with None before the first.</details>
+# <code>costs[n]</code>.</details>
+
+# %% [markdown]
+# A schedule is a class with `gamma(position, last)`, which is called before every round with a `LastRound`, and with
+# None before the first.
 
 
 # %% tags=["nbval-check-output"]
