@@ -364,11 +364,11 @@ for kind, (marker, inside) in looks.items():
     x = [predicted[kind][case] for case in cases]
     ax.plot(x, list(middle.values()), marker, color="black", mfc=inside, label=kind)
     ax.vlines(x, [min(r) for r in measured.values()], [max(r) for r in measured.values()], "grey")
-    told += [f"{case} {kind}: {at:.2f} predicted" for case, at in zip(cases, x, strict=True)]
+    told += [f"{n}, {g} drafts, {kind}: {predicted[kind][n, g]:.2f} predicted" for n, g in cases]
 ax.axline((1, 1), slope=1, color="black", linestyle=":", label="predicted = measured")
 ax.set(xlabel="predicted speedup", ylabel="measured speedup, with its spread")
 ax.set_title("Median error: " + ", ".join(f"{error:.0%} {kind}" for kind, error in missed.items()))
-told += [f"{case}: {at:.2f} measured" for case, at in middle.items()]
+told += [f"{n}, {g} drafts: {at:.2f} measured" for (n, g), at in middle.items()]
 plots.show_figure(plots.tidy(ax, "; ".join(told) or "Nothing was measured."))
 
 # %% [markdown]

@@ -88,4 +88,4 @@ check("best_constant", best_constant)
 # %%
 for growth in (0, 0.05, 0.3):
     costs = [1 + (0.1 + growth) * n for n in range(17)]
-    print(growth, "->", best_constant(profile.n_accepted, costs), "drafts")
+    print(f"growth {growth}: best length {best_constant(profile.n_accepted, costs)}")
