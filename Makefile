@@ -26,7 +26,7 @@ export PROMPT REPOSITORY
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases canary memory slides notebooks notebooks-ja buttons figures screenshots bench pocket clean
+.PHONY: help setup demo doctor lab test lint type unit model doctest nbval nbval-ja test-browser links test-colab test-binder releases canary memory slides notebooks notebooks-ja buttons records figures screenshots bench pocket clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +119,9 @@ screenshots: $(READY) ## take README's pictures of the widgets, in JupyterLab an
 bench: $(READY) ## time plain and assisted decoding, ours and the library's; BENCH_ARGS="--quick"
 	@$(BIN)/python -m gemma_mtp_edu bench $(BENCH_ARGS)
 	$(if $(findstring --out docs/bench.json,$(BENCH_ARGS)),@$(BIN)/python -m tools.bench_table)
+
+records: $(READY) ## measure again what lessons 07 to 09 show where no pair runs; PAIR=E2B
+	@$(BIN)/python -m gemma_mtp_edu.lessons.records $(PAIR)
 
 figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output and hardware table
 	@$(BIN)/python -m tools.figures

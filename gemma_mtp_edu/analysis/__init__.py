@@ -7,7 +7,6 @@ __getattr__ = lazily(
     {
         "ablation": "ablate", "cost": "round_cost", "custom": "draft_and_verify",
         "calibration": "clock time_target_passes timed_runs", "theory": "expected_tokens",
-        "metrics": "alpha first_difference",
-        "tradeoff": "Setting kept_by_place outcome speedups_by_length",
+        "metrics": "alpha first_difference", "tradeoff": "Setting outcome",
     },
 )  # fmt: skip

@@ -1,20 +1,15 @@
-"""What rounds cost on one machine, and what that makes of a text: seconds, speedups, a verdict.
+"""What rounds cost on one machine, and what that makes of a text: seconds, speedups.
 
 Predicting needs only the measured numbers; `calibration` measures them, with the models.
 """
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from gemma_mtp_edu.analysis import metrics
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.analysis.replay import best_schedule, replay
-from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.core.schedules import Constant
+from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.trace import GenerationTrace, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.cost/1"
@@ -36,24 +31,6 @@ class Prediction(NamedTuple):
     def speedup(self) -> float:
         """How many times as fast as plain decoding; 1 for a text of one token."""
         return self.plain_seconds / self.seconds if self.seconds else 1.0
-
-
-class Verdict(NamedTuple):
-    """Whether drafting pays on a machine, with which draft length, and what would change that.
-
-    Break-even values are None where that number alone cannot make such rounds as fast as plain.
-    """
-
-    answer: Answer
-    draft_length: int  # the best constant number of drafts per round; at least 1
-    speedup: float  # predicted with it, plain decoding being 1
-    alpha: float  # share of the verified drafts that were right
-    step_seconds: float  # of a draft
-    verify_seconds: float  # of such a round's verify pass
-    break_even_alpha: float | None
-    break_even_step_seconds: float | None
-    break_even_verify_seconds: float | None
-    best_speedup: float | None  # with the oracle's length in every round, where it was replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,43 +112,6 @@ class CostModel:
             sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
             sum(self.plain(start + i) for i in range(1, len(trace.token_ids))),
         )
-
-    def verdict(self, evidence: GenerationTrace | AcceptanceProfile) -> Verdict:
-        """Return whether drafting pays here, with which draft length, and what would change that.
-
-        From a run with drafts alpha is estimated; on a profile every draft length is replayed.
-        """
-        if isinstance(evidence, AcceptanceProfile):
-            longest = min(evidence.max_gamma, self.max_gamma)
-            replays = [replay(evidence, Constant(gamma)) for gamma in range(1, longest + 1)]
-            speedups = [self.predict_trace(trace).speedup for trace in replays]
-            best = replays[speedups.index(max(speedups))]
-            alpha, tokens = metrics.alpha(best), best.tokens_per_round
-            oracle = self.predict_trace(best_schedule(evidence, self)[1]).speedup
-            context = len(evidence.prompt_ids) + len(evidence) / 2
-        else:
-            alpha, oracle = metrics.alpha(evidence), None
-            context = statistics.median([r.prefix_length for r in evidence.draft_rounds] or [0])
-            gammas = range(1, self.max_gamma + 1)
-            speedups = [self.predict(alpha or 0.0, gamma, context) for gamma in gammas]
-            tokens = expected_tokens(alpha or 0.0, speedups.index(max(speedups)) + 1)
-        if alpha is None or tokens is None:
-            raise ValueError(
-                f"no draft was verified in {len(evidence.token_ids)} tokens: need more"
-            )
-        gamma, plain = speedups.index(max(speedups)) + 1, self.plain(context)
-        step, rest = self.drafter_step(context), self.rest(context)
-        verify = self.verify(gamma + 1, context)
-        # What a round may cost so that its tokens come as fast as in plain decoding.
-        budget = tokens * plain
-        steps, passes = (budget - verify - rest) / gamma, budget - gamma * step - rest
-        return Verdict(
-            answer=answer_of(max(speedups)), draft_length=gamma, speedup=max(speedups), alpha=alpha,
-            step_seconds=step, verify_seconds=verify, best_speedup=oracle,
-            break_even_alpha=break_even_alpha(gamma, (gamma * step + verify + rest) / plain),
-            break_even_step_seconds=steps if steps > 0 else None,
-            break_even_verify_seconds=passes if passes > 0 else None,
-        )  # fmt: skip
 
     def to_json(self, indent: int | None = None) -> str:
         """Return the model as JSON text for `from_json`."""

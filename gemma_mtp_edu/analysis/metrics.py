@@ -33,11 +33,6 @@ def wasted_drafts(trace: GenerationTrace) -> int:
     return trace.drafter_passes - trace.n_accepted
 
 
-def saved_passes(trace: GenerationTrace) -> int:
-    """Return how many more target passes plain decoding would have needed."""
-    return len(trace.token_ids) - trace.target_passes
-
-
 def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
     """Return the first index at which two texts differ, or None where they are equal.
 

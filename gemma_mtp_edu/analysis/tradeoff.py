@@ -89,11 +89,6 @@ def longest_draft(profile: AcceptanceProfile, cost: Cost) -> int:
     return min(profile.max_gamma, getattr(cost, "max_gamma", profile.max_gamma))
 
 
-def speedups_by_length(profile: AcceptanceProfile, cost: Cost) -> tuple[float, ...]:
-    """Return the speedup with 1, 2, 3, ... drafts in every round."""
-    return speedups(constant_replays(profile, cost), round_cost(cost))
-
-
 def speedups(traces: Sequence[GenerationTrace], cost_of: RoundCost) -> tuple[float, ...]:
     """Return the speedup of each trace when its rounds have these costs."""
     return tuple(_speedup(trace, _total(trace, cost_of)) for trace in traces)
@@ -102,17 +97,6 @@ def speedups(traces: Sequence[GenerationTrace], cost_of: RoundCost) -> tuple[flo
 def constant_replays(profile: AcceptanceProfile, cost: Cost) -> list[GenerationTrace]:
     """Return the runs with 1, 2, 3, ... drafts in every round."""
     return [replay(profile, Constant(n + 1)) for n in range(longest_draft(profile, cost))]
-
-
-def kept_by_place(profile: AcceptanceProfile, places: int = 8) -> tuple[float, ...]:
-    """Return how often the first, second, ... draft of a chain is kept, over all positions.
-
-    Positions too near the end to have that many drafts do not count; for a short text there are
-    fewer places, at most half as many as tokens.
-    """
-    places = min(places, profile.max_gamma, len(profile) // 2)
-    counts = profile.n_accepted[1 : len(profile) - places + 1]
-    return tuple(sum(n > place for n in counts) / len(counts) for place in range(places))
 
 
 def _total(trace: GenerationTrace, cost_of: RoundCost) -> float:

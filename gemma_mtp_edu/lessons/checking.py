@@ -21,7 +21,7 @@ Call = Callable[..., Any]
 NOT_TRIED = marked("Not answered yet: fill in the cell above, then run it again.")
 RIGHT = marked("Right.")
 GOT = marked("For ({arguments}) you got {shown}.")
-BY_ZERO = marked("For ({arguments}) it divides by zero. What is the sum there, term by term?")
+BY_ZERO = marked("For ({arguments}) it divides by zero. What is right there?")
 
 
 def agrees(answer: Any, best: Any, **within: float) -> bool:

@@ -1,21 +1,24 @@
 """The checkers of lessons 07 to 12: the formula, draft lengths, measuring, training, real pairs."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
-from operator import truediv
+from operator import mul, truediv
 from typing import Any
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
+from gemma_mtp_edu.analysis.replay import best_schedule
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.analysis.tradeoff import Setting, outcome, speedups_by_length
-from gemma_mtp_edu.core.schedules import Heuristic, LastRound
+from gemma_mtp_edu.analysis.tradeoff import Setting, outcome
 from gemma_mtp_edu.lessons import checks_drafting
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
 from gemma_mtp_edu.lessons.language import marked, tr
 
 __getattr__ = checks_drafting.__getattribute__
-# Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
-_TEXTS = ([0, 2, 0, 1], [0, 3, 2, 1, 0, 0], [0, 0, 0, 0, 0], [0, 7, 6, 5, 4, 3, 2, 1], [0])
+Ints = Sequence[int]
+Floats = Sequence[float]
+# Costs of a round with 0, 1, 2, ... drafts, in decode steps.
+_FLAT, _STEEP = (1.0, 1.1, 1.2, 1.3, 1.4), (1.0, 1.4, 2.4, 3.5)
 MISTAKES = {
     "warm-up": marked("the first run of the program is counted"),
     "one run": marked("there is a single run of each"),
@@ -33,86 +36,104 @@ _REPORTS = {
 }
 
 
-@tried([(0.8, 4), (0.5, 2), (0.0, 3), (0.9, 0), (1.0, 4)], expected_tokens)
-def tokens_per_round(answer: float, best: float, alpha: float, gamma: int) -> Rows:
-    """Lesson 07: expected tokens of a round from alpha and gamma."""
-    yield agrees(answer, best - 1), "These are kept drafts. Which token does every round add?"
-    yield agrees(answer, 1 + alpha * gamma), "Does the second draft count where the first is wrong?"
-    yield True, "With which chance is the k-th draft kept, and what does a round always write?"
-
-
-# Gemma 4 12B with 3 drafts per round keeps 1.05 (lablup/mlxcel, pull request 744).
-@tried(
-    [(1.72,), (0.52,)],
-    lambda speedup: 2.05 / speedup,
-    got=marked("Not {answer:g} where the speedup is {speedup:g}."),
-    praise=marked("On the second machine, a pass over 4 tokens ran as 4 passes over one."),
-    rel_tol=0.02,
-)
-def _round_cost(answer: float, best: float, speedup: float) -> Rows:
-    yield agrees(answer, 1.05 / speedup, rel_tol=0.02), "Those are drafts. What else does it write?"
-    yield agrees(answer * best, 1, rel_tol=0.02), "That is its inverse: rounds per plain pass."
-    yield True, "How many tokens does a round write, and plain decoding in that time?"
-
-
-def round_costs(first: float | None, second: float | None) -> None:
-    """Lesson 07: what a round costs in plain passes on the two machines of a published table."""
-    _round_cost({1.72: first, 0.52: second}.get)
-
-
 @tried([(4, 1.6), (1, 1.4), (3, 3.94), (4, 1.0), (8, 3.0)], break_even_alpha, abs_tol=0.0101)
 def smallest_alpha(answer: float, best: float, *case: float) -> Rows:
     """Lesson 07: the least alpha, to a hundredth, that pays for a round of this cost."""
     yield not 0 <= answer <= 1, "Alpha is a share, from 0 to 1."
-    yield answer < best, "Does a round write as many tokens there as it costs plain passes?"
+    yield answer < best, "Does a round write as many tokens there as it costs decode steps?"
     yield True, "Is there a smaller one that also pays?"
 
 
-def _rounds(kept: Sequence[int], gamma: int, at: int = 1) -> int:
-    return 0 if at >= len(kept) else 1 + _rounds(kept, gamma, at + min(kept[at], gamma) + 1)
+# A round verifies as many drafts as one with a draft less would write tokens.
+@tried(
+    [([0.5, 0.5], [0.9, 0.3], 4), ([0.5, 0.5], [1.0, 0.0], 4), ([1.0], [0.7], 3)],
+    lambda shares, alphas, n: (_mix(shares, alphas, n) - 1) / _mix(shares, alphas, n - 1),
+)
+def pooled_alpha(answer: float, best: float, shares: Floats, alphas: Floats, n: int) -> Rows:
+    """Lesson 07: the alpha that a log shows of rounds of several kinds."""
+    mean = agrees(answer, sum(map(mul, shares, alphas)))
+    yield mean, "Do an easy round and a hard one verify equally many drafts?"
+    every = agrees(answer, (_mix(shares, alphas, n) - 1) / n)
+    yield every, "Are the drafts after a rejected one verified?"
+    yield True, "How many drafts does a round keep on average, and how many does it verify?"
 
 
-@tried([(text, gamma) for text in _TEXTS for gamma in (1, 2, 4)], _rounds)
-def rounds_needed(answer: int, best: int, kept: list[int], gamma: int) -> Rows:
-    """Lesson 08: rounds that a text takes, from how many drafts would be kept at each position."""
-    yield answer == best + 1, "Is the prefill a round, and where does the first round start?"
-    yield answer == _rounds(kept, 99), "Can a round keep more drafts than it makes?"
-    yield answer > best, "How many tokens does a round write when it keeps 2 drafts?"
-    yield True, "How far does a round go, and when is the text complete?"
-
-
-@answered
-def best_length(answer: int, profile: AcceptanceProfile, cost_ratio: float) -> Rows:
-    """Lesson 08: the best constant draft length for a text."""
-    speeds = dict(enumerate(speedups_by_length(profile, cost_ratio), 1))
-    best, known = max(speeds, key=speeds.__getitem__), {"longest": len(speeds)}
-    right = speeds.get(answer) == speeds[best]
-    yield right, "No other constant length is faster on this text at this cost."
-    yield answer not in speeds, "Not {answer}: choose 1 to {longest} drafts per round.", known
-    yield answer < best, "Too few. Did you compare all lengths, at {cost_ratio:g} passes per draft?"
-    yield True, "Too many. Did you compare all lengths, at {cost_ratio:g} passes per draft?"
+def _mix(shares: Floats, alphas: Floats, gamma: int) -> float:
+    return sum(map(mul, shares, (expected_tokens(alpha, gamma) for alpha in alphas)))
 
 
 @tried(
-    [(4, 4), (4, 1), (1, 0), (1, 1), (2, 1), (7, 7)],
-    lambda gamma, kept: Heuristic(4).gamma(1, LastRound(gamma, gamma, kept)),
-    got=marked("After {gamma} drafts, {kept} of them kept, you say {answer}."),
+    [([0, 2, 0, 1, 3, 3], 3), ([0, 4, 4, 1], 2), ([0, 1, 1], 1)],
+    lambda kept, n: tuple(_above(kept, k) / _above(kept, k - 1) for k in range(n)),
 )
-def heuristic_rule(answer: int, best: int, gamma: int, kept: int) -> Rows:
-    """Lesson 09: the next draft length from the last one and the number of kept drafts."""
-    yield answer < 1, "Could a round without drafts ever be followed by a longer one?"
-    yield kept == gamma, "All were kept. By how much does the rule grow then?"
-    yield True, "One was rejected. By how much does the rule shrink, however many were rejected?"
+def alpha_by_position(answer: Any, best: Any, kept: Ints, places: int) -> Rows:
+    """Lesson 08: how often each draft is right where all before it are, from an acceptance list."""
+    shares = tuple(_above(kept, k) / _above(kept, -1) for k in range(places))
+    yield tuple(answer) == shares, "Does the second draft count where the first is wrong?"
+    yield True, "Where k drafts or more are kept, in which share are more than k? Not at entry 0?"
+
+
+def _above(kept: Ints, k: int) -> int:
+    return sum(n > k for n in kept[1:])
+
+
+def _price(kept: Ints, lengths: Ints, costs: Floats, at: int = 1) -> float:
+    if at >= len(kept):
+        return 0.0
+    return costs[lengths[at]] + _price(kept, lengths, costs, at + min(kept[at], lengths[at]) + 1)
+
+
+def _best_constant(kept: Ints, costs: Floats) -> int:
+    return min(range(len(costs)), key=lambda n: _price(kept, [n] * len(kept), costs))
+
+
+@tried(
+    # Entry i: how many drafts would be kept after i tokens; a text of as many tokens as entries.
+    [([0, 2, 0, 1], _FLAT), ([0, 7, 6, 5, 4, 3, 2, 1], _FLAT), ([0, 0, 0, 0, 0], _FLAT),
+     ([0, 3, 2, 1, 0, 3, 2, 1], _STEEP), ([0], _FLAT)],
+    _best_constant,
+)  # fmt: skip
+def best_constant(answer: int, best: int, kept: Ints, costs: Floats) -> Rows:
+    """Lesson 08: the constant draft length that makes a text cheapest, 0 among them."""
+    yield best == 0, "What do rounds without drafts cost, one token each?"
+    fewest = _best_constant(kept, [1] * len(costs))
+    yield answer == fewest, "That has the fewest rounds. What does each of them cost?"
+    yield True, "What is the total of all rounds, for each length from 0 on?"
 
 
 @answered
-def best_threshold(answer: float, profile: Any, thresholds: list[float], cost_ratio: float) -> Rows:
+def oracle_lengths(lengths: Ints, profile: AcceptanceProfile, costs: Floats) -> Rows:
+    """Lesson 09: the draft length of each position that makes a known text cheapest."""
+    kept, most = profile.n_accepted, len(costs) - 1
+    oracle, _ = best_schedule(profile, costs.__getitem__, max_gamma=most)
+    best, longest = (_price(kept, n, costs) for n in (oracle.lengths, [min(k, most) for k in kept]))
+    known = len(lengths) == len(kept) and {*lengths} <= {*range(most + 1)}
+    mine = _price(kept, lengths, costs) if known else math.inf
+    yield agrees(mine, best), "Your rounds cost {mine:.2f} decode steps, as those of best_schedule."
+    yield not known, "Is there a length for every position, also 0, that has a cost?"
+    yield agrees(mine, longest), "Is a draft that will be kept always worth its cost?"
+    yield True, "{mine:.2f} steps, {best:.2f} can be. What is cheapest, from the end backwards?"
+
+
+@tried(
+    [(0, 0, _STEEP), (9, 10, _FLAT), (0, 8, _STEEP), (5, 8, _STEEP)],
+    lambda a, v, c: max(range(len(c)), key=lambda n: expected_tokens((a + 1) / (v + 2), n) / c[n]),
+)
+def next_length(answer: int, best: int, accepted: int, verified: int, costs: Floats) -> Rows:
+    """Lesson 09: the draft length that the alpha so far makes fastest, with a round's costs."""
+    yield best == 0, "Which length has a round that is a decode step?"
+    yield answer == len(costs) - 1, "Such a round writes the most tokens. What does it cost?"
+    yield True, "Which alpha do you take, and how many tokens for its cost gives each length?"
+
+
+@answered
+def best_threshold(answer: float, profile: Any, thresholds: list[float], cost: Any) -> Rows:
     """Lesson 09: the threshold of a confidence schedule that is fastest on a text."""
     choices = ((value, Setting("confidence", threshold=value)) for value in thresholds)
-    speeds = {value: outcome(profile, choice, cost_ratio).speedup for value, choice in choices}
+    speeds = {value: outcome(profile, choice, cost).speedup for value, choice in choices}
     yield speeds.get(answer) == max(speeds.values()), "None of the others is faster."
     yield answer not in speeds, "Not {answer}: choose one of {thresholds}."
-    yield True, "Another is faster. Did you count {cost_ratio:g} plain passes per draft made?"
+    yield True, "Another is faster. Did you count what every draft and every pass costs?"
 
 
 @tried(

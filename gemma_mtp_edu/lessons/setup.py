@@ -102,6 +102,17 @@ def setup() -> None:
         print(error)  # raised again where a pair is loaded; a lesson without one goes on
 
 
+def pair_or_records(name: str) -> tuple[Any, Any]:
+    """Return a pair and None; where this transformers runs none, None and what was recorded."""
+    try:
+        return importlib.import_module("gemma_mtp_edu.models.pairs").load_pair(name), None
+    except ImportError:  # an unsupported release; the setup cell has told what is wrong with it
+        found = importlib.import_module("gemma_mtp_edu.lessons.records").read()
+        told = marked("No pair runs here: what follows was recorded with {pair} on {hardware}.")
+        print(tr(told, **found.cost.provenance))
+        return None, found
+
+
 def language(name: str) -> None:
     """Choose the language of all but figures from here on, "en" or "ja", and say so in it."""
     with speaking(name):

@@ -7,37 +7,16 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.lessons.language import marked, sentences, speaking, tr
+from gemma_mtp_edu.lessons.language import sentences, speaking, tr
 from gemma_mtp_edu.measure import results
 from gemma_mtp_edu.models.memory import gigabytes
 from gemma_mtp_edu.show import style
-from gemma_mtp_edu.show.style import AT, PER_ROUND, SPEED, lines_chart, listed
+from gemma_mtp_edu.show.style import PER_ROUND, SPEED, lines_chart, listed
 
 if TYPE_CHECKING:
     from gemma_mtp_edu.models.memory import MemoryPlan
 
 _FACTS = ("pair", "dtype", "gpu", "cpu", "torch", "transformers", "gemma_mtp_edu")
-
-
-def plot_round_costs(cost: CostModel, gammas: Sequence[int]) -> Axes:
-    """Draw what a round costs in plain passes; marks: a verify pass costs what a plain one does."""
-    ax, plain = style.axes(), cost.plain()
-    drafting = {gamma: gamma * cost.drafter_step() / plain for gamma in gammas}
-    parts = {
-        "verify pass": {gamma: cost.verify(gamma + 1) / plain for gamma in gammas},
-        "drafting": drafting,
-        "the rest": dict.fromkeys(gammas, cost.rest() / plain),
-    }
-    total = {gamma: sum(part[gamma] for part in parts.values()) for gamma in gammas}
-    ax.bar_label(style.bars(ax, parts)[-1], [f"{height:.2f}" for height in total.values()])
-    paper = {gamma: share + 1 for gamma, share in drafting.items()}
-    ax.plot(list(paper.values()), "D", color="black", label="with a free verify pass")
-    ax.set(xlabel=PER_ROUND, ylabel="cost of a round, in plain passes")
-    ax.margins(y=0.1)
-    told = {**parts, marked("in all"): total, "with a free verify pass": paper}
-    alt = tr("Stacked bars of the cost of a round in plain passes, by its number of drafts.")
-    return style.tidy(ax, alt, listed(told, AT))
 
 
 def plot_speeds(speedups: style.Numbers) -> Axes:

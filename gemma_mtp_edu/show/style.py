@@ -80,11 +80,11 @@ def lines_chart(lines: Numbers, xlabel: str, ylabel: str,
         color, dashes, marker = LINES[index % len(LINES)]
         # Hollow and ever smaller, so that equal values do not hide each other.
         ax.plot(list(values), list(values.values()), linestyle=dashes, marker=marker, color=color,
-                label=name, markerfacecolor="none", markersize=9 - index)  # fmt: skip
+                label=name, mfc="none", markersize=9 - index, clip_on=False)  # fmt: skip
     looks = ("black", ":"), (RED, "-"), (GREEN, "--")
     for (name, height), (color, dashes) in zip((across or {}).items(), looks, strict=False):
         ax.axhline(height, color=color, linestyle=dashes, label=name)
-    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, None))
+    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.05 * ax.dataLim.y1 or 1))
     places = sorted({place for line in lines.values() for place in line})
     if len(places) <= 2 * MOST_TOLD:
         ax.set_xticks(places)

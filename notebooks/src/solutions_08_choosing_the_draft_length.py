@@ -20,34 +20,58 @@ from gemma_mtp_edu import lesson  # not found? the line above fetches it: switch
 lesson.setup()
 
 # %%
-from gemma_mtp_edu import check, load_pair
-from gemma_mtp_edu import acceptance_profile
-from gemma_mtp_edu.analysis import speedups_by_length
+from gemma_mtp_edu import acceptance_profile, check
 
-pair = load_pair()
-prompt = "Write a JSON record for a person named Ida Berg who is 44 years old and lives in Lima."
-profile = acceptance_profile(pair, prompt, max_gamma=16, max_new_tokens=64)
+pair, records = lesson.pair_or_records("pocket")
+story = "Tell me a short story about a heron."
+profile = (
+    records.profiles["story"] if records else acceptance_profile(pair, story, max_new_tokens=64)
+)
 
 # %% [markdown]
-# **1.** A round never keeps more than it drafts, and always writes one token of the target's own.
+# **1.** A draft counts where all before it are kept. Entry 0 is a placeholder.
 
 
 # %% tags=["nbval-check-output"]
-def rounds_needed(kept, gamma):
-    position, rounds = 1, 0
+def alpha_by_position(kept, n):
+    def reached(k):
+        return sum(count >= k for count in kept[1:])
+
+    return [reached(k + 1) / reached(k) for k in range(n)]
+
+
+check("alpha_by_position", alpha_by_position)
+
+# %% [markdown]
+# On the story, without the positions near its end, where no four drafts fit:
+
+# %%
+print(*(f"{share:.2f}" for share in alpha_by_position(profile.n_accepted[:-4], 4)))
+
+# %% [markdown]
+# **2.** One function for the cost of a text with a given length, then the cheapest of all lengths. `min` takes the
+# first of equals.
+
+
+# %% tags=["nbval-check-output"]
+def cost_of_text(kept, gamma, costs):
+    position, total = 1, 0
     while position < len(kept):
+        total += costs[gamma]
         position += min(kept[position], gamma) + 1
-        rounds += 1
-    return rounds
+    return total
 
 
-check("rounds_needed", rounds_needed)
+def best_constant(kept, costs):
+    return min(range(len(costs)), key=lambda gamma: cost_of_text(kept, gamma, costs))
+
+
+check("best_constant", best_constant)
 
 # %% [markdown]
-# **2.** The list begins with one draft, so the place of its greatest number is one short.
+# On the story, where a draft costs 0.1 decode steps and each further token of a verify pass 0, 0.05 or 0.3:
 
-# %% tags=["nbval-check-output"]
-speeds = speedups_by_length(profile, 0.25)
-my_length = speeds.index(max(speeds)) + 1
-
-check("best_length", my_length, profile, 0.25)
+# %%
+for growth in (0, 0.05, 0.3):
+    costs = [1 + (0.1 + growth) * n for n in range(17)]
+    print(f"growth {growth}: best length {best_constant(profile.n_accepted, costs)}")

@@ -36,12 +36,26 @@ def ratio(plain: list[float], drafted: list[float], middle: Any = statistics.med
     return middle(plain) / middle(drafted)
 
 
-def rounds(kept: list[int], gamma: int) -> int:
-    position, count = 1, 0
-    while position < len(kept):
-        position += min(kept[position], gamma) + 1
-        count += 1
-    return count
+def mixed(shares: list[float], alphas: list[float], gamma: int) -> float:
+    return sum(s * expected_tokens(a, gamma) for s, a in zip(shares, alphas, strict=True))
+
+
+def above(kept: list[int], k: int) -> int:
+    return sum(n > k for n in kept[1:])
+
+
+def cheapest_constant(kept: list[int], costs: Any) -> int:
+    totals = [0.0] * len(costs)
+    for gamma, cost in enumerate(costs):
+        position = 1
+        while position < len(kept):
+            position += min(kept[position], gamma) + 1
+            totals[gamma] += cost
+    return totals.index(min(totals))
+
+
+def fastest(alpha: float, costs: Any) -> int:
+    return max(range(len(costs)), key=lambda n: expected_tokens(alpha, n) / costs[n])
 
 
 def least(sweep: dict[int, list[float]]) -> int:
@@ -157,12 +171,12 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
         (lambda v, c, k: (c + v // c * k) / v, "share of the work"),
         (lambda v, c, k: v / c, "How many scores does each head"),
     ],
-    checks.tokens_per_round: [
-        (lambda alpha, gamma: sum(alpha**k for k in range(gamma + 1)), RIGHT),
-        (lambda a, g: sum(a**k for k in range(1, g + 1)), "does every round"),
-        (lambda a, g: 1 + a * g, "where the first is wrong"),
-        (lambda a, g: a**g, "k-th draft"),
-        (lambda a, g: (1 - a ** (g + 1)) / (1 - a), "For (1, 4) it divides by zero"),
+    checks.pooled_alpha: [
+        (lambda s, a, n: (mixed(s, a, n) - 1) / mixed(s, a, n - 1), RIGHT),
+        (lambda s, a, n: sum(x * y for x, y in zip(s, a, strict=True)), "verify equally many"),
+        (lambda s, a, n: (mixed(s, a, n) - 1) / n, "after a rejected one"),
+        (lambda s, a, n: 0.5, "and how many does it verify"),
+        (lambda s, a, n: 1 / (n - 4), "For ([0.5, 0.5], [0.9, 0.3], 4) it divides by zero"),
     ],
     checks.smallest_alpha: [
         (smallest, RIGHT),
@@ -170,18 +184,25 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
         (lambda g, c: smallest(g, c) - 0.05, "as many tokens there"),
         (lambda g, c: 100 * smallest(g, c), "from 0 to 1"),
     ],
-    checks.rounds_needed: [
-        (rounds, RIGHT),
-        (lambda kept, gamma: rounds(kept, gamma) + 1, "For ([0, 2, 0, 1], 1) you got 3. Is th"),
-        (lambda kept, gamma: rounds(kept, 99), "more drafts than it makes"),
-        (lambda kept, gamma: len(kept) + 5, "How many tokens"),
-        (lambda kept, gamma: 0, "complete"),
+    checks.alpha_by_position: [
+        (lambda kept, n: [above(kept, k) / above(kept, k - 1) for k in range(n)], RIGHT),
+        (
+            lambda kept, n: [above(kept, k) / len(kept[1:]) for k in range(n)],
+            "where the first is wrong",
+        ),
+        (lambda kept, n: [0.5] * n, "you got [0.5, 0.5, 0.5]. Where k drafts"),
     ],
-    checks.heuristic_rule: [
-        (lambda gamma, kept: gamma + 2 if kept == gamma else max(1, gamma - 1), RIGHT),
-        (lambda gamma, kept: gamma + 1, "After 4 drafts, 4 of them kept, you say 5. All were"),
-        (lambda gamma, kept: gamma + 2 if kept == gamma else max(1, kept), "shrink"),
-        (lambda gamma, kept: gamma + 2 if kept == gamma else gamma - 1, "without drafts"),
+    checks.best_constant: [
+        (cheapest_constant, RIGHT),
+        (lambda kept, costs: max(1, cheapest_constant(kept, costs)), "one token"),
+        (lambda kept, costs: cheapest_constant(kept, [1] * len(costs)), "fewest rounds"),
+        (lambda kept, costs: 9, "the total of all rounds"),
+    ],
+    checks.next_length: [
+        (lambda a, n, costs: fastest((a + 1) / (n + 2), costs), RIGHT),
+        (lambda a, n, costs: max(1, fastest((a + 1) / (n + 2), costs)), "is a decode step"),
+        (lambda a, n, costs: len(costs) - 1, "writes the most tokens"),
+        (lambda a, n, costs: 0 if n == 10 else fastest(a / max(n, 1), costs), "Which alpha"),
     ],
     checks.fair_speedup: [
         (lambda plain, drafted: ratio(plain[1:], drafted[1:]), RIGHT),
@@ -264,7 +285,7 @@ TEXT = SimpleNamespace(
 )
 TEXT.get_text_config = lambda: TEXT
 PAIR = SimpleNamespace(target=SimpleNamespace(config=TEXT))
-# Chains of three right drafts: the fourth is always paid for nothing.
+# Chains of three right drafts: a fourth would be paid for nothing.
 THREES = make_profile(tuple(range(17)), tuple((*range(i, i + 3), 99) for i in range(1, 17)))
 ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
     (
@@ -278,9 +299,20 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
         {None: NOT_TRIED, 1: RIGHT, 3: "or share them", 0: "sliding-window KV", 2: "Not 2."},
     ),
     (
-        checks.best_length,
-        (THREES, 0.1),
-        {None: NOT_TRIED, 3: RIGHT, 1: "Too few", 4: "Too many", 0: "1 to 4"},
+        checks.oracle_lengths,
+        (THREES, [1.0, 1.2, 1.4, 1.6, 1.8]),
+        {
+            None: NOT_TRIED,
+            (3,) * 17: f"{RIGHT} Your rounds cost 6.40 decode steps, as those of best_schedule.",
+            (4,) * 17: "7.20 steps, 6.40 can be. What is cheapest",
+            (0,) * 16: "a length for every position",
+            (9,) * 17: "that has a cost?",
+        },
+    ),
+    (
+        checks.oracle_lengths,
+        (THREES, [1.0, 1.2, 3.6, 5.6, 9.0]),
+        {(3,) * 17: "always worth its cost", (1,) * 17: RIGHT},
     ),
     # All drafts are wrong and half sure: the sooner drafting stops, the better.
     (
@@ -297,23 +329,6 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
 def test_answers(check: Any, given: tuple[Any, ...], replies: dict[Any, str], said: Any) -> None:
     for answer, reply in replies.items():
         assert reply in said(check, answer, *given)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "reply"),
-    [
-        (None, 3.94, NOT_TRIED),
-        (1.19, None, NOT_TRIED),
-        (2.05 / 1.72, 2.05 / 0.52, RIGHT),
-        (1.2, 3.9, RIGHT),
-        (1.05 / 1.72, 3.94, "What else does it write"),
-        (1.19, 1.05 / 0.52, "0.52. Those are drafts"),
-        (1.19, 0.52 / 2.05, "its inverse"),
-        (3.94, 1.19, "Not 3.94 where the speedup is 1.72. How many"),
-    ],
-)
-def test_round_costs(first: float | None, second: float | None, reply: str, said: Any) -> None:
-    assert reply in said(checks.round_costs, first, second)
 
 
 BENCHMARKS = {

@@ -24,7 +24,7 @@ from gemma_mtp_edu.show import plots
 from gemma_mtp_edu.show.views import MARKS
 from gemma_mtp_edu.show.widgets import chart
 from tests.cases import tables
-from tests.unit.test_tradeoff import EASY, MACHINE
+from tests.unit.test_tradeoff import EASY
 from tests.unit.test_views import JAPANESE, WORD, english_words, trace
 
 PACKAGE = Path(plots.__file__).parents[1]
@@ -52,7 +52,6 @@ def drawings() -> dict[str, Callable[[], Axes]]:
     return {
         "rounds": lambda: plots.plot_rounds(trace()),
         "lines": lambda: plots.lines_chart({n: {1: 0.5} for n in "abcdef"}, "x", "y", named),
-        "round_costs": lambda: plots.plot_round_costs(MACHINE, (1, 2)),
         "speeds": lambda: plots.plot_speeds({"a": named, "b": named}),
         "explorer": lambda: chart((1.1, 1.2), outcome(EASY, Setting("constant", 2), 0.1), {1: 1.0}),
     }

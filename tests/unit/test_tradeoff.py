@@ -13,9 +13,7 @@ from gemma_mtp_edu.analysis.tradeoff import (
     BoundedHeuristic,
     Kind,
     Setting,
-    kept_by_place,
     outcome,
-    speedups_by_length,
 )
 from gemma_mtp_edu.core.schedules import Constant, LastRound
 from gemma_mtp_edu.show import plots
@@ -42,7 +40,6 @@ def test_hand_worked_outcome() -> None:
     assert result.share_of_best == 1.0
     one = outcome(HAND, Setting("constant", 1), 0.5)
     assert one.cost == 2 * 1 + 0.5  # the last round may draft nothing: the limit is near
-    assert speedups_by_length(HAND, 0.5)[:2] == (one.speedup, 1.5)
 
 
 def test_machine_costs() -> None:
@@ -70,18 +67,6 @@ def test_bound_and_names() -> None:
     )
     words = setting_words(Setting("confidence", threshold=0.25))
     assert words == "confidence, until a draft is below 25%"
-
-
-def test_kept_by_place_worked_by_hand() -> None:
-    assert kept_by_place(EASY) == (1.0,) * 4
-    assert kept_by_place(HARD) == (0.0,) * 4
-    assert kept_by_place(HAND, 2) == (0.5, 0.5)  # of the positions 1 and 2: 2 and 0 kept
-
-
-@given(profiles())
-def test_shares_fall(profile: AcceptanceProfile) -> None:
-    shares = kept_by_place(profile)
-    assert list(shares) == sorted(shares, reverse=True)
 
 
 @pytest.mark.parametrize("cost", [0.1, MACHINE], ids=["ratio", "machine"])

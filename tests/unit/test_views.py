@@ -15,10 +15,8 @@ from gemma_mtp_edu.analysis.tradeoff import Setting
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.lessons import checks, language
 from gemma_mtp_edu.lessons.checking import NOT_TRIED
-from gemma_mtp_edu.show.report import verdict_text
 from gemma_mtp_edu.show.views import MARKS, html_view, step_html, text_view
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
-from tests.unit.test_cost import make_cost
 from tests.unit.test_replay import HAND
 
 JAPANESE = re.compile("[぀-ヿ一-鿿]")
@@ -162,10 +160,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "guess": lambda: step_html(trace(), 1, revealed=False),
     "bonus": lambda: step_html(trace(), 2),
     "outcome": lambda: summary_html(HAND, Setting()),
-    **{
-        f"verdict {plain}": lambda plain=plain: verdict_text(make_cost(plain=plain).verdict(HAND))
-        for plain in (2.0, 10.0, 60.0)
-    },
 }
 
 
