@@ -128,15 +128,14 @@ def _machine(speedup: float, drift: float) -> tuple[Callable[[], float], Callabl
     return method(speedup), method(1.0)
 
 
-def _measured(
-    speedup: float, drift: float, n: int, middle: Callable[..., float], turns: int
-) -> float:
-    plain, fast = _machine(speedup, drift)
+def _measured(case: tuple[float, float, int], middle: Callable[..., float], turns: int) -> float:
+    plain, fast = _machine(*case[:2])
     if turns:
-        first, second = zip(*[(plain(), fast()) for _ in range(1 + n)], strict=True)
+        pairs = [(plain(), fast()) for _ in range(1 + case[2])]
+        methods = [[pair[i] for pair in pairs] for i in (0, 1)]
     else:
-        first, second = ([run() for _ in range(1 + n)] for run in (plain, fast))
-    return middle(first[1:]) / middle(second[1:])
+        methods = [[run() for _ in range(1 + case[2])] for run in (plain, fast)]
+    return middle(methods[0][1:]) / middle(methods[1][1:])
 
 
 @tried(
@@ -145,14 +144,15 @@ def _measured(
     got=marked("Where the true speedup is {speedup:g} you measured {answer:.3g}."),
     rel_tol=0.06,
 )
-def _benchmark(answer: float, best: float, speedup: float, *machine: Any) -> Rows:
+def _benchmark(answer: float, best: float, speedup: float, drift: float, n: int) -> Rows:
     yield (
         agrees(answer * best, 1, rel_tol=0.06),
-        ("That is drafted over plain time. Which of them is the speedup?"),
+        "That is drafted over plain time. Which of them is the speedup?",
     )
-    blocks = _measured(speedup, *machine, statistics.median, turns=0)
+    case = speedup, drift, n
+    blocks = _measured(case, statistics.median, turns=0)
     yield agrees(answer, blocks, rel_tol=0.01), "The machine drifts. In which order do you call?"
-    mean = _measured(speedup, *machine, statistics.mean, turns=1)
+    mean = _measured(case, statistics.mean, turns=1)
     yield (
         agrees(answer, mean, rel_tol=0.01),
         "Once something else ran. Which kind of middle does not mind that?",

@@ -121,8 +121,7 @@ def balanced_clusters(
         near = [(part @ centers.T).topk(min(128, num_centroids)) for part in units.split(2**14)]
         nearest = torch.cat([found.indices for found in near]).cpu()
         surest = torch.cat([found.values[:, 0] for found in near]).argsort(descending=True)
-        members: list[list[int]] = [[] for _ in range(num_centroids)]
-        late = []
+        members, late = [list[int]() for _ in range(num_centroids)], list[int]()
         for token in surest.tolist():
             room = (members[c] for c in nearest[token].tolist() if len(members[c]) < size)
             next(room, late).append(token)

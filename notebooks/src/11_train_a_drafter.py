@@ -375,8 +375,8 @@ plots.show_figure(ax)
 
 # %% [markdown]
 # So a good part of what looks like fast learning was in the start values. A real E2B drafter is narrower than its
-# target (256 against 1,536), so its table cannot be copied. The dotted line had many more steps and texts, not
-# another method. But for so narrow a kind of text 48 answers go a long way; nobody needs millions.
+# target (256 against 1,536), so its table cannot be copied. The dotted line had many more steps and texts, and
+# the same loss. But for so narrow a kind of text 48 answers go a long way; nobody needs millions.
 
 # %% tags=["nbval-check-output"]
 learned, start = after["copied"], before["copied"]
@@ -423,7 +423,7 @@ print("the same text:", assisted.tolist() == plain.tolist())
 assert assisted.tolist() == plain.tolist() or pair.target.dtype.itemsize < 4
 
 # %% [markdown]
-# ## Texts of another kind
+# ## Texts that it has not seen
 #
 # It knows records and counts. **Predict** what becomes of acceptance, and of the text, when you ask for code.
 

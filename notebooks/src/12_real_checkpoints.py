@@ -218,7 +218,7 @@ for requests, row in cost.items():
 # request. Run it for the 26B if you can.
 
 # %% [markdown]
-# ## Predict: one request, greedy
+# ## One length for all
 #
 # One run of each prompt and draft length, which also warms up, says how many tokens a round writes. Divided by
 # what a round costs, that is the prediction. **Predict** yourself, first: which draft length wins over all five
