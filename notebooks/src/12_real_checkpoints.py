@@ -220,6 +220,7 @@ for requests, row in cost.items():
 # %% [markdown]
 # ## One length for all
 #
+# A server has one flag for the draft length and gets every kind of text. Begin with one request at a time, greedy.
 # One run of each prompt and draft length, which also warms up, says how many tokens a round writes. Divided by
 # what a round costs, that is the prediction. **Predict** yourself, first: which draft length wins over all five
 # texts together?
