@@ -230,10 +230,10 @@ results = {
 # %% tags=["timing"]
 speedups = {}
 for name, seconds in results.items():
-    turns = [a / b for a, b in zip(seconds["plain"], seconds["4 drafts"], strict=True)]
+    ratios = [a / b for a, b in zip(seconds["plain"], seconds["4 drafts"], strict=True)]
     medians = {method: statistics.median(values) for method, values in seconds.items()}
     ratio = medians["plain"] / medians["4 drafts"]
-    speedups[name] = {"median": ratio, "lowest turn": min(turns), "highest turn": max(turns)}
+    speedups[name] = {"median": ratio, "lowest turn": min(ratios), "highest turn": max(ratios)}
 for workload in WORKLOADS:
     each = [row["median"] for name, row in speedups.items() if name.startswith(workload)]
     print(f"{workload}: {statistics.median(each):.2f}x, prompts {min(each):.2f} to {max(each):.2f}")

@@ -364,12 +364,13 @@ def fit(models, batches, steps, held_out, rate=3e-3):
 # **Predict**: does the copied table help, and by how much, after these steps?
 
 # %%
-curves = {start: fit(models, texts, STEPS, held_out) for start, models in fresh.items()}
+trained = {start: new(start) for start in fresh}
+curves = {start: fit(models, texts, STEPS, held_out) for start, models in trained.items()}
 for start, curve in curves.items():
     print(f"{start}:", ", ".join(f"{value:.0%} after {step}" for step, value in curve.items()))
 
 # %%
-after = {start: evaluate_drafter(models, held_out, 4) for start, models in fresh.items()}
+after = {start: evaluate_drafter(models, held_out, 4) for start, models in trained.items()}
 own = {"the drafter that came with the pair": evaluate_drafter(pair, held_out, 4).acceptance}
 ax = plots.lines_chart(curves, "training step", "held-out acceptance", own)
 ax.set_title(f"After {STEPS} steps: {after['copied'].acceptance:.0%} copied, "
@@ -380,15 +381,16 @@ plots.show_figure(ax)
 # Both begin at 0: a copied table is no skill yet. Is one ahead, by more than four texts can show? It depends on steps
 # and optimizer; so compare with a random start before you praise a training. A real E2B drafter is narrower
 # than its target (256 against 1,536) and has no table to copy.
-#
+
+# %% [markdown]
 # The dotted line had many more steps and texts, and the same loss. But for so narrow a kind of text 48 answers
 # go a long way; nobody needs millions.
 
 # %% tags=["nbval-check-output"]
-learned, start = after["copied"], before["copied"]
-print("acceptance rose:", learned.acceptance > start + 0.2)
+learned = after["copied"]
+print("acceptance rose:", learned.acceptance > before["copied"] + 0.2)
 print("no target weight has a gradient:", all(p.grad is None for p in pair.target.parameters()))
-assert learned.acceptance > start + 0.2
+assert learned.acceptance > before["copied"] + 0.2
 
 # %% [markdown]
 # ## What was memorised?
@@ -397,7 +399,7 @@ assert learned.acceptance > start + 0.2
 
 # %%
 trained_on = held_out_texts(pair, [*records[:2], *prompts[-2:]], max_new_tokens=40)
-known = evaluate_drafter(fresh["copied"], trained_on, 4)
+known = evaluate_drafter(trained["copied"], trained_on, 4)
 print(
     f"accepted: {known.acceptance:.0%} of training texts, {learned.acceptance:.0%} of held-out ones"
 )
@@ -417,7 +419,7 @@ import tempfile
 from transformers import AutoModelForCausalLM
 
 folder = tempfile.mkdtemp()
-fresh["copied"].drafter.save_pretrained(folder)
+trained["copied"].drafter.save_pretrained(folder)
 saved = AutoModelForCausalLM.from_pretrained(folder, dtype=pair.target.dtype).to(pair.device)
 saved.generation_config.num_assistant_tokens = 4
 ids = pair.encode("Count from 7 to 19.")
@@ -438,13 +440,13 @@ code = ["Write a Python function that returns the sum of two numbers.",
         "Write a Python function that counts the vowels in a text.",
         "Write a Python function that returns the largest of three numbers."]  # fmt: skip
 held_out_code = held_out_texts(pair, code, max_new_tokens=40)
-shifted = evaluate_drafter(fresh["copied"], held_out_code, 4)
+shifted = evaluate_drafter(trained["copied"], held_out_code, 4)
 print(f"code accepted: {shifted.acceptance:.0%}, {shifted.tokens_per_round:.2f} tokens per round")
 
 # %% tags=["nbval-check-output"]
 from gemma_mtp_edu import speculative_generate
 
-drafted = speculative_generate(fresh["copied"], code[0], gamma=4, max_new_tokens=40)
+drafted = speculative_generate(trained["copied"], code[0], gamma=4, max_new_tokens=40)
 print("the text is still right:", drafted.token_ids == held_out_code[0].token_ids)
 print("acceptance is lower:", shifted.acceptance < learned.acceptance)
 assert drafted.token_ids == held_out_code[0].token_ids or pair.target.dtype.itemsize < 4
@@ -455,6 +457,8 @@ assert drafted.token_ids == held_out_code[0].token_ids or pair.target.dtype.item
 # happens to records and counts?
 
 # %%
+import copy
+
 values = ["sum", "product", "difference", "average", "minimum", "maximum"]
 inputs = ["two numbers", "three numbers", "a list of numbers"]
 functions = [
@@ -462,11 +466,13 @@ functions = [
 ]
 functions = [prompt for prompt in functions if prompt not in code]
 code_texts = target_texts(pair, functions, max_new_tokens=40, batch_size=9 if bundled else 2)
-second = fit(fresh["copied"], texts + code_texts, STEPS, held_out_code)
+again = copy.deepcopy(trained["copied"].drafter)
+wider = ModelPair(pair.target, again, processor=pair.processor, name="wider")
+second = fit(wider, texts + code_texts, STEPS, held_out_code)
 
 # %%
-remembered = evaluate_drafter(fresh["copied"], held_out, 4).acceptance
-repaired = evaluate_drafter(fresh["copied"], held_out_code, 4).acceptance
+remembered = evaluate_drafter(wider, held_out, 4).acceptance
+repaired = evaluate_drafter(wider, held_out_code, 4).acceptance
 came = evaluate_drafter(pair, held_out_code, 4).acceptance
 lines = {"records and counts, first training": curves["copied"], "code, second training": second}
 across = {"code, the drafter that came with the pair": came}

@@ -265,9 +265,9 @@ for _ in range(5):
     traces = {case: run(*case) for case in warm}
     tpot = {}  # seconds per token, over all texts
     for gamma in (0, *GAMMAS):
-        chosen = [traces[name, gamma] for name in prompts]
-        seconds = sum(r.seconds for trace in chosen for r in trace.rounds[1:])
-        tpot[gamma] = seconds / sum(len(trace.token_ids) - 1 for trace in chosen)
+        alike = [traces[name, gamma] for name in prompts]
+        seconds = sum(r.seconds for trace in alike for r in trace.rounds[1:])
+        tpot[gamma] = seconds / sum(len(trace.token_ids) - 1 for trace in alike)
     turns.append({gamma: tpot[0] / tpot[gamma] for gamma in GAMMAS})
 measured = {gamma: statistics.median(turn[gamma] for turn in turns) for gamma in GAMMAS}
 
