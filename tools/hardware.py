@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from gemma_mtp_edu.models.memory import gigabytes, memory_plan
 from gemma_mtp_edu.models.registry import PAIRS, POCKET, PairInfo
 from tools import document
 
-SIZE_OF = {"float32": 4, "float16": 2, "bfloat16": 2}  # bytes of a parameter
 NAMES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
@@ -26,22 +26,19 @@ class Place:
     dtype: str
 
 
-# A T4 has 16 GB by its data sheet, of which 14.6 can be used; the others are data-sheet values.
+# GB of 1e9 bytes that torch finds free: 14.56, 22 and 39.1 GiB.
 PLACES = (
     Place("CPU", None, None, "float32"),
-    Place("Colab T4", 14.6, (7, 5), "float16"),
-    Place("Colab L4", 24, (8, 9), "bfloat16"),
-    Place("Colab A100", 40, (8, 0), "bfloat16"),
+    Place("Colab T4", 15.6, (7, 5), "float16"),
+    Place("Colab L4", 23.6, (8, 9), "bfloat16"),
+    Place("Colab A100", 42, (8, 0), "bfloat16"),
 )
-# Memory measured and published by others; for the rest the registry holds two bytes a parameter.
-PUBLISHED = frozenset({"E2B", "E4B"})
 
 
 def memory_gb(info: PairInfo, place: Place) -> float:
     """Return the memory in GB that a pair needs in the dtype that `load_pair` chooses there."""
-    if info.name == POCKET:
-        return info.memory_gb  # always fp32
-    return info.memory_gb * SIZE_OF[place.dtype] / SIZE_OF["bfloat16"]
+    dtype = "float32" if info.name == POCKET else place.dtype
+    return memory_plan(info.name, dtype).total_bytes / 1e9
 
 
 def fits(info: PairInfo, place: Place) -> bool:
@@ -66,9 +63,8 @@ def _row(info: PairInfo) -> list[str]:
 
 
 def _memory(info: PairInfo) -> str:
-    if info.name == POCKET:
-        return f"{info.memory_gb:g} GB in fp32"
-    return f"{info.memory_gb:g} GB, {'published' if info.name in PUBLISHED else 'computed'}"
+    dtype = "float32" if info.name == POCKET else "bfloat16"
+    return f"{gigabytes(memory_plan(info.name, dtype).total_bytes)} in {NAMES[dtype]}"
 
 
 def _cell(info: PairInfo, place: Place) -> str:

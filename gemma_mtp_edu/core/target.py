@@ -18,6 +18,7 @@ CACHE = "cache" if "cache" in _PREPARED else "past_key_values"
 # For models without a head. With an int `logits_to_keep`, transformers 5.24.0 fails over several
 # positions if layers share KV without per-layer embeddings: `_maybe_slice_kv_shared_inputs`.
 ALL_ROWS = torch.tensor(0)
+PREFILL_TOKENS = 512  # of a prompt in one pass, whose mask has a row for each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,9 @@ class CachedModel:
 
     def prefill(self, ids: Int[Tensor, "1 seq"]) -> TargetOutput:
         """Read what the cache does not hold of the prompt; logits after its last token only."""
-        output = self._forward(ids[:, self.length :], logits_to_keep=1)
+        unread = ids[:, self.length :]
+        for start in range(0, max(1, unread.shape[1]), PREFILL_TOKENS):
+            output = self._forward(unread[:, start : start + PREFILL_TOKENS], logits_to_keep=1)
         # From here on sliding layers must keep what falls out of the window until `crop` says how
         # many tokens stay. During the prefill that would only hold the whole prompt in memory.
         self.cache.activate_past_recording()

@@ -2,9 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, chain, count, repeat
 from operator import mul, truediv
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule
@@ -136,19 +140,52 @@ def best_threshold(answer: float, profile: Any, thresholds: list[float], cost: A
     yield True, "Another is faster. Did you count what every draft and every pass costs?"
 
 
+def _machine(speedup: float, drift: float) -> tuple[Callable[[], float], Callable[[], float]]:
+    """Return plain and drafted runs of a machine: slow at first, drifting, sometimes disturbed."""
+    hours = (drift**n * (3 if n % 7 == 4 else 1) for n in count())
+
+    def method(seconds: float) -> Callable[[], float]:
+        slow = chain([9], repeat(1))
+        return lambda: seconds * next(slow) * next(hours)
+
+    return method(speedup), method(1.0)
+
+
+def _measured(case: tuple[float, float, int], middle: Callable[..., float], turns: int) -> float:
+    plain, fast = _machine(*case[:2])
+    if turns:
+        pairs = [(plain(), fast()) for _ in range(1 + case[2])]
+        methods = [[pair[i] for pair in pairs] for i in (0, 1)]
+    else:
+        methods = [[run() for _ in range(1 + case[2])] for run in (plain, fast)]
+    return middle(methods[0][1:]) / middle(methods[1][1:])
+
+
 @tried(
-    [([3.4, 2, 2.1, 2, 9], [1.9, 1, 1.1, 1, 1]), ([1, 1, 1, 1], [1.3, 1.25, 1.25, 1.2])],
-    lambda plain, fast: statistics.median(plain[1:]) / statistics.median(fast[1:]),
-    got=marked("For {plain} and {fast} you got {answer:.3g}."),
+    [(1.5, 1.02, 9), (0.8, 1.0, 5), (2.0, 1.03, 9)],
+    lambda speedup, *_: speedup,
+    got=marked("Where the true speedup is {speedup:g} you measured {answer:.3g}."),
+    rel_tol=0.06,
 )
-def fair_speedup(answer: float, best: float, plain: list[float], fast: list[float]) -> Rows:
-    """Lesson 10: the speedup from two lists of seconds, of which each first one is a warm-up."""
-    yield agrees(answer * best, 1), "That is drafted over plain time. Which of them is the speedup?"
-    mean = statistics.mean(plain[1:]) / statistics.mean(fast[1:])
-    yield agrees(answer, mean), "Once something else ran. Which kind of average ignores that?"
-    every = statistics.median(plain) / statistics.median(fast)
-    yield agrees(answer, every), "Is every run in the list one that should count?"
+def _benchmark(answer: float, best: float, speedup: float, drift: float, n: int) -> Rows:
+    yield (
+        agrees(answer * best, 1, rel_tol=0.06),
+        "That is drafted over plain time. Which of them is the speedup?",
+    )
+    case = speedup, drift, n
+    blocks = _measured(case, statistics.median, turns=0)
+    yield agrees(answer, blocks, rel_tol=0.01), "The machine drifts. In which order do you call?"
+    mean = _measured(case, statistics.mean, turns=1)
+    yield (
+        agrees(answer, mean, rel_tol=0.01),
+        "Once something else ran. Which kind of average ignores that?",
+    )
     yield True, "Which runs count, and what stands for them: one run, the mean, the median?"
+
+
+def benchmark(function: Callable[..., float | None]) -> None:
+    """Lesson 10: a benchmark of two functions, on a simulated machine."""
+    _benchmark(lambda speedup, drift, n: function(*_machine(speedup, drift), n))
 
 
 @answered
@@ -175,27 +212,36 @@ def end_to_end(answer: float, best: float, prefill: float, decoding: float, spee
 
 
 @tried(
-    [([0.3, 0.3, 0.25, 0.15], [0.6, 0.2, 0.1, 0.1]), ([1, 0], [0.5, 0.5]), ([0.5] * 2, [0.5] * 2)],
-    lambda p, q: 1 - sum(map(min, p, q)),
-    got=marked("For p {p} and q {q} you got {answer:.4g}."),
+    torch.randn(4, 2, 3, 6, generator=torch.Generator().manual_seed(11)).softmax(-1),
+    lambda p, z: 1 - torch.minimum(p, z.softmax(-1)).sum(-1),
+    got="",
 )
-def rejection_probability(answer: float, best: float, p: list[float], q: list[float]) -> Rows:
-    """Lesson 11: how often lossless sampling rejects a draft from q where the target has p."""
+def acceptance_loss(answer: Tensor, best: Tensor, p: Tensor, z: Tensor) -> Rows:
+    """Lesson 11: the chance of a rejection for each row, from probabilities and logits."""
+    yield (
+        answer.shape != best.shape,
+        "A loss for each row, please: over which dimension do you sum?",
+    )
     yield agrees(answer, 1 - best), "Is that how often a draft is kept, or rejected?"
-    yield agrees(answer, 2 * best), "Each moved bit counts twice. Where is it taken, where given?"
+    logits = agrees(answer, 1 - torch.minimum(p, z).sum(-1))
+    yield logits, "Those are logits. What makes a distribution of them?"
     yield True, "x is drafted with q(x), kept with min(1, p(x)/q(x)): how often is it kept?"
 
 
-@tried([(10, 9), (10, 10), (10, 11), (10, 6), (10, 5), (3, 0)], lambda n, key: n - 4 <= key < n)
-def may_see(answer: bool, best: bool, newest: int, key: int) -> Rows:
-    """Lesson 11: whether a drafter whose newest token is at one place sees the KV of another."""
-    yield key >= newest, "Has the target passed that token yet when the drafter starts?"
-    yield True, "How far back does a window of that size reach from the newest token?"
+@tried(
+    [([0.9, 0.8, 0.7, 0.6],), ([0.5],), ([1.0, 1.0],), ([0.0, 0.9],)],
+    lambda right: 1 + sum(accumulate(right, mul)),
+)
+def round_tokens(answer: float, best: float, right: list[float]) -> Rows:
+    """Lesson 11: tokens of a round from how often each draft is right after right ones."""
+    yield agrees(answer, best - 1), "These are kept drafts. Which token does every round add?"
+    yield agrees(answer, 1 + sum(right)), "Does the second draft count where the first is wrong?"
+    yield True, "With which chance are the first k drafts all right?"
 
 
 @tried([(3, 12, 512, 100), (3, 12, 512, 2048)], lambda f, s, w, n: f * n + s * min(n, w))
-def cache_entries(answer: int, best: int, full: int, sliding: int, window: int, n: int) -> Rows:
-    """Lesson 12: token entries in a cache of full and sliding layers after a context."""
+def cache_positions(answer: int, best: int, full: int, sliding: int, window: int, n: int) -> Rows:
+    """Lesson 12: positions in a cache of full and sliding layers after a context."""
     yield answer == (full + sliding) * n, "Does a sliding layer keep what lies before its window?"
     yield answer == full * n + sliding * window, "Is the window full yet?"
     yield True, "How many tokens does each kind of layer keep, and how many layers are there?"
@@ -223,16 +269,19 @@ def one_length(answer: int, best: int, sweep: dict[int, list[float]]) -> Rows:
     yield True, "Add the seconds of each length. 0 is a length, too."
 
 
+def _pays(requests: int, alpha: float, gamma: int, draft: float, knee: int) -> bool:
+    step, verify = (max(1.0, requests * n / knee) for n in (1, gamma + 1))
+    return expected_tokens(alpha, gamma) * step > gamma * draft * step + verify
+
+
 @tried(
-    [({0: 1, 2: 1.5, 4: 1.8}, {0: 1, 2: 1.6, 4: 1.2}), ({0: 1, 4: 1.3}, {0: 1, 4: 0.7})],
-    lambda predicted, real: real[max(predicted, key=predicted.get)] / max(real.values()),
+    [(0.8, 4, 0.1, 64), (0.5, 4, 0.2, 16), (0.2, 4, 0.5, 64), (0.95, 2, 0.05, 100)],
+    lambda *case: max((b for b in range(1, case[-1] + 1) if _pays(b, *case)), default=0),
 )
-def kept_speed(answer: float, best: float, *sweeps: dict[int, float]) -> Rows:
-    """Lesson 12: share of the best measured speed that the predicted length gives."""
-    predicted, measured = sweeps
-    promised, fastest = max(predicted.values()), max(measured.values())
-    yield agrees(answer * best, 1), "That is the inverse. Which share of the best does it keep?"
-    share, error = agrees(answer, promised / fastest), agrees(answer * best, promised / fastest)
-    yield share, "The speed that was promised is not the one that you get. Which one is?"
-    yield error, "Is the error of the promise what it costs?"
-    yield True, "Which length would you take by the prediction? How fast is that one really?"
+def most_requests(answer: int, best: int, *case: Any) -> Rows:
+    """Lesson 12: up to how many requests at once drafts pay, on a machine with a knee."""
+    free = case[-1] // (case[1] + 1)
+    yield answer == free > best, "Does it pay for one request: do its tokens outweigh the drafts?"
+    yield answer == free, "So far the extra tokens are free. May they cost something and still pay?"
+    yield answer > best, "With so many, are a round's tokens more than its time in decode steps?"
+    yield True, "Try one request more: what do a decode step and a round take then?"

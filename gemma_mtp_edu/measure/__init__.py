@@ -2,5 +2,4 @@
 
 from gemma_mtp_edu import lazily
 
-NAMES = {"bench": "Plan conditions", "results": "ResultsCard measurements"}
-__getattr__ = lazily(__name__, NAMES | {"serving": "serving_commands"})
+__getattr__ = lazily(__name__, {"serving": "serving_commands"})

@@ -8,7 +8,8 @@ import shlex
 
 from gemma_mtp_edu.models.registry import PAIRS, POCKET, find
 
-# vLLM's recipe for Gemma 4 and SGLang's cookbook give these two GPUs.
+# vLLM's recipe for Gemma 4 and SGLang's cookbook give these two GPUs, with drafts or without: a
+# comparison of one GPU with two says nothing about drafts.
 _TWO_GPUS = {"26B-A4B", "31B"}
 
 
@@ -31,6 +32,9 @@ def serving_commands(
     # github.com/ggml-org/llama.cpp: tools/server/README.md
     files = {hub_id: hub_id.rpartition("/")[2] for hub_id in (target, drafter)}
     llama = ["llama-server", "--model", f"{files[target]}.gguf", "--ctx-size", context]
+    if info.name in _TWO_GPUS:
+        vllm += ["--tensor-parallel-size", "2"]
+        sglang += ["--tp-size", "2"]
     if draft_length:
         config = {"method": "mtp", "model": drafter, "num_speculative_tokens": draft_length}
         vllm += ["--speculative-config", json.dumps(config)]
@@ -39,9 +43,6 @@ def serving_commands(
         sglang += ["--speculative-num-steps", str(draft_length)]
         sglang += ["--speculative-num-draft-tokens", str(draft_length + 1)]
         sglang += ["--speculative-eagle-topk", "1"]
-        if info.name in _TWO_GPUS:
-            vllm += ["--tensor-parallel-size", "2"]
-            sglang += ["--tp-size", "2"]
         llama += ["--model-draft", f"{files[drafter]}.gguf", "--spec-type", "draft-mtp"]
         llama += ["--spec-draft-n-max", str(draft_length)]
     else:

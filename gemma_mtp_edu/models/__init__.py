@@ -4,7 +4,7 @@ from gemma_mtp_edu import lazily
 
 _NAMES = {
     "compatibility": "check_pair",
-    "memory": "free_memory gigabytes memory_plan peak_memory pick_pair",
+    "memory": "memory_plan",
     "pairs": "choose_device choose_dtype",
     "registry": "PAIRS",
 }

@@ -10,7 +10,8 @@ from typing import Any
 import psutil
 import torch
 
-from gemma_mtp_edu.models.registry import PAIRS, POCKET, find
+from gemma_mtp_edu.core.target import PREFILL_TOKENS
+from gemma_mtp_edu.models.registry import PAIRS, find
 
 CONTEXT = 2048  # tokens of prompt and answer, where the caller says nothing
 _ROWS, _COPIES = 17, 4  # of a verify pass's logits, and their float32 copies at once
@@ -24,7 +25,7 @@ class MemoryPlan:
 
     name: str
     dtype: str
-    parts: dict[str, int]  # bytes of target, drafter, cache (of the whole context) and working
+    parts: dict[str, int]  # bytes of target, drafter, cache (of the whole context), activations
 
     @property
     def total_bytes(self) -> int:
@@ -46,32 +47,16 @@ def memory_plan(pair: str, dtype: Any = "bfloat16", context_length: int = CONTEX
     # Keys and values; a sliding layer keeps no more than its window.
     numbers = (n * size * min(context_length, kept or sys.maxsize) for n, size, kept in info.cache)
     parts["cache"] = 2 * width * sum(numbers)
-    # A prompt is read in one pass: gate, up and their product of all its tokens exist at once.
-    prefill = width * 3 * info.widest * context_length
-    working = _PROFILE_BYTES + 4 * _ROWS * _COPIES * info.vocabulary + prefill
-    # What is published of the whole pair counts where it is more: in float32 for the bundled one.
-    published = int(info.memory_gb * 1e9 * width / (4 if info.name == POCKET else 2))
-    parts["working"] = max(working, published - parts["target"] - parts["drafter"])
+    # A prompt is read in chunks: of each the mask, one byte for every token of the context, and
+    # gate, up and their product exist at once. Scores of attention count for kernels without any.
+    chunk = min(context_length, PREFILL_TOKENS)
+    prefill = chunk * (width * 3 * info.widest + context_length)
+    parts["activations"] = _PROFILE_BYTES + 4 * _ROWS * _COPIES * info.vocabulary + prefill
     return MemoryPlan(info.name, dtype, parts)
 
 
-def pick_pair(free_bytes: float, capability: Any, context_length: int = CONTEXT) -> tuple[str, str]:
-    """Return pair and dtype for a GPU of a compute capability, as (7, 5) of a T4, or for None.
-
-    E2B is taken as soon as it fits. A larger pair is only worth its download and its slower steps
-    where a third of the memory stays free for long contexts.
-    """
-    picked = (POCKET, "float32")
-    dtype = "bfloat16" if (capability or (0, 0)) >= (8, 0) else "float16"
-    for name in PAIRS if capability else ():
-        room = free_bytes * (1 if name == "E2B" else 2 / 3)
-        if name != POCKET and memory_plan(name, dtype, context_length).fits(room):
-            picked = (name, dtype)
-    return picked
-
-
 def gigabytes(size: float) -> str:
-    """Return bytes in words, such as 10.2 GB and 0.02 GB."""
+    """Return bytes in words, such as 10.2 GB and 0.02 GB, of 1e9 bytes; torch prints GiB."""
     return f"{size / 1e9:.{1 if size >= 1e9 else 2}f} GB"
 
 

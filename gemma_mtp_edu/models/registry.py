@@ -22,7 +22,6 @@ class PairInfo:
     name: str
     target_size: str  # parameters, as published
     drafter_size: str
-    memory_gb: float  # in bf16 (bundled: fp32); E2B, E4B as published, larger ones weights only
     draft_length: int  # the recommended number of drafts per round
     target: int  # parameters, those of the vision and audio parts included
     drafter: int
@@ -31,6 +30,11 @@ class PairInfo:
     cache: list[tuple[int, int, int | None]]
     widest: int  # of the target's feed-forward parts, the inner width; of experts, those that work
     vocabulary: int = 262_144
+
+    @property
+    def memory_gb(self) -> float:
+        """Memory of both models' weights in bf16 (bundled: fp32), in GB of 1e9 bytes."""
+        return round((4 if self.name == POCKET else 2) * (self.target + self.drafter) / 1e9, 2)
 
     @property
     def target_id(self) -> str:

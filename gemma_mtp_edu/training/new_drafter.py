@@ -44,7 +44,7 @@ def new_drafter(
         torch.default_generator.manual_seed(seed)
         drafter = library.Gemma4AssistantForCausalLM(config)
         set_start_values(drafter, post_norm=0.5)
-        table = target.get_input_embeddings().weight.detach().float().cpu()
+        table = target.get_input_embeddings().weight.detach().float()
         same_width = table.shape[1] == shape.hidden_size
         if same_width:
             drafter.model.embed_tokens.weight.copy_(table)
@@ -117,11 +117,16 @@ def balanced_clusters(
     generator = torch.Generator().manual_seed(0)
     centers = units[torch.randperm(len(units), generator=generator)[:num_centroids]]
     for _ in range(10):
-        similarity = units @ centers.T
-        members: list[list[int]] = [[] for _ in range(num_centroids)]
-        preferences = similarity.argsort(dim=-1, descending=True).tolist()
-        for token in similarity.max(dim=-1).values.argsort(descending=True).tolist():
-            next(members[c] for c in preferences[token] if len(members[c]) < size).append(token)
+        # In chunks, and the nearest only: a real vocabulary has half a billion pairs with clusters.
+        near = [(part @ centers.T).topk(min(128, num_centroids)) for part in units.split(2**14)]
+        nearest = torch.cat([found.indices for found in near]).cpu()
+        surest = torch.cat([found.values[:, 0] for found in near]).argsort(descending=True)
+        members, late = [list[int]() for _ in range(num_centroids)], list[int]()
+        for token in surest.tolist():
+            room = (members[c] for c in nearest[token].tolist() if len(members[c]) < size)
+            next(room, late).append(token)
+        for cluster in members:  # tokens whose nearest clusters are all full go where room is
+            cluster += [late.pop() for _ in range(size - len(cluster))]
         clusters = torch.tensor(members)
         centers = normalize(units[clusters].mean(dim=1), dim=-1)
     return clusters, centers * table.norm(dim=-1).mean()

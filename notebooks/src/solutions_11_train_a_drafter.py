@@ -20,27 +20,50 @@ from gemma_mtp_edu import lesson  # not found? the line above fetches it: switch
 lesson.setup()
 
 # %%
+import itertools
+import math
+
+import torch
+
 from gemma_mtp_edu import check
 
 # %% [markdown]
-# **1.** A draft x comes with probability q(x) and is kept with min(1, p(x)/q(x)); the product is min(p(x), q(x)).
-# What is left of 1 is refused. This is the loss called "acceptance".
+# **1.** A draft x comes with probability q(x) and is accepted with min(1, p(x)/q(x)); the product is min(p(x), q(x)).
+# What is left of 1 is rejected.
 
 
 # %% tags=["nbval-check-output"]
-def refused(p, q):
-    return 1 - sum(min(a, b) for a, b in zip(p, q, strict=True))
+def acceptance_loss(probs, logits):
+    return 1 - torch.minimum(probs, logits.softmax(-1)).sum(-1)
 
 
-check("rejection_probability", refused)
+check("acceptance_loss", acceptance_loss)
 
 # %% [markdown]
-# **2.** Earlier tokens only, because the newest one has not been passed; and no further back than the window.
+# A gradient goes through the minimum only where q is the smaller one, and a softmax scales it by q. A random start
+# has q near 0 on the tokens that matter, so almost nothing arrives. The cross-entropy divides by q, and pushes
+# hardest where q is smallest:
+
+# %%
+probs = torch.tensor([[0.97, 0.01, 0.01, 0.01]])
+for wrong in (0.0, 4.0, 8.0):
+    sizes = []
+    for loss in (acceptance_loss, lambda p, z: -(p * z.log_softmax(-1)).sum(-1)):
+        logits = torch.tensor([[0.0, wrong, wrong, wrong]], requires_grad=True)
+        loss(probs, logits).sum().backward()
+        sizes.append(logits.grad.abs().max().item())
+    q = torch.tensor([0.0, wrong, wrong, wrong]).softmax(-1)[0]
+    print(f"q of the right token {q:.4f}: gradients {sizes[0]:.4f} and {sizes[1]:.4f}")
+
+# %% [markdown]
+# **2.** The first k drafts are all right with the product of the first k numbers. Each such chain adds a token, and
+# the target's own token comes on top.
 
 
 # %% tags=["nbval-check-output"]
-def seen(newest, key):
-    return newest - 4 <= key < newest
+def tokens_of(agreement):
+    return 1 + sum(itertools.accumulate(agreement, lambda a, b: a * b))
 
 
-check("may_see", seen)
+check("round_tokens", tokens_of)
+assert math.isclose(tokens_of([0.5, 0.5]), 1.75)

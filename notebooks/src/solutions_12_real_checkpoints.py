@@ -28,11 +28,11 @@ from gemma_mtp_edu import check
 
 
 # %% tags=["nbval-check-output"]
-def cache_entries(full, sliding, window, context):
+def cache_positions(full, sliding, window, context):
     return full * context + sliding * min(context, window)
 
 
-check("cache_entries", cache_entries)
+check("cache_positions", cache_positions)
 
 # %% [markdown]
 # **2.** Seconds add up, speedups do not: a workload that takes most of the time matters most, however fast a
@@ -47,14 +47,21 @@ def one_length(sweep):
 check("one_length", one_length)
 
 # %% [markdown]
-# **3.** The prediction is used once, to choose. A prediction that is 20% too high for every length loses nothing;
-# one that is nearly right but names the wrong length does.
+# **3.** With b requests a decode step takes `max(1, b / knee)`, a verify pass `max(1, b * (gamma + 1) / knee)`, and
+# drafting `gamma * draft` decode steps. Drafting pays while a round's tokens are more than its time in decode
+# steps. From `b = knee` on both passes compute, the verify pass costs gamma + 1 decode steps, and no round writes
+# more tokens than that: so it never pays there.
 
 
 # %% tags=["nbval-check-output"]
-def kept_speed(predicted, measured):
-    chosen = max(predicted, key=predicted.get)
-    return measured[chosen] / max(measured.values())
+def pays(requests, alpha, gamma, draft, knee):
+    step, verify = (max(1, requests * n / knee) for n in (1, gamma + 1))
+    tokens = sum(alpha**k for k in range(gamma + 1))
+    return tokens > gamma * draft + verify / step
 
 
-check("kept_speed", kept_speed)
+def most_requests(alpha, gamma, draft, knee):
+    return max((b for b in range(1, knee + 1) if pays(b, alpha, gamma, draft, knee)), default=0)
+
+
+check("most_requests", most_requests)

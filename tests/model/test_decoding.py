@@ -125,13 +125,15 @@ class Spy:
 
 @pytest.mark.parametrize("shared_layers", [0, 2])
 @pytest.mark.parametrize("length", [3, WINDOW, 3 * WINDOW])
+@pytest.mark.parametrize("chunk", [5, 512])  # tokens of the prompt in one pass
 def test_the_drafter_sees_the_kv_of_a_clean_pass_in_every_round(
-    length: int, shared_layers: int
+    chunk: int, length: int, shared_layers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = tiny_pair(Shape(shared_layers=shared_layers), torch.float64)
     ids = prompt_ids(length)
     text = autoregressive_generate(pair, ids, max_new_tokens=40).token_ids
     spy = Spy(pair, KnowingDrafter(length, text, 0.7, 64))
+    monkeypatch.setattr("gemma_mtp_edu.core.target.PREFILL_TOKENS", chunk)
     trace = speculative_generate(pair, ids, drafter=spy, gamma=5, max_new_tokens=40)
     assert trace.token_ids == text
     assert {r.n_accepted for r in trace.draft_rounds} > {0, 1, 2}

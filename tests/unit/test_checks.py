@@ -58,6 +58,25 @@ def fastest(alpha: float, costs: Any) -> int:
     return max(range(len(costs)), key=lambda n: expected_tokens(alpha, n) / costs[n])
 
 
+def in_turns(plain: Any, drafted: Any, repeats: int, middle: Any = statistics.median) -> float:
+    turns = [(plain(), drafted()) for _ in range(repeats + 1)][1:]
+    return ratio(*map(list, zip(*turns, strict=True)), middle)
+
+
+def most(alpha: float, gamma: int, draft: float, knee: int) -> int:
+    """Above the tokens that are free, the verify pass takes b (gamma + 1) / knee: solved for b."""
+    bound = expected_tokens(alpha, gamma) - gamma * draft
+    return math.floor(knee * bound / (gamma + 1)) if bound > 1 else 0
+
+
+def rounds(kept: list[int], gamma: int) -> int:
+    position, count = 1, 0
+    while position < len(kept):
+        position += min(kept[position], gamma) + 1
+        count += 1
+    return count
+
+
 def least(sweep: dict[int, list[float]]) -> int:
     return min(sweep, key=lambda gamma: sum(sweep[gamma]))
 
@@ -204,12 +223,12 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
         (lambda a, n, costs: len(costs) - 1, "writes the most tokens"),
         (lambda a, n, costs: 0 if n == 10 else fastest(a / max(n, 1), costs), "Which alpha"),
     ],
-    checks.fair_speedup: [
-        (lambda plain, drafted: ratio(plain[1:], drafted[1:]), RIGHT),
-        (lambda p, d: ratio(d[1:], p[1:]), "Which of them is the speedup"),
-        (lambda p, d: ratio(p[1:], d[1:], statistics.mean), "something else"),
-        (ratio, "one that should count"),
-        (lambda p, d: p[0] / d[0], "you got 1.79. Which runs count"),
+    checks.benchmark: [
+        (in_turns, RIGHT),
+        (lambda p, d, n: 1 / in_turns(p, d, n), "Which of them is the speedup"),
+        (lambda p, d, n: ratio(*([run() for _ in range(n + 1)][1:] for run in (p, d))), "drifts"),
+        (lambda p, d, n: in_turns(p, d, n, statistics.mean), "something else"),
+        (lambda p, d, n: p() / d() * 2, "you measured 2.94. Which runs count"),
     ],
     checks.end_to_end: [
         (lambda prefill, decoding, s: (prefill + decoding) / (prefill + decoding / s), RIGHT),
@@ -217,18 +236,20 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
         (lambda p, d, s: (p + d / s) / (p + d), "Which of them is the speedup"),
         (lambda p, d, s: p + d / s, "Which seconds stay"),
     ],
-    checks.rejection_probability: [
-        (lambda p, q: 1 - sum(map(min, p, q)), RIGHT),
-        (lambda p, q: sum(map(min, p, q)), "you got 0.7. Is that how often a draft is kept"),
-        (lambda p, q: sum(abs(a - b) for a, b in zip(p, q, strict=True)), "Each moved bit"),
-        (lambda p, q: 0.123, "kept with min"),
+    checks.acceptance_loss: [
+        (lambda p, z: 1 - torch.minimum(p, z.softmax(-1)).sum(-1), RIGHT),
+        (lambda p, z: torch.minimum(p, z.softmax(-1)).sum(-1), "how often a draft is kept, or"),
+        (lambda p, z: 1 - torch.minimum(p, z).sum(-1), "Those are logits"),
+        (lambda p, z: 1 - torch.minimum(p, z.softmax(-1)).sum(), "over which dimension"),
+        (lambda p, z: (p - z.softmax(-1)).abs().sum(-1), "kept with min"),
     ],
-    checks.may_see: [
-        (lambda newest, key: newest - 4 <= key < newest, RIGHT),
-        (lambda newest, key: key <= newest, "Has the target passed that token"),
-        (lambda newest, key: key < newest, "For (10, 5) you got True. How far back"),
+    checks.round_tokens: [
+        (lambda right: 1 + sum(math.prod(right[:k]) for k in range(1, len(right) + 1)), RIGHT),
+        (lambda right: sum(math.prod(right[:k]) for k in range(1, len(right) + 1)), "round add"),
+        (lambda right: 1 + sum(right), "where the first is wrong"),
+        (lambda right: 9.0, "the first k drafts"),
     ],
-    checks.cache_entries: [
+    checks.cache_positions: [
         (lambda full, sliding, window, n: full * n + sliding * min(n, window), RIGHT),
         (lambda f, s, w, n: (f + s) * n, "before its window"),
         (lambda f, s, w, n: f * n + s * w, "window full yet"),
@@ -241,12 +262,12 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
         (lambda sweep: 8 if len(sweep) == len(sweep[0]) else least(sweep), "wins most"),
         (best_mean, "which takes most of the time?"),
     ],
-    checks.kept_speed: [
-        (lambda p, m: m[max(p, key=p.get)] / max(m.values()), RIGHT),
-        (lambda p, m: max(m.values()) / m[max(p, key=p.get)], "Which share"),
-        (lambda p, m: max(p.values()) / max(m.values()), "promised"),
-        (lambda p, m: max(p.values()) / m[max(p, key=p.get)], "error of the promise"),
-        (lambda p, m: 1.0, "by the prediction"),
+    checks.most_requests: [
+        (most, RIGHT),
+        (lambda alpha, gamma, draft, knee: knee // (gamma + 1), "So far the extra tokens are free"),
+        (lambda *case: max(most(*case), case[-1] // (case[1] + 1)), "Does it pay for one request"),
+        (lambda *case: most(*case) + 1, "more than its time"),
+        (lambda *case: most(*case) - 1, "Try one request more"),
     ],
 }
 

@@ -42,8 +42,14 @@ def test_every_project_gets_the_pair_and_the_measured_length(name: str, length: 
         "--spec-type": "draft-mtp",
         "--spec-draft-n-max": str(length),
     }
+
+
+@pytest.mark.parametrize("length", [0, 4])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_both_sides_of_a_comparison_get_the_same_gpus(name: str, length: int) -> None:
+    vllm, sglang, _ = serving_commands(name, length)
     large = name in ("26B-A4B", "31B")
-    assert ("--tensor-parallel-size" in vllm) == ("--tp-size" in sglang) == large
+    assert ("--tensor-parallel-size 2" in vllm) == ("--tp-size 2" in sglang) == large
 
 
 def test_llama_cpp_converts_what_it_serves() -> None:
