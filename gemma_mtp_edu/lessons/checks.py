@@ -2,26 +2,28 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.lossless import emitted_distribution, first_difference
+from gemma_mtp_edu.analysis.lossless import emitted_distribution
 from gemma_mtp_edu.analysis.reference import reference_generate
-from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import residual_distribution
-from gemma_mtp_edu.lessons import checks_measuring
+from gemma_mtp_edu.lessons import checks_loop, checks_measuring
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
 from gemma_mtp_edu.lessons.language import marked
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.models.pairs import ModelPair
 
-__getattr__ = checks_measuring.__getattribute__
 _PAIRS = torch.randn(4, 2, 6, generator=torch.Generator().manual_seed(5)).double().softmax(-1)
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(checks_loop if hasattr(checks_loop, name) else checks_measuring, name)
 
 
 def check(exercise: str, *answer: Any) -> None:
@@ -107,43 +109,6 @@ def surest_mistake(answer: int, trace: GenerationTrace) -> Rows:
     yield prob == most, "The drafter gave {prob:.0%} to a draft that the target rejected."
     yield prob < 0, "In round {answer} no draft was rejected. Which rounds end with a correction?"
     yield True, "There it gave {prob:.0%}. Is there a rejected draft with more?"
-
-
-@tried(
-    [([5, 8], [5, 7, 9]), ([5, 7], [5, 7, 9]), ([1, 7], [5, 7, 9]), ([], [4]), ([3, 1], [3, 2, 3])],
-    lambda drafts, own: next((i, x) for i, x in enumerate(own) if drafts[i : i + 1] != [x]),
-    got=marked("For drafts {drafts} and target {wanted} you got {answer}."),
-)
-def greedy_round(answer: Any, best: Any, drafts: list[int], wanted: list[int]) -> Rows:
-    """Lesson 04: accepted drafts and the target's own token, from two lists of token ids."""
-    kept = answer[0]
-    yield kept > best[0], "May a draft count that stands after a wrong one?"
-    yield kept < best[0], "Does the comparison stop too early: is the draft at that place wrong?"
-    yield kept == len(drafts), "All drafts hold. Which of the target's tokens follows the last?"
-    yield True, "What stands in the place of the first wrong draft: whose token?"
-
-
-@tried(
-    [("Count from 7 to 12.", 4, 40), ("Tell me a story.", 3, 40), ("Tell me a story.", 5, 17)],
-    lambda text, _, n, pair: autoregressive_generate(pair, text, max_new_tokens=n).token_ids,
-    got=marked("{prompt!r}, gamma {gamma}:"),
-)
-def _loop(answer: Sequence[int], best: Sequence[int], prompt: str, gamma: int, *_: Any) -> Rows:
-    same, have, whole = first_difference(answer, best), len(answer), len(best)
-    extra = {"extra": have - whole}
-    yield same == whole, "{extra} tokens too many. Where may a round stop in its drafts?", extra
-    yield same == have, "it stops after {same} of {whole} tokens. What ends your loop?"
-    yield same == 0, "the first token is wrong. Which row of the prefill's logits predicts it?"
-    yield (
-        True,
-        "{same} tokens are right, then it differs. After a rejection: which row gives the "
-        "correction, how many entries must leave the cache, and is the newest token passed again?",
-    )
-
-
-def greedy_loop(function: Callable[..., Any], pair: ModelPair) -> None:
-    """Lesson 04: a whole speculative loop, against plain decoding."""
-    _loop(lambda prompt, *size: function(pair, pair.encode(prompt), *size[:2]), pair)
 
 
 @tried(_PAIRS, residual_distribution, got="")
