@@ -3,7 +3,8 @@
 from gemma_mtp_edu import lazily
 
 _NAMES = {
-    "drafters": "MTPDrafter ScriptedDrafter", "schedules": "LastRound", "target": "CachedModel",
+    "drafters": "MTPDrafter ScriptedDrafter", "schedules": "LastRound",
+    "target": "CACHE CachedModel",
     "verification": "residual_distribution verify_greedy verify_sampling",
 }  # fmt: skip
 __getattr__ = lazily(__name__, _NAMES)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu.analysis.ablation import AblationResult
-from gemma_mtp_edu.analysis.lossless import emitted_distribution
+from gemma_mtp_edu.analysis.lossless import emitted_distribution, first_difference
 from gemma_mtp_edu.analysis.reference import reference_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.core.verification import residual_distribution
@@ -100,15 +100,12 @@ def tokens_of_rounds(answer: Sequence[int], best: Sequence[int], trace: Generati
     yield True, "You have {have} tokens of {whole}. Is the prefill among them?"
 
 
-@answered
-def surest_mistake(answer: int, trace: GenerationTrace) -> Rows:
-    """Lesson 03: the round whose rejected draft the drafter was surest of."""
-    ends = {i: r for i, r in enumerate(trace.rounds) if r.next_kind == "correction"}
-    wrong = {i: r.draft_probs[r.n_accepted] for i, r in ends.items()}
-    prob, most = wrong.get(answer, -1), max(wrong.values(), default=0)
-    yield prob == most, "The drafter gave {prob:.0%} to a draft that the target rejected."
-    yield prob < 0, "In round {answer} no draft was rejected. Which rounds end with a correction?"
-    yield True, "There it gave {prob:.0%}. Is there a rejected draft with more?"
+@tried([()], lambda trace: tuple(r.n_accepted for r in trace.rounds), got="")
+def accepted_by_text(answer: Sequence[int], best: Sequence[int], trace: GenerationTrace) -> Rows:
+    """Lesson 03: accepted drafts of every round, from the finished text alone."""
+    known = {"index": first_difference(answer, best)}
+    yield len(answer) != len(best), "How many rounds are there, the prefill counted?"
+    yield True, "Round {index} differs. Where in prompt and text does its first draft stand?", known
 
 
 @tried(_PAIRS, residual_distribution, got="")

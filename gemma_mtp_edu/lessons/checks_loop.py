@@ -108,14 +108,20 @@ class _Watch:
         yield wrong and not drafts, "which row of the prefill's logits predicts the first token?"
         kept = n + extra
         few = wrong and 0 <= kept < n and got == rows[kept]
-        yield few, "{kept} drafts were accepted, but {n} held. Where does your comparison stop?"
+        yield few, "drafts accepted: {kept}, but {n} held. Where does your comparison stop?"
         last = wrong and rejected and got == rows[-1]
         yield last, "the correction comes from the last row. Which text does that row go on from?"
         yield wrong, "token {got} is passed as the newest, not {newest}. What follows the drafts?"
-        yield extra == rejected > 1, "all {extra} rejected drafts are in the cache: never cropped?"
-        yield extra > 0, "{extra} of {rejected} rejected drafts are in the cache: cropped too few?"
+        yield (
+            extra == rejected > 1,
+            "all rejected drafts ({extra}) are still in the cache: is it ever cropped?",
+        )
+        yield (
+            extra > 0,
+            "cropped too few: {extra} of {rejected} rejected drafts are still in the cache.",
+        )
         lost = -extra
-        yield lost > 0, "cropped too many: the cache lacks {lost} tokens of the text."
+        yield lost > 0, "cropped too many: tokens of the text that the cache lacks: {lost}."
         count = len(passed) - 1
         fits = count in (self.gamma, min(self.gamma, room - 1))
         yield not fits, "{count} drafts are verified. How many does gamma ask for?"
@@ -130,10 +136,12 @@ class _Watch:
             yield unlike, "draft {i}: it needs the target's embedding of the token before it."
             states = [s.get("last_hidden_state", hidden) for s in steps[:i]] or self.states[: n + 1]
             unlike = len(states) and not _same(hidden, states[-1])
-            yield unlike and i, "draft {i}: which hidden state is fed back from the draft before?"
             row = [j for j, state in enumerate(self.states) if unlike and _same(hidden, state)]
-            yield row, "the drafter gets the hidden state of row {row}. Which predicted its token?"
-            yield unlike, "the drafter gets a hidden state of no row of the last pass."
+            yield (
+                row and not i,
+                "draft 0: hidden state of row {row}. Which row predicted its token?",
+            )
+            yield unlike, "draft {i}: a wrong hidden state. Which one goes with its token?"
             moved = step["position_ids"] is None or bool((step["position_ids"] != start).any())
             yield moved, "draft {i}: its position is not {start}, that of the newest token."
             for kind, (keys, _) in step["shared_kv_states"].items():
@@ -171,18 +179,20 @@ class _Watch:
         got, more = [int(token) for token in answer], len(answer) - len(text)
         prompt = more > 0 and got[: len(self.prompt)] == self.prompt
         yield prompt, "the prompt is returned too. Which tokens are new?"
-        missing = got != text[:-1] and got[: len(text) - 1] == text[1:] != text[:-1]
-        yield missing, "the first token is missing. Which pass gave it?"
+        forgot = got != text[:-1] and got[: len(text) - 1] == text[1:] != text[:-1]
+        yield forgot, "the first token is missing. Which pass gave it?"
         first = first_difference(got, text)
-        after = self.ended == "eos" and first == len(text)
-        yield after, "{more} tokens follow the one that ends the text. Is every token tested?"
-        over = first == len(text)
-        yield over, "{more} tokens more than max_new_tokens. May a round write all that it has?"
-        early = whole and (first == len(got) or not self.ended)
+        over = self.ended and first == len(text)
+        eos = over and self.ended == "eos"
+        yield eos, "tokens after the one that ends the text: {more}. Is every token tested?"
+        yield over, "tokens beyond max_new_tokens: {more}. May a round write all that it has?"
+        early = whole and not self.ended
         yield early, "the loop stops too early, after {passes} passes. What ends a text?"
+        short = first == len(got) and (whole or first > 1)
+        yield short, "the end is missing: {more} tokens. Does all that a round writes get there?"
         other = first is not None and first < len(got)
         yield other, "token {first} that you return is not what your rounds wrote."
-        yield late, "{late} target passes follow the end of the text. When is it tested?"
+        yield late, "target passes after the end of the text: {late}. When is it tested?"
         if whole:
             size = {"gamma": self.gamma, "max_new_tokens": self.limit}
             best = speculative_generate(self.pair, self.ids, **size)
@@ -201,7 +211,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 def _reply(function: Call, pair: ModelPair, whole: bool = True) -> str:
     total = Counter[str]()
-    for case in CASES[: None if whole else 2]:
+    for case in CASES[: None if whole else 1]:
         watch = _Watch(pair, *case)
         try:
             answer = watch.run(function)
