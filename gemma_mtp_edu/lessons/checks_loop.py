@@ -66,7 +66,7 @@ class _Watch:
         where = {"name": self.name, "gamma": self.gamma, "at": max(0, self.counts["passes"] - 1)}
         return sentences(tr("{name!r}, gamma {gamma}, round {at}:", **where), tr(text, **known))
 
-    def tell(self, rows: Rows) -> None:
+    def tell(self, rows: Any) -> None:
         """Stop the loop where one of the rows holds."""
         for holds, text in rows:
             if holds:
@@ -112,22 +112,15 @@ class _Watch:
         last = wrong and rejected and got == rows[-1]
         yield last, "the correction comes from the last row. Which text does that row go on from?"
         yield wrong, "token {got} is passed as the newest, not {newest}. What follows the drafts?"
-        yield (
-            extra == rejected > 1,
-            "all rejected drafts ({extra}) are still in the cache: is it ever cropped?",
-        )
-        yield (
-            extra > 0,
-            "cropped too few: {extra} of {rejected} rejected drafts are still in the cache.",
-        )
+        yield extra == rejected > 1, "all {extra} rejected drafts are in the cache: never cropped?"
+        yield extra > 0, "cropped too few: {extra} of {rejected} rejected drafts are in the cache."
         lost = -extra
         yield lost > 0, "cropped too many: tokens of the text that the cache lacks: {lost}."
         count = len(passed) - 1
         fits = count in (self.gamma, min(self.gamma, room - 1))
         yield not fits, "{count} drafts are verified. How many does gamma ask for?"
-        unlike = len(made) != count or any(
-            m not in (None, passed[i + 1]) for i, m in enumerate(made)
-        )
+        best = [d if m is None else m for m, d in zip(made, passed[1:], strict=False)]
+        unlike = len(made) != count or best != passed[1:]
         yield unlike, "the drafts passed are not the best tokens of the drafter's logits, in order."
         for i, step in enumerate(steps):
             embedding, hidden = step["given"].chunk(2)
@@ -135,7 +128,7 @@ class _Watch:
             unlike = not _same(embedding, self.pair.target.get_input_embeddings()(token))
             yield unlike, "draft {i}: it needs the target's embedding of the token before it."
             states = [s.get("last_hidden_state", hidden) for s in steps[:i]] or self.states[: n + 1]
-            unlike = len(states) and not _same(hidden, states[-1])
+            unlike = len(states) > 0 and not _same(hidden, states[-1])
             row = [j for j, state in enumerate(self.states) if unlike and _same(hidden, state)]
             yield (
                 row and not i,
@@ -182,27 +175,27 @@ class _Watch:
         forgot = got != text[:-1] and got[: len(text) - 1] == text[1:] != text[:-1]
         yield forgot, "the first token is missing. Which pass gave it?"
         first = first_difference(got, text)
+        yield first == 0 < len(got), "which row of the prefill's logits predicts the first token?"
         over = self.ended and first == len(text)
         eos = over and self.ended == "eos"
         yield eos, "tokens after the one that ends the text: {more}. Is every token tested?"
         yield over, "tokens beyond max_new_tokens: {more}. May a round write all that it has?"
         early = whole and not self.ended
         yield early, "the loop stops too early, after {passes} passes. What ends a text?"
-        short = first == len(got) and (whole or first > 1)
+        short = first == len(got) and (whole or first != 1)
         yield short, "the end is missing: {more} tokens. Does all that a round writes get there?"
         other = first is not None and first < len(got)
         yield other, "token {first} that you return is not what your rounds wrote."
         yield late, "target passes after the end of the text: {late}. When is it tested?"
         if whole:
-            size = {"gamma": self.gamma, "max_new_tokens": self.limit}
-            best = speculative_generate(self.pair, self.ids, **size)
+            gamma, limit = self.gamma, self.limit
+            best = speculative_generate(self.pair, self.ids, gamma=gamma, max_new_tokens=limit)
             its = best.target_passes
             unlike = self.pair.target.dtype.itemsize > 2 and best.token_ids != tuple(text)
             yield unlike, "alone the target writes another text. Are all tokens at their positions?"
             yield passes > 1.2 * its + 1, "{passes} target passes, where {its} do. What is lost?"
-            self.counts.update(
-                its_passes=its, its_drafted=best.drafter_passes, its_accepted=best.n_accepted
-            )
+            drafted, accepted = best.drafter_passes, best.n_accepted
+            self.counts.update(its_passes=its, its_drafted=drafted, its_accepted=accepted)
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

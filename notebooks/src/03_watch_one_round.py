@@ -141,11 +141,9 @@ HTML(plots.step_html(trace, 1))
 # further below shows the same to everybody.
 
 # %%
-my_guesses = {2: None, 3: None, 4: None}
-
-# %%
 from gemma_mtp_edu import RoundViewer
 
+my_guesses = {2: None, 3: None, 4: None}  # accepted drafts by round
 viewer = RoundViewer(trace)
 viewer
 
