@@ -87,7 +87,7 @@ for number, (draft, prob) in enumerate(zip(first.draft_ids, first.draft_probs, s
 my_guess = None  # how many are accepted?
 
 # %% [markdown]
-# ## One pass, five predictions
+# ## The verify pass
 #
 # Now the verify pass, as a plain call of the target. It reads the text so far and all drafts at once. A row of logits sees
 # only the tokens up to its own position (lesson 02), so each row predicts what comes next as if nothing stood after it.
@@ -112,7 +112,8 @@ assert len(rows) == len(first.draft_ids) + 1
 # %% tags=["nbval-check-output"]
 print("row  follows       target predicts  draft")
 for i, own in enumerate(rows):
-    before, predicted = (repr(pair.decode([t])) for t in (read[-len(rows) + i], own))
+    ids = read[-len(rows) + i], own
+    before, predicted = (repr(pair.decode([t], skip_special_tokens=False)) for t in ids)
     draft = repr(trace.token_text(first.draft_ids[i])) if i < len(first.draft_ids) else "(none)"
     print(f"{i:>3}  {before:12}  {predicted:15}  {draft}")
 

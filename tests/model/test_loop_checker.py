@@ -21,16 +21,17 @@ def loop(pair: ModelPair, ids: Any, gamma: int, limit: int, fault: str = "") -> 
     out = pair.target(input_ids=ids, **{CACHE: cache}, **more)
     cache.activate_past_recording()
     own = int(out.logits[0, 0 if fault == "first row" else -1].argmax())
-    n, lost, written, text = ids.shape[1] - 1, 0, [own], list[int]()
+    n, lost, text = ids.shape[1] - 1, 0, list[int]()
+    written = [] if fault == "prefill token forgotten" else [own]
     while True:
-        for token in written[fault == "prefill token forgotten" and not text :]:
+        for token in written:
             text.append(token)
             eos = token in pair.eos_ids and fault not in ("eos late", "endless")
             if eos or (len(text) == limit and fault not in ("limit overrun", "endless")):
                 text = [*ids[0].tolist(), *text] if fault == "prompt returned" else text
                 text = torch.tensor([text]) if fault == "tensor" else text
                 return None if fault == "nothing returned" else text
-        if fault == "stops early" or (fault == "limit overrun" and len(text) > limit):
+        if fault == "stops early" or (fault == "limit overrun" and len(text) >= limit):
             return text
         if fault == "eos late" and pair.eos_ids & {*text}:
             return text
