@@ -163,7 +163,7 @@ trace
 from collections import Counter
 
 for kind, count in Counter(r.next_kind for r in trace.draft_rounds).most_common():
-    print(f"{kind}: {count} rounds")
+    print(f"rounds that end with {kind}: {count}")
 assert all(len(r.token_ids) >= 1 for r in trace.rounds)
 
 # %% [markdown]
