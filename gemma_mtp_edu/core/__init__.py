@@ -4,6 +4,7 @@ from gemma_mtp_edu import lazily
 
 _NAMES = {
     "drafters": "MTPDrafter ScriptedDrafter", "schedules": "LastRound Schedule",
-    "target": "CachedModel", "verification": "residual_distribution verify_greedy verify_sampling",
+    "target": "CACHE CachedModel",
+    "verification": "residual_distribution verify_greedy verify_sampling",
 }  # fmt: skip
 __getattr__ = lazily(__name__, _NAMES)

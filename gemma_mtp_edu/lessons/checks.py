@@ -2,20 +2,20 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gemma_mtp_edu.analysis.metrics import first_difference
 from gemma_mtp_edu.analysis.reference import reference_generate
-from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
-from gemma_mtp_edu.lessons import checks_measuring
+from gemma_mtp_edu.lessons import checks_loop, checks_measuring
 from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
-from gemma_mtp_edu.lessons.language import marked
 from gemma_mtp_edu.models.compatibility import kv_layers
 from gemma_mtp_edu.models.pairs import ModelPair
 
-__getattr__ = checks_measuring.__getattribute__
+
+def __getattr__(name: str) -> Any:
+    return getattr(checks_loop if hasattr(checks_loop, name) else checks_measuring, name)
 
 
 def check(exercise: str, *answer: Any) -> None:
@@ -92,49 +92,9 @@ def tokens_of_rounds(answer: Sequence[int], best: Sequence[int], trace: Generati
     yield True, "You have {have} tokens of {whole}. Is the prefill among them?"
 
 
-@answered
-def surest_mistake(answer: int, trace: GenerationTrace) -> Rows:
-    """Lesson 03: the round whose rejected draft the drafter was surest of."""
-    ends = {i: r for i, r in enumerate(trace.rounds) if r.next_kind == "correction"}
-    wrong = {i: r.draft_probs[r.n_accepted] for i, r in ends.items()}
-    prob, most = wrong.get(answer, -1), max(wrong.values(), default=0)
-    yield prob == most, "The drafter gave {prob:.0%} to a draft that the target rejected."
-    yield prob < 0, "In round {answer} no draft was rejected. Which rounds end with a correction?"
-    yield True, "There it gave {prob:.0%}. Is there a rejected draft with more?"
-
-
-@tried(
-    [([5, 8], [5, 7, 9]), ([5, 7], [5, 7, 9]), ([1, 7], [5, 7, 9]), ([], [4]), ([3, 1], [3, 2, 3])],
-    lambda drafts, own: next((i, x) for i, x in enumerate(own) if drafts[i : i + 1] != [x]),
-    got=marked("For drafts {drafts} and target {wanted} you got {answer}."),
-)
-def greedy_round(answer: Any, best: Any, drafts: list[int], wanted: list[int]) -> Rows:
-    """Lesson 04: accepted drafts and the target's own token, from two lists of token ids."""
-    kept = answer[0]
-    yield kept > best[0], "May a draft count that stands after a wrong one?"
-    yield kept < best[0], "Does the comparison stop too early: is the draft at that place wrong?"
-    yield kept == len(drafts), "All drafts hold. Which of the target's tokens follows the last?"
-    yield True, "What stands in the place of the first wrong draft: whose token?"
-
-
-@tried(
-    [("Count from 7 to 12.", 4, 40), ("Tell me a story.", 3, 40), ("Tell me a story.", 5, 17)],
-    lambda text, _, n, pair: autoregressive_generate(pair, text, max_new_tokens=n).token_ids,
-    got=marked("{prompt!r}, gamma {gamma}:"),
-)
-def _loop(answer: Sequence[int], best: Sequence[int], prompt: str, gamma: int, *_: Any) -> Rows:
-    same, have, whole = first_difference(answer, best), len(answer), len(best)
-    extra = {"extra": have - whole}
-    yield same == whole, "{extra} tokens too many. Where may a round stop in its drafts?", extra
-    yield same == have, "it stops after {same} of {whole} tokens. What ends your loop?"
-    yield same == 0, "the first token is wrong. Which row of the prefill's logits predicts it?"
-    yield (
-        True,
-        "{same} tokens are right, then it differs. After a rejection: which row gives the "
-        "correction, how many entries must leave the cache, and is the newest token passed again?",
-    )
-
-
-def greedy_loop(function: Callable[..., Any], pair: ModelPair) -> None:
-    """Lesson 04: a whole speculative loop, against plain decoding."""
-    _loop(lambda prompt, *size: function(pair, pair.encode(prompt), *size[:2]), pair)
+@tried([()], lambda trace: tuple(r.n_accepted for r in trace.rounds), got="")
+def accepted_by_text(answer: Sequence[int], best: Sequence[int], trace: GenerationTrace) -> Rows:
+    """Lesson 03: accepted drafts of every round, from the finished text alone."""
+    known = {"index": first_difference(answer, best)}
+    yield len(answer) != len(best), "How many rounds are there, the prefill counted?"
+    yield True, "Round {index} differs. Where in prompt and text does its first draft stand?", known

@@ -34,6 +34,7 @@ MARKS: dict[str, Mark] = {
     marked("draft"): Mark("?", "?", "#767676", marked("draft that is not verified yet"), "dotted"),
     marked("accepted"): Mark("✓", "+", GREEN, marked("draft that the target agreed with"), "solid"),
     marked("rejected"): Mark("✗", "x", RED, marked("draft that was thrown away"), "dashed"),
+    marked("dropped"): Mark("○", "o", "#767676", marked("draft after the text's end"), "dashed"),
     marked("correction"): Mark(
         "▸", ">", BLUE, marked("target's token in place of a rejected draft")
     ),
@@ -67,14 +68,14 @@ class ShownToken(NamedTuple):
 
 def shown_tokens(trace: GenerationTrace, record: RoundTrace, *,
                  verified: bool = True) -> list[ShownToken]:  # fmt: skip
-    """Return a round's tokens: accepted drafts, rejected drafts, the target's own token.
+    """Return a round's tokens: accepted drafts, rejected or dropped ones, the target's own token.
 
     With `verified=False` only what the drafter knows: the drafts and its probabilities.
     """
-    tokens = []
+    tokens, after = [], "dropped" if record.next_kind == "none" else "rejected"
     known = zip_longest(record.draft_ids, record.draft_probs, record.target_probs)
     for index, (draft, own, target) in enumerate(known):
-        role = "accepted" if index < record.n_accepted else "rejected"
+        role = "accepted" if index < record.n_accepted else after
         shown = (role, own, target) if verified else ("draft", own)
         tokens.append(ShownToken(visible(trace.token_text(draft)), *shown))
     if verified and record.next_id is not None and record.next_kind != "none":

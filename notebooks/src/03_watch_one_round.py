@@ -6,8 +6,8 @@
 # %% [markdown]
 # # 03 Watch one round
 #
-# **Goal**: see what drafter and target say in each round, guess the verdict before it is shown, and compare
-# the library's run with ours.
+# **Goal**: see at every position what the drafter proposed and what the target predicts, decide yourself which drafts are
+# kept, and compare the library's run with ours.
 #
 # **Minutes**: 20. **Prerequisites**: lesson 02.
 
@@ -26,6 +26,8 @@ lesson.setup()
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
 # %%
+import torch
+
 from gemma_mtp_edu import load_pair, reference_generate, speculative_generate
 
 pair = load_pair(PAIR)
@@ -34,16 +36,16 @@ pair = load_pair(PAIR)
 # ## Record a run
 #
 # `speculative_generate` is this project's own loop. It returns a **trace**: what was drafted in each round,
-# what was accepted, and how long it took. Its text stays hidden for now, since you are going to guess. The
-# next sections only look at this trace; models run again where the library's loop is compared.
+# what was accepted, and how long it took. Its text stays hidden for now, since you are going to guess. Decoding is
+# greedy: the target always writes its most probable token, the **argmax** of its logits.
 
 # %%
-prompt = "Tell me a short story about a fox named Ida."
-trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
+prompt = "Name seven musical instruments."
+trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=64)
 
 # %% tags=["nbval-check-output"]
 print(len(trace.token_ids), "tokens in", trace.target_passes, "target passes")
-assert trace.target_passes < len(trace.token_ids)
+assert trace.target_passes <= len(trace.token_ids)
 
 # %% [markdown]
 # ## Round 0
@@ -61,23 +63,59 @@ HTML(plots.step_html(trace, 0))
 # %% [markdown]
 # ## Predict round 1
 #
-# Below are the drafts of round 1, each with the drafter's own probability (in its hover text, and printed
-# below). Which of them will the target keep? Note a number from 0 to 4.
-
-# %%
-HTML(plots.step_html(trace, 1, revealed=False))
+# The drafter goes on from that token. Below are its drafts, each with the drafter's own probability. Which of them will the
+# target keep? Note a number from 0 to 4.
 
 # %%
 first = trace.rounds[1]
-for draft, prob in zip(first.draft_ids, first.draft_probs, strict=True):
-    print(f"{trace.token_text(draft)!r:15} drafter is {prob:.0%} sure")
+for number, (draft, prob) in enumerate(zip(first.draft_ids, first.draft_probs, strict=True)):
+    print(f"draft {number}: {trace.token_text(draft)!r:15} probability {prob:.0%}")
 my_guess = None  # how many are accepted?
 
 # %% [markdown]
-# ## Reveal it
+# ## The verify pass
 #
-# The target passes the newest token and all drafts at once. After each of them it has an opinion on what
-# comes next. It keeps the drafts that are its own opinion, up to the first one that is not.
+# Now the verify pass, as a plain call of the target. It reads the text so far and all drafts at once. A row of logits sees
+# only the tokens up to its own position (lesson 02), so each row predicts what comes next as if nothing stood after it.
+#
+# **Predict**: of all the rows, which ones are needed to verify four drafts, and which one is left over?
+
+# %%
+read = [*trace.prompt_ids, *trace.token_ids[:1], *first.draft_ids]
+with torch.no_grad():
+    logits = pair.target(input_ids=torch.tensor([read], device=pair.device)).logits[0]
+rows = logits[-len(first.draft_ids) - 1 :].argmax(-1).tolist()  # from the newest token on
+
+# %% tags=["nbval-check-output"]
+print("tokens read:", len(read), "- rows of logits:", len(logits), "- rows used:", len(rows))
+assert len(rows) == len(first.draft_ids) + 1
+
+# %% [markdown]
+# Here they stand beside the drafts. Row 0 follows the newest token, so it verifies draft 0; row 1 follows draft 0, and so on.
+# The last row follows all drafts. In which row does the first
+# difference stand?
+
+# %% tags=["nbval-check-output"]
+print("row  follows       target predicts  draft")
+for i, own in enumerate(rows):
+    ids = read[-len(rows) + i], own
+    before, predicted = (repr(pair.decode([t], skip_special_tokens=False)) for t in ids)
+    draft = repr(trace.token_text(first.draft_ids[i])) if i < len(first.draft_ids) else "(none)"
+    print(f"{i:>3}  {before:12}  {predicted:15}  {draft}")
+
+# %% [markdown]
+# ## The rule
+#
+# Drafts are kept from the left, as long as they are the target's prediction. At the first difference, the target's token of
+# that row takes the draft's position. Rows after it do not count: they follow a draft that is not in the text, so they
+# predict the continuation of another text. That a draft there may look right helps nobody.
+
+# %% tags=["nbval-check-output"]
+n_accepted = 0
+while n_accepted < len(first.draft_ids) and first.draft_ids[n_accepted] == rows[n_accepted]:
+    n_accepted += 1
+print("accepted:", n_accepted, "- the target's own token:", repr(pair.decode([rows[n_accepted]])))
+assert n_accepted == first.n_accepted or pair.target.dtype.itemsize < 4  # 16 bits: ties
 
 # %%
 HTML(plots.step_html(trace, 1))
@@ -85,96 +123,102 @@ HTML(plots.step_html(trace, 1))
 # %% [markdown]
 # ## Step through
 #
-# The viewer below walks through the whole run. Move with the slider (arrow keys work) or the buttons;
-# guess first, then press *Reveal the verdict*. It needs a running notebook; the table after it shows the
-# same to everybody.
+# The viewer below walks through the whole run. Move with the slider (arrow keys work) or the buttons. For rounds 2 to 4, guess
+# first how many drafts are kept, then press *Reveal the verdict*. It needs a running notebook; a table
+# further below shows the same to everybody.
 
 # %%
 from gemma_mtp_edu import RoundViewer
 
+my_guesses = {2: None, 3: None, 4: None}  # accepted drafts by round
 viewer = RoundViewer(trace)
 viewer
-
-# %%
-print(trace.text)
-trace
 
 # %% [markdown]
 # ## Three endings
 #
 # A round ends in one of three ways. With a **correction**, the target's token stands in for the first wrong
-# draft. With a **bonus**, all drafts hold and one more token follows. Or the text itself ends. How often
-# does each occur here?
+# draft. With a **bonus**, all drafts hold and one more token follows. Or the text itself ends inside the drafts, and nothing is
+# added. **Predict**: which one is most frequent in this run? How few tokens can a round write?
 
 # %%
+print(trace.text)
+trace
+
+# %% tags=["nbval-check-output"]
 from collections import Counter
 
-print(Counter(r.next_kind for r in trace.rounds))
-assert all(len(r.token_ids) == r.n_accepted + (r.next_id is not None) for r in trace.rounds)
+for kind, count in Counter(r.next_kind for r in trace.draft_rounds).most_common():
+    print(f"rounds that end with {kind}: {count}")
+assert all(len(r.token_ids) >= 1 for r in trace.rounds)
 
 # %% [markdown]
-# So no round is empty: even when every draft is wrong, the target's own token is written. That is why the
-# number of target passes can never be larger than in plain decoding.
-
-# %% [markdown]
-# The third ending would be counted as `none`: the text ends inside the drafts, and nothing is added. Here it
-# does not occur: the limit of 96 tokens cut the story. The last round may also draft fewer than `gamma`: the
-# loop drafts no more than `max_new_tokens` leaves room for.
+# No round is empty: even when every draft is wrong, the target's own token is written. That is why there are never more
+# target passes than in plain decoding.
+#
+# The third ending is counted as `none`. Drafts after the end of the text are *dropped*: they were not rejected, they were
+# not needed. `plain` is a pass without drafts: where one token is left to write, the loop drafts nothing.
 
 # %% [markdown]
 # ## Is the drafter's confidence worth anything?
 #
 # The drafter gives each draft a probability. If it knew itself well, unsure drafts would be rejected more
-# often. Drafts behind a rejected one are thrown away unjudged, so they are not counted; where a hover text
-# gives a target's percentage for them, it holds after the wrong draft, for a text that is never written.
-# **Predict**: of the drafts it gave less than 50%, how many were accepted?
+# often. Drafts after a rejected one are thrown away unverified, so they are not counted.
+# **Predict**: of the drafts it gave less than 50%, what share was accepted?
 
 # %%
-judged = [
+verified = [
     (r.draft_probs[i], i < r.n_accepted)
     for r in trace.draft_rounds
-    for i in range(min(r.n_accepted + 1, len(r.draft_ids)))
+    for i in range(min(r.n_accepted + (r.next_kind == "correction"), len(r.draft_ids)))
 ]
-for name, low, high in (("unsure", 0.0, 0.5), ("sure", 0.5, 1.01)):
-    kept = [accepted for prob, accepted in judged if low <= prob < high]
+for name, low, high in (("below 50%", 0.0, 0.5), ("50% and more", 0.5, 1.01)):
+    kept = [accepted for prob, accepted in verified if low <= prob < high]
     print(f"{name}: {sum(kept)} of {len(kept)} accepted")
 
 # %% [markdown]
-# So the drafter's confidence is worth something: sure drafts mostly hold, unsure ones mostly do not. Lesson
-# 09 uses it: a schedule that stops drafting when the drafter is unsure.
+# Compare the two shares. Where they differ, the confidence tells in advance what will be wasted. Lesson
+# 09 uses it: a schedule that stops drafting when the drafter is unsure. One short text is a hint, not a measurement.
 
 # %% [markdown]
 # ## The library beside ours
 #
-# Now the same prompt with transformers' own loop. The text must be the same: the target decides it. The
-# rounds need not be.
+# Now the same prompt with transformers' own loop. **Predict**: must the texts be equal? Must the rounds?
 
 # %%
-library = reference_generate(pair, prompt, gamma=4, max_new_tokens=96)
+library = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
 same = library.token_ids == trace.token_ids
 print("same text:", same)
-assert same or pair.target.dtype.itemsize < 4  # 16 bit rounds: a near tie may fall the other way
+assert same or pair.target.dtype.itemsize < 4  # 16 bits: a tie may fall the other way
 
 # %%
-print("accepted per round, ours:   ", [r.n_accepted for r in trace.draft_rounds])
-print("accepted per round, library:", [r.n_accepted for r in library.draft_rounds])
+for name, run in (("ours", trace), ("library", library)):
+    accepted = f"{run.n_accepted} of {run.drafter_passes} drafts accepted"
+    print(f"{name}: {run.target_passes} target passes, {accepted}")
+pairs = enumerate(zip(trace.rounds, library.rounds, strict=False))
+differs = [i for i, (a, b) in pairs if a.draft_ids[: a.n_accepted] != b.draft_ids[: b.n_accepted]]
+print("first round that differs:", differs[0] if differs else "none")
 
 # %% [markdown]
-# Where they differ, the drafter saw different things. After a rejection, transformers' loop leaves an
-# entry of a rejected token in what the drafter attends to, and more of them once the text is longer than the
-# sliding window (lesson 06). Our loop cuts all of them off. The text is safe either way; the acceptance is not.
+# The text must be equal: the target decides it. The rounds need not be, since the two drafters saw different things. After a rejection,
+# transformers 5.24.0 leaves keys and values of a rejected token in what the drafter attends to, and more of them once the text
+# is longer than the sliding window (lesson 06). Our loop cuts all of them off.
 
 # %% [markdown]
 # ## The picture
 #
 # Time runs downwards. After the prefill each round has two rows: what the drafter proposes, and below it the
-# one token that the target adds. A column is a place in the round, so a correction stands under the draft
+# one token that the target adds. A column is a position in the round, so a correction stands under the draft
 # that it replaces.
 
 # %%
-from gemma_mtp_edu import plots
-
-plots.show_figure(plots.plot_rounds(trace, count=5))
+shown = trace.rounds[:5]
+written, drafted = sum(len(r.token_ids) for r in shown), sum(len(r.draft_ids) for r in shown)
+kept = sum(r.n_accepted for r in shown)
+ax = plots.plot_rounds(trace, count=len(shown))
+title = f"{written} tokens from {len(shown)} target passes; {kept} of {drafted} drafts kept"
+ax.set_title(title, loc="left")
+plots.show_figure(ax)
 
 # %% [markdown]
 # ## Change this
@@ -190,15 +234,14 @@ assert easy.target_passes <= len(easy.token_ids)
 # %% [markdown]
 # ## Takeaways
 #
-# 1. A round drafts several tokens, verifies them in one target pass, and adds one token of the target's
-#    own, unless the text ends inside the drafts.
-# 2. Drafts behind a rejected one are lost, however good they are.
+# 1. One pass predicts a token at every position, so it verifies all drafts of a round and gives one token more.
+# 2. Drafts after a rejected one are lost, however good they look: they continue another text.
 # 3. The text is the target's alone; what the drafter sees changes only how many drafts are kept.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Put the text together again: write a function that returns the token ids of a trace, from
+# **1.** (★, 5 minutes) Put the text together again: write a function that returns the token ids of a trace, from
 # its rounds only (`draft_ids`, `n_accepted`, `next_id`).
 #
 # <details><summary>Hint</summary>Of each round's drafts only the first <code>n_accepted</code> count, and
@@ -215,21 +258,25 @@ def tokens_of_rounds(trace):
 check("tokens_of_rounds", tokens_of_rounds, trace)
 
 # %% [markdown]
-# **2.** Count only the *first* rejected draft of each round, the one that the target judged. In which round was
-# the drafter surest of it?
+# **2.** (★★, 15 minutes) Verify without a target. Greedy text does not depend on the drafts, so whoever knows the finished text
+# can verify any drafts. Return how many drafts of each round are accepted, one number per round, from `prompt_ids`,
+# `token_ids` and each round's `prefix_length` (tokens of prompt and text before the round) and `draft_ids` alone.
 #
-# <details><summary>Hint</summary>Look at rounds whose <code>next_kind</code> is
-# <code>"correction"</code>. The first refused draft has the index <code>n_accepted</code>.</details>
+# <details><summary>Hint</summary>Which token of the text would stand at the position of draft 0? The text may end before the drafts
+# do.</details>
+
 
 # %% tags=["nbval-check-output"]
-my_round = None  # the round's number
+def accepted_by_text(trace):
+    return None  # your code
 
-check("surest_mistake", my_round, trace)
+
+check("accepted_by_text", accepted_by_text, trace)
 
 # %% [markdown]
 # ## Sources
 #
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), Algorithm 1
-# - transformers 5.22.2, `SinglePositionMultiTokenCandidateGenerator` (what the library's loop hands over)
+# - transformers 5.24.0, `SinglePositionMultiTokenCandidateGenerator` (what the library's loop passes to the drafter)
 #
-# Solutions: `solutions_03_watch_one_round`. Next: `04_write_the_loop`.
+# [Solutions](solutions_03_watch_one_round.ipynb). Next: [04 Write the loop](04_write_the_loop.ipynb).

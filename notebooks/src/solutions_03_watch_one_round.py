@@ -6,7 +6,7 @@
 # %% [markdown]
 # # Solutions to 03 Watch one round
 #
-# Try the exercises of `03_watch_one_round` first: its checks ask questions that help.
+# Try the exercises of [03 Watch one round](03_watch_one_round.ipynb) first: its checks ask questions that help.
 
 # %% [markdown]
 # ## Setup
@@ -23,8 +23,7 @@ lesson.setup()
 from gemma_mtp_edu import check, load_pair, speculative_generate
 
 pair = load_pair()
-prompt = "Tell me a short story about a fox named Ida."
-trace = speculative_generate(pair, prompt, gamma=4, max_new_tokens=96)
+trace = speculative_generate(pair, "Name seven musical instruments.", gamma=4, max_new_tokens=64)
 
 # %% [markdown]
 # **1.** Of each round's drafts the first `n_accepted` entered the text, and then the target's own token,
@@ -44,14 +43,20 @@ def tokens_of_rounds(trace):
 check("tokens_of_rounds", tokens_of_rounds, trace)
 
 # %% [markdown]
-# **2.** Rounds that end with a correction have a refused draft; its index is `n_accepted`.
+# **2.** Under greedy decoding the target's prediction after a part of its own text is the next token of that text. So draft 0 is
+# compared with the token at `prefix_length`, draft 1 with the one after it, up to the first difference or the end of the text.
+# Lesson 08 builds on this: a text and the drafts at each position are enough to replay any draft length.
+
 
 # %% tags=["nbval-check-output"]
-refused = {
-    index: record.draft_probs[record.n_accepted]
-    for index, record in enumerate(trace.rounds)
-    if record.next_kind == "correction"
-}
-my_round = max(refused, key=refused.get)
+def accepted_by_text(trace):
+    whole, counts = trace.prompt_ids + trace.token_ids, []
+    for record in trace.rounds:
+        rest, n = whole[record.prefix_length :], 0
+        while n < min(len(rest), len(record.draft_ids)) and record.draft_ids[n] == rest[n]:
+            n += 1
+        counts.append(n)
+    return counts
 
-check("surest_mistake", my_round, trace)
+
+check("accepted_by_text", accepted_by_text, trace)

@@ -1,11 +1,12 @@
 """Lessons 03 to 05 from behind: the checkers' questions."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
+from gemma_mtp_edu import ModelPair, speculative_generate
 from gemma_mtp_edu.core.drafters import ScriptedDrafter
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks
@@ -38,33 +39,19 @@ def test_tokens_of_rounds(
     assert answered in capsys.readouterr().out
 
 
-def test_surest_mistake(story: GenerationTrace, capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = {
-        i: r.draft_probs[r.n_accepted]
-        for i, r in enumerate(story.rounds)
-        if r.next_kind == "correction"
-    }
-    surest, least = max(wrong, key=wrong.__getitem__), min(wrong, key=wrong.__getitem__)
-    assert surest != least
-    for answer, answered in ((surest, "Right."), (least, "with more"), (0, "no draft was")):
-        checks.surest_mistake(answer, story)
-        assert answered in capsys.readouterr().out
-
-
-def test_greedy_loop(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> None:
-    def right(pair: ModelPair, ids: torch.Tensor, gamma: int, limit: int) -> tuple[int, ...]:
-        return autoregressive_generate(pair, ids, max_new_tokens=limit).token_ids
-
-    for change, answered in (
-        (lambda text: text, "Right."),
-        (lambda text: [*text, 3, 4], "2 tokens too many"),
-        (lambda text: text[:5], "stops after 5"),
-        (lambda text: [*text[:4], text[4] + 1, *text[5:]], "4 tokens are right"),
-        (lambda text: [1], "the first token is wrong"),
-        (lambda text: None, "Not answered yet"),
-    ):
-        checks.greedy_loop(lambda *given: change(right(*given)), pair)  # noqa: B023
-        assert answered in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("answer", "answered"),
+    [
+        (lambda t: [r.n_accepted for r in t.rounds], "Right."),
+        (lambda t: [r.n_accepted for r in t.draft_rounds], "the prefill counted"),
+        (lambda t: [len(r.draft_ids) for r in t.rounds], "differs. Where in prompt and text"),
+    ],
+)
+def test_accepted_by_text(
+    story: GenerationTrace, answer: Any, answered: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks.accepted_by_text(answer, story)
+    assert answered in capsys.readouterr().out
 
 
 def test_random_drafts_change_nothing(pair: ModelPair, story: GenerationTrace) -> None:

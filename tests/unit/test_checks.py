@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
-from gemma_mtp_edu.core.verification import residual_distribution, verify_greedy
+from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons import checks
 from gemma_mtp_edu.lessons.checking import NOT_TRIED, RIGHT
 from gemma_mtp_edu.lessons.checks_measuring import MISTAKES
@@ -85,11 +85,6 @@ def best_mean(sweep: dict[int, list[float]]) -> int:
     return max(sweep, key=lambda n: sum(a / b for a, b in zip(sweep[0], sweep[n], strict=True)))
 
 
-def greedy(drafts: list[int], wanted: list[int]) -> tuple[int, int]:
-    verdict = verify_greedy(torch.tensor(wanted), torch.tensor(drafts, dtype=torch.long))
-    return verdict.n_accepted, verdict.next_id
-
-
 def without(p: Any, draft: int) -> Any:
     left = p.clone()
     left[draft] = 0
@@ -140,16 +135,6 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
     checks.scored_tokens: [
         (lambda v, c, k: v // c * k, RIGHT),
         (lambda v, c, k: k, "in one cluster"),
-    ],
-    checks.greedy_round: [
-        (greedy, RIGHT),
-        (lambda d, w: (len(d), w[-1]), "after a wrong one"),
-        (lambda d, w: (0, w[0]), "stop too early"),
-        (lambda d, w: (len(d), 0) if d == w[:-1] else greedy(d, w), "All drafts hold"),
-        (
-            lambda d, w: (greedy(d, w)[0], w[-1]),
-            "For drafts [5, 8] and target [5, 7, 9] you got (1, 9). What stands in the place",
-        ),
     ],
     checks.emitted: [
         (lambda q, accept, after: q * accept + (1 - (q * accept).sum()) * after, RIGHT),
@@ -284,13 +269,12 @@ def test_functions(check: Any, said: Any) -> None:
 
 
 def test_a_function_that_changes_its_arguments_is_tried_on_whole_ones(said: Any) -> None:
-    def emptying(drafts: list[int], wanted: list[int]) -> tuple[int, int]:
-        verdict = greedy(drafts, wanted)
-        drafts.clear()
-        wanted.clear()
-        return verdict
+    def emptying(kept: list[int], gamma: int) -> int:
+        count = rounds(kept, gamma)
+        kept.clear()
+        return count
 
-    assert said(checks.greedy_round, emptying) == said(checks.greedy_round, emptying) == RIGHT
+    assert said(checks.rounds_needed, emptying) == said(checks.rounds_needed, emptying) == RIGHT
 
 
 def test_an_alpha_of_either_side_of_a_hundredth_passes(said: Any) -> None:

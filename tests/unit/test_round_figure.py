@@ -78,7 +78,7 @@ def test_the_description_tells_every_round() -> None:
         in told
     )
     assert f"Round 2: accepted '·a', accepted '<b>', bonus '{TEXTS[6]}'. Round 3: rejected" in told
-    assert "Round 4: plain '·a'. Round 5: accepted '·a', accepted '<b>', rejected '\"'." in told
+    assert "Round 4: plain '·a'. Round 5: accepted '·a', accepted '<b>', dropped '\"'." in told
 
 
 def test_the_picture_shows_the_first_rounds_with_every_role(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace as Namespace
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
@@ -60,7 +61,7 @@ def test_ascii_view_is_english_ascii_and_still_tells_roles_apart() -> None:
         text = text_view(trace(" é"), ascii_only=True)
     assert text.isascii() and "round   0" in text
     # An unverified, an accepted, a rejected draft, the bonus; three kinds of target token share.
-    assert len({mark.ascii_symbol for mark in MARKS.values()}) == 6
+    assert len({mark.ascii_symbol for mark in MARKS.values()}) == 7
 
 
 @pytest.mark.parametrize("view", [html_view, text_view])
@@ -176,12 +177,12 @@ def test_pages_are_told_in_japanese_and_say_so(name: str) -> None:
 def test_checks_reply_in_japanese(capsys: pytest.CaptureFixture[str]) -> None:
     with language.speaking("ja"):
         checks.passes_needed(lambda n, per_round: -(-n // per_round))
-        checks.surest_mistake(1, trace())
-        checks.surest_mistake(None, trace())
+        for answer in (12, None):
+            checks.saved_passes(answer, Namespace(target_passes=20), Namespace(target_passes=8))
     wrong, right, untried = capsys.readouterr().out.splitlines()
     assert wrong == (
         "(60, 5) に対する答えは 12 でした。"
         "プロンプトを読むのはどのパスで、そのとき何が得られますか?"
     )
-    assert right.startswith("正解です。ドラフターが 40% の確率を付けた")
+    assert right == "正解です。20 回のパスが 8 回になりました。"
     assert untried == language.catalogue("ja")[NOT_TRIED]
