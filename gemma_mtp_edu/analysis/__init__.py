@@ -6,7 +6,7 @@ __getattr__ = lazily(
     __name__,
     {
         "ablation": "ablate without AS_IS", "inside": "cluster_ranks draft_steps",
-        "calibration": "clock time_target_passes timed_runs", "cost": "round_cost",
+        "calibration": "timed_runs", "cost": "round_cost", "reference": "clock",
         "custom": "draft_and_verify", "metrics": "alpha", "theory": "expected_tokens",
         "lossless": "distributions_after emitted_distribution first_difference",
         "tradeoff": "Setting kept_by_place outcome speedups_by_length",

@@ -5,7 +5,12 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
+from gemma_mtp_edu import (
+    ModelPair,
+    autoregressive_generate,
+    reference_generate,
+    speculative_generate,
+)
 from gemma_mtp_edu.analysis.lossless import (
     distributions_after,
 )
@@ -51,6 +56,23 @@ def test_surest_mistake(story: GenerationTrace, capsys: pytest.CaptureFixture[st
     assert surest != least
     for answer, answered in ((surest, "Right."), (least, "with more"), (0, "no draft was")):
         checks.surest_mistake(answer, story)
+        assert answered in capsys.readouterr().out
+
+
+def test_compare_runs(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> None:
+    def right(prompt: str) -> tuple[bool, int, int]:
+        runs = [reference_generate(pair, prompt, assisted=how) for how in (False, True)]
+        return runs[0].token_ids == runs[1].token_ids, *(run.target_passes for run in runs)
+
+    for change, answered in (
+        (lambda same, a, b: (same, a, b), "Right."),
+        (lambda same, a, b: (same, b, a), "Which of the two runs"),
+        (lambda same, a, b: (same, a + b, b), "your hook count"),
+        (lambda same, a, b: (same, a - 1, b - 1), "Is the prefill"),
+        (lambda same, a, b: (not same, a, b), "the same limit"),
+        (lambda *_: None, "Not answered yet"),
+    ):
+        checks.compare_runs(lambda prompt, pair: change(*right(prompt)), pair)  # noqa: B023
         assert answered in capsys.readouterr().out
 
 
