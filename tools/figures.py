@@ -1,9 +1,8 @@
-"""Write what the READMEs show of the bundled pair: a picture of real rounds, the demo's output.
+"""Write what the READMEs show: the idea, a picture of real rounds, the demo's output.
 
     python -m tools.figures
 
-The picture's alt text is made from the same trace, and the table of hardware from the registry, so
-none of them can say anything else than the package does.
+Alt texts are made from the same trace, and the table of hardware from the registry.
 """
 
 import sys
@@ -13,22 +12,22 @@ from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from PIL import Image
 
 from gemma_mtp_edu import GenerationTrace, load_pair, reference_generate
 from gemma_mtp_edu.__main__ import main as command_line
 from gemma_mtp_edu.lessons.language import speaking, tr
-from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
+from gemma_mtp_edu.show.plots import describe_rounds, plot_idea, plot_rounds
 from tools import hardware, readme_ja
 from tools.document import write_parts
 from tools.lessons import ROOT
 
 README = ROOT / "README.md"
-PICTURE = "docs/images/round.png"
+PICTURE, IDEA = "docs/images/round.png", "docs/images/draft_verify_accept.png"
 # A story, because the drafter guesses it wrong often enough for every role to occur.
 PROMPT = "Write a short story about a fox who finds a drum."
 ROUNDS = 3
-COLOURS = 64
 DEMO_PROMPT = "Count from 3 to 12."
 
 
@@ -39,10 +38,7 @@ def rounds_trace() -> GenerationTrace:
 
 
 def telling_rounds(trace: GenerationTrace, count: int) -> int:
-    """Return the first of `count` rounds in a row that show every role.
-
-    They hold a round whose drafts were all accepted (a bonus follows) and one whose drafts were
-    accepted in part (a correction follows).
+    """Return the first of `count` rounds in a row with a bonus, and a correction after a draft.
 
     Raises:
         ValueError: No rounds in a row do.
@@ -63,12 +59,16 @@ def picture(trace: GenerationTrace, path: Path) -> None:
     first = telling_rounds(trace, ROUNDS)
     ax = plot_rounds(trace, first=first, count=ROUNDS)
     ax.set_title(f"Prompt: {PROMPT}", loc="left", fontsize=11)
+    save(ax, path)
+
+
+def save(ax: Axes, path: Path) -> None:
+    """Write a figure into a PNG file, and close it."""
     drawn = BytesIO()
     ax.figure.savefig(drawn, dpi=150, bbox_inches="tight")
-    plt.close(ax.figure)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Few colours make a small file, and it holds no release or date.
-    Image.open(drawn).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    plt.close("all")
+    # 64 colours make a small file, and it holds no release or date.
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def picture_markdown(trace: GenerationTrace) -> str:
@@ -134,6 +134,7 @@ def main() -> int:
     try:
         trace = rounds_trace()
         picture(trace, ROOT / PICTURE)
+        save(plot_idea(), ROOT / IDEA)
         changed = write_parts(README, parts(trace))
         changed |= write_parts(readme_ja.README, japanese_parts(trace))
     except ValueError as error:
