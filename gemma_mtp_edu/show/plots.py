@@ -74,7 +74,7 @@ def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -
 
 def plot_idea() -> Axes:
     """Draw one round that is made up: drafts, one target pass over them, and what is accepted."""
-    ax, arrow = style.axes(3.6, 8.4), {"arrowprops": {"arrowstyle": "->", "color": style.GREY}}
+    ax, arrow = style.axes(3.6, 8.4), {"arrowstyle": "->", "color": style.GREY}
     words: dict[str, Any] = {"ha": "center", "va": "center", "family": FONT}
     own = ("·fox", "·ran", "·away", "(unused)", "(unused)")
     ax.text(0.5, 0, "newest\ntoken: A", **words)
@@ -83,8 +83,8 @@ def plot_idea() -> Axes:
     ax.barh(1, 4.8, 0.5, 0.1, **style.hollow(style.BLUE))
     ax.text(2.5, 1, "the newest token and all drafts in ONE pass", **words)
     for x, token in enumerate(own):
-        ax.annotate("", (x + 0.5, 0.75), (x + 0.5, 0.38), **arrow)
-        ax.annotate("", (x + 1.4, 1.82), (x + 0.6, 1.25), **arrow)
+        ax.annotate("", (x + 0.5, 0.75), (x + 0.5, 0.38), arrowprops=arrow)
+        ax.annotate("", (x + 1.4, 1.82), (x + 0.6, 1.25), arrowprops=arrow)
         ax.text(x + 1.5, 2, token, **words)
     for x, role in enumerate(("accepted", "accepted", "correction")):
         _draw_token(ax, x + 1, 3, ShownToken(own[x], role))

@@ -50,7 +50,7 @@ def plot_layers(pair: "ModelPair") -> Axes:
                 words = "_"  # one entry of the legend for all bars of a kind
     own, given = models["drafter"], kv_layers(pair.target.config).items()
     first = {f"{layer.attention}_attention": layer.index for layer in own[::-1]}
-    leads = [((layer, 0.42), (first[kind], 1), RED) for kind, layer in given if kind in first]
+    leads = [((layer, 0.42), (first[kind], 1.0), RED) for kind, layer in given if kind in first]
     leads += [((longest - 1, 0.42), (longest - 3, 1.2), BLUE), ((14, 1.4), (len(own), 1.4), BLUE)]
     for start, to, color in leads:
         ax.annotate("", to, start, arrowprops={"arrowstyle": "->", "color": color, "lw": 1.6})
