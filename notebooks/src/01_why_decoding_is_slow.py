@@ -146,7 +146,7 @@ plots.show_figure(figure, alt + ". A dashed line shows as many passes over one t
 
 # %% tags=["timing"]
 machine = torch.cuda.get_device_name() if pair.device.type == "cuda" else "CPU"
-print(f"{machine}, {torch.get_num_threads()} threads, {target.dtype}, batch 1, median of 9")
+print(f"{machine}, threads: {torch.get_num_threads()}, {target.dtype}, batch 1, median of 9")
 
 # %% [markdown]
 # ## What is the time spent on?

@@ -153,8 +153,7 @@ assert min(rows_that_change(10)) == 10
 # ## The mask
 #
 # It acts in attention. Each token has a *query*, a *key* and a *value*; a query is compared with keys, the softmax makes
-# shares of the scores, and the result is the sum of values by these shares. Later keys get a score of minus
-# infinity, which is a share of 0:
+# shares of the scores, and the result is the sum of values by shares. Later keys score minus infinity, a share of 0:
 
 # %% tags=["nbval-check-output"]
 queries, keys, values = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0)).unbind()
@@ -380,8 +379,7 @@ except ValueError as error:
 # 1. Causal masking lets row i of a pass see the first i + 1 tokens only. So one pass verifies every draft whose
 #    predecessors are right, and the KV cache may keep what was computed.
 # 2. The drafter has no keys, values or cache: it reads the target's, and its hidden state after the final RMSNorm.
-# 3. So a drafter is of use only to the target that it was made for. With a wrong one acceptance suffers, never the
-#    text.
+# 3. So it is of use only to its own target. With a wrong one acceptance suffers, never the text.
 
 # %% [markdown]
 # ## Exercises
