@@ -10,6 +10,7 @@ import torch
 from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
+from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.analysis.ablation import AblationResult
 from gemma_mtp_edu.analysis.inside import DraftStep, LayerView
 from gemma_mtp_edu.show import plots
@@ -76,8 +77,10 @@ def arrows(ax: Any) -> list[tuple[tuple[float, float], tuple[float, float]]]:
 
 def test_arrows_lead_from_the_layers_that_the_drafter_reads() -> None:
     """E2B: layer 14 (full) to its drafter's layer 3, layer 13 (sliding) to layer 0."""
-    models = [SimpleNamespace(config=config) for config in e2b()]
-    ax = plots.plot_layers(SimpleNamespace(target=models[0], drafter=models[1]))
+    pair = object.__new__(ModelPair)  # without weights
+    for name, config in zip(("target", "drafter"), e2b(), strict=True):
+        object.__setattr__(pair, name, SimpleNamespace(config=config))
+    ax = plots.plot_layers(pair)
     ways = [(start[0], end[0]) for start, end in arrows(ax)]
     assert sorted(ways[:2]) == [(13, 0), (14, 3)]
     assert "hidden state after the final RMSNorm" in words(ax)
