@@ -13,10 +13,11 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
-from html import escape
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -60,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """All findings in their order: print it, show it in a notebook, or take `to_json()`."""
+    """All findings in their order: `print` tells each, a notebook what is wrong."""
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -76,38 +77,30 @@ class Report:
         facts = {"schema": 1, "runs": not self.exit_code, "exit_code": self.exit_code}
         return json.dumps({**facts, **asdict(self)}, indent=1)
 
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
     def __repr__(self) -> str:
-        (verdict, _), _, *rows = self._rows()
-        told = [f"{a:10}{name:42}{found}" + f"\n{'':10}-> {fix}" * bool(fix)
-                for a, name, found, fix in rows]  # fmt: skip
-        return "\n".join([verdict, *map(str.rstrip, told)])
+        return "\n".join(self._lines(("warning", "fail")))  # what a notebook shows
 
-    def _repr_html_(self) -> str:
-        def row(cells: tuple[str, ...], kind: str = "td") -> str:
-            look = "style='padding:2px 8px;vertical-align:top;text-align:left'"
-            return f"<tr>{''.join(f'<{kind} {look}>{escape(c)}</{kind}>' for c in cells)}</tr>"
-
-        (verdict, lang), heads, *rows = self._rows()
-        return (
-            f"<div{lang} class='mtp-doctor'><p>{escape(verdict)}</p><table><thead>"
-            f"{row(heads, 'th')}</thead><tbody>{''.join(map(row, rows))}</tbody></table></div>"
-        )
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield the result with the language, the heads, then a row for each area and finding."""
-        area, counts = "", Counter(finding.status for finding in self.findings)
+    def _lines(self, told: Sequence[Status] = tuple(SIGNS)) -> Iterator[str]:
+        """Yield the result, then each area with its counts, and its findings of some statuses."""
         with language.speaking(self.language):
-            runs = not self.exit_code
+            runs, rows = not self.exit_code, list[str]()
+            for area, group in groupby(self.findings, attrgetter("area")):
+                found = list(group)
+                rows.append(f"{called(area).upper():52}{_counted(found)}")
+                for f in (f for f in found if f.status in told):
+                    row = f"{SIGNS[f.status]} {f.status:8}{called(f.name):42}{f.found}"
+                    rows += [row.rstrip(), *[f"{'':10}-> {f.fix}"] * bool(f.fix)]
             answer = tr("the course runs here" if runs else "the course CANNOT run here yet")
-            numbers = ", ".join(f"{count} {status}" for status, count in counts.items())
-            told = {"answer": answer, "numbers": numbers, "seconds": self.seconds}
-            yield tr("{answer} ({numbers}; {seconds:.1f} s)", **told), language.html_lang()
-            yield tr("status"), tr("what"), tr("found"), tr("what to do")
-            for f in self.findings:
-                if f.area != area:
-                    area = f.area
-                    yield called(area).upper(), "", "", ""
-                yield f"{SIGNS[f.status]} {f.status}", called(f.name), f.found, f.fix
+            known = {"answer": answer, "numbers": _counted(self.findings), "seconds": self.seconds}
+            yield from (tr("{answer} ({numbers}; {seconds:.1f} s)", **known), *rows)
+
+
+def _counted(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.status for finding in findings)
+    return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 # A question yields (name, status, found, fix); what it raises becomes a finding too.

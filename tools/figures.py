@@ -1,9 +1,8 @@
-"""Write what the READMEs show of the bundled pair: pictures of rounds, the demo's output.
+"""Write what the READMEs show: the idea, a picture of real rounds, the demo's output.
 
     python -m tools.figures
 
-The picture's alt text is made from the same trace, and the table of hardware from the registry, so
-none of them can say anything else than the package does.
+Alt texts are made from the same trace, and the table of hardware from the registry.
 """
 
 import sys
@@ -30,7 +29,6 @@ PICTURE, IDEA = "docs/images/round.png", "docs/images/draft_verify_accept.png"
 # A story, because the drafter guesses it wrong often enough for every role to occur.
 PROMPT = "Write a short story about a fox who finds a drum."
 ROUNDS = 3
-COLOURS = 64
 DEMO_PROMPT = "Count from 3 to 12."
 
 
@@ -41,10 +39,7 @@ def rounds_trace() -> GenerationTrace:
 
 
 def telling_rounds(trace: GenerationTrace, count: int) -> int:
-    """Return the first of `count` rounds in a row that show every role.
-
-    They hold a round whose drafts were all accepted (a bonus follows) and one whose drafts were
-    accepted in part (a correction follows).
+    """Return the first of `count` rounds in a row with a bonus, and a correction after a draft.
 
     Raises:
         ValueError: No rounds in a row do.
@@ -74,7 +69,7 @@ def save(ax: Axes, path: Path) -> None:
     ax.figure.savefig(drawn, dpi=150, bbox_inches="tight")
     plt.close(ax.figure)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.open(drawn).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    Image.open(drawn).convert("RGB").quantize(64).save(path, optimize=True)
 
 
 def picture_markdown(trace: GenerationTrace) -> str:

@@ -5,8 +5,8 @@ from gemma_mtp_edu import lazily
 __getattr__ = lazily(
     __name__,
     {
-        "ablation": "ablate", "cost": "round_cost", "custom": "draft_and_verify",
-        "calibration": "clock time_target_passes timed_runs", "theory": "expected_tokens",
-        "metrics": "alpha first_difference", "tradeoff": "Setting outcome",
+        "ablation": "ablate", "calibration": "timed_runs", "cost": "round_cost",
+        "custom": "draft_and_verify", "metrics": "alpha first_difference", "reference": "clock",
+        "theory": "expected_tokens", "tradeoff": "Setting outcome",
     },
 )  # fmt: skip

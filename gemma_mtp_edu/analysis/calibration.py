@@ -1,4 +1,4 @@
-"""The timing harness: target passes, rounds for a cost model, and whole runs.
+"""The timing harness: rounds for a cost model, and whole runs.
 
 What is compared takes turns, after a warm-up, so that a slower hour favours none; medians count.
 """
@@ -7,16 +7,14 @@ import platform
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, clock, speculative_generate
+from gemma_mtp_edu.core.decoding import Run, autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.drafters import Drafter
 from gemma_mtp_edu.core.sampling import Ids, Settings
 from gemma_mtp_edu.core.schedules import Schedule
-from gemma_mtp_edu.core.target import CachedModel
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 
 Prompt = str | Ids
@@ -26,38 +24,6 @@ Grid = tuple[int, ...]
 Parts = tuple[float, tuple[float, ...], float, float]
 # Real words, because which experts a mixture-of-experts target reads depends on the text.
 _TEXT = "Tell me a story about a lighthouse keeper who counts ships, then list what she counted."
-
-
-@dataclass(frozen=True, slots=True)
-class PassTimes:
-    """Times of one target pass over several tokens, after the same context."""
-
-    lengths: tuple[int, ...]  # tokens per pass
-    seconds: tuple[float, ...]  # median seconds of a pass, in the order of `lengths`
-    context_length: int  # tokens in the cache before each pass
-
-    @property
-    def relative(self) -> tuple[float, ...]:
-        """Each time over that of the shortest pass."""
-        return tuple(s / self.seconds[0] for s in self.seconds)
-
-
-@torch.inference_mode()
-def time_target_passes(
-    pair: Any, prompt: Prompt, lengths: Sequence[int] = (1, 5, 9, 17), *, repeats: int = 7
-) -> PassTimes:
-    """Measure a target pass over each number of tokens after a prompt, as decoding makes it."""
-    ids, target = pair.encode(prompt), CachedModel(pair.target)
-    target.prefill(ids)
-    samples: dict[int, list[float]] = {length: [] for length in lengths}
-    for _ in range(repeats + 1):
-        for length in lengths:
-            start = clock(pair.device)
-            target.verify(ids[:, -1:].expand(1, length))
-            samples[length].append(clock(pair.device) - start)
-            target.crop(length)  # every pass starts from the same context
-    seconds = tuple(statistics.median(samples[length][1:]) for length in lengths)
-    return PassTimes(tuple(lengths), seconds, ids.shape[1])
 
 
 def calibrate(pair: Any, lengths: Grid, contexts: Grid, repeats: int) -> dict[str, Any]:

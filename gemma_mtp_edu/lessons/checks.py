@@ -5,13 +5,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from gemma_mtp_edu.analysis.metrics import first_difference
 from gemma_mtp_edu.analysis.reference import reference_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks_loop, checks_measuring
-from gemma_mtp_edu.lessons.checking import Rows, agrees, answered, tried
-from gemma_mtp_edu.models.compatibility import kv_layers
+from gemma_mtp_edu.lessons.checking import Rows, agrees, tried
 from gemma_mtp_edu.models.pairs import ModelPair
+
+_TOKENS = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
 
 
 def __getattr__(name: str) -> Any:
@@ -30,32 +34,18 @@ def passes_needed(answer: int, best: int, *case: int) -> Rows:
     yield True, "How many tokens are left after the prefill, and is the last round always full?"
 
 
-@answered
-def saved_passes(answer: int, plain: GenerationTrace, assisted: GenerationTrace) -> Rows:
-    """Lesson 00: how many target passes the drafter saved."""
-    before, after = plain.target_passes, assisted.target_passes
-    yield before - after == answer, "{before} passes became {after}."
-    drafts = assisted.n_accepted
-    yield answer == drafts, "So many were accepted, but the text may end inside the drafts. Did it?"
-    yield True, "Not {answer}. Which property of the two traces counts the target's passes?"
+def _compared(prompt: str, pair: ModelPair) -> tuple[bool, int, int]:
+    one, two = (reference_generate(pair, prompt, assisted=how) for how in (False, True))
+    return one.token_ids == two.token_ids, one.target_passes, two.target_passes
 
 
-@answered
-def hard_prompt(pair: ModelPair, prompt: str | None) -> Rows:
-    """Lesson 00: a prompt of which less than half of the drafts are accepted."""
-    if prompt is not None:
-        rate = reference_generate(pair, prompt, gamma=4).acceptance_rate
-        hard = rate is not None and rate < 0.5
-        yield hard, "Only {rate:.0%} of the drafts were accepted."
-        yield rate is None, "There was no draft to accept. Which prompt gets a longer answer?"
-        yield True, "{rate:.0%} were accepted, below 50% is wanted. What is hard to guess?"
-
-
-@tried([(2.3e9, 2, 320e9), (2.3e9, 1, 320e9), (31e9, 2, 3.35e12)], lambda n, size, b: n * size / b)
-def memory_floor(answer: float, best: float, *case: float) -> Rows:
-    """Lesson 01: least seconds per token from parameters, bytes per parameter and bandwidth."""
-    yield agrees(answer * best, 1), "Those are tokens per second. What are the seconds per token?"
-    yield True, "How many bytes does one pass read, and how many come per second?"
+@tried([("Count from 5 to 9.",), ("Name two birds.",)], _compared)
+def compare_runs(answer: Any, best: Any, prompt: str, pair: ModelPair) -> Rows:
+    """Lesson 00: the same text? target passes alone, target passes with the drafter."""
+    yield tuple(answer[1:]) == best[:0:-1], "Which of the two runs had the drafter?"
+    yield answer[1] > best[1], "Too many passes alone. Which runs does your hook count?"
+    yield answer[1] < best[1], "Too few passes alone. Is the prefill among them?"
+    yield True, "Do both runs have the same prompt and the same limit of new tokens?"
 
 
 @tried([(1.1, 4, 0.1), (1.0, 4, 0.0), (1.5, 8, 0.25)], lambda verify, n, step: verify + n * step)
@@ -65,21 +55,39 @@ def break_even(answer: float, best: float, *case: float) -> Rows:
     yield True, "A round that costs as much as n decode steps must commit how many tokens?"
 
 
-@answered
-def kv_layer(answer: int, pair: ModelPair) -> Rows:
-    """Lesson 02: the target layer whose full-attention KV the drafter reads."""
-    last = pair.target.config.get_text_config().num_hidden_layers - 1
-    full, sliding = kv_layers(pair.target.config).values()
-    yield answer == full, "It is the last full-attention layer that still makes KV of its own."
-    yield answer == last, "It has full attention, but does it make keys and values, or share them?"
-    yield answer == sliding, "That is sliding-window KV. Which layer does it for full attention?"
-    yield True, "Not {answer}. Look at the figure: which tall bar is marked as handed over?"
+@tried([(128, 8, 1), (128, 8, 5), (8, 2, 4)], lambda e, k, n: e * (1 - (1 - k / e) ** n))
+def experts_read(answer: float, best: float, e: int, k: int, n: int) -> Rows:
+    """Lesson 01: of `e` experts those that `n` tokens read, each of them `k`, on average."""
+    yield agrees(answer, min(e, k * n)), "So many if no two tokens shared one. Is that likely?"
+    yield agrees(e - answer, best), "So many are left out. How many are read?"
+    yield True, "With what probability does one token leave an expert out, and all of them?"
 
 
-@tried([(262_144, 2048, 32), (2048, 128, 16), (1000, 10, 1)], lambda v, c, k: v // c * k)
-def scored_tokens(answer: int, best: int, *case: int) -> Rows:
-    """Lesson 02: tokens that a centroid head scores, from vocabulary, clusters and top-k."""
-    yield True, "How many tokens are in one cluster, and how many clusters are searched?"
+@tried(
+    [(["sliding", "full"], 0), (["sliding", "sliding", "full"] * 2, 2), (["full", "sliding"], 0)],
+    lambda kinds, n: tuple(max(i for i in range(len(kinds) - n) if kinds[i] == kind)
+                           for kind in ("full", "sliding")),
+)  # fmt: skip
+def kv_sources(answer: Any, best: Any, layer_types: list[str], n_shared: int) -> Rows:
+    """Lesson 02: the full and the sliding layer of the target whose KV the drafter reads."""
+    yield tuple(answer) == best[::-1], "Which of the two is the full-attention layer?"
+    shared = max(answer) >= len(layer_types) - n_shared
+    yield shared, "Does that layer make keys and values, or share those of an earlier one?"
+    yield True, "Is it the last layer of its kind that makes its own? And if none is shared?"
+
+
+def _seen(q: Tensor, keys: Tensor, values: Tensor, at: int | None = None) -> Tensor:
+    mask = torch.ones(len(q), len(keys)).tril(len(keys) - len(q) if at is None else at).bool()
+    return torch.nn.functional.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+
+
+@tried([[_TOKENS[n:], _TOKENS, _TOKENS.flip(1)] for n in (5, 2, 0)], _seen, got="")
+def attend(answer: Tensor, best: Tensor, q: Tensor, keys: Tensor, values: Tensor) -> Rows:
+    """Lesson 02: attention of the last tokens over cached and new keys and values."""
+    whole, square = agrees(answer, _seen(q, keys, values, 9)), _seen(q, keys, values, 0)
+    yield whole, "Every token sees every key. Which keys belong to later tokens?"
+    yield agrees(answer, square), "How many cached keys stand before the first query's own?"
+    yield True, "Are scores divided by the root of the head size, and is each row a softmax?"
 
 
 @tried([()], lambda trace: trace.token_ids, got="")

@@ -21,7 +21,7 @@ _HOMES = "style views plots_cost widgets report plots_drafter".split()
 FONT = "DejaVu Sans Mono"
 BOX_INCHES, LANE_INCHES, LABEL_INCHES = 1.08, 0.52, 2.1
 # Width and dashes of a box's border, by the name that the HTML view uses.
-BORDERS = {"solid": (2.0, "-"), "dashed": (2.0, (0, (3, 1.5))), "double": (3.5, "-")}
+BORDERS = dict(solid=(2.0, "-"), dashed=(2.0, (0, (3, 1.5))), double=(3.5, "-"), dotted=(2.0, ":"))
 
 
 def __getattr__(name: str) -> Any:
@@ -70,6 +70,34 @@ def describe_rounds(trace: GenerationTrace, *, first: int = 0, count: int = 8) -
         tokens = (f"{tr(t.role)} '{t.text}'" for t in shown_tokens(trace, record))
         told.append(tr("Round {index}: {tokens}.", index=index, tokens=", ".join(tokens)))
     return sentences(*told)
+
+
+def plot_idea() -> Axes:
+    """Draw one round that is made up: drafts, one target pass over them, and what is accepted."""
+    ax, arrow = style.axes(3.6, 8.4), {"arrowstyle": "->", "color": style.GREY}
+    words: dict[str, Any] = {"ha": "center", "va": "center", "family": FONT}
+    own = ("·fox", "·ran", "·away", "(unused)", "(unused)")
+    ax.text(0.5, 0, "newest\ntoken: A", **words)
+    for x, draft in enumerate(("·fox", "·ran", "·over", "·it"), start=1):
+        _draw_token(ax, x, 0, ShownToken(draft, "draft"))
+    ax.barh(1, 4.8, 0.5, 0.1, **style.hollow(style.BLUE))
+    ax.text(2.5, 1, "the newest token and all drafts in ONE pass", **words)
+    for x, token in enumerate(own):
+        ax.annotate("", (x + 0.5, 0.75), (x + 0.5, 0.38), arrowprops=arrow)
+        ax.annotate("", (x + 1.4, 1.82), (x + 0.6, 1.25), arrowprops=arrow)
+        ax.text(x + 1.5, 2, token, **words)
+    for x, role in enumerate(("accepted", "accepted", "correction")):
+        _draw_token(ax, x + 1, 3, ShownToken(own[x], role))
+    ax.text(4.5, 3, "·over and ·it\nare dropped", **words)
+    lanes = "1. draft:\n4 steps", "2. verify:\n1 pass", "the target's\npredictions", "3. accept"
+    ax.set(xlim=(0, 6), ylim=(3.5, -0.5), xticks=[], title="One target pass, three new tokens")
+    ax.set_yticks(range(4), lanes)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    return style.tidy(ax, tr(
+        "Diagram of a round: the drafter proposes four tokens, one target pass reads them all, "
+        "accepts two, puts a correction in place of the third, and drops the rest."
+    ))  # fmt: skip
 
 
 def _draw_token(ax: Axes, x: int, y: int, token: ShownToken) -> None:

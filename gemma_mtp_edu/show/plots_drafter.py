@@ -25,31 +25,40 @@ KV_STYLES = {
     "own": (BLUE, "", marked("own keys and values")),
     "handed over": (RED, "xx", marked("own ones that the drafter reads too")),
     "shared": (GREY, "...", marked("those of an earlier layer")),
-    "target": (GREEN, "///", marked("those that the target handed over")),
+    "target": (GREEN, "///", marked("those of the target")),
 }
 # Left edge and width of the diagram's columns, and of the two halves of the drafter's.
 _TARGET, _OWN, _LEFT, _RIGHT = (0.2, 3.5), (5.3, 4.4), (5.3, 2.4), (7.4, 2.3)
 _CONSTANT = marked(
     "All steps of a round use one position, the newest token's, and the same keys and values."
 )
+_STATE = "the target's embedding of the newest token, and\nits hidden state after the final RMSNorm"
 
 
 def plot_layers(pair: "ModelPair") -> Axes:
     """Draw both models layer by layer: attention type, and where keys and values come from."""
     models = dict(zip((marked("target"), marked("drafter")), layers(pair), strict=True))
     longest = max(map(len, models.values()))
-    ax = style.axes(3.2, max(6.0, 0.25 * longest))
+    ax = style.axes(4.2, max(6.0, 0.25 * longest))
     for kv, (color, hatch, words) in KV_STYLES.items():
-        for y, row in enumerate(models.values()):
+        for y, row in zip((0, 1.4), models.values(), strict=True):
             for layer in (layer for layer in row if layer.kv == kv):
                 height = 0.8 if layer.attention == "full" else 0.45
                 ax.bar(layer.index, height, 0.8, y - height / 2, label=words,
                        **style.hollow(color, hatch))  # fmt: skip
                 words = "_"  # one entry of the legend for all bars of a kind
-    ax.set_yticks((0, 1), [f"{name}\n{len(row)} layers" for name, row in models.items()])
+    own, given = models["drafter"], kv_layers(pair.target.config).items()
+    first = {f"{layer.attention}_attention": layer.index for layer in own[::-1]}
+    leads = [((layer, 0.42), (first[kind], 1.0), RED) for kind, layer in given if kind in first]
+    leads += [((longest - 1, 0.42), (longest - 3, 1.2), BLUE), ((14, 1.4), (len(own), 1.4), BLUE)]
+    for start, to, color in leads:
+        ax.annotate("", to, start, arrowprops={"arrowstyle": "->", "color": color, "lw": 1.6})
+    ax.text(longest - 1, 1.4, _STATE, ha="right", va="center", fontsize=9)
+    ax.set_yticks((0, 1.4), [f"{name}\n{len(row)} layers" for name, row in models.items()])
     ax.set(xlabel="number of the layer (tall: full attention, low: sliding window)",
-           xticks=range(0, longest, 5), xlim=(-0.8, longest), ylim=(1.6, -0.6))  # fmt: skip
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, frameon=False)
+           title="The drafter reads two layers' keys and values, and the target's last state",
+           xticks=range(0, longest, 5), xlim=(-0.8, longest), ylim=(1.9, -0.5))  # fmt: skip
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, frameon=False)
     counts = {}
     for name, row in models.items():
         counts[name] = Counter(KV_STYLES[layer.kv][2] for layer in row)

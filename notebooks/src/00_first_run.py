@@ -4,12 +4,12 @@
 # [![View on GitHub](https://img.shields.io/badge/View_on-GitHub-181717?logo=github)](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/notebooks/00_first_run.ipynb)
 
 # %% [markdown]
-# # 00 First run: the same text, sooner
+# # 00 First run: the target alone, then with its drafter
 #
-# **Goal**: run Gemma 4's multi-token prediction (MTP) from end to end, see that the text does not
-# change, and count what was saved.
+# **Goal**: run Gemma 4's multi-token prediction (MTP) from end to end, compare the two texts, and count
+# what each of the two models did.
 #
-# **Minutes**: 15. **Prerequisites**: Python; you have used a language model before.
+# **Minutes**: 20. **Prerequisites**: Python; you have used a language model before.
 
 # %% [markdown]
 # ## Setup
@@ -25,12 +25,27 @@ from gemma_mtp_edu import lesson  # not found? the line above fetches it: switch
 lesson.setup()
 
 # %% [markdown]
+# ## The idea
+#
+# A language model writes one token at a time: each **pass** (a run of the whole model) yields one. In
+# *speculative decoding* a small **drafter** proposes several tokens, and the large **target** verifies all of
+# them in a single pass. Below is one such **round**, made up as an example.
+
+# %%
+from gemma_mtp_edu import plots
+
+plots.show_figure(plots.plot_idea())
+
+# %% [markdown]
+# Read it from the top. The target predicts the next token after *every* token that it reads. So its prediction
+# after `A` verifies the draft `·fox`, its prediction after `·fox` verifies `·ran`, and so on. Where they first
+# differ, its own prediction enters the text. Lesson 02 shows with tensors why one pass can do this.
+
+# %% [markdown]
 # ## Pick a pair
 #
-# MTP needs two models: a **target** that decides, and a small **drafter** that proposes. A drafter's step
-# gives one token; *multi-token* means that several such steps follow each run of the target. `pocket` is a
-# tiny pair that comes with this course; it has Gemma 4's architecture and runs on any CPU. On a Colab GPU,
-# choose a real pair (E2B needs about 13 GB) and run everything again.
+# `pocket` is a tiny pair that comes with this course; it has Gemma 4's architecture and runs on any CPU. On a
+# Colab GPU, choose a real pair (E2B needs about 13 GB) and run everything again.
 
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
@@ -39,7 +54,7 @@ PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 # ## Load the models
 #
 # These are the steps of Google's tutorial (its address is at the end); its first line,
-# `pip install torch accelerate transformers`, brings releases that run it. A drafter is an ordinary checkpoint,
+# `pip install torch accelerate transformers`, brings versions that run it. A drafter is an ordinary checkpoint,
 # loaded like any other.
 
 # %%
@@ -61,20 +76,20 @@ assistant_model = AutoModelForCausalLM.from_pretrained(
     ASSISTANT_MODEL_ID, dtype=dtype, device_map=device
 )
 
-# %% [markdown]
-# The two models together are a pair. Building a `ModelPair` checks that they fit: one vocabulary, and a
-# drafter of the sizes that this target needs. Lesson 02 looks inside both.
-
 # %% tags=["nbval-check-output"]
-from gemma_mtp_edu import ModelPair
+for model in (target_model, assistant_model):
+    count = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{type(model).__name__:28}{count / 1e6:8.1f} million parameters")
 
-pair = ModelPair(target_model, assistant_model, processor, name=PAIR)
-print(type(target_model).__name__, "+", type(assistant_model).__name__)
+# %% [markdown]
+# The drafter of `pocket` is large beside its target; that of E2B has 78 million parameters beside 5.1 billion.
+# Lesson 02 looks inside both, lesson 01 says what makes a model this small slow.
 
 # %% [markdown]
 # ## Ask something
 #
-# The chat template puts the question between the turn marks that the model was trained with.
+# The chat template puts the question between **control tokens**: tokens such as `<|turn>` that are no text, but
+# tell the model who speaks and where a turn ends. A text that the model writes ends with one, too: `<turn|>`.
 
 # %% tags=["nbval-check-output"]
 question = "Explain the concepts of speculative decoding and MTP in 3 sentences."
@@ -87,8 +102,7 @@ print(input_text)
 # ## First without a drafter
 #
 # Google's tutorial starts with the drafter on. Then you cannot know what it changed. So first the target
-# alone: one **pass** (a run of the whole model) for every token. `do_sample=False` is *greedy* decoding:
-# always the most probable token, nothing random.
+# alone. `do_sample=False` is *greedy* decoding: always the most probable token, nothing random.
 
 # %% tags=["nbval-check-output"]
 prompt_length = inputs["input_ids"].shape[1]
@@ -96,7 +110,8 @@ plain = target_model.generate(**inputs, max_new_tokens=128, do_sample=False)
 print(processor.decode(plain[0][prompt_length:], skip_special_tokens=True))
 
 # %% [markdown]
-# **Predict** before you go on: with a drafter, will the text be the same, nearly the same, or worse?
+# **Predict** before you go on: with a drafter, will the text be the same, nearly the same, or worse? Will it
+# take fewer passes of the target, and how many fewer at best, with four drafts in a round?
 
 # %% [markdown]
 # ## Now with the drafter
@@ -114,74 +129,112 @@ print(response)
 # Compare every token, not only what you see:
 
 # %% tags=["nbval-check-output"]
-same = torch.equal(plain, outputs)
-print("identical token by token:", same)
-assert same or dtype != torch.float32  # 16 bit rounds: a near tie may fall the other way
+print("identical token by token:", torch.equal(plain, outputs))
+
+# %% [markdown]
+# With greedy decoding the target decides every token, so **in exact arithmetic** the text is always the one that
+# it writes alone. Computers round. A pass over five tokens adds numbers up in another order than five passes over
+# one, and the scores then differ in their last digits. Where the two best tokens are almost equally probable,
+# the other one may win.
+
+# %% [markdown]
+# In fp32, which `pocket` uses, that is rare. Real pairs run in 16 bit, which rounds far more coarsely: there `False`
+# is no error. It means that the target went another way at an almost equal choice. Where did the texts part?
+
+# %% tags=["nbval-check-output"]
+length = min(plain.shape[1], outputs.shape[1])
+differ = (plain[0, :length] != outputs[0, :length]).nonzero()
+print("first difference:", int(differ[0]) - prompt_length if len(differ) else "none")
+
+# %% [markdown]
+# Lesson 05 looks at such positions, and at what the two best tokens had there.
+
+# %% [markdown]
+# ## Count the passes
+#
+# PyTorch calls a **hook** whenever a model runs. So count: one for each pass of the target, one for each step of
+# the drafter.
+
+# %% tags=["nbval-check-output"]
+from collections import Counter
+
+passes = Counter()
+hooks = [
+    target_model.register_forward_hook(lambda *_: passes.update(["target"])),
+    assistant_model.register_forward_hook(lambda *_: passes.update(["drafter"])),
+]
+for options in ({}, {"assistant_model": assistant_model}):
+    passes.clear()
+    target_model.generate(**inputs, max_new_tokens=128, do_sample=False, **options)
+    print("with drafter" if options else "target alone", dict(passes))
+for hook in hooks:
+    hook.remove()
+
+# %% [markdown]
+# The target alone needs a pass for every token. With the drafter it needs fewer, and the drafter runs instead:
+# *multi-token* prediction means several small steps after each run of the target, not several tokens at once.
 
 # %% [markdown]
 # ## What happened inside
 #
-# `reference_generate` runs the very same `generate()` and listens. Each row below is one **round**: the
-# drafter proposes four tokens, and the target verifies them in one pass. It keeps the drafts up to the
-# first wrong one and adds **one token of its own**, unless the text ends inside the drafts. In the boxes,
-# `·` is a space.
+# `reference_generate` runs the very same `generate()` with such hooks, and keeps what they saw. It takes a
+# `ModelPair`: both models with the processor, checked to fit. Each row is one round; in the boxes, `·` is a
+# space. Round 0 is the **prefill**: the target reads the prompt and gives the first token.
 
 # %%
-from gemma_mtp_edu import reference_generate
+from gemma_mtp_edu import ModelPair, reference_generate
 
+pair = ModelPair(target_model, assistant_model, processor, name=PAIR)
 assisted = reference_generate(pair, question, max_new_tokens=128)
 assisted
 
 # %% [markdown]
-# Round 0 is the **prefill**: the target reads the prompt and gives the first token. `<turn|>` ends the
-# answer. `pocket` has learned this answer, so all of these drafts are right. What if they are not?
+# `pocket` has memorised this answer, so nearly all of these drafts are right. What if they are not?
 
 # %% [markdown]
 # ## When drafts are wrong
 #
-# A story could go on in many ways. Below, each round has two lanes: what the drafter proposed, and the one
-# token that the target added. A *correction* takes the place of the first rejected draft; a *bonus*
-# follows drafts that were all accepted. **Predict**: can a draft be kept that stands behind a rejected one?
+# A story can continue in many ways. **Predict**: what is the least that a round with four drafts adds to the text,
+# and what is the most? Then look for such rounds in the picture.
 
 # %%
-from gemma_mtp_edu import plots
-
 story = reference_generate(
-    pair, "Write a short story about a fox who finds a drum.", max_new_tokens=64
+    pair, "Write a story about a baker who lives near a lake.", max_new_tokens=64
 )
-plots.show_figure(plots.plot_rounds(story, count=5))
+plots.show_figure(plots.plot_rounds(story, count=6))
+
+# %% tags=["nbval-check-output"]
+added = [len(record.token_ids) for record in story.draft_rounds[:-1]]  # the text may cut the last
+print("tokens per round:", added)
+assert 1 <= min(added) and max(added) <= 5
 
 # %% [markdown]
-# No: all drafts behind a rejected one are thrown away, because they continue a text that is not written.
-# Still no round is empty, since the target adds its own token. So no target pass writes less than in plain
-# decoding.
+# At least one, at most five. If the first draft is rejected, the target's *correction* still enters the text. If all
+# four are accepted, its prediction after the last draft does: the **bonus** token. A draft after a rejected one is
+# always dropped, because it continues a text that was not written.
+
+# %% [markdown]
+# Many easy drafts in this story only finish a word. `pocket` knows 2,048 tokens, so it spells: `·li`, `br`, `ary`;
+# after the first piece the rest is easy. Gemma 4 has 262,144 tokens and spells less, so do not expect its drafts
+# to be accepted as often.
 
 # %% [markdown]
 # ## What was saved
 #
-# Back to the question. The text is the same, so what counts is the number of target passes. Each pass of
-# the plain run wrote one token.
-
-# %% tags=["nbval-check-output"]
-alone = reference_generate(pair, question, assisted=False, max_new_tokens=128)
-assert alone.token_ids == assisted.token_ids or dtype != torch.float32
-print("target passes without drafter:", alone.target_passes)
-print("target passes with drafter:   ", assisted.target_passes)
-print(f"drafts accepted: {assisted.n_accepted} of {assisted.drafter_passes}")
-
-# %% [markdown]
-# Fewer passes are a promise; time is the proof. Both runs are warm by now. These seconds belong to the
-# machine that ran this page: run the cell to see yours.
+# Fewer target passes are not yet less time: each draft costs a step of the drafter, and a pass that verifies five
+# tokens may take longer than a pass over one. **Predict**: is the speedup larger or smaller than the ratio of
+# the passes?
 
 # %% tags=["timing"]
-for name, trace in (("plain", alone), ("with drafter", assisted)):
-    print(f"{name:12} {trace.seconds:5.2f} s, {len(trace.token_ids) / trace.seconds:5.1f} tokens/s")
-print(f"ratio {alone.seconds / assisted.seconds:.2f}")
+alone = reference_generate(pair, question, assisted=False, max_new_tokens=128)
+for name, trace in (("target alone", alone), ("with drafter", assisted)):
+    print(f"{name}: {trace.target_passes:3} target passes, {trace.seconds:5.2f} s")
+print(f"passes {alone.target_passes / assisted.target_passes:.1f} to 1,", end=" ")
+print(f"speedup {alone.seconds / assisted.seconds:.1f}x")
 
 # %% [markdown]
-# The time falls by less than the number of passes does. Each draft costs a step of the drafter, and a pass
-# that verifies five tokens takes somewhat longer than a pass over one. Lesson 01 measures both; lesson 07
-# makes a formula of them.
+# The seconds belong to the machine that ran this page, and are of one run each; run the cell a few times. Lesson 01
+# measures what a pass costs, lesson 07 makes a formula of it, and lesson 10 shows how to time fairly.
 
 # %% [markdown]
 # ## Many drafts or few?
@@ -190,40 +243,47 @@ print(f"ratio {alone.seconds / assisted.seconds:.2f}")
 # 2, will there be fewer target passes? Will more drafts be wasted?
 
 # %% tags=["nbval-check-output"]
-traces = {4: assisted}
-for gamma in (2, 15):
-    traces[gamma] = reference_generate(pair, question, gamma=gamma, max_new_tokens=128)
-for gamma, trace in sorted(traces.items()):
+for gamma in (2, 4, 15):
+    trace = reference_generate(pair, question, gamma=gamma, max_new_tokens=128)
     wasted = trace.drafter_passes - trace.n_accepted
     print(f"{gamma:2} drafts: {trace.target_passes:3} target passes, {wasted:3} drafts wasted")
 
 # %% [markdown]
-# More drafts save target passes, but more may be wasted: far ahead even this drafter errs, and in the last
-# round the text ends before the drafts do. Each draft also costs a pass of the drafter. Which number is best
-# depends on the text and on your machine.
+# More drafts save target passes as long as they are right. The further ahead, the more of them are wrong, and in the
+# last round the text ends before the drafts do. Which number is best depends on the text and on your machine.
 
 # %% [markdown]
-# ## A schedule that does nothing
+# ## A schedule for the draft length
 #
 # In the tutorial you set the number on the drafter's `generation_config`, and a schedule with it.
 # `"heuristic"` should add 2 drafts after a round in which all were accepted, and take 1 away otherwise.
-
-# %%
-assistant_model.generation_config.num_assistant_tokens = 4
-assistant_model.generation_config.num_assistant_tokens_schedule = "heuristic"
-
-# %% [markdown]
-# Does it? The trace knows how many tokens each round drafted.
+# **Predict** the draft lengths of the first rounds for `question`, starting from 4.
 
 # %% tags=["nbval-check-output"]
-trace = reference_generate(pair, question, max_new_tokens=128)
-print([len(r.draft_ids) for r in trace.draft_rounds])
+assistant_model.generation_config.num_assistant_tokens = 4
+assistant_model.generation_config.num_assistant_tokens_schedule = "heuristic"
+drafted = [0]  # steps of the drafter, from one target pass to the next
+
+
+def count_step(*_):
+    drafted[-1] += 1
+
+
+hooks = [
+    assistant_model.register_forward_hook(count_step),
+    target_model.register_forward_hook(lambda *_: drafted.append(0)),
+]
+target_model.generate(
+    **inputs, assistant_model=assistant_model, max_new_tokens=128, do_sample=False
+)
+for hook in hooks:
+    hook.remove()
+print("drafts by round:", drafted[1:-1])
 
 # %% [markdown]
-# The number never changes: for these drafters transformers ignores the schedule silently, and has done so since
-# 5.20 (PR 48982 dropped it; 5.17 still had it). A later lesson builds schedules that work. Which release does
-# what is measured, not remembered:
-# [docs/releases.md](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/docs/releases.md).
+# Did the number change? Measure before you rely on a setting: a schedule may be ignored silently. Lesson 09 builds
+# schedules that work; [docs/releases.md](https://github.com/gemma-mtp-edu/gemma_mtp_edu/blob/main/docs/releases.md)
+# says what each version of transformers does.
 
 # %%
 assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
@@ -231,10 +291,9 @@ assistant_model.generation_config.num_assistant_tokens_schedule = "constant"
 # %% [markdown]
 # ## Ask the doctor
 #
-# Does the course run on this machine? `doctor()` tries it: it loads the pair, compares both loops, the library's
-# and this course's, on one prompt, compares the memory that each pair needs with what is free, and makes a
-# widget. A *note* stops nothing and may come with advice; a *fail* comes with what to do. **Predict**: does it
-# know of the schedule? Other faults of your release will be new to you; skip them for now.
+# Does the course run on this machine? `doctor()` tries it: it loads the pair, compares texts, compares the memory
+# that each pair needs with what is free, and makes a widget. A *fail* comes with what to do; a *note* stops nothing.
+# `print(report)` tells every line, as `python -m gemma_mtp_edu doctor` does in a terminal.
 
 # %% tags=["timing"]
 from gemma_mtp_edu import doctor
@@ -243,18 +302,10 @@ report = doctor()
 report
 
 # %% [markdown]
-# Under *transformers' own loop* stands what this course's tests measured of your release. Lesson 05 shows the
-# sampling, 06 the KV (what a model keeps of tokens it has read), 09 the schedule; the number of drafts in a call,
-# the stop string and the batch appear only here.
-
-# %% [markdown]
-# `python -m gemma_mtp_edu doctor` prints the same in a terminal.
-
-# %% [markdown]
 # ## Change this
 #
-# Type a prompt of your own. Structured text (JSON, code, counting) is easy to guess, a story is not: compare
-# the share of accepted drafts.
+# Type a prompt of your own. Structured text (JSON, code, counting) is easy to guess. Can you find a prompt of which
+# less than half of the drafts are accepted?
 
 # %% tags=["nbval-check-output"]
 my_prompt = (
@@ -270,33 +321,24 @@ for name, trace in (("my prompt", mine), ("the story", story)):
 #
 # 1. The drafter proposes; the target verifies in one pass and adds one token of its own, unless the text
 #    ends inside the drafts.
-# 2. With greedy decoding the text is what the target alone would have written.
+# 2. With greedy decoding the text is, in exact arithmetic, what the target alone would have written.
 # 3. What is saved depends on how many drafts are accepted, which depends on the text; and on what drafting
 #    and verifying cost.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** How many target passes did the drafter save for `question`? Compute it from `alone` and
-# `assisted`.
-#
-# <details><summary>Hint</summary>A trace has a property <code>target_passes</code>.</details>
-
-# %% tags=["nbval-check-output"]
-from gemma_mtp_edu import check
-
-saved = None  # your answer
-check("saved_passes", saved, alone, assisted)
-
-# %% [markdown]
-# **2.** A text has `n_tokens`. The prefill gives the first one; each round after it adds `per_round` tokens
-# to the text. How many target passes is that, prefill included?
+# **1.** (easy, 5 minutes) A text has `n_tokens`. The prefill gives the first one; each round after it adds
+# `per_round` tokens to the text. How many target passes is that, prefill included?
 #
 # <details><summary>Hint</summary>The last round may be only partly used: round up
 # (<code>math.ceil</code>).</details>
 
 
 # %% tags=["nbval-check-output"]
+from gemma_mtp_edu import check
+
+
 def passes_needed(n_tokens, per_round):
     return None  # your code
 
@@ -304,14 +346,21 @@ def passes_needed(n_tokens, per_round):
 check("passes_needed", passes_needed)
 
 # %% [markdown]
-# **3.** Find a prompt of which less than half of the drafts are accepted.
+# **2.** (harder, 15 minutes) Write the comparison of this lesson as a function, with transformers alone: for any
+# prompt, is the greedy text the same with and without drafter, and how many target passes did each run make? Allow 128
+# new tokens. `pair` is the `ModelPair` from above; use its `target`, `drafter` and `processor`.
 #
-# <details><summary>Hint</summary>What could go on in many ways? Open lists, for example: any five of
-# something.</details>
+# <details><summary>Hint</summary>Chat template, processor, a hook on <code>pair.target</code>, two calls of
+# <code>generate</code>. Empty your counter between the calls, and remove the hook at the end.</details>
+
 
 # %% tags=["nbval-check-output"]
-hard_prompt = None  # your prompt, as text
-check("hard_prompt", pair, hard_prompt)
+def compare_runs(prompt, pair):
+    """Return (same_text, passes_alone, passes_with_drafter)."""
+    return None  # your code
+
+
+check("compare_runs", compare_runs, pair)
 
 # %% [markdown]
 # ## Sources
@@ -322,5 +371,6 @@ check("hard_prompt", pair, hard_prompt)
 #   ([ai.google.dev](https://ai.google.dev/gemma/docs/mtp/mtp))
 # - transformers documentation of
 #   [gemma4_assistant](https://huggingface.co/docs/transformers/model_doc/gemma4_assistant)
+# - vllm-project/recipes, Google/Gemma4.md (sizes of E2B and its drafter)
 #
-# Solutions: in `docs/instructor_guide.md`. Next: `01_why_decoding_is_slow`.
+# [Solutions](solutions_00_first_run.ipynb) · Next: [01 Why decoding is slow](01_why_decoding_is_slow.ipynb)

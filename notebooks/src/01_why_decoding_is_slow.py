@@ -6,10 +6,10 @@
 # %% [markdown]
 # # 01 Why decoding is slow
 #
-# **Goal**: measure what a pass over five tokens costs beside a pass over one, and see what speculative
-# decoding makes of it.
+# **Goal**: time a target pass by the number of tokens in it, find out what the time is spent on, and see what
+# that means for drafting.
 #
-# **Minutes**: 15. **Prerequisites**: lesson 00.
+# **Minutes**: 20. **Prerequisites**: lesson 00; a little PyTorch.
 
 # %% [markdown]
 # ## Setup
@@ -25,180 +25,320 @@ lesson.setup()
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
 
-# %% [markdown]
-# The first passes of a program are slow: memory is allocated, code is loaded. So warm up before any timing.
-
 # %%
-from gemma_mtp_edu import load_pair, reference_generate
+import torch
+
+from gemma_mtp_edu import load_pair
 
 pair = load_pair(PAIR)
-prompt = "Count from 1 to 12."
-warm_up = reference_generate(pair, prompt, max_new_tokens=8)
+target = pair.target
+torch.set_grad_enabled(False)  # nothing is trained here
+ids = pair.encode("Count from 1 to 12.")
+print("token ids:", tuple(ids.shape))
+
+# %% [markdown]
+# The first number is the **batch**, the texts that go through the model at a time. Here, and wherever this course
+# drafts, it is 1: one user who waits.
 
 # %% [markdown]
 # ## One token, one pass
 #
-# A language model writes **autoregressively**: each pass of the network yields one token, which is then
-# read by the next pass. There is no way to start the second pass before the first is over. First without
-# the drafter:
+# A language model writes **autoregressively**: a pass yields a row of scores, the best one is the next token, and
+# that token is read by the next pass. In plain PyTorch:
 
 # %% tags=["nbval-check-output"]
-trace = reference_generate(pair, prompt, assisted=False, max_new_tokens=64)
-print(trace.text)
-print(len(trace.token_ids), "tokens,", trace.target_passes, "target passes")
-assert trace.target_passes == len(trace.token_ids)
+text = ids
+for _ in range(8):
+    logits = target(text).logits  # scores [batch, tokens, vocabulary]
+    newest = logits[:, -1].argmax(-1, keepdim=True)
+    text = torch.cat([text, newest], dim=1)
+print(pair.decode(text[0, ids.shape[1] :]))
 
 # %% [markdown]
-# Only the first pass is different. It is the **prefill**: it reads the whole prompt at once and gives
-# the first token. How many tokens did it read, and how long did it take against the passes after it?
-
-# %% tags=["nbval-check-output"]
-print("tokens in the prompt:", len(trace.prompt_ids))
-
-# %% tags=["timing"]
-import statistics
-
-prefill = trace.rounds[0].verify_seconds
-later = statistics.median(r.verify_seconds for r in trace.draft_rounds)
-print(f"prefill: {1000 * prefill:.0f} ms, a later pass: {1000 * later:.0f} ms")
-
-# %% [markdown]
-# Each later pass reads one token. The prefill read all of the prompt, and it took nowhere near as many times
-# longer. So a pass does not cost a fixed time *per token*.
-
-# %% [markdown]
+# Pass 2 cannot start before pass 1 is over, since it reads its token. (This loop reads the whole text again each
+# time. Lesson 02 shows the cache that saves this; what follows holds with it as well.)
+#
 # ## Predict
 #
-# One pass over 1 token takes some time. How long does one pass over 5 tokens take: five times as long?
-# Twice? The same? And over 17? Write your guesses down.
+# A pass over 1 token takes some time. How long does one over 5 tokens take: five times as long? Twice? The
+# same? And over 33? Write your guesses down.
 
 # %%
-my_guess = {1: 1.0, 5: None, 9: None, 17: None}  # times as long as one token
+my_guess = {1: 1.0, 5: None, 17: None, 33: None}  # times as long as one token
 
 # %% [markdown]
 # ## Measure
 #
-# `time_target_passes` lets the target read a prompt, which fills its cache (what it keeps of tokens it has
-# read). Then it times passes over 1, 5, 9 and 17 more tokens, again and again in turns. The first of each
-# kind only warms up; the median of the others counts.
+# To time something: warm up once, because the first call loads code and allocates memory; repeat; let what is compared
+# take turns, so that a slow moment hits all alike; take the median. A GPU works on while Python goes on, so wait
+# for it before you look at the clock.
+
 
 # %%
-from gemma_mtp_edu.analysis import time_target_passes
+import statistics
+import time
 
-times = time_target_passes(pair, prompt, lengths=(1, 5, 9, 17))
 
-# %% tags=["timing"]
-for length, seconds, ratio in zip(times.lengths, times.seconds, times.relative, strict=True):
-    print(f"{length:2} tokens: {1000 * seconds:6.1f} ms, {ratio:.2f} times one token")
+def clock():
+    if pair.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def time_all(works, repeats=9):
+    """Return the seconds of every call of each function, by its name, without the first."""
+    samples = {name: [] for name in works}
+    for _ in range(repeats + 1):
+        for name, work in works.items():
+            start = clock()
+            work()
+            samples[name].append(clock() - start)
+    return {name: seconds[1:] for name, seconds in samples.items()}
+
 
 # %% [markdown]
-# How good were your guesses? A ratio of 1 means that the further tokens come for nothing; anything below 5,
-# after *5 tokens*, is a gain. Nothing here insists on a number: where other programs work beside it, a time can
-# be anything.
+# Now a pass over the first n tokens of a longer text, for several n:
+
+# %%
+long = pair.encode("Tell me a story about a lighthouse keeper who counts ships. " * 4)
+lengths = (1, 5, 9, 17, 33)
+passes = time_all({n: lambda n=n: target(long[:, :n], use_cache=False) for n in lengths})
+middle = {n: statistics.median(seconds) for n, seconds in passes.items()}
 
 # %% tags=["timing"]
-cost_of_five = times.relative[1]
-print(f"five passes over 1 token take {5 / cost_of_five:.1f} times as long as one pass over 5")
+for n in lengths:
+    print(f"{n:2} tokens: {1000 * middle[n]:6.1f} ms, {middle[n] / middle[1]:.2f} times one token")
 
 # %% [markdown]
-# Now compare the solid line with the dashed one: as many tokens in one pass, and one by one.
+# How good were your guesses? In the figure the bars reach from the fastest to the slowest pass. The dashed line is what
+# as many tokens cost one by one.
 
 # %% tags=["timing"]
+import matplotlib.pyplot as plt
+
 from gemma_mtp_edu import plots
 
-lines = {
-    "all in one pass (measured)": dict(zip(times.lengths, times.relative, strict=True)),
-    "one by one": {n: n for n in times.lengths},
-}
-plots.show_figure(plots.lines_chart(lines, "tokens", "times as long as a pass over 1 token"))
+figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+ms = {n: 1000 * seconds for n, seconds in middle.items()}
+spread = [[ms[n] - 1000 * min(passes[n]) for n in lengths],
+          [1000 * max(passes[n]) - ms[n] for n in lengths]]  # fmt: skip
+ax.errorbar(lengths, list(ms.values()), spread, marker="o", capsize=4, label="in one pass")
+ax.plot(lengths, [n * ms[1] for n in lengths], "k--", label="one by one")
+ax.set(xlabel="tokens", ylabel="milliseconds", ylim=(0, 2.5 * ms[33]), xticks=lengths)
+ax.set_title(f"5 tokens in one pass take {ms[5] / ms[1]:.1f} times as long as 1 token")
+ax.legend(frameon=False)
+alt = "Milliseconds by tokens in one pass: " + ", ".join(f"{n}: {ms[n]:.0f}" for n in lengths)
+plots.show_figure(figure, alt + ". A dashed line shows as many passes over one token.")
+
+# %% tags=["timing"]
+machine = torch.cuda.get_device_name() if pair.device.type == "cuda" else "CPU"
+print(f"{machine}, threads: {torch.get_num_threads()}, {target.dtype}, batch 1, median of 9")
 
 # %% [markdown]
-# ## Why
+# ## What is the time spent on?
 #
-# A pass must fetch **all weights** of the model, whether it works on one token or on five. On a GPU that
-# takes longer than the arithmetic, so the processor waits for memory. On a CPU with a model as small as
-# `pocket` something else takes most of the time: starting the many small operations of 30 layers. Both
-# costs are paid per pass, not per token.
+# Three things could take it: **fetching** the weights from memory, the **arithmetic**, and **starting** the operations
+# from Python. Only the arithmetic grows with the tokens. Look at each alone, first at a matrix.
+#
+# **Predict**: a linear layer multiplies 1 row by its weights, then 5 rows. Five times the arithmetic: is it five
+# times the time?
+
+# %%
+from torch import nn
+
+layer = nn.Linear(4096, 4096, bias=False, dtype=target.dtype, device=pair.device)
+weights = layer.weight
+rows = (1, 5, 17, 65, 257)
+inputs = {n: torch.randn(n, 4096, dtype=target.dtype, device=pair.device) for n in rows}
+linear = {
+    n: statistics.median(seconds)
+    for n, seconds in time_all({n: lambda n=n: layer(inputs[n]) for n in rows}, 5).items()
+}
+
+# %% tags=["timing"]
+for n in rows:
+    print(f"{n:3} rows: {1000 * linear[n]:6.2f} ms, {linear[n] / linear[1]:5.2f} times one row")
+
+# %% [markdown]
+# Every weight is fetched once, whether for one row or for many, and used once **per row**. With few rows the processor
+# mostly waits for memory. How fast are memory and arithmetic here?
+
+# %%
+size = weights.numel() * weights.element_size()
+square = torch.randn(1024, 1024, dtype=target.dtype, device=pair.device)
+works = {"sum": lambda: weights.sum(), "multiply": lambda: square @ square}
+best = {name: min(seconds) for name, seconds in time_all(works).items()}
+bandwidth = max(size / best["sum"], size / linear[1])  # bytes per second
+peak = max(2 * 1024**3 / best["multiply"], 2 * 257 * weights.numel() / linear[257])  # FLOP/s
+
+# %% tags=["timing"]
+print(f"memory {bandwidth / 1e9:.1f} GB/s, arithmetic {peak / 1e9:.1f} GFLOP/s")
+print(f"so {peak / bandwidth:.1f} operations could be done for each byte that arrives")
+
+# %% [markdown]
+# **Arithmetic intensity** is the number of operations (FLOP: a multiplication or an addition) done for each byte
+# fetched. n rows do 2n operations with every weight, so a weight of 4 bytes gives n / 2, and one of 2 bytes gives n. A
+# pass is *memory-bound* while that is less than what the processor could do per byte.
+
+# %% tags=["timing"]
+figure, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+intensity = {n: 2 * n / weights.element_size() for n in rows}
+reached = {n: 2 * n * weights.numel() / linear[n] / 1e9 for n in rows}  # GFLOP/s
+edge = [min(intensity.values()), peak / bandwidth, max(intensity.values())]
+roof = [min(peak, bandwidth * x) / 1e9 for x in edge]
+ax.plot(edge, roof, "k--", label="roof: memory, then arithmetic")
+ax.plot(list(intensity.values()), list(reached.values()), "o-", label="nn.Linear, 1 to 257 rows")
+for n in rows:
+    ax.annotate(str(n), (intensity[n], reached[n]), (0, -16), textcoords="offset points")
+ax.set(xscale="log", yscale="log", xlabel="operations per byte fetched", ylabel="GFLOP/s")
+ax.set_ylim(bottom=min(reached.values()) / 2)
+ax.set_title(f"5 rows do {reached[5] / reached[1]:.1f} times the work of 1 row in the same time")
+ax.legend(frameon=False)
+told = ", ".join(f"{n} rows {reached[n]:.1f}" for n in rows)
+plots.show_figure(figure, f"Roofline: GFLOP/s of a linear layer by operations per byte: {told}.")
+
+# %% [markdown]
+# This picture is called a **roofline**; the numbers at the points are rows. On its slope more rows come nearly for nothing; where it is flat, each row costs
+# its share. Points below the roof show that the routine for so few rows is not ideal: on a CPU five rows may well
+# take twice as long as one.
+
+# %% [markdown]
+# ## And pocket?
+#
+# It has 5 million weights, not 16 million in one layer. **Predict**: what takes most of the time of its pass:
+# fetching, arithmetic, or starting its operations?
+
+# %%
+from torch.overrides import TorchFunctionMode
+
+
+class Counter(TorchFunctionMode):
+    """Counts the operations that Python starts."""
+
+    count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += function.__name__ != "__get__"  # looking at a shape is no operation
+        return function(*args, **(kwargs or {}))
+
+
+def started(n):
+    with Counter() as seen:
+        target(long[:, :n], use_cache=False)
+    return seen.count
+
+
+counts = {n: started(n) for n in (1, 5)}
+assert abs(counts[5] / counts[1] - 1) < 0.2  # per pass, not per token
+
+# %% tags=["timing"]
+used = sum(p.numel() for name, p in target.named_parameters() if "embed_tokens" not in name)
+used += target.get_output_embeddings().weight.numel()  # of the other tables a few rows are read
+fetching, arithmetic = used * weights.element_size() / bandwidth, 2 * used / peak
+rest = middle[1] - fetching - arithmetic
+print(f"fetching {used / 1e6:.1f} million weights: {1000 * fetching:.2f} ms")
+print(f"arithmetic, one token: {1000 * arithmetic:.2f} ms")
+print(f"the rest: {1000 * rest:.1f} ms, or {1e6 * rest / counts[1]:.0f} us for each of", end=" ")
+print(f"{counts[1]:,} operations")
+
+# %% [markdown]
+# On a CPU, nearly all of it is Python and the start of thousands of small operations, about as many for five tokens as for
+# one. So `pocket` shows the right effect **for another reason**: in a model of billions of weights fetching takes most of
+# the time. Both are paid per pass, not per token.
 
 # %% [markdown]
 # ## The floor
 #
-# Memory gives a lower bound for the time of a pass: bytes of the weights divided by bytes per second. Take
-# the 2.3 billion effective parameters of E2B (without the look-up tables, of which a pass reads a few rows)
-# in 16 bit (2 bytes each) and a T4 GPU, which reads 320 GB/s:
+# For a large model, memory gives a lower bound: bytes of the weights divided by bytes per second. Take the 2.3
+# billion effective parameters of E2B (without the embedding tables, of which a pass reads a few rows) in 16 bit, and a
+# T4 GPU, which reads 320 GB/s and does 65 tera-operations per second in 16 bit:
 
 # %% tags=["nbval-check-output"]
-parameters, bytes_each, bandwidth = 2.3e9, 2, 320e9
-floor = parameters * bytes_each / bandwidth
-print(f"at least {1000 * floor:.1f} ms per pass, so at most {1 / floor:.0f} tokens/s")
+parameters, bytes_each, memory, compute = 2.3e9, 2, 320e9, 65e12
+floor = parameters * bytes_each / memory
+print(f"fetching: {1000 * floor:.1f} ms per pass, so at most {1 / floor:.0f} tokens/s at batch 1")
+for n in (1, 5):
+    print(f"arithmetic for {n} tokens: {1000 * 2 * parameters * n / compute:.2f} ms")
 
 # %% [markdown]
-# That bound holds for plain decoding, however fast the arithmetic is. There are two ways under it: make the
-# weights smaller (*quantisation*: fewer bits for each), or **get more than one token out of a pass**.
-
-# %% [markdown]
-# ## Five for the price of one
+# Faster arithmetic does not help. Three ways lead under the floor:
 #
-# Suppose somebody hands us four tokens that *might* come next. One pass over the newest token and these four
-# checks them all and gives one more. When all four are right, we get five tokens for about the price of
-# one.
-
-# %% tags=["nbval-check-output"]
-assisted = reference_generate(pair, prompt, gamma=4, max_new_tokens=64)
-assert assisted.token_ids == trace.token_ids or PAIR != "pocket"
-print("tokens per round:", [len(r.token_ids) for r in assisted.rounds])
-print(trace.target_passes, "passes became", assisted.target_passes)
+# - **fewer bytes**: *quantisation* stores each weight in fewer bits;
+# - **more texts per pass**: *batching* fetches the weights once for several users. More tokens per second in all, but
+#   no single user is served faster;
+# - **more tokens of one text per pass**: speculative decoding.
 
 # %% [markdown]
-# The guesses are not free: the drafter must make them, and its cost decides whether anything is won. Here is
-# what one round spends on drafting and on verifying.
+# The last two spend the same reserve, arithmetic that waits for memory. A server with many requests at a time has less
+# of it left, so drafts win less there; lesson 12 has numbers.
 
 # %% tags=["timing"]
+texts = {n: long[:, :1].repeat(n, 1) for n in (1, 5)}  # five texts of one token
+batches = time_all({n: lambda n=n: target(texts[n], use_cache=False) for n in texts})
+five, one = (statistics.median(batches[n]) for n in (5, 1))
+print(f"5 texts of 1 token: {five / one:.2f} times one text")
+print(f"1 text of 5 tokens: {middle[5] / middle[1]:.2f} times one token")
+
+# %% [markdown]
+# ## Where this fails: a mixture of experts
+#
+# In a **mixture of experts** (26B-A4B is one) each layer has many feed-forward parts, the *experts*, and every token is
+# sent to a few of them: 8 of 128. A pass fetches only the chosen ones. **Predict**: how many different experts do
+# five tokens need?
+
+# %% tags=["nbval-check-output"]
+draws = torch.Generator().manual_seed(0)
+for tokens in (1, 5, 17):
+    chosen = [
+        {e for _ in range(tokens) for e in torch.randperm(128, generator=draws)[:8].tolist()}
+        for _ in range(200)
+    ]
+    print(f"{tokens:2} tokens: {statistics.mean(map(len, chosen)):5.1f} of 128 experts")
+
+# %% [markdown]
+# The cell lets each token choose at random; neighbours in a real text share more. But five tokens do not cost what one
+# costs: a verify pass fetches more weights. In llama.cpp's own tests the drafter brought no speedup for the 26B-A4B
+# (pull request 23398).
+
+# %% [markdown]
+# ## What a round costs
+#
+# Suppose somebody hands us four tokens that *might* come next. One pass over the newest token and these four verifies
+# them all. The guesses are not free: the drafter runs once for each. Here is what one round spends on both.
+
+# %% tags=["timing"]
+from gemma_mtp_edu import reference_generate
+
+assisted = reference_generate(pair, "Count from 1 to 12.", gamma=4, max_new_tokens=64)
 draft = statistics.median(r.draft_seconds for r in assisted.draft_rounds)
 verify = statistics.median(r.verify_seconds for r in assisted.draft_rounds)
 print(f"a round: drafting 4 tokens {1000 * draft:.0f} ms, verifying {1000 * verify:.0f} ms")
-print(f"up to five tokens in {1000 * (draft + verify):.0f} ms; plain: {5000 * later:.0f} ms")
+print(f"it writes 1 to 5 tokens, {assisted.tokens_per_round:.1f} on average in this text")
 
 # %% [markdown]
 # ## Change this
 #
-# Does the advantage last for longer passes? Try other lengths, or a longer prompt. On a GPU with a real pair,
-# try a pass over 257 tokens: sooner or later the arithmetic takes over.
+# Does the advantage last for longer passes? Try more tokens, or more rows. On a GPU with a real pair, find the length
+# at which a pass takes twice as long as one over one token.
 
 # %% tags=["timing"]
-more = time_target_passes(pair, prompt, lengths=(1, 33, 65), repeats=3)
-for length, ratio in zip(more.lengths, more.relative, strict=True):
-    print(f"{length:2} tokens: {ratio:.2f} times one token")
+more = time_all({n: lambda n=n: target(long[:, :n], use_cache=False) for n in (1, 65)}, repeats=3)
+ratio = statistics.median(more[65]) / statistics.median(more[1])
+print(f"65 tokens: {ratio:.2f} times one token")
 
 # %% [markdown]
 # ## Takeaways
 #
 # 1. Plain decoding makes one pass of the whole model for every token.
-# 2. A pass over five tokens costs little more than a pass over one, and far less than five passes.
-# 3. Whoever can guess the next tokens cheaply turns that into speed: the drafter.
+# 2. What a pass costs is paid mostly once per pass: fetching the weights in a large model, starting operations in
+#    a small one. So five tokens cost far less than five passes, unless experts are chosen per token.
+# 3. Quantisation, batching and drafting are three ways under the memory bound; the last two share one reserve.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Write the floor as a function: seconds per pass from parameters, bytes per parameter and
-# bandwidth in bytes per second.
-#
-# <details><summary>Hint</summary>All bytes are read once per pass. Seconds are bytes divided by bytes
-# per second.</details>
-
-# %% tags=["nbval-check-output"]
-from gemma_mtp_edu import check
-
-
-def memory_floor(parameters, bytes_per_parameter, bandwidth):
-    return None  # your code
-
-
-check("memory_floor", memory_floor)
-
-# %% [markdown]
-# **2.** A verify pass takes `verify` times as long as a one-token pass; each drafter step takes `drafter`
-# times as long. How many tokens must a round with `gamma` drafts **commit** (add to the text for good) to
+# **1.** (easy, 5 minutes) A verify pass takes `verify` times as long as a one-token pass; each drafter step takes
+# `drafter` times as long. How many tokens must a round with `gamma` drafts **commit** (add to the text for good) to
 # be as fast as plain decoding?
 #
 # <details><summary>Hint</summary>What does the round cost, counted in one-token passes? Plain decoding
@@ -206,6 +346,9 @@ check("memory_floor", memory_floor)
 
 
 # %% tags=["nbval-check-output"]
+from gemma_mtp_edu import check
+
+
 def break_even(verify, gamma, drafter):
     return None  # your code
 
@@ -213,11 +356,29 @@ def break_even(verify, gamma, drafter):
 check("break_even", break_even)
 
 # %% [markdown]
+# **2.** (harder, 15 minutes) Replace the random draws above by a formula: each of `tokens` tokens chooses `chosen` of
+# `experts` experts at random, all choices equally probable. How many different experts are read, on average?
+#
+# <details><summary>Hint</summary>Take one expert. With what probability does one token leave it out? And all of them?
+# Means add up over experts.</details>
+
+
+# %% tags=["nbval-check-output"]
+def experts_read(experts, chosen, tokens):
+    return None  # your code
+
+
+check("experts_read", experts_read)
+
+# %% [markdown]
 # ## Sources
 #
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), section 3
 # - Shazeer 2019, *Fast Transformer Decoding*, [arXiv:1911.02150](https://arxiv.org/abs/1911.02150),
 #   on decoding as a memory-bandwidth problem
-# - NVIDIA T4 data sheet (320 GB/s memory bandwidth)
+# - Williams, Waterman, Patterson 2009, *Roofline*, [doi:10.1145/1498765.1498785](https://doi.org/10.1145/1498765.1498785)
+# - NVIDIA T4 data sheet (320 GB/s memory bandwidth, 65 TFLOPS in 16 bit)
+# - transformers, `convert_gemma4_weights.py` (128 experts, 8 per token);
+#   [ggml-org/llama.cpp#23398](https://github.com/ggml-org/llama.cpp/pull/23398)
 #
-# Solutions: in `docs/instructor_guide.md`. Next: `02_load_a_pair`.
+# [Solutions](solutions_01_why_decoding_is_slow.ipynb) · Next: [02 Load a pair](02_load_a_pair.ipynb)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu import ModelPair, speculative_generate
+from gemma_mtp_edu import ModelPair, reference_generate, speculative_generate
 from gemma_mtp_edu.core.drafters import ScriptedDrafter
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.lessons import checks
@@ -52,6 +52,23 @@ def test_accepted_by_text(
 ) -> None:
     checks.accepted_by_text(answer, story)
     assert answered in capsys.readouterr().out
+
+
+def test_compare_runs(pair: ModelPair, capsys: pytest.CaptureFixture[str]) -> None:
+    def right(prompt: str) -> tuple[bool, int, int]:
+        runs = [reference_generate(pair, prompt, assisted=how) for how in (False, True)]
+        return runs[0].token_ids == runs[1].token_ids, *(run.target_passes for run in runs)
+
+    for change, answered in (
+        (lambda same, a, b: (same, a, b), "Right."),
+        (lambda same, a, b: (same, b, a), "Which of the two runs"),
+        (lambda same, a, b: (same, a + b, b), "your hook count"),
+        (lambda same, a, b: (same, a - 1, b - 1), "Is the prefill"),
+        (lambda same, a, b: (not same, a, b), "the same limit"),
+        (lambda *_: None, "Not answered yet"),
+    ):
+        checks.compare_runs(lambda prompt, pair: change(*right(prompt)), pair)  # noqa: B023
+        assert answered in capsys.readouterr().out
 
 
 def test_random_drafts_change_nothing(pair: ModelPair, story: GenerationTrace) -> None:

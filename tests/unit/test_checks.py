@@ -2,7 +2,6 @@
 
 import math
 import statistics
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -115,6 +114,20 @@ def drafted(state: Any, centroids: Any, order: Any, table: Any, top_k: int) -> i
     return int(candidates[(table[candidates] @ state).argmax()])
 
 
+KINDS = ("full", "sliding")
+
+
+def last(kinds: list[str], kind: str) -> int:
+    return len(kinds) - 1 - kinds[::-1].index(kind)
+
+
+def attention(q: Any, keys: Any, values: Any, before: int | None = None) -> Any:
+    before = len(keys) - len(q) if before is None else before
+    later = torch.ones(len(q), len(keys)).triu(before + 1).bool()
+    scores = q @ keys.T / keys.shape[1] ** 0.5
+    return scores.masked_fill(later, -torch.inf).softmax(-1) @ values
+
+
 # Of each checker a right function, and wrong ones with words of the question that they get.
 FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
     checks.passes_needed: [
@@ -122,19 +135,28 @@ FUNCTIONS: dict[Any, list[tuple[Any, str]]] = {
         (lambda n, k: math.ceil((n - 1) / k), "For (60, 1) you got 59. Which pass reads"),
         (lambda n, k: n, "left after the prefill"),
     ],
-    checks.memory_floor: [
-        (lambda n, size, bandwidth: n * size / bandwidth, RIGHT),
-        (lambda n, size, bandwidth: bandwidth / (n * size), "tokens per second"),
-        (lambda n, size, bandwidth: n / bandwidth, "For (2.3e+09, 2, 3.2e+11) you got 0.0071"),
+    checks.experts_read: [
+        (lambda e, k, n: e * (1 - (1 - k / e) ** n), RIGHT),
+        (lambda e, k, n: min(e, k * n), "For (128, 8, 5) you got 40. So many if no two"),
+        (lambda e, k, n: e * (1 - k / e) ** n, "left out"),
+        (lambda e, k, n: k, "For (128, 8, 5) you got 8. With what probability"),
+    ],
+    checks.kv_sources: [
+        (lambda kinds, n: [last(kinds[: len(kinds) - n], kind) for kind in KINDS], RIGHT),
+        (lambda kinds, n: (last(kinds, "sliding"), last(kinds, "full")), "Which of the two"),
+        (lambda kinds, n: (last(kinds, "full"), last(kinds, "sliding")), "share those of an ear"),
+        (lambda kinds, n: [kinds.index(kind) for kind in KINDS], "Is it the last layer"),
+    ],
+    checks.attend: [
+        (attention, RIGHT),
+        (lambda q, k, v: attention(q, k, v, 9), "Which keys belong to later tokens?"),
+        (lambda q, k, v: attention(q, k, v, 0), "How many cached keys stand before"),
+        (lambda q, k, v: attention(2 * q, k, v), "divided by the root of the head size"),
     ],
     checks.break_even: [
         (lambda verify, gamma, drafter: verify + gamma * drafter, RIGHT),
         (lambda verify, gamma, drafter: verify + drafter, "every drafter step"),
         (lambda verify, gamma, drafter: 9.0, "commit how many tokens"),
-    ],
-    checks.scored_tokens: [
-        (lambda v, c, k: v // c * k, RIGHT),
-        (lambda v, c, k: k, "in one cluster"),
     ],
     checks.emitted: [
         (lambda q, accept, after: q * accept + (1 - (q * accept).sum()) * after, RIGHT),
@@ -281,28 +303,9 @@ def test_an_alpha_of_either_side_of_a_hundredth_passes(said: Any) -> None:
     assert said(checks.smallest_alpha, break_even_alpha) == RIGHT
 
 
-PLAIN = SimpleNamespace(target_passes=20)
-ASSISTED = SimpleNamespace(target_passes=8, n_accepted=13)
-TEXT = SimpleNamespace(
-    num_hidden_layers=4,
-    num_kv_shared_layers=2,
-    layer_types=["sliding_attention", "full_attention"] * 2,
-)
-TEXT.get_text_config = lambda: TEXT
-PAIR = SimpleNamespace(target=SimpleNamespace(config=TEXT))
 # Chains of three right drafts: a fourth would be paid for nothing.
 THREES = make_profile(tuple(range(17)), tuple((*range(i, i + 3), 99) for i in range(1, 17)))
 ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
-    (
-        checks.saved_passes,
-        (PLAIN, ASSISTED),
-        {None: NOT_TRIED, 12: f"{RIGHT} 20 passes became 8", 13: "inside the drafts", 5: "Not 5."},
-    ),
-    (
-        checks.kv_layer,
-        (PAIR,),
-        {None: NOT_TRIED, 1: RIGHT, 3: "or share them", 0: "sliding-window KV", 2: "Not 2."},
-    ),
     (
         checks.oracle_lengths,
         (THREES, [1.0, 1.2, 1.4, 1.6, 1.8]),

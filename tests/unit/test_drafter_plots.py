@@ -1,6 +1,7 @@
 """Figures of the drafter's inside without any weights, and the checkers of their lesson."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ import torch
 from matplotlib.patches import FancyBboxPatch
 from transformers import Gemma4AssistantConfig, Gemma4TextConfig
 
+from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.analysis.ablation import AblationResult
 from gemma_mtp_edu.show import plots
 from tests.cases import tables
@@ -70,6 +72,24 @@ def test_the_diagram_in_words() -> None:
 def arrows(ax: Any) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """Return start and end of every arrow."""
     return [(note.xyann, note.xy) for note in ax.texts if getattr(note, "arrowprops", None)]
+
+
+def test_arrows_lead_from_the_layers_that_the_drafter_reads() -> None:
+    """E2B: layer 14 (full) to its drafter's layer 3, layer 13 (sliding) to layer 0."""
+    pair = object.__new__(ModelPair)  # without weights
+    for name, config in zip(("target", "drafter"), e2b(), strict=True):
+        object.__setattr__(pair, name, SimpleNamespace(config=config))
+    ax = plots.plot_layers(pair)
+    ways = [(start[0], end[0]) for start, end in arrows(ax)]
+    assert sorted(ways[:2]) == [(13, 0), (14, 3)]
+    assert "hidden state after the final RMSNorm" in words(ax)
+
+
+def test_the_idea_leads_each_prediction_to_the_draft_that_it_verifies() -> None:
+    ax = plots.plot_idea()
+    diagonal = [(start[0], end[0]) for start, end in arrows(ax) if start[0] != end[0]]
+    assert [int(end) - int(start) for start, end in diagonal] == [1] * 5
+    assert words(ax).count("accepted") == 2 and "correction" in words(ax)
 
 
 def test_the_diagram_leads_from_each_box_to_the_next() -> None:
