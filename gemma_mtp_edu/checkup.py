@@ -7,6 +7,7 @@ finding. What the installed transformers gets wrong stands in a table that `test
 import importlib.metadata
 import io
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -16,10 +17,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
-from html import escape
 from pathlib import Path
 from typing import Literal
 
+from gemma_mtp_edu.core.trace import for_console
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons.language import called, marked, tr
 from gemma_mtp_edu.models.files import without_tokens
@@ -60,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Report:
-    """All findings in their order: print it, show it in a notebook, or take `to_json()`."""
+    """All findings in their order: print it, or take `to_json()`."""
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -77,32 +78,20 @@ class Report:
         return json.dumps({**facts, **asdict(self)}, indent=1)
 
     def __repr__(self) -> str:
-        (verdict, _), _, *rows = self._rows()
+        (verdict, *_), *rows = self._rows()
         told = [f"{a:10}{name:42}{found}" + f"\n{'':10}-> {fix}" * bool(fix)
                 for a, name, found, fix in rows]  # fmt: skip
-        return "\n".join([verdict, *map(str.rstrip, told)])
-
-    def _repr_html_(self) -> str:
-        def row(cells: tuple[str, ...], kind: str = "td") -> str:
-            look = "style='padding:2px 8px;vertical-align:top;text-align:left'"
-            return f"<tr>{''.join(f'<{kind} {look}>{escape(c)}</{kind}>' for c in cells)}</tr>"
-
-        (verdict, lang), heads, *rows = self._rows()
-        return (
-            f"<div{lang} class='mtp-doctor'><p>{escape(verdict)}</p><table><thead>"
-            f"{row(heads, 'th')}</thead><tbody>{''.join(map(row, rows))}</tbody></table></div>"
-        )
+        return for_console("\n".join([verdict, *map(str.rstrip, told)]))
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield the result with the language, the heads, then a row for each area and finding."""
+        """Yield the result, then a row for each area and finding."""
         area, counts = "", Counter(finding.status for finding in self.findings)
         with language.speaking(self.language):
             runs = not self.exit_code
             answer = tr("the course runs here" if runs else "the course CANNOT run here yet")
             numbers = ", ".join(f"{count} {status}" for status, count in counts.items())
             told = {"answer": answer, "numbers": numbers, "seconds": self.seconds}
-            yield tr("{answer} ({numbers}; {seconds:.1f} s)", **told), language.html_lang()
-            yield tr("status"), tr("what"), tr("found"), tr("what to do")
+            yield (tr("{answer} ({numbers}; {seconds:.1f} s)", **told),)
             for f in self.findings:
                 if f.area != area:
                     area = f.area
@@ -189,6 +178,9 @@ def _pairs() -> Iterator[Answer]:
     from gemma_mtp_edu.models import memory, pairs, registry
 
     device = pairs.choose_device()
+    count, cores = memory.usable_threads(), os.cpu_count()
+    told = tr("{count} at once, with {cores} cores; pocket takes 1", count=count, cores=cores)
+    yield marked("threads"), "ok", told, "OMP_NUM_THREADS"
     free, auto = memory.free_memory(device), str(pairs.choose_dtype(device))
     for name in registry.PAIRS:
         dtypes = ["float32"] if name == "pocket" else [auto.removeprefix("torch."), "bfloat16"]

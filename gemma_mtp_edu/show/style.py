@@ -124,9 +124,12 @@ def tidy(ax: Axes, opening: str, numbers: str = "") -> Axes:
 
 def show_figure(drawn: Axes | Figure, alt: str = "") -> None:
     """Display a figure as an image with a text, its own or `alt`, for those who cannot see it."""
-    from IPython.display import HTML, display
+    from IPython.display import display
 
-    display(HTML(figure_html(drawn, alt)))
+    html = figure_html(drawn, alt)
+    png, alt = html.rpartition(",")[2][:-2], alt or str(drawn.get_label())
+    # Exports to other formats than HTML take the picture, or the words.
+    display({"text/html": html, "image/png": png, "text/plain": alt}, raw=True)
 
 
 def figure_html(drawn: Axes | Figure, alt: str = "") -> str:

@@ -6,15 +6,12 @@ import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gemma_mtp_edu import checkup
 from gemma_mtp_edu.checkup import SIGNS, Finding, Report, Status
@@ -63,31 +60,6 @@ def test_text_and_json_say_each_status_with_its_fix() -> None:
     assert (content["schema"], content["language"]) == (1, "en")
     fail = {"area": "area", "name": "fail", "status": "fail"}
     assert content["findings"][3] == {**fail, "found": "found fail", "fix": "mend fail"}
-
-
-class Page(HTMLParser):
-    """Collects the tags and the text of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.words: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        assert not any(name.startswith("on") for name, _ in attrs)
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
-@given(st.lists(st.text(st.characters(blacklist_characters="\r"), min_size=1), min_size=3))
-def test_html_escapes_whatever_was_found(texts: list[str]) -> None:
-    finding = Finding("area", texts[0], "warning", texts[1], texts[2])
-    page = Page(Report((finding,), 0.0)._repr_html_())
-    assert page.tags == {"div", "p", "table", "thead", "tbody", "tr", "th", "td"}
-    assert {finding.name, finding.found, finding.fix, "! warning"} <= set(page.words)
 
 
 def test_no_token_home_or_command_of_a_terminal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,9 +211,7 @@ def test_it_reports_what_is_absent(absent: str) -> None:
     assert found["same text with a drafter"].found.startswith("未確認: 先に「")
     assert all(finding.fix for finding in failed)
     assert untranslated(made) == []
-    for told in (str(made), repr(made), made._repr_html_()):
-        assert "このコースはまだここでは動きません" in told
-    assert ">対処</th>" in made._repr_html_()
+    assert "このコースはまだここでは動きません" in str(made)
 
 
 @cases

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from gemma_mtp_edu.analysis.tradeoff import Setting
-from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.show.plots import describe_rounds, plot_rounds
 from gemma_mtp_edu.show.style import figure_html
@@ -88,7 +87,6 @@ PAGES: dict[str, Callable[[str], str]] = {
     "step, not revealed": lambda text: step_html(trace_of(text), 1, revealed=False),
     "round viewer": lambda text: RoundViewer(trace_of(text), revealed=True).view.value,
     "trade-off": lambda text: summary_html(profile_of(text), Setting(), workload=text),
-    "doctor": lambda text: Report((Finding(text, text, "fail", text, text),), 1.0)._repr_html_(),
     "table of rounds": lambda text: trace_of(text).to_frame()._repr_html_(),
 }
 SLOW_PAGES: dict[str, Callable[[str], str]] = {
