@@ -78,25 +78,19 @@ class Report:
         return json.dumps({**facts, **asdict(self)}, indent=1)
 
     def __repr__(self) -> str:
-        (verdict, *_), *rows = self._rows()
-        told = [f"{a:10}{name:42}{found}" + f"\n{'':10}-> {fix}" * bool(fix)
-                for a, name, found, fix in rows]  # fmt: skip
-        return for_console("\n".join([verdict, *map(str.rstrip, told)]))
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield the result, then a row for each area and finding."""
         area, counts = "", Counter(finding.status for finding in self.findings)
         with language.speaking(self.language):
             runs = not self.exit_code
             answer = tr("the course runs here" if runs else "the course CANNOT run here yet")
             numbers = ", ".join(f"{count} {status}" for status, count in counts.items())
             told = {"answer": answer, "numbers": numbers, "seconds": self.seconds}
-            yield (tr("{answer} ({numbers}; {seconds:.1f} s)", **told),)
+            lines = [tr("{answer} ({numbers}; {seconds:.1f} s)", **told)]
             for f in self.findings:
-                if f.area != area:
-                    area = f.area
-                    yield called(area).upper(), "", "", ""
-                yield f"{SIGNS[f.status]} {f.status}", called(f.name), f.found, f.fix
+                lines += [called(f.area).upper()] * (f.area != area)
+                sign, area = f"{SIGNS[f.status]} {f.status}", f.area
+                lines.append(f"{sign:10}{called(f.name):42}{f.found}".rstrip())
+                lines += [f"{'':10}-> {f.fix}"] * bool(f.fix)
+        return for_console("\n".join(lines))
 
 
 # A question yields (name, status, found, fix); what it raises becomes a finding too.

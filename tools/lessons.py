@@ -124,7 +124,9 @@ def _clean_cell(cell: NotebookNode, seen: Counter[str]) -> NotebookNode:
     fields["metadata"] = {"tags": tags} if tags else {}
     if cell.cell_type != "code":
         return nbformat.v4.new_markdown_cell(**fields)
-    outputs = _joined_streams(map(_clean_output, cell.get("outputs", [])))
+    # What nbval compares must stay as the kernel says it.
+    named = [_clean_output(output, CHECKED not in tags) for output in cell.get("outputs", [])]
+    outputs = _joined_streams(named)
     count = cell.get("execution_count")
     return nbformat.v4.new_code_cell(**fields, outputs=outputs, execution_count=count)
 
@@ -137,12 +139,12 @@ def _cell_id(cell: NotebookNode, seen: Counter[str]) -> str:
     return hashlib.sha256(f"{key}\n{seen[key]}".encode()).hexdigest()[:12]
 
 
-def _clean_output(output: NotebookNode) -> NotebookNode:
+def _clean_output(output: NotebookNode, in_words: bool) -> NotebookNode:
     cleaned = NotebookNode(output)
     if "data" in cleaned:
         # A widget's view names a model that dies with the kernel; its text stays.
         kept = {mime: data for mime, data in cleaned.data.items() if mime != WIDGET_VIEW}
-        if kept.get("text/plain", "").startswith("<IPython.core.display.HTML"):
+        if in_words and kept.get("text/plain", "").startswith("<IPython.core.display.HTML"):
             kept["text/plain"] = " ".join(LexborHTMLParser(kept["text/html"]).text().split())
         cleaned.data = NotebookNode(kept)
     return cleaned

@@ -146,27 +146,19 @@ def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
         load_pair("E2B")
 
 
-class Hub(BaseHTTPRequestHandler):
-    """Answers everything with one status and a page."""
-
-    status, more = 200, dict[str, str]()
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        for name, value in self.more.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(b"<html>Who?</html>")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @cases
 def test_what_the_hub_answered_is_told_with_its_remedy(
     status: int, headers: dict[str, str], told: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    own = type("Own", (Hub,), {"status": status, "more": headers})
+    def answer(self: BaseHTTPRequestHandler) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"<html>Who are you?</html>")
+
+    methods = {"do_GET": answer, "log_message": lambda *_: None}
+    own = type("Hub", (BaseHTTPRequestHandler,), methods)
     server, constants = HTTPServer(("127.0.0.1", 0), own), huggingface_hub.constants
     Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
