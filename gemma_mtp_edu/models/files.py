@@ -19,8 +19,8 @@ _PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 # Of transformers itself; any other may be code from the hub, flash_attention_2 too.
 _BUILT_IN = (None, "eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm")
-# What helps by an answer of the hub, and causes by what the library says.
-_REMEDIES, _CAUSES = json.loads((BUNDLED.parent / "remedies.json").read_text("utf-8"))
+# What helps by an answer of the hub; causes by what the library says; a page in place of a file.
+_REMEDIES, _CAUSES, _PAGE = json.loads((BUNDLED.parent / "remedies.json").read_text("utf-8"))
 _RESAVE = "need safetensors, for a pickle can run code: use save_pretrained() where you trust it"
 
 
@@ -130,7 +130,7 @@ def check_folder(folder: Path) -> None:
         try:
             json.loads(text := path.read_bytes(), object_hook=_check_entries)
         except ValueError as error:  # cut off, too: the library goes on without some of these
-            why = _CAUSES["<"] if text.lstrip().startswith(b"<") else error
+            why = _PAGE if text.lstrip().startswith(b"<") else error
             raise ValueError(f"cannot load {path}: {why}") from error
 
 
