@@ -15,7 +15,6 @@ from unittest.mock import Mock
 import huggingface_hub
 import pytest
 import torch
-from accelerate import init_empty_weights
 from safetensors.torch import load, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 from transformers.utils import logging as transformers_logging
@@ -169,6 +168,7 @@ def test_what_the_hub_answered_is_told_with_its_remedy(
             load_pair("some/one")
     finally:
         server.shutdown()
+        huggingface_hub.close_session()  # it was made for going online
 
 
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,14 +262,14 @@ def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
         check_pair(config, drafter)
 
 
-@pytest.mark.parametrize("context", [lambda: torch.device("meta"), init_empty_weights])
-def test_a_caller_s_default_device_is_not_ours(context: Any) -> None:
-    with context():
+def test_a_caller_s_default_device_is_not_ours(pair: ModelPair) -> None:
+    with torch.device("meta"):
         loaded = load_pair()
     assert {p.device.type for m in (loaded.target, loaded.drafter) for p in m.parameters()} == {
         "cpu"
     }
-    assert len(speculative_generate(loaded, "Count from 3 to 5.").token_ids) > 3
+    runs = (speculative_generate(p, "Count from 3 to 5.") for p in (pair, loaded))
+    assert len({run.token_ids for run in runs}) == 1
 
 
 @cases
