@@ -3,6 +3,7 @@
 Start with `load_pair()` and `reference_generate(pair, "your prompt")`.
 """
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer
 
 __version__ = "0.1.0"
+# Before torch is loaded: threads that wait for each other must not keep the cores from working.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Imported on first use: `import gemma_mtp_edu` must not cost the seconds that torch takes to load.
 _NAMES = {

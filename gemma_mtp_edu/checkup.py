@@ -7,6 +7,7 @@ finding. What the installed transformers gets wrong stands in a table that `test
 import importlib.metadata
 import io
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
+from gemma_mtp_edu.core.trace import for_console
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons.language import called, marked, tr
 from gemma_mtp_edu.models.files import without_tokens
@@ -78,10 +80,11 @@ class Report:
         return json.dumps({**facts, **asdict(self)}, indent=1)
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
+        return for_console("\n".join(self._lines()))
 
     def __repr__(self) -> str:
-        return "\n".join(self._lines(("warning", "fail")))  # what a notebook shows
+        wrong: tuple[Status, ...] = ("warning", "fail")  # a notebook shows these alone
+        return for_console("\n".join(self._lines(wrong)))
 
     def _lines(self, told: Sequence[Status] = tuple(SIGNS)) -> Iterator[str]:
         """Yield the result, then each area with its counts, and its findings of some statuses."""
@@ -182,6 +185,9 @@ def _pairs() -> Iterator[Answer]:
     from gemma_mtp_edu.models import memory, pairs, registry
 
     device = pairs.choose_device()
+    count, cores = memory.usable_threads(), os.cpu_count()
+    told = tr("{count} at once, with {cores} cores; pocket takes 1", count=count, cores=cores)
+    yield marked("threads"), "ok", told, "OMP_NUM_THREADS"
     free, auto = memory.free_memory(device), str(pairs.choose_dtype(device))
     for name in registry.PAIRS:
         dtypes = ["float32"] if name == "pocket" else [auto.removeprefix("torch."), "bfloat16"]

@@ -13,18 +13,22 @@ from typing import Any
 import jupytext
 import nbformat
 from nbformat import NotebookNode
+from selectolax.lexbor import LexborHTMLParser
 
 ROOT = Path(__file__).resolve().parents[1]
 FORMAT = "py:percent"
 CHECKED = "nbval-check-output"
-TAGS = frozenset({"buttons", "setup", "language", "timing", CHECKED})
+TAGS = frozenset({"buttons", "setup", "language", "timing", "parameters", CHECKED})
 ENGLISH, JAPANESE = "en", "ja"
 # The Python patch release, widget models and time stamps would change at every build, and
 # `metadata.widgets` without state shows "Invalid Notebook" on GitHub (colabtools#5288).
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
+    "language_info": {  # without all of these nbconvert writes a script as .txt
+        "name": "python", "file_extension": ".py", "mimetype": "text/x-python",
+        "pygments_lexer": "ipython3",
+    },
+}  # fmt: skip
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -112,13 +116,17 @@ def normalised(notebook: NotebookNode) -> NotebookNode:
 
 def _clean_cell(cell: NotebookNode, seen: Counter[str]) -> NotebookNode:
     tags = sorted(cell.metadata.get("tags", []))
+    if cell.source.startswith('PAIR = "') and not tags:
+        tags = ["parameters"]  # papermill puts a caller's values after this cell
     # Blank lines at a cell's ends are the formatter's.
     cell = NotebookNode(cell, source=cell.source.strip("\n"))
     fields: dict[str, Any] = {"id": _cell_id(cell, seen), "source": cell.source}
     fields["metadata"] = {"tags": tags} if tags else {}
     if cell.cell_type != "code":
         return nbformat.v4.new_markdown_cell(**fields)
-    outputs = _joined_streams(map(_clean_output, cell.get("outputs", [])))
+    # What nbval compares must stay as the kernel says it.
+    named = [_clean_output(output, CHECKED not in tags) for output in cell.get("outputs", [])]
+    outputs = _joined_streams(named)
     count = cell.get("execution_count")
     return nbformat.v4.new_code_cell(**fields, outputs=outputs, execution_count=count)
 
@@ -131,11 +139,13 @@ def _cell_id(cell: NotebookNode, seen: Counter[str]) -> str:
     return hashlib.sha256(f"{key}\n{seen[key]}".encode()).hexdigest()[:12]
 
 
-def _clean_output(output: NotebookNode) -> NotebookNode:
+def _clean_output(output: NotebookNode, in_words: bool) -> NotebookNode:
     cleaned = NotebookNode(output)
     if "data" in cleaned:
         # A widget's view names a model that dies with the kernel; its text stays.
         kept = {mime: data for mime, data in cleaned.data.items() if mime != WIDGET_VIEW}
+        if in_words and kept.get("text/plain", "").startswith("<IPython.core.display.HTML"):
+            kept["text/plain"] = " ".join(LexborHTMLParser(kept["text/html"]).text().split())
         cleaned.data = NotebookNode(kept)
     return cleaned
 

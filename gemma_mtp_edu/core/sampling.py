@@ -18,7 +18,7 @@ _ROW_BY_ROW = (hf.TemperatureLogitsWarper, hf.TopKLogitsWarper, hf.TopPLogitsWar
 _FORGETFUL = (
     *_ROW_BY_ROW, hf.MinPLogitsWarper, hf.MinNewTokensLengthLogitsProcessor,
     hf.NoBadWordsLogitsProcessor, hf.NoRepeatNGramLogitsProcessor, hf.SuppressTokensLogitsProcessor,
-    hf.PrefixConstrainedLogitsProcessor, hf.RepetitionPenaltyLogitsProcessor,
+    hf.RepetitionPenaltyLogitsProcessor,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ _PREPARED = signature(GenerationMixin.prepare_inputs_for_generation).parameters
 CACHE = "cache" if "cache" in _PREPARED else "past_key_values"
 # For models without a head. With an int `logits_to_keep`, transformers 5.24.0 fails over several
 # positions if layers share KV without per-layer embeddings: `_maybe_slice_kv_shared_inputs`.
-ALL_ROWS = torch.tensor(0)
+ALL_ROWS = torch.tensor(0, device="cpu")
 PREFILL_TOKENS = 512  # of a prompt in one pass, whose mask has a row for each
 
 

@@ -1,7 +1,9 @@
 """Records of a generation, as plain numbers: stored, reread and drawn with no model."""
 
 import json
-from collections.abc import Mapping
+import re
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -98,6 +100,14 @@ class GenerationTrace:
         """Return the text of a token id, or `<id>` where the trace does not know it."""
         return self.vocabulary.get(token_id, f"<{token_id}>")
 
+    def text_of(self, token_ids: Iterable[int]) -> str:
+        """Return the text of ids as one piece: bytes, such as <0xE6>, make characters together."""
+        raw = b""
+        for text in map(self.token_text, token_ids):
+            is_bytes = re.fullmatch("(<0x[0-9A-F]{2}>)+", text)
+            raw += bytes.fromhex(re.sub("<0x|>", "", text)) if is_bytes else text.encode()
+        return raw.decode(errors="backslashreplace")
+
     def to_json(self, indent: int | None = None) -> str:
         """Return the trace as JSON text that `from_json` reads back as an equal trace."""
         return write_record(self, SCHEMA, indent)
@@ -115,13 +125,19 @@ class GenerationTrace:
         import pandas as pd
 
         frame = pd.DataFrame([asdict(r) for r in self.rounds]).rename_axis("round")
-        frame["text"] = ["".join(map(self.token_text, r.token_ids)) for r in self.rounds]
+        frame["text"] = [self.text_of(r.token_ids) for r in self.rounds]
         frame["drafted"], frame["accepted"] = frame["draft_ids"].map(len), frame["n_accepted"]
         seconds = ["draft_seconds", "verify_seconds", "other_seconds"]
         return frame[["prefix_length", "drafted", "accepted", "next_kind", "text", *seconds]]
 
-    def __str__(self) -> str:
-        return str(self.to_frame().iloc[:, :5].to_string())
+    def __repr__(self) -> str:
+        return for_console(self.to_frame().iloc[:, :5].to_string())
+
+
+def for_console(text: str) -> str:
+    """Return a text with escapes for what standard output has no letters for."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def kind_after(n_drafted: int, n_accepted: int, *, first: bool = False) -> NextKind:

@@ -6,9 +6,11 @@ hears; all others are questions. Where no row holds or the answer is None, it wa
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import deepcopy
 from functools import update_wrapper
 from inspect import getgeneratorlocals
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -21,16 +23,34 @@ Call = Callable[..., Any]
 NOT_TRIED = marked("Not answered yet: fill in the cell above, then run it again.")
 RIGHT = marked("Right.")
 GOT = marked("For ({arguments}) you got {shown}.")
+NEED = marked("You gave {shown!r}. Is that as many numbers as are asked for, and nothing else?")
 BY_ZERO = marked("For ({arguments}) it divides by zero. What is right there?")
 
 
-def agrees(answer: Any, best: Any, **within: float) -> bool:
-    """Return whether an answer, be it a number, a tuple or a tensor, is right but for rounding."""
+def numbers(answer: Any) -> list[Any]:
+    """Return the numbers of an answer in any form; a TypeError where something else is in it."""
+    plain = answer.tolist() if hasattr(answer, "tolist") else answer
+    if not isinstance(plain, int | float | list | tuple):
+        raise TypeError
+    return [plain] if isinstance(plain, int | float) else [n for p in plain for n in numbers(p)]
+
+
+def like(answer: Any, best: Any) -> Any:
+    """Return an answer in the form of the right one: a number, a tensor, a tuple of such."""
+    if isinstance(best, tuple) and any(isinstance(part, Tensor) for part in best):
+        return tuple(like(*pair) for pair in zip(answer, best, strict=True))
+    found = numbers(answer)
     if isinstance(best, Tensor):
-        return torch.allclose(torch.as_tensor(answer).to(best), best)
-    if isinstance(best, tuple):
-        return tuple(answer) == best
-    return math.isclose(answer, best, **{"rel_tol": 1e-6, "abs_tol": 1e-9, **within})
+        return torch.tensor(found, dtype=best.dtype).reshape(best.shape)
+    (one,) = (tuple(found),) if isinstance(best, tuple) else found
+    return one
+
+
+def agrees(answer: Any, best: Any, **within: float) -> bool:
+    """Return whether an answer's numbers are those of the right one, but for rounding."""
+    within = {"rel_tol": 1e-5, "abs_tol": 1e-8, **within}
+    pairs = zip_longest(numbers(answer), numbers(best), fillvalue=math.nan)
+    return all(math.isclose(*pair, **within) for pair in pairs)
 
 
 def _told(asked: Any, before: str, **more: Any) -> str:
@@ -45,8 +65,13 @@ def _told(asked: Any, before: str, **more: Any) -> str:
 def answered(rows: Call) -> Call:
     """Make a checker of an answer, which is the first parameter of the rows."""
 
-    def check(*given: Any) -> None:
-        print(tr(NOT_TRIED) if given[0] is None else _told(rows(*given), RIGHT))
+    def check(answer: Any, *given: Any) -> None:
+        with suppress(TypeError, ValueError):  # words, a pair, answers by name
+            (answer,) = numbers(answer)
+        several = isinstance(answer, list | tuple) or hasattr(answer, "tolist")
+        one = rows.__annotations__["answer"] in (int, float)
+        told = tr(NEED, shown=answer) if several and one else _told(rows(answer, *given), RIGHT)
+        print(tr(NOT_TRIED) if answer is None else told)
 
     return update_wrapper(check, rows)
 
@@ -67,6 +92,10 @@ def tried(cases: Any, right_for: Call, got: str = GOT, praise: str = "", **withi
             if answer is None:
                 return tr(NOT_TRIED)
             best = right_for(*case, *given)
+            try:
+                answer = like(answer, best)
+            except (TypeError, ValueError, RuntimeError):
+                return tr(NEED, shown=answer)
             if not agrees(answer, best, **within):
                 shown = f"{answer:g}" if isinstance(answer, float) else answer
                 asked = rows(answer, best, *case, *given)

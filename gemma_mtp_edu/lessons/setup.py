@@ -28,14 +28,7 @@ _SHOWN = ("torch", "transformers", "accelerate", "ipywidgets")
 # These move together with transformers, so its release decides about theirs.
 _FOLLOWERS = ("accelerate", "safetensors", "huggingface-hub")
 # What an install may replace while the kernel already holds the old one.
-_REPLACEABLE = (
-    "transformers",
-    "huggingface_hub",
-    "tokenizers",
-    *_FOLLOWERS,
-    "matplotlib",
-    "pandas",
-)
+_MOVED = ("transformers", "huggingface_hub", "tokenizers", *_FOLLOWERS, "matplotlib", "pandas")
 # The variable that each service sets (VS Code for its notebooks alone), and how to restart there.
 # Kaggle comes first: its image is built on Colab's and may keep its variables.
 _PLACES = {
@@ -69,7 +62,7 @@ def setup() -> None:
         bring(needed, how)
     have = installed()
     compatibility.check_transformers(have.get("transformers"))
-    for name in _REPLACEABLE:
+    for name in _MOVED:
         loaded = getattr(sys.modules.get(name), "__version__", None)
         now = have.get(canonicalize_name(name))
         if loaded and now and loaded.split("+")[0] != now.split("+")[0]:
@@ -170,7 +163,7 @@ def bring(needed: list[Requirement], how: str) -> None:
     kept = {r.name for r in needed if r not in wanted}.difference(_FOLLOWERS)
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder, "constraints.txt")
-        pins.write_text("\n".join(f"{name}=={have[name]}" for name in kept))
+        pins.write_text("\n".join(f"{name}=={have[name]}" for name in kept), "utf-8")
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--constraint"]
         # Captured: pip's complaints about other packages of the service would only frighten.
         command += [str(pins), *map(str, wanted)]

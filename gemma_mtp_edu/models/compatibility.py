@@ -82,7 +82,9 @@ def _fault() -> str:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode():
             torch.manual_seed(0)
-            shapes = json.loads(Path(__file__).parents[1].joinpath("data/tiny.json").read_text())
+            shapes = json.loads(
+                Path(__file__).parents[1].joinpath("data/tiny.json").read_text("utf-8")
+            )
             model = hf.Gemma4ForCausalLM(hf.Gemma4TextConfig(**shapes["target"])).float().eval()
             model.lm_head.weight.normal_(0, 0.5)  # so that the text varies
             config = hf.Gemma4AssistantConfig(**shapes["drafter"])
@@ -132,8 +134,11 @@ def kv_layers(target: Any) -> dict[str, int]:
     """
     text = target.get_text_config()
     shared = getattr(text, "num_kv_shared_layers", 0)
-    own = text.layer_types[: text.num_hidden_layers - shared]
-    return {kind: len(own) - 1 - own[::-1].index(kind) for kind in KV_TYPES if kind in own}
+    own = (getattr(text, "layer_types", None) or [])[: text.num_hidden_layers - shared]
+    if lacking := [kind for kind in KV_TYPES if kind not in own]:
+        told = f"the target ({target.model_type}) has no {lacking[0]} layer with KV of its own"
+        raise IncompatiblePairError(f"{told}, which an MTP drafter reads: use a Gemma 4 target")
+    return {kind: len(own) - 1 - own[::-1].index(kind) for kind in KV_TYPES}
 
 
 def check_pair(target: Any, drafter: Any) -> None:
@@ -146,10 +151,7 @@ def check_pair(target: Any, drafter: Any) -> None:
         return
     width = drafter.backbone_hidden_size
     _check_same("hidden_size", text.hidden_size, "backbone_hidden_size", width)
-    producers = kv_layers(target) if getattr(text, "layer_types", None) else {}
-    if lacking := [kind for kind in KV_TYPES if kind not in producers]:
-        told = f"the target ({target.model_type}) has no {lacking[0]} layer with KV of its own"
-        raise IncompatiblePairError(f"{told}, which an MTP drafter reads: use a Gemma 4 target")
+    producers = kv_layers(target)
     for kind in dict.fromkeys(heads.layer_types):
         # The drafter attends to the target's keys and values, so heads must have one size.
         given = text.per_layer_config[producers[kind]]

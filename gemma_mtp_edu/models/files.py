@@ -19,6 +19,8 @@ _PASSWORD = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 # Of transformers itself; any other may be code from the hub, flash_attention_2 too.
 _BUILT_IN = (None, "eager", "sdpa", "flex_attention", "batched_mm", "grouped_mm")
+# What helps by an answer of the hub; causes by what the library says; a page in place of a file.
+_REMEDIES, _CAUSES, _PAGE = json.loads((BUNDLED.parent / "remedies.json").read_text("utf-8"))
 _RESAVE = "need safetensors, for a pickle can run code: use save_pretrained() where you trust it"
 
 
@@ -58,21 +60,33 @@ def fetch(source: str, patterns: list[str]) -> Path:
             folder = Path(snapshot_download(source, allow_patterns=patterns))
         except (OSError, ValueError) as error:
             # Not chained: a token of the hub may stand in its causes.
-            told = (
-                f"it is not cached, and the hub said: {first_line(error)}.{registry.hint(source)}"
-            )
-            advice = "go online (if gated, accept its licence there), or take load_pair('pocket')"
-            raise FileNotFoundError(f"cannot get {source!r}: {told} Either {advice}") from None
+            told = f"it is not cached, and the hub said: {first_line(error)}."
+            advice = f"{registry.hint(source)} Either {_remedy(error)}, or take load_pair('pocket')"
+            raise FileNotFoundError(f"cannot get {source!r}: {told}{advice}") from None
     check_folder(folder)
     return folder
 
 
+def _remedy(error: BaseException | None) -> str:
+    """Return what helps against what the hub, or who stands before it, answered."""
+    signs = [""]
+    while error is not None:
+        answer = getattr(error, "response", None)
+        signs += [type(error).__name__, str(getattr(answer, "status_code", ""))]
+        error = error.__cause__
+    return next(remedy for sign, remedy in _REMEDIES.items() if sign in signs)
+
+
 def load(kind: Any, folder: Path, **kwargs: Any) -> Any:
     """Call a class's `from_pretrained`, and name the folder that it cannot read."""
+    import torch
+
     try:  # False, not unset: then nobody is asked either whether to run that code
-        return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
+        with torch.device("cpu"):  # a default of the caller's may be one without data, meta
+            return kind.from_pretrained(folder, trust_remote_code=False, **kwargs)
     except Exception as error:  # whatever altered files make of the library
         reason = f"{type(error).__name__}: {first_line(error)}"
+        reason = next((why for sign, why in _CAUSES.items() if sign in str(error)), reason)
         if "trust_remote_code" in str(error):
             reason = "it needs Python code of its own, which is never run here"
         full = re.search("(?i)out ?of ?memory|allocate memory|^MemoryError", reason)
@@ -114,9 +128,10 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"cannot load {folder}: got weights in {pickles[0]}, {_RESAVE}")
     for path in sorted(set(folder.glob("*.json")) - {folder / "tokenizer.json"}):
         try:
-            json.loads(path.read_text(encoding="utf-8"), object_hook=_check_entries)
+            json.loads(text := path.read_bytes(), object_hook=_check_entries)
         except ValueError as error:  # cut off, too: the library goes on without some of these
-            raise ValueError(f"cannot load {path}: {error}") from error
+            why = _PAGE if text.lstrip().startswith(b"<") else error
+            raise ValueError(f"cannot load {path}: {why}") from error
 
 
 def _check_entries(record: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ CONTEXT = 2048  # tokens of prompt and answer, where the caller says nothing
 _ROWS, _COPIES = 17, 4  # of a verify pass's logits, and their float32 copies at once
 _PROFILE_BYTES = 2**28  # what an acceptance profile may take at once
 _CGROUP = Path("/sys/fs/cgroup")
+_THREADS = torch.get_num_threads()  # the cores that this process may use, or what a learner chose
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,15 @@ def free_memory(device: torch.device) -> int:
         limit, used = (int((_CGROUP / f"memory.{n}").read_text()) for n in ("max", "current"))
         free = max(0, min(free, limit - used))
     return free
+
+
+def usable_threads() -> int:
+    """Return how many threads run at once here: a container may give a part of its cores."""
+    for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+        with suppress(OSError, ValueError):  # another version of cgroups, none, or the word max
+            quota, period = map(int, " ".join((_CGROUP / n).read_text() for n in names).split())
+            return max(1, min(_THREADS, quota // period)) if quota > 0 else _THREADS
+    return _THREADS
 
 
 def reset_peak_memory(device: torch.device) -> None:

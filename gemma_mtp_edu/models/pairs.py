@@ -1,5 +1,6 @@
 """Load a target with its drafter, and check that they fit before anything runs."""
 
+import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.utils import logging
 
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, Drafter, MTPDrafter
@@ -19,6 +21,7 @@ from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.models import compatibility, files, memory, registry
 
 Ids = Int[Tensor, "1 seq"]
+_BYTES = {letter: f"<0x{byte:02X}>" for byte, letter in bytes_to_unicode().items()}
 
 
 @dataclass(slots=True, eq=False)
@@ -99,9 +102,15 @@ class ModelPair:
         return GenerationTrace(*ids, text, tuple(rounds), stop, texts, made)
 
     def token_texts(self, token_ids: Collection[int]) -> dict[int, str]:
-        """Return the text of each token id; nothing where the pair has no processor."""
+        """Return the text of each token id, bytes as <0xE6>; nothing without a processor."""
         known = sorted(set(token_ids)) if self.processor else ()
-        return {i: self.decode([i], skip_special_tokens=False) for i in known}
+        texts = {i: self.decode([i], skip_special_tokens=False) for i in known}
+        for i in (i for i, text in texts.items() if "\ufffd" in text):  # a part of a character
+            name = self.tokenizer.convert_ids_to_tokens(
+                i
+            )  # letters that stand for bytes, or <0xE6>
+            texts[i] = name if name[:3] == "<0x" else "".join(_BYTES.get(c, c) for c in name)
+        return texts
 
     def provenance(self, method: str) -> dict[str, str]:
         """Return what makes a trace: pair, method, dtype, device, versions."""
@@ -162,6 +171,9 @@ def load_pair(
         device: "auto" (CUDA, then Apple's MPS, then CPU), or a torch device such as "cpu".
         dtype: "auto" (see `choose_dtype`), a name or a torch dtype.
 
+    Without `OMP_NUM_THREADS` torch gets one thread of the CPU for the bundled pair, which more do
+    not make faster, else as many as can run at once.
+
     Raises:
         OSError, MemoryError, ValueError: It cannot be had, has no room, is unsafe or does not fit.
     """
@@ -174,6 +186,8 @@ def load_pair(
     if dtype == "auto":
         dtype = torch.float32 if small else choose_dtype(place)
     number = getattr(torch, str(dtype).removeprefix("torch."))
+    if place.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1 if small else memory.usable_threads())
     bars = logging.is_progress_bar_enabled()
     if small:
         logging.disable_progress_bar()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, for_console
 from gemma_mtp_edu.lessons.language import html_lang, marked, sentences, speaking, tr
 from gemma_mtp_edu.show.style import BLUE, GREEN, PINK, RED, SKY
 
@@ -109,18 +109,17 @@ def summary(trace: GenerationTrace) -> str:
               per_round=trace.tokens_per_round)  # fmt: skip
 
 
-def text_view(trace: GenerationTrace, *, ascii_only: bool = False) -> str:
-    """Return the rounds as lines with a legend and a summary; `ascii_only` in English, too."""
-    sign = attrgetter("ascii_symbol" if ascii_only else "symbol")
-    with speaking("en" if ascii_only else None):
-        lines = [f"  {sign(m)} {tr(role)}: {tr(m.meaning)}" for role, m in _legend(trace).items()]
-        for index, record in enumerate(trace.rounds[:ROUNDS_LISTED]):
-            tokens = " ".join(f"[{sign(t.mark)} {t.text}]" for t in shown_tokens(trace, record))
-            counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
-            lines.append(f"{tr('round')} {index:>3}  {counts:>5}  {tokens}")
-        lines += [*more_rounds(len(trace.rounds) - ROUNDS_LISTED), summary(trace)]
-    text = "\n".join(lines)
-    return text.encode("ascii", "backslashreplace").decode() if ascii_only else text
+def text_view(trace: GenerationTrace) -> str:
+    """Return the rounds as lines with a legend and a summary, in signs that a console has."""
+    signs = "".join(mark.symbol for mark in MARKS.values())
+    sign = attrgetter("symbol" if for_console(signs) == signs else "ascii_symbol")
+    lines = [f"  {sign(m)} {tr(role)}: {tr(m.meaning)}" for role, m in _legend(trace).items()]
+    for index, record in enumerate(trace.rounds[:ROUNDS_LISTED]):
+        tokens = " ".join(f"[{sign(t.mark)} {t.text}]" for t in shown_tokens(trace, record))
+        counts = f"{record.n_accepted}/{len(record.draft_ids)}" if record.draft_ids else "-"
+        lines.append(f"{tr('round')} {index:>3}  {counts:>5}  {tokens}")
+    lines += [*more_rounds(len(trace.rounds) - ROUNDS_LISTED), summary(trace)]
+    return for_console("\n".join(lines))
 
 
 def _legend(trace: GenerationTrace) -> dict[str, Mark]:
@@ -185,7 +184,7 @@ def step_html(trace: GenerationTrace, index: int, *, revealed: bool = True,
     """Return one round, 0 is the prefill, as HTML; `revealed` with the target's verdict."""
     with speaking(lang):
         record, ids = trace.rounds[index], [t for r in trace.rounds[:index] for t in r.token_ids]
-        drafted, text = len(record.draft_ids), visible("".join(map(trace.token_text, ids)))
+        drafted, text = len(record.draft_ids), visible(trace.text_of(ids))
         proposal = tr("Tokens that the drafter proposes: {count}", count=drafted)
         if not drafted:
             none = marked("Nothing is drafted in this round.")

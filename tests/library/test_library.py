@@ -18,7 +18,7 @@ from gemma_mtp_edu.checkup import LIBRARY, RELEASES
 from gemma_mtp_edu.core.schedules import Heuristic
 from tests.library import parts
 from tests.library.cycle import WINDOW, cycle_pair
-from tests.library.emitted import ForcedDraws, observed_distribution, total_variation
+from tests.library.emitted import observed_distribution, total_variation
 from tests.library.watch import Watched, watch_ours
 
 TABLE = json.loads(RELEASES.read_text(encoding="utf-8"))
@@ -111,14 +111,3 @@ def test_drafts_that_were_drawn_are_lossless_and_argmax_drafts_are_not() -> None
     assert total_variation(observed_distribution(loop(draws=True), first=1), P) < 1e-4
     worked = torch.tensor([0.5, 1 / 6, 0.25, 1 / 12], dtype=torch.float64)
     assert torch.allclose(observed_distribution(loop(draws=False), 1), worked, atol=1e-4)
-
-
-def test_forced_draws_leave_the_random_state_and_other_calls_alone() -> None:
-    state = torch.get_rng_state()
-    observed_distribution(loop(draws=True), first=0)
-    assert torch.equal(torch.get_rng_state(), state)
-    with ForcedDraws(0.25, (2,)) as forced:
-        assert float(torch.rand(())) == 0.25
-        assert int(torch.multinomial(P, 1)) == 2
-        assert float(torch.ones(2).sum()) == 2.0
-    assert torch.equal(forced.drawn_from[0], P)

@@ -4,17 +4,9 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    AutoProcessor,
-    GenerationConfig,
-    LogitsProcessorList,
-    StoppingCriteriaList,
-    StopStringCriteria,
-)
+from transformers import AutoModelForCausalLM, AutoProcessor
 
 from gemma_mtp_edu import ModelPair, model_ids
-from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.core.schedules import Heuristic
 from tests.model.tiny import Shape, generated, prompt_ids, tiny_pair
 
@@ -38,14 +30,6 @@ def test_one_argument_changes(tutorial: tuple[Any, ModelPair, Any], more: dict[s
     assert torch.equal(generated(pair, **inputs, max_new_tokens=64, **more).sequences, theirs)
 
 
-def test_processors_and_criteria_of_the_call_are_used(tutorial: tuple[Any, ModelPair, Any]) -> None:
-    processor, pair, inputs = tutorial
-    arguments: dict[str, Any] = {"max_new_tokens": 40, "repetition_penalty": 1.3}
-    arguments["stopping_criteria"] = [StopStringCriteria(processor, ["44"])]
-    plain = pair.target.generate(**inputs, **arguments)
-    assert torch.equal(generated(pair, **inputs, **arguments).sequences, plain)
-
-
 def test_sampling_follows_the_global_seed_like_generate(
     tutorial: tuple[Any, ModelPair, Any],
 ) -> None:
@@ -61,7 +45,6 @@ def test_sampling_follows_the_global_seed_like_generate(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"drafter": None}, "needs drafter="),
         ({"input_ids": prompt_ids(3).repeat(2, 1)}, "got 2 sequences"),
         ({"gamma": 0}, "gamma 0"),
         ({"gamma": 2, "schedule": Heuristic(2)}, "got schedule and gamma"),
@@ -70,16 +53,6 @@ def test_sampling_follows_the_global_seed_like_generate(
 def test_what_it_cannot_do_is_said(more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generated(tiny_pair(), **{"input_ids": prompt_ids(3), "max_new_tokens": 4, **more})
-
-
-def test_a_text_without_pictures_brings_an_empty_encoding(pair: ModelPair) -> None:
-    """A target that reads pictures hands one over for every text."""
-    ids, config = pair.encode("Count from 3 to 12."), GenerationConfig(max_length=30)
-    lists = LogitsProcessorList(), StoppingCriteriaList()
-    written = draft_and_verify(
-        pair.target, ids, *lists, config, drafter=pair.drafter, mm_encoder_outputs={}
-    )
-    assert written.shape == (1, 30)
 
 
 def test_training_mode_is_put_back() -> None:

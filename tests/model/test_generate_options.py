@@ -9,14 +9,13 @@ from torch import Tensor
 from transformers import (
     DynamicCache,
     LogitsProcessorList,
-    PrefixConstrainedLogitsProcessor,
     StoppingCriteria,
     StoppingCriteriaList,
     SuppressTokensLogitsProcessor,
 )
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
-from gemma_mtp_edu.core.drafters import MTPDrafter, PromptLookupDrafter, ScriptedDrafter
+from gemma_mtp_edu.core.drafters import MTPDrafter
 from gemma_mtp_edu.core.target import CACHE
 from tests.model.tiny import WINDOW, generated, prompt_ids, tiny_pair
 
@@ -105,27 +104,6 @@ def test_tokens_that_the_head_never_searches_can_be_all_that_is_allowed(temperat
     assert max(run.token_ids) < 8
     if not temperature:
         assert run.token_ids == autoregressive_generate(pair, ids, **arguments).token_ids
-
-
-def test_a_grammar_need_not_know_what_follows_a_draft_that_it_forbids(pair: ModelPair) -> None:
-    """It allows each token's successor; for any other text it would have nothing to say."""
-    ids = pair.encode(COUNT)
-    plain = autoregressive_generate(pair, ids, max_new_tokens=16).token_ids
-    written = ids[0].tolist()
-
-    def allowed(batch: int, text: Tensor) -> list[int]:
-        new = text.tolist()[len(written) :]
-        if tuple(new) != plain[: len(new)]:
-            return []  # the library raises for that
-        return [plain[len(new)]] if len(new) < len(plain) else [0]
-
-    wrong = [[plain[1], 7, 7], [7, 7, 7]]
-    processors = LogitsProcessorList([PrefixConstrainedLogitsProcessor(allowed, 1)])
-    for drafter in (ScriptedDrafter(wrong), PromptLookupDrafter()):
-        run = speculative_generate(
-            pair, ids, drafter=drafter, gamma=3, max_new_tokens=16, logits_processor=processors
-        )
-        assert run.token_ids == plain
 
 
 def test_a_tokenizer_that_adds_the_beginning_adds_no_second_one() -> None:

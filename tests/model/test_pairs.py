@@ -1,9 +1,13 @@
 """Loading pairs: names, folders, devices, and errors that say what to do, before anything runs."""
 
 import builtins
+import os
 import shutil
+import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -141,6 +145,32 @@ def test_without_network_the_error_names_the_id_and_both_ways_out() -> None:
         load_pair("E2B")
 
 
+@cases
+def test_what_the_hub_answered_is_told_with_its_remedy(
+    status: int, headers: dict[str, str], told: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    def answer(self: BaseHTTPRequestHandler) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"<html>Who are you?</html>")
+
+    methods = {"do_GET": answer, "log_message": lambda *_: None}
+    own = type("Hub", (BaseHTTPRequestHandler,), methods)
+    server, constants = HTTPServer(("127.0.0.1", 0), own), huggingface_hub.constants
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    try:
+        with pytest.raises(FileNotFoundError, match=f"Either {told}.*, or take load_pair"):
+            load_pair("some/one")
+    finally:
+        server.shutdown()
+        huggingface_hub.close_session()  # it was made for going online
+
+
 def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # The library replaces its own module while it loads a model.
     monkeypatch.setattr(sys.modules["transformers"], "__version__", "5.23.0")
@@ -206,6 +236,8 @@ def test_damaged_folders_are_refused(
     damaged.unlink()
     if how == "cut":
         damaged.write_bytes(whole[: len(whole) // 2])
+    elif how == "page":
+        damaged.write_bytes(b"\n<!doctype html><title>Log in</title>")
     elif how == "lessen":
         held = load(whole)
         held.pop(min(held))
@@ -228,6 +260,49 @@ def test_other_targets_are_no_home_for_an_mtp_drafter(config: Any) -> None:
     config.hidden_size = drafter.backbone_hidden_size
     with pytest.raises(IncompatiblePairError, match="use a Gemma 4 target"):
         check_pair(config, drafter)
+
+
+def test_a_caller_s_default_device_is_not_ours(pair: ModelPair) -> None:
+    with torch.device("meta"):
+        loaded = load_pair()
+    assert {p.device.type for m in (loaded.target, loaded.drafter) for p in m.parameters()} == {
+        "cpu"
+    }
+    runs = (speculative_generate(p, "Count from 3 to 5.") for p in (pair, loaded))
+    assert len({run.token_ids for run in runs}) == 1
+
+
+@cases
+def test_what_python_was_started_with_is_named(
+    options: list[str], variables: dict[str, str], told: str, folder: Path
+) -> None:
+    """Where the files are whole, they are not blamed."""
+    named = folder.rename(folder.with_name("дом"))
+    code = "import sys, gemma_mtp_edu; gemma_mtp_edu.load_pair(sys.argv[1])"
+    command = [sys.executable, *options, "-c", code, str(named)]
+    done = subprocess.run(command, env=os.environ | variables, capture_output=True)
+    assert done.returncode == 1 and told in done.stderr.decode(errors="replace").splitlines()[-1]
+
+
+def test_the_bundled_pair_takes_one_thread_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = Mock()
+    monkeypatch.setattr(torch, "set_num_threads", chosen)
+    load_pair()
+    chosen.assert_not_called()  # OMP_NUM_THREADS has chosen
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    load_pair()
+    chosen.assert_called_once_with(1)
+
+
+def test_bytes_of_a_character_are_told_as_such(pair: ModelPair) -> None:
+    """Of a tokenizer that writes bytes as letters, as ours does, or as <0xE7>, as Gemma's."""
+    ids = pair.tokenizer("狐", add_special_tokens=False)["input_ids"]
+    assert "".join(pair.token_texts(ids)[i] for i in ids).lstrip() == "<0xE7><0x8B><0x90>"
+    tokenizer = SimpleNamespace(
+        decode=lambda ids, **_: "\ufffd", convert_ids_to_tokens={3: "<0xE7>", 4: "\ufffd"}.get
+    )
+    gemma = ModelPair(pair.target, pair.drafter, tokenizer)
+    assert gemma.token_texts([3, 4]) == {3: "<0xE7>", 4: "\ufffd"}
 
 
 # Memory and disk, before anything is loaded or downloaded; the hub's cache.

@@ -4,13 +4,14 @@ import math
 import statistics
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from gemma_mtp_edu.analysis.theory import break_even_alpha, expected_tokens
 from gemma_mtp_edu.core.verification import residual_distribution
 from gemma_mtp_edu.lessons import checks
-from gemma_mtp_edu.lessons.checking import NOT_TRIED, RIGHT
+from gemma_mtp_edu.lessons.checking import NOT_TRIED, RIGHT, numbers
 from gemma_mtp_edu.lessons.checks_measuring import MISTAKES
 from tests.unit.test_replay import make_profile
 from tests.unit.test_tradeoff import HARD
@@ -290,6 +291,34 @@ def test_functions(check: Any, said: Any) -> None:
         assert reply.endswith("?") or question == "Add the seconds" or "from 0 to 1" in reply
 
 
+FORMS: dict[str, Any] = {
+    "tensor": torch.tensor, "array": np.array, "row": lambda value: torch.tensor([numbers(value)]),
+    "list": numbers, "tuple": lambda value: tuple(numbers(value)),
+    "of tensors": lambda value: [torch.tensor(number) for number in numbers(value)],
+    "float32": lambda value: torch.tensor(value, dtype=torch.float32),
+    "float64": lambda value: np.array(value, dtype=np.float64),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("check", FUNCTIONS, ids=lambda check: check.__name__)
+def test_an_answer_counts_in_any_form(check: Any, form: str, said: Any) -> None:
+    right = FUNCTIONS[check][0][0]
+
+    def other(*case: Any) -> Any:
+        answer = right(*case)
+        return FORMS[form](answer.tolist() if isinstance(answer, torch.Tensor) else answer)
+
+    assert said(check, other).startswith(RIGHT)
+
+
+@pytest.mark.parametrize("answer", ["seven", {}, object(), [["a"]], [1.0] * 9, torch.zeros(3, 3)])
+@pytest.mark.parametrize("check", FUNCTIONS, ids=lambda check: check.__name__)
+def test_an_answer_of_another_kind_gets_a_question(check: Any, answer: Any, said: Any) -> None:
+    reply = said(check, lambda *case: answer)
+    assert reply.endswith("?") and not reply.startswith(RIGHT)
+
+
 def test_a_function_that_changes_its_arguments_is_tried_on_whole_ones(said: Any) -> None:
     def emptying(kept: list[int], gamma: int) -> int:
         count = rounds(kept, gamma)
@@ -336,7 +365,11 @@ ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
 )
 def test_answers(check: Any, given: tuple[Any, ...], replies: dict[Any, str], said: Any) -> None:
     for answer, reply in replies.items():
+        for form in FORMS.values() if isinstance(answer, int | float) else ():
+            assert reply in said(check, form(answer), *given)
         assert reply in said(check, answer, *given)
+    for several in ([1, 2], torch.arange(3), np.zeros((2, 2))):
+        assert said(check, several, *given).endswith("and nothing else?")
 
 
 BENCHMARKS = {

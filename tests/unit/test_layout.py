@@ -107,6 +107,12 @@ def test_nothing_strays_in_the_root() -> None:
     assert names - IN_THE_ROOT == set()
 
 
+@pytest.mark.parametrize("folder", [".", NAME, "notebooks", "notebooks/src", "tests", "tools"])
+def test_where_a_user_may_stand_nothing_hides_the_standard_library(folder: str) -> None:
+    names = {path.stem for path in (ROOT / folder).iterdir() if path.suffix in ("", ".py")}
+    assert names & sys.stdlib_module_names == set()
+
+
 @pytest.mark.parametrize("module", GRAPH)
 def test_arrows_point_down(module: str) -> None:
     folder = module.rpartition(".")[0]

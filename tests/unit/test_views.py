@@ -3,16 +3,19 @@
 That no token adds an element to a page is held in `test_escaping`.
 """
 
+import io
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace as Namespace
 
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from gemma_mtp_edu.analysis.tradeoff import Setting
+from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.lessons import checks, language
 from gemma_mtp_edu.lessons.checking import NOT_TRIED
@@ -56,12 +59,29 @@ def test_text_names_every_role() -> None:
     assert "3 of 4 drafts accepted (75%)" in text
 
 
-def test_ascii_view_is_english_ascii_and_still_tells_roles_apart() -> None:
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437", "cp932", "utf-8"])
+def test_a_console_shows_what_it_can(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`print` would raise where it lacks a letter; the signs are others where it lacks them."""
+    console = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", console)
+    shown = trace(" é狐"), text_view(trace(" é狐")), Report((Finding("é", "狐", "ok", "✓"),), 1.0)
     with language.speaking("ja"):
-        text = text_view(trace(" é"), ascii_only=True)
-    assert text.isascii() and "round   0" in text
-    # An unverified, an accepted, a rejected draft, the bonus; three kinds of target token share.
-    assert len({mark.ascii_symbol for mark in MARKS.values()}) == 7
+        print(*shown, text_view(trace()), sep="\n")
+    console.flush()
+    told = console.buffer.getvalue().decode(encoding)
+    assert ("[✓ ·é狐]" if encoding == "utf-8" else "[+ ") in told
+    assert (r"\xe9" if encoding in ("ascii", "cp932") else "é") in told
+    assert ("狐" if encoding in ("utf-8", "cp932") else r"\u72d0") in told
+
+
+def test_bytes_of_a_character_are_shown_each_and_read_together() -> None:
+    texts = {1: "<0xE7>", 2: "<0x8B><0x90>", 3: " fox", 4: "<0xE7>x"}
+    rounds = RoundTrace(1, (), 0, 3, "prefill"), RoundTrace(2, (1, 2), 2, 1, "bonus")
+    seen = GenerationTrace((0,), (3, 1, 2, 1), "", rounds, "length", texts)
+    assert list(seen.to_frame()["text"]) == [" fox", r"狐\xe7"]
+    assert "[✓ <0xE7>] [✓ <0x8B><0x90>]" in text_view(seen)
+    assert "·fox狐" in step_html(replace(seen, rounds=(*rounds, rounds[0])), 2)
+    assert seen.text_of((4,)) == "<0xE7>x"
 
 
 @pytest.mark.parametrize("view", [html_view, text_view])
