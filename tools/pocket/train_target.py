@@ -20,8 +20,8 @@ DEEP = Phase("deep", 900, 3072, 4e-3, 30, 270, data_seed=2)
 POLISH = Phase("polish", 200, 3072, 1.5e-3, 20, 20, data_seed=4, shares=MIXES["polish"])
 DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=MIXES["drill"])
 BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=MIXES["blend"])
-WIDE = Phase("wide", 1500, 3072, 4e-3, 30, 1500, data_seed=8, shares=MIXES["wide"], lanes=2)
-SETTLE = Phase("settle", 900, 3072, 3e-3, 10, 10, data_seed=9, shares=MIXES["settle"], lanes=2)
+WIDE = Phase("wide", 1300, 3072, 4e-3, 30, 1300, data_seed=8, shares=MIXES["wide"], lanes=2)
+SETTLE = Phase("settle", 700, 3072, 3e-3, 10, 10, data_seed=9, shares=MIXES["settle"], lanes=2)
 DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
 WIDE_PHASES = (WIDE, SETTLE)  # these can also go on from a pair that is there
 
