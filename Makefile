@@ -121,7 +121,7 @@ bench: $(READY) ## time plain and assisted decoding, ours and the library's; BEN
 	$(if $(findstring --out docs/bench.json,$(BENCH_ARGS)),@$(BIN)/python -m tools.bench_table)
 
 records: $(READY) ## measure again what lessons 07 to 09 show where no pair runs; PAIR=E2B
-	@$(BIN)/python -m gemma_mtp_edu.lessons.records $(PAIR)
+	@$(BIN)/python -m tools.records $(PAIR)
 
 figures: $(READY) ## redraw README's picture; rewrite its alt text, demo output and hardware table
 	@$(BIN)/python -m tools.figures

@@ -47,6 +47,12 @@ _MODULES = {"lesson": "lessons.setup", "plots": "show.plots"}
 __all__ = sorted(name for names in _NAMES.values() for name in names.split())
 
 
+def for_console(text: str) -> str:
+    """Return a text with escapes for what standard output has no letters for."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
     """Return a package's `__getattr__`, from its names, blanks between them, by module."""
     homes = {name: module for module, listed in names.items() for name in listed.split()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gemma_mtp_edu import __version__
-from gemma_mtp_edu.lessons.language import current, readable, speaking, tr
+from gemma_mtp_edu.lessons.language import current, marked, readable, speaking, tr
 from gemma_mtp_edu.models.files import without_tokens
 
 try:
@@ -103,6 +103,12 @@ def demo(
     told = {"run": run, "plain": plain, "saved": saved, "ratio": ratio, "cores": cores}
     told |= run.provenance
     print(f"{tr('prompt')}: {prompt}\n\n{run.text}\n\n{text_view(run)}")
+    if pair == "pocket" and 'Try "' in run.text:  # so end all answers that it cannot do something
+        kinds = marked(
+            "Six kinds of prompts work: JSON records; Python functions; sums and counting; texts "
+            "to copy or change; lists and stories; questions about speculative decoding."
+        )
+        print(f"pocket: {tr(kinds)}")
     passes = tr("{run.target_passes} instead of {plain.target_passes} ({saved} saved)", **told)
     time = tr(
         "{run.seconds:.2f} s instead of {plain.seconds:.2f} s, {ratio:.2f}x ({pair} pair, {dtype}, "

@@ -22,7 +22,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
-from gemma_mtp_edu.core.trace import for_console
+from gemma_mtp_edu import for_console
 from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons.language import called, marked, tr
 from gemma_mtp_edu.models.files import without_tokens

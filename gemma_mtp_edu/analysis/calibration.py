@@ -101,9 +101,10 @@ def _round(
 
 
 def _context_ids(pair: Any, length: int) -> Ids:
-    """Return a prompt of that many tokens: a text again and again, or without tokenizer all ids."""
+    """Return a prompt of that many tokens: a text again and again, without a template all ids."""
     vocabulary = pair.target.config.get_text_config().vocab_size
-    once = torch.arange(vocabulary)[None] if pair.processor is None else pair.encode(_TEXT)
+    chats = getattr(pair.processor, "chat_template", None)
+    once = pair.encode(_TEXT) if chats else torch.arange(vocabulary)[None]
     return once.repeat(1, -(-length // once.shape[1]))[:, :length].to(pair.device)
 
 

@@ -5,7 +5,7 @@ Predicting needs only the measured numbers; `calibration` measures them, with th
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.trace import GenerationTrace, read_record, write_record
 
 SCHEMA = "gemma_mtp_edu.cost/1"
-# Measured times differ by a few percent from run to run: so near to 1 a speedup is about even.
-MARGIN = 0.05
-Answer = Literal["pays", "about even", "does not pay"]
 RoundCost = Callable[[int], float]  # of a round of that many drafts, in plain passes
 Ints = Sequence[int]
 LENGTHS = (1, 2, 3, 4, 5, 7, 9, 13, 17)
@@ -133,13 +130,6 @@ class CostModel:
 
     def _at(self, times: Sequence[float], context: float | None) -> float:
         return times[0] if context is None else float(np.interp(context, self.contexts, times))
-
-
-def answer_of(speedup: float) -> Answer:
-    """Return whether a speed pays, plain decoding being 1."""
-    if abs(speedup - 1) <= MARGIN:
-        return "about even"
-    return "pays" if speedup > 1 else "does not pay"
 
 
 def check_grid(lengths: Ints, contexts: Ints) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeVar
+
+from gemma_mtp_edu import for_console
 
 SCHEMA = "gemma_mtp_edu.trace/1"
 NextKind = Literal["prefill", "correction", "bonus", "plain", "none"]
@@ -132,12 +133,6 @@ class GenerationTrace:
 
     def __repr__(self) -> str:
         return for_console(self.to_frame().iloc[:, :5].to_string())
-
-
-def for_console(text: str) -> str:
-    """Return a text with escapes for what standard output has no letters for."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def kind_after(n_drafted: int, n_accepted: int, *, first: bool = False) -> NextKind:

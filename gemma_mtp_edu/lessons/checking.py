@@ -36,9 +36,7 @@ def numbers(answer: Any) -> list[Any]:
 
 
 def like(answer: Any, best: Any) -> Any:
-    """Return an answer in the form of the right one: a number, a tensor, a tuple of such."""
-    if isinstance(best, tuple) and any(isinstance(part, Tensor) for part in best):
-        return tuple(like(*pair) for pair in zip(answer, best, strict=True))
+    """Return an answer in the form of the right one: a number, a tuple or a tensor."""
     found = numbers(answer)
     if isinstance(best, Tensor):
         return torch.tensor(found, dtype=best.dtype).reshape(best.shape)
@@ -69,9 +67,11 @@ def answered(rows: Call) -> Call:
         with suppress(TypeError, ValueError):  # words, a pair, answers by name
             (answer,) = numbers(answer)
         several = isinstance(answer, list | tuple) or hasattr(answer, "tolist")
-        one = rows.__annotations__["answer"] in (int, float)
-        told = tr(NEED, shown=answer) if several and one else _told(rows(answer, *given), RIGHT)
-        print(tr(NOT_TRIED) if answer is None else told)
+        one = rows.__annotations__.get("answer") in (int, float)
+        if several and one:
+            print(tr(NEED, shown=answer))
+        else:
+            print(tr(NOT_TRIED) if answer is None else _told(rows(answer, *given), RIGHT))
 
     return update_wrapper(check, rows)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu.core.verification import residual_distribution
-from gemma_mtp_edu.lessons.checking import Rows, agrees, tried
+from gemma_mtp_edu.lessons.checking import Rows, agrees, numbers, tried
 
 
 def _rounds(seeds: Sequence[int]) -> Iterator[tuple[Any, ...]]:
@@ -48,12 +48,14 @@ def _argmax_rule(answer: Tensor, best: Tensor, p: Tensor, draft: int) -> Rows:
 def argmax_rule(function: Callable[..., Any]) -> None:
     """Lesson 05: how to accept a draft that was not drawn, and what to draw from instead."""
 
-    def written(p: Tensor, draft: int) -> Tensor | None:
-        if (given := function(p, draft)) is None:
-            return None
-        accept, instead = (torch.as_tensor(part).to(p) for part in given)
-        own = torch.nn.functional.one_hot(torch.tensor(draft), len(p))
-        return torch.cat([accept[None], accept * own + (1 - accept) * instead])
+    def written(p: Tensor, draft: int) -> Any:
+        given = function(p, draft)
+        try:
+            whole = torch.tensor(numbers(given)).to(p)
+            own = torch.nn.functional.one_hot(torch.tensor(draft), len(p))
+            return torch.cat([whole[:1], whole[0] * own + (1 - whole[0]) * whole[1:]])
+        except (TypeError, IndexError, RuntimeError):  # of another form, which is said
+            return given
 
     _argmax_rule(written)
 
@@ -78,10 +80,12 @@ def _sampling_round(answer: Tensor, best: Tensor, p: Tensor, *_: Any) -> Rows:
 def sampling_round(function: Callable[..., Any]) -> None:
     """Lesson 05: how many drafts of a round are accepted, and what the next token is drawn from."""
 
-    def joined(*given: Any) -> Tensor | None:
-        if (told := function(*given)) is None:
-            return None
-        return torch.cat([torch.as_tensor(part).double().reshape(-1) for part in told])
+    def joined(*given: Any) -> Any:
+        told = function(*given)
+        try:
+            return numbers(told)
+        except TypeError:  # of another form, which is said
+            return told
 
     _sampling_round(joined)
 
@@ -105,19 +109,12 @@ def centroid_head(answer: int, best: int, state: Tensor, *head: Any) -> Rows:
     """Lesson 06: the token that a centroid head drafts."""
     centroids, order, table, k = head
     candidates = _searched(state, centroids, order, table, k)
-    yield (
-        answer == (table @ state).argmax(),
-        "That is the best of all tokens. Is it in one of the best clusters?",
-    )
+    best = (table @ state).argmax()
+    yield answer == best, "That is the best of all tokens. Is it in one of the best clusters?"
     simple = _searched(state, centroids, torch.arange(len(order)), table, k)[0]
-    yield (
-        answer == simple,
-        "token_ordering lists tokens cluster by cluster: which are those of cluster c?",
-    )
-    yield (
-        answer in candidates,
-        "It is a candidate, but another one scores higher. With which embeddings?",
-    )
+    yield answer == simple, "token_ordering goes cluster by cluster: which are those of cluster c?"
+    found = answer in candidates
+    yield found, "It is a candidate, but another one scores higher. With which embeddings?"
     yield True, "{answer} is no candidate. Is it a token, or where the token stands among them?"
 
 

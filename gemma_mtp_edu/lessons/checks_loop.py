@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gemma_mtp_edu.analysis.lossless import first_difference
+from gemma_mtp_edu.analysis.metrics import first_difference
 from gemma_mtp_edu.core.decoding import speculative_generate
 from gemma_mtp_edu.core.verification import verify_greedy
 from gemma_mtp_edu.lessons.checking import NOT_TRIED, RIGHT, Call, Rows
@@ -130,10 +130,8 @@ class _Watch:
             states = [s.get("last_hidden_state", hidden) for s in steps[:i]] or self.states[: n + 1]
             unlike = len(states) > 0 and not _same(hidden, states[-1])
             row = [j for j, state in enumerate(self.states) if unlike and _same(hidden, state)]
-            yield (
-                row and not i,
-                "draft 0: hidden state of row {row}. Which row predicted its token?",
-            )
+            other = row and not i
+            yield other, "draft 0: hidden state of row {row}. Which row predicted its token?"
             yield unlike, "draft {i}: a wrong hidden state. Which one goes with its token?"
             moved = step["position_ids"] is None or bool((step["position_ids"] != start).any())
             yield moved, "draft {i}: its position is not {start}, that of the newest token."

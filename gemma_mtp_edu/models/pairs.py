@@ -177,6 +177,8 @@ def load_pair(
     Raises:
         OSError, MemoryError, ValueError: It cannot be had, has no room, is unsafe or does not fit.
     """
+    if sys.flags.optimize > 1:
+        raise ValueError("Python ran with -OO, which drops the docstrings that transformers reads")
     compatibility.check_release()
     name, *sources = files.sources(target, drafter)
     if drafter is None and Path(sources[0]).is_dir() and not Path(sources[1]).is_dir():

@@ -16,7 +16,7 @@ from gemma_mtp_edu.show import style
 from gemma_mtp_edu.show.views import ShownToken, shown_tokens, summary
 
 # Where else a name is looked for, modules that load no model library first.
-_HOMES = "style views plots_cost widgets report plots_drafter".split()
+_HOMES = "style views widgets report plots_drafter".split()
 # A font that matplotlib ships; what it lacks is escaped, else it would draw an empty box.
 FONT = "DejaVu Sans Mono"
 BOX_INCHES, LANE_INCHES, LABEL_INCHES = 1.08, 0.52, 2.1
@@ -115,3 +115,22 @@ def _drawable(text: str) -> str:
     font = get_font(findfont(FONT))
     plain = "".join(c if font.get_char_index(ord(c)) else ascii(c)[1:-1] for c in text)
     return plain if len(plain) <= 11 else plain[:9] + ".."
+
+
+def plot_speeds(speedups: style.Numbers) -> Axes:
+    """Draw for each case in a row its speeds by name: predicted and measured, or by schedule."""
+    cases, most = list(speedups.values()), max(map(len, speedups.values()))
+    ax = style.axes((0.16 + 0.1 * most) * len(speedups) + 1.3)
+    low, high = ([limit(numbers.values()) for numbers in cases] for limit in (min, max))
+    ax.hlines(range(len(cases)), low, high, color=style.DIVIDER, zorder=1)
+    for index, name in enumerate(cases[0]):
+        color, _, marker = style.LINES[index % len(style.LINES)]
+        # Spread over the row's height, so that equal speeds do not hide each other.
+        heights = [row + 0.6 * (index - (most - 1) / 2) / most for row in range(len(cases))]
+        ax.plot([case[name] for case in cases], heights, marker, color=color, label=name,
+                markerfacecolor="none", markersize=7, markeredgewidth=1.8)  # fmt: skip
+    ax.axvline(1, color="black", linestyle=":", label="plain decoding")
+    style.in_rows(ax, speedups)
+    ax.set_xlabel(style.SPEED)
+    alt = tr("Marks of the speed, plain decoding being 1, in one row per case.")
+    return style.tidy(ax, alt, style.listed(speedups))

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment
 from markupsafe import Markup
 
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace, for_console
+from gemma_mtp_edu import for_console
+from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
 from gemma_mtp_edu.lessons.language import html_lang, marked, sentences, speaking, tr
 from gemma_mtp_edu.show.style import BLUE, GREEN, PINK, RED, SKY
 
@@ -38,7 +39,7 @@ MARKS: dict[str, Mark] = {
     marked("correction"): Mark(
         "▸", ">", BLUE, marked("target's token in place of a rejected draft")
     ),
-    marked("bonus"): Mark("★", "*", PINK, marked("target's token after drafts that all held")),
+    marked("bonus"): Mark("★", "*", PINK, marked("target's token after drafts all accepted")),
     marked("prefill"): Mark("▹", "^", SKY, marked("first token, from reading the prompt")),
     marked("plain"): Mark("▹", "^", SKY, marked("target's token of a pass without drafts")),
 }

@@ -65,7 +65,7 @@ class RoundViewer(_Panel):
         self.lang, self.trace, self._reveals = lang or current(), trace, revealed
         last = len(trace.rounds) - 1
         with speaking(self.lang):
-            words = tr("round"), tr("Round before"), tr("Next round"), tr("Reveal the verdict")
+            words = tr("round"), tr("Round before"), tr("Next round"), tr("Show the result")
         self.round = ipywidgets.IntSlider(min(1, last), 0, last, description=words[0])
         self.round.continuous_update = False
         self.back = ipywidgets.Button(description=words[1], icon="arrow-left")

@@ -45,7 +45,7 @@ plots.show_figure(plots.plot_idea())
 # ## Pick a pair
 #
 # `pocket` is a tiny pair that comes with this course; it has Gemma 4's architecture and runs on any CPU. On a
-# Colab GPU, choose a real pair (E2B needs about 13 GB) and run everything again.
+# Colab GPU, choose a real pair (E2B needs about 11 GB) and run everything again.
 
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B", "E4B", "12B", "26B-A4B", "31B"]
@@ -110,8 +110,8 @@ plain = target_model.generate(**inputs, max_new_tokens=128, do_sample=False)
 print(processor.decode(plain[0][prompt_length:], skip_special_tokens=True))
 
 # %% [markdown]
-# **Predict** before you go on: with a drafter, will the text be the same, nearly the same, or worse? Will it
-# take fewer passes of the target, and how many fewer at best, with four drafts in a round?
+# The answer itself claims: the same text in fewer target passes. **Predict** before you believe it: the same to
+# the last token, or nearly? And with four drafts in a round, how many times fewer passes at best?
 
 # %% [markdown]
 # ## Now with the drafter
@@ -201,7 +201,11 @@ assisted
 story = reference_generate(
     pair, "Write a story about a baker who lives near a lake.", max_new_tokens=64
 )
-plots.show_figure(plots.plot_rounds(story, count=6))
+first = story.rounds[:6]
+ax = plots.plot_rounds(story, count=len(first))
+count = sum(len(record.token_ids) for record in first)
+ax.set_title(f"{count} tokens from {len(first)} target passes", loc="left")
+plots.show_figure(ax)
 
 # %% tags=["nbval-check-output"]
 added = [len(record.token_ids) for record in story.draft_rounds[:-1]]  # the text may cut the last
@@ -221,9 +225,8 @@ assert 1 <= min(added) and max(added) <= 5
 # %% [markdown]
 # ## What was saved
 #
-# Fewer target passes are not yet less time: each draft costs a step of the drafter, and a pass that verifies five
-# tokens may take longer than a pass over one. **Predict**: is the speedup larger or smaller than the ratio of
-# the passes?
+# Fewer target passes are not yet less time. **Predict**: is the speedup larger or smaller than the ratio of the
+# passes, and why?
 
 # %% tags=["timing"]
 alone = reference_generate(pair, question, assisted=False, max_new_tokens=128)
@@ -233,8 +236,10 @@ print(f"passes {alone.target_passes / assisted.target_passes:.1f} to 1,", end=" 
 print(f"speedup {alone.seconds / assisted.seconds:.1f}x")
 
 # %% [markdown]
-# The seconds belong to the machine that ran this page, and are of one run each; run the cell a few times. Lesson 01
-# measures what a pass costs, lesson 07 makes a formula of it, and lesson 10 shows how to time fairly.
+# Smaller: each draft costs a step of the drafter, and a pass that verifies five tokens takes longer than a pass
+# over one. The seconds belong to the machine that ran this page, and are of one run each; run the cell a few
+# times. Lesson 01 measures what a pass costs, lesson 07 makes a formula of it, and lesson 10 shows how to time
+# fairly.
 
 # %% [markdown]
 # ## Many drafts or few?
@@ -346,7 +351,7 @@ def passes_needed(n_tokens, per_round):
 check("passes_needed", passes_needed)
 
 # %% [markdown]
-# **2.** (harder, 15 minutes) Write the comparison of this lesson as a function, with transformers alone: for any
+# **2.** (hard, 15 minutes) Write the comparison of this lesson as a function, with transformers alone: for any
 # prompt, is the greedy text the same with and without drafter, and how many target passes did each run make? Allow 128
 # new tokens. `pair` is the `ModelPair` from above; use its `target`, `drafter` and `processor`.
 #

@@ -38,7 +38,7 @@ print("token ids:", tuple(ids.shape))
 
 # %% [markdown]
 # The first number is the **batch**, the texts that go through the model at a time. Here, and wherever this course
-# drafts, it is 1: one user who waits.
+# drafts, it is 1: one user who waits. (transformers drafts for batch 1 only.)
 
 # %% [markdown]
 # ## One token, one pass
@@ -198,9 +198,9 @@ told = ", ".join(f"{n} rows {reached[n]:.1f}" for n in rows)
 plots.show_figure(figure, f"Roofline: GFLOP/s of a linear layer by operations per byte: {told}.")
 
 # %% [markdown]
-# This picture is called a **roofline**; the numbers at the points are rows. On its slope more rows come nearly for nothing; where it is flat, each row costs
-# its share. Points below the roof show that the routine for so few rows is not ideal: on a CPU five rows may well
-# take twice as long as one.
+# This picture is called a **roofline**; the numbers at the points are rows. On its slope more rows should come
+# nearly for nothing; where it is flat, each row costs its share. Points below the roof show that the routine for
+# so few rows is not ideal: on a CPU five rows may well take twice as long as one.
 
 # %% [markdown]
 # ## And pocket?
@@ -269,8 +269,8 @@ for n in (1, 5):
 # - **more tokens of one text per pass**: speculative decoding.
 
 # %% [markdown]
-# The last two spend the same reserve, arithmetic that waits for memory. A server with many requests at a time has less
-# of it left, so drafts win less there; lesson 12 has numbers.
+# The last two draw on the same reserve: arithmetic units that are idle while weights arrive. A server with many
+# requests at a time has less of it left, so drafts win less there; lesson 12 has numbers.
 
 # %% tags=["timing"]
 texts = {n: long[:, :1].repeat(n, 1) for n in (1, 5)}  # five texts of one token
@@ -356,7 +356,7 @@ def break_even(verify, gamma, drafter):
 check("break_even", break_even)
 
 # %% [markdown]
-# **2.** (harder, 15 minutes) Replace the random draws above by a formula: each of `tokens` tokens chooses `chosen` of
+# **2.** (hard, 15 minutes) Replace the random draws above by a formula: each of `tokens` tokens chooses `chosen` of
 # `experts` experts at random, all choices equally probable. How many different experts are read, on average?
 #
 # <details><summary>Hint</summary>Take one expert. With what probability does one token leave it out? And all of them?

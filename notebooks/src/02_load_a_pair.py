@@ -55,7 +55,8 @@ for info in PAIRS.values():
 # %% [markdown]
 # ## Two sizes
 #
-# **Predict**: how many times smaller is the drafter of this pair than its target?
+# **Predict**: the table above says how many parameters the two have. Where are most of the target's: in its
+# layers, or in its embedding tables? And the drafter's?
 
 # %% tags=["nbval-check-output"]
 from collections import Counter
@@ -138,8 +139,9 @@ assert min(rows_that_change(10)) == 10
 #
 # ## The mask
 #
-# It acts in attention. Each token has a *query*, a *key* and a *value*; a query is compared with keys, the softmax makes
-# shares of the scores, and the result is the sum of values by shares. Later keys score minus infinity, a share of 0:
+# It acts in attention. Each token has a *query*, a *key* and a *value*; a query is compared with keys, the softmax
+# turns the scores into shares, and the result is the sum of the values weighted by them. Later keys score minus
+# infinity, a share of 0:
 
 # %% tags=["nbval-check-output"]
 queries, keys, values = torch.randn(3, 5, 4, generator=torch.Generator().manual_seed(0)).unbind()
@@ -205,8 +207,8 @@ layer = target_text.layer_types.index("full_attention")
 before = cache.layers[layer].keys.clone()
 
 # %% [markdown]
-# **Predict**: now pass only the newest token and the guesses, with this cache. How many rows of logits come back, how many
-# tokens are in the cache then, and are its old keys the same?
+# **Predict**: now pass only the newest token and the guesses, with this cache. How many rows of logits come back,
+# and how many tokens are in the cache then?
 
 # %% tags=["nbval-check-output"]
 print("keys of a layer [batch, heads, tokens, size]:", tuple(before.shape))
@@ -389,7 +391,7 @@ def kv_sources(layer_types, n_shared):
 check("kv_sources", kv_sources)
 
 # %% [markdown]
-# **2.** (harder, 20 minutes) Write the attention of a verify pass. `queries` are those of the last tokens only, `[m, size]`;
+# **2.** (hard, 20 minutes) Write the attention of a verify pass. `queries` are those of the last tokens only, `[m, size]`;
 # `keys` and `values` are of the whole text, cache included, `[n, size]` with n >= m. No loop is needed.
 #
 # <details><summary>Hint</summary>Start from the 5 by 5 cell. Query 0 belongs to token n - m: how many columns may it see?

@@ -91,9 +91,8 @@ print("tokens read:", len(read), "- rows of logits:", len(logits), "- rows used:
 assert len(rows) == len(first.draft_ids) + 1
 
 # %% [markdown]
-# Here they stand beside the drafts. Row 0 follows the newest token, so it verifies draft 0; row 1 follows draft 0, and so on.
-# The last row follows all drafts. In which row does the first
-# difference stand?
+# Here they stand beside the drafts. Row 0 follows the newest token, so it verifies draft 0; row 1 follows draft 0,
+# and so on. The last row follows all drafts. In which row, if any, do the two differ first?
 
 # %% tags=["nbval-check-output"]
 print("row  follows       target predicts  draft")
@@ -123,8 +122,8 @@ HTML(plots.step_html(trace, 1))
 # %% [markdown]
 # ## Step through
 #
-# The viewer below walks through the whole run. Move with the slider (arrow keys work) or the buttons. For rounds 2 to 4, guess
-# first how many drafts are kept, then press *Reveal the verdict*. It needs a running notebook; a table
+# The viewer below walks through the whole run. Move with the slider (arrow keys work) or the buttons. For rounds 2
+# to 4, guess first how many drafts are kept, then press *Show the result*. It needs a running notebook; a table
 # further below shows the same to everybody.
 
 # %%
@@ -156,15 +155,16 @@ assert all(len(r.token_ids) >= 1 for r in trace.rounds)
 # No round is empty: even when every draft is wrong, the target's own token is written. That is why there are never more
 # target passes than in plain decoding.
 #
-# The third ending is counted as `none`. Drafts after the end of the text are *dropped*: they were not rejected, they were
-# not needed. `plain` is a pass without drafts: where one token is left to write, the loop drafts nothing.
+# The third ending would be counted as `none`; this run of `pocket` has none of that kind. Drafts after the end of
+# the text are *dropped*: they were not rejected, they were not needed. `plain` is a pass without drafts: where one
+# token is left to write, the loop drafts nothing.
 
 # %% [markdown]
 # ## Is the drafter's confidence worth anything?
 #
-# The drafter gives each draft a probability. If it knew itself well, unsure drafts would be rejected more
-# often. Drafts after a rejected one are thrown away unverified, so they are not counted.
-# **Predict**: of the drafts it gave less than 50%, what share was accepted?
+# The drafter gives each draft a probability. If it knew itself well, unsure drafts would be rejected more often.
+# Drafts after a rejected one are thrown away, whether good or bad, so they are not counted. **Predict**: of the
+# drafts it gave less than 50%, what share was accepted?
 
 # %%
 verified = [
@@ -200,9 +200,10 @@ differs = [i for i, (a, b) in pairs if a.draft_ids[: a.n_accepted] != b.draft_id
 print("first round that differs:", differs[0] if differs else "none")
 
 # %% [markdown]
-# The text must be equal: the target decides it. The rounds need not be, since the two drafters saw different things. After a rejection,
-# transformers 5.24.0 leaves keys and values of a rejected token in what the drafter attends to, and more of them once the text
-# is longer than the sliding window (lesson 06). Our loop cuts all of them off.
+# In exact arithmetic the text must be equal: the target decides it. The rounds need not be, even if they are here:
+# the two drafters may see different things. After a rejection, transformers 5.24.0 leaves keys and values of a
+# rejected token in what the drafter attends to, and more of them once the text is longer than the sliding window
+# (lesson 06). Our loop cuts all of them off.
 
 # %% [markdown]
 # ## The picture
@@ -241,7 +242,7 @@ assert easy.target_passes <= len(easy.token_ids)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** (★, 5 minutes) Put the text together again: write a function that returns the token ids of a trace, from
+# **1.** (easy, 5 minutes) Put the text together again: write a function that returns the token ids of a trace, from
 # its rounds only (`draft_ids`, `n_accepted`, `next_id`).
 #
 # <details><summary>Hint</summary>Of each round's drafts only the first <code>n_accepted</code> count, and
@@ -258,7 +259,7 @@ def tokens_of_rounds(trace):
 check("tokens_of_rounds", tokens_of_rounds, trace)
 
 # %% [markdown]
-# **2.** (★★, 15 minutes) Verify without a target. Greedy text does not depend on the drafts, so whoever knows the finished text
+# **2.** (medium, 15 minutes) Verify without a target. Greedy text does not depend on the drafts, so whoever knows the finished text
 # can verify any drafts. Return how many drafts of each round are accepted, one number per round, from `prompt_ids`,
 # `token_ids` and each round's `prefix_length` (tokens of prompt and text before the round) and `draft_ids` alone.
 #

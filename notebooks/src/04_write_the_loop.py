@@ -259,8 +259,9 @@ check("first_rounds", until_crop, pair)
 # %% [markdown]
 # ## Step 5: stop
 #
-# Three rounds work; a text needs as many as it takes, and a right end. Two things end it: a token of `pair.eos_ids`, which
-# belongs to the text, and `max_new_tokens`. Both can happen in the middle of a round.
+# Three rounds work; a text needs as many as it takes, and a right end. Two things end it: a token of
+# `pair.eos_ids` (*end of sequence*, such as `<turn|>`), which belongs to the text, and `max_new_tokens`. Both can
+# happen in the middle of a round.
 #
 # **Predict**: what goes wrong if a loop looks only at the last token of each round?
 #
@@ -373,7 +374,7 @@ assert moved > 0
 # %% [markdown]
 # ## Exercises
 #
-# **1.** (★★, 15 minutes) The check reports that your loop drafts more tokens than the package's, for the same text. Find out which of
+# **1.** (medium, 15 minutes) The check reports that your loop drafts more tokens than the package's, for the same text. Find out which of
 # them can never be written, and stop drafting those. The numbers of drafted tokens must agree.
 #
 # <details><summary>Hint</summary>How many tokens may still be written when a round begins, and how many of them does the target
@@ -388,7 +389,7 @@ def my_frugal_loop(pair, ids, gamma, max_new_tokens):
 check("greedy_loop", my_frugal_loop, pair)
 
 # %% [markdown]
-# **2.** (★★★, 30 minutes) Who chats wants to see tokens as they come. Write the loop as a generator that yields one list of
+# **2.** (hard, 30 minutes) Who chats wants to see tokens as they come. Write the loop as a generator that yields one list of
 # tokens per target pass, as soon as they are certain. The lists together are the text.
 #
 # <details><summary>Hint</summary>What did the loop append in one round? That list is yielded, cut where the text ends, before the next round

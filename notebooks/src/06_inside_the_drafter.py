@@ -6,8 +6,8 @@
 # %% [markdown]
 # # 06 Inside the drafter
 #
-# **Goal**: follow one draft through the drafter with the real tensors, caught by hooks in the library's own
-# run; then take one part away after the other and see which drafts depend on it.
+# **Goal**: follow one draft through the drafter with the real tensors, caught by hooks in the library's own run;
+# then take away one part after another and see which drafts depend on it.
 #
 # **Minutes**: 40. **Prerequisites**: lessons 02 and 03.
 
@@ -117,8 +117,8 @@ for hook in hooks:
 print(len(steps), "draft steps,", len(norms), "target passes")
 
 # %% [markdown]
-# **Predict** the last size of `inputs_embeds`, from the target's hidden size, and how many keys each attention
-# type has in the very first step, right after the prompt.
+# The diagram gives the last size of `inputs_embeds`. **Predict** what it does not give: how many keys each
+# attention type has in the very first step, right after the prompt.
 
 # %%
 first, second = steps[:2]
@@ -135,9 +135,9 @@ for kind, (keys, values) in first["shared_kv_states"].items():
 # %% [markdown]
 # ## Which two vectors?
 #
-# The first half should be the target's embedding of the newest token. The second is "the last hidden state"; but
-# a porter must know which: the sum that the last layer leaves, or what the final RMSNorm makes of it?
-# **Predict** by what the two are for: the target's own head reads the second.
+# The first half should be the target's embedding of the newest token. The second, says the diagram, is the hidden
+# state after the final RMSNorm, not the sum that the last layer leaves. Whoever ports a drafter should check it.
+# **Predict**: by what could you tell the two apart, if you saw the numbers only?
 
 # %%
 newest = text[:, ids.shape[1] : ids.shape[1] + 1]
@@ -157,8 +157,9 @@ assert torch.equal(hidden, after) and not torch.equal(hidden, before)
 # %% [markdown]
 # ## The next steps
 #
-# The second step needs the same two vectors, but the target has not run in between. **Predict**: where does each
-# of them come from, and at which position does the second step stand?
+# The second step needs the same two vectors, but the target has not run in between. The diagram says where each
+# comes from; the cell checks it. **Predict**: at which positions do the steps of the first round stand, in
+# numbers?
 
 # %%
 embedding, hidden = second["inputs_embeds"][:, -1].chunk(2, dim=-1)
@@ -244,9 +245,10 @@ assert int((sliding > 0).sum()) == min(window + 1, length - 1)
 # %% [markdown]
 # ## Where it looks
 #
-# In each layer several attention **heads** work side by side. Each turns the input into a **query**, compares it
-# with the target's **keys**, and takes the average of the **values**, weighted by what fits. Here are the weights
-# of the first step; the column `earlier` is the sum over all tokens before those shown.
+# In each layer several attention **heads** work side by side (not to be confused with the head that scores
+# tokens). Each turns the input into a **query**, compares it with the target's **keys**, and takes the average of
+# the **values**, weighted by what fits. Here are the weights of the first step; the column `earlier` is the sum
+# over all tokens before those shown.
 
 # %%
 names = [pair.decode([i], skip_special_tokens=False) for i in text[0, : length - 1].tolist()]

@@ -146,7 +146,7 @@ print(f"tokens per round: {statistics.mean(len(record.token_ids) for record in r
 assert len(betas) <= n_drafted
 
 # %% [markdown]
-# Alpha is never the smaller one: both have the same drafts above the line, and below it alpha has fewer.
+# Alpha is never the smaller one: both have the same numerator, and alpha has the smaller denominator.
 #
 # When a model samples, a beta lies between 0 and 1 (the overlap of both distributions, lesson 05). Gemma's own
 # settings are temperature 1, top-k 64, top-p 0.95: there alpha is another number than the greedy one of this lesson.
@@ -221,8 +221,9 @@ print(f"a draft: {cost.drafter_step() / plain:.2f} decode steps", end="; ")
 print(f"the rest of a round: {cost.rest() / plain:.2f}")
 
 # %% [markdown]
-# `verify(1)`, a pass over 1 token, is the baseline. A decode step is such a pass and some bookkeeping around it, so it costs
-# about 1. Where a longer pass looks cheaper than a shorter one, take it for noise: lesson 10.
+# `verify(1)`, a pass over 1 token, is the baseline. A decode step is such a pass and some bookkeeping around it,
+# so it should cost a little less than 1. If yours is far off, something else used the machine: calibrate again.
+# Where a longer pass looks cheaper than a shorter one, take it for noise: lesson 10.
 #
 # The bars below are your rounds, the diamonds are the paper's. What lies between a diamond and the top of its
 # bar is what "free" left out.

@@ -154,9 +154,9 @@ for gamma, run in runs.items():
 # %% [markdown]
 # ## Saved and wasted
 #
-# Passes saved and drafts wasted are different units: one is a pass of the large model, the other of the small one.
-# So put both in decode steps, with costs measured here, as in lesson 07. **Predict**: which of the three parts
-# shrinks with longer rounds, which one grows?
+# Passes saved and drafts wasted are counted in different units: one is a pass of the large model, the other of the
+# small one. So put both in decode steps, with costs measured here, as in lesson 07. **Predict**: which of the
+# three parts shrinks with longer rounds, which one grows?
 
 # %%
 from gemma_mtp_edu import CostModel
@@ -198,7 +198,7 @@ plots.show_figure(ax)
 
 # %% [markdown]
 # What a length saves is the gap between its bar and the dotted line. There are fewer and fewer verify passes, but
-# each takes longer; and every draft more is paid for in every round.
+# each takes longer; and each additional draft is paid for in every round.
 
 # %% [markdown]
 # ## Other texts
@@ -282,8 +282,9 @@ best = [max(row, key=row.get) for row in speeds.values()]
 show_speeds(speeds, f"The best length goes from {min(best)} to {max(best)}, by text alone")
 
 # %% [markdown]
-# Lines have steps, because a text has only so many rounds: one more draft often changes where later rounds
-# begin. A best length found on one short text is a hint: lesson 10 asks for several prompts of a kind.
+# Where both prices name the same length, they still differ in the speedup: the paper's promises too much. Lines
+# have steps, because a text has only so many rounds: one more draft often changes where later rounds begin. A best
+# length found on one short text is a hint: lesson 10 asks for several prompts of a kind.
 
 # %% [markdown]
 # ## The best length moves
@@ -352,8 +353,8 @@ measured = {name: {n: seconds[name, 0] / seconds[name, n] for n in (2, 4, 8)} fo
 
 # %% [markdown]
 # Choose `story` and draft length 4 (Tab and arrow keys work). **Predict**: at what cost of a draft does the
-# speedup fall below 1? Move the cost until it does. Then the same for `arithmetic`. *Best possible* is the oracle
-# of lesson 09: lengths chosen round by round that know the future. The explorer needs a running
+# speedup fall below 1? Move the cost until it does. Then the same for `arithmetic`. The *oracle* is that of
+# lesson 09: lengths chosen round by round that know the future. The explorer needs a running
 # notebook; the table below it shows one setting to everybody.
 
 # %%

@@ -162,8 +162,8 @@ for n in (0, 1, 4, 8, 16):
 # ## The oracle
 #
 # Is a rule good? Good against what? A profile knows how many drafts would be kept at **every** position, so the
-# best lengths can be computed with hindsight. No rule can use that: it knows the future. It is the bound for
-# those that do not.
+# best lengths can be computed with hindsight. No rule can do that, because it takes the future. So the oracle is
+# an upper bound for every rule.
 
 # %% [markdown]
 # Four tokens, `kept = [0, 2, 0, 1]`, and rounds of 0, 1 or 2 drafts that cost 1.0, 1.1 and 1.2. The prefill has
@@ -215,8 +215,8 @@ print("made", *(len(r.draft_ids) for r in oracle.draft_rounds))
 print("kept", *(r.n_accepted for r in oracle.draft_rounds))
 
 # %% [markdown]
-# A 0 is a decode step. **Why** does it waste nothing? A draft that will be rejected costs something and gives
-# nothing, so it is not made.
+# A 0 is a decode step. The oracle wastes nothing: a draft that will be rejected costs something and gives nothing,
+# so it is not made.
 
 # %% tags=["nbval-check-output"]
 print("drafts wasted by the oracle:", oracle.drafter_passes - oracle.n_accepted)
@@ -225,9 +225,9 @@ assert oracle.drafter_passes == oracle.n_accepted
 # %% [markdown]
 # ## All of them
 #
-# Three rules: 4 drafts in every round, heuristic, confidence. The *best constant* is no rule: it is the
-# best length of lesson 08, found by trying all of them on this very text. **Predict** the fastest rule for each
-# text. And: do the measured costs bring the schedules closer together, or further apart?
+# Three rules: 4 drafts in every round, heuristic, confidence. The *best constant* is no rule: it is the best
+# length of lesson 08, found by trying all of them on this very text. **Predict** the fastest rule for each text.
+# And: do the measured costs make another rule the fastest?
 
 
 # %%
@@ -364,8 +364,8 @@ plots.show_figure(figure, "; ".join(told) or "Nothing was timed.")
 # ## What neither count shows
 #
 # On a GPU, reading a probability after each draft makes the processor wait for the device, which a fixed length
-# does not. Many requests at once share each pass, and one draft length: lesson 10. And these are this pair's
-# greedy texts: how well a drafter knows itself differs from pair to pair, and with temperature.
+# does not. Many requests at once share each pass, and one draft length: lessons 10 and 12. And these are this
+# pair's greedy texts: how well a drafter knows itself differs from pair to pair, and with temperature.
 
 # %% [markdown]
 # ## Change this

@@ -74,9 +74,9 @@ my_list = []  # such as "..."
 # %% [markdown]
 # ## The first suspect
 #
-# The first run of a program allocates memory and loads code. Plain decoding came first above, so it paid for
-# that. Here are ten runs of one thing in a row, 8 tokens each, after half of that first run of 16 tokens.
-# **Predict**: how much does the slowest of the eleven take over the fastest?
+# The first run of a program allocates memory and loads code. Plain decoding came first above, so it paid for that.
+# Here are ten runs of one thing in a row, 8 tokens each, after half of that first run of 16 tokens. **Predict**:
+# how many times as long as the fastest does the slowest of the eleven take?
 
 # %%
 same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in range(10)]
@@ -106,9 +106,9 @@ halves = statistics.median(same[::2]) / statistics.median(same[1::2])
 print(f"median of five against median of five: {halves:.2f}x")
 
 # %% [markdown]
-# The **median** is the middle one. A run in which something else used the machine does not move it, but it
-# does move the mean. Report the **spread** too, such as the smallest and the largest of the runs. A difference
-# that is smaller than a method's own spread is none.
+# The **median** is the middle one. A run in which something else used the machine does not move it, but it does
+# move the mean. Report the **spread** too, such as the smallest and the largest of the runs. Do not claim a
+# difference that is smaller than a method's own spread.
 
 # %% [markdown]
 # ## The third suspect
@@ -231,8 +231,9 @@ ax.set_title(f"Turns of one prompt differ by up to {widest:.0%}: claim no less")
 plots.show_figure(ax)
 
 # %% [markdown]
-# Where two rows overlap, claim no difference. And look back at the number at the top: which of the four suspects
-# moved it most on your machine?
+# Where two rows overlap, claim no difference. If the count is not ahead of the story, that is no contradiction: 16
+# tokens are few rounds, and a count's first ones are not its easiest. And look back at the number at the top:
+# which of the four suspects moved it most on your machine?
 
 # %% [markdown]
 # ## What else moves the number
@@ -281,7 +282,7 @@ for name, models in (("as loaded", pair), ("bfloat16", bf16)):
 # %% [markdown]
 # ## Batch
 #
-# Servers pass many requests at once. Then the processor no longer idles, and the extra tokens of a verify pass
+# Servers process many requests at once. Then the processor no longer idles, and the extra tokens of a verify pass
 # are no longer nearly free. **Predict**: what do 5 tokens cost against 1, for 1, 16 and 128 requests?
 
 
@@ -383,7 +384,7 @@ print("\n".join(f"{key}: {value}" for key, value in facts.items()))
 # %% [markdown]
 # ## Exercises
 #
-# **1.** ●●● (15 minutes) Write the benchmark. `plain()` and `drafted()` each make one run and return its
+# **1.** (hard, 15 minutes) Write the benchmark. `plain()` and `drafted()` each make one run and return its
 # seconds. Call each `repeats + 1` times and return the speedup. The check simulates a machine with a slow first
 # run, drift and runs that something disturbs; the true speedup is known to it.
 #
@@ -401,7 +402,7 @@ def benchmark(plain, drafted, repeats):
 check("benchmark", benchmark)
 
 # %% [markdown]
-# **2.** ●○○ (5 minutes) What is wrong with each? Seconds per run, in order. B to E write the same text.
+# **2.** (easy, 5 minutes) What is wrong with each? Seconds per run, in order. B to E write the same text.
 #
 # | | plain | with drafts | claim |
 # |---|---|---|---|
@@ -422,7 +423,7 @@ my_answers = {"A": None, "B": None, "C": None, "D": None, "E": None}
 check("wrong_benchmarks", my_answers)
 
 # %% [markdown]
-# **3.** ●●○ (8 minutes) A drafter gives a `speedup` of TPOT. What is the speedup of the whole answer, if it takes
+# **3.** (medium, 8 minutes) A drafter gives a `speedup` of TPOT. What is the speedup of the whole answer, if it takes
 # `prefill` and `decoding` seconds without a drafter?
 #
 # <details><summary>Hint</summary>Whole time before, over whole time after. Which of the two parts

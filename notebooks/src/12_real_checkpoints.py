@@ -199,9 +199,10 @@ for requests, row in cost.items():
     print(f"{requests:2} requests: {passes}; a draft {row['draft']:.2f}")
 
 # %% [markdown]
-# In a **mixture of experts** a token passes a few experts only (26B-A4B: 8 of 128). Five tokens choose more of
-# them than one does, so their weights must be read as well, and a verify pass is not nearly free even for one
-# request. Run it for the 26B if you can.
+# The verify pass grows most: with many requests the processor has no idle time left for its extra tokens. And in a
+# **mixture of experts** a token passes a few experts only (26B-A4B: 8 of 128). Five tokens choose more of them
+# than one does, so their weights must be read as well, and a verify pass is not nearly free even for one request.
+# Run it for the 26B if you can.
 
 # %% [markdown]
 # ## One length for all
@@ -264,7 +265,7 @@ assert same or pair.target.dtype.itemsize < 4  # 16 bit: a tie may fall the othe
 
 # %% tags=["timing"]
 rows = {
-    plots.drafts(gamma): {
+    f"{gamma} drafts": {
         "predicted": predicted[gamma], "measured": measured[gamma],
         "lowest turn": min(turn[gamma] for turn in turns),
         "highest turn": max(turn[gamma] for turn in turns),
@@ -278,7 +279,8 @@ plots.show_figure(ax)
 
 # %% [markdown]
 # How far off were the predictions, and did it matter? What counts is the speed that you get by trusting them. They
-# leave out the loop's own time, so most are too high.
+# leave out what the loops do beside their passes: a decode step pays for that at every token, a round only once.
+# So they may well be too low.
 
 # %% tags=["timing"]
 errors = {gamma: f"{predicted[gamma] / measured[gamma] - 1:+.0%}" for gamma in GAMMAS}
@@ -292,8 +294,7 @@ print(f"the prediction's length keeps {measured[chosen] / measured[best]:.0%} of
 # ## Temperature
 #
 # Gemma's own settings sample: temperature 1, top-k 64, top-p 0.95. A draft is then accepted with probability
-# min(1, p/q) (lesson 05). **Predict**: more tokens per round than greedy, or fewer? In which kind of text is the
-# difference largest?
+# min(1, p/q) (lesson 05). **Predict**: more tokens per round than greedy, or fewer?
 
 # %%
 SAMPLED = {"temperature": 1.0, "top_k": 64, "top_p": 0.95}
@@ -314,8 +315,8 @@ for gamma in GAMMAS:
 # ## Many requests at once
 #
 # A server decodes its requests in one batch. Take the costs that you measured for 8 and for 64 of them, all in
-# step: each round drafts for all and verifies for all. **Predict**: where does drafting stop to pay, and is it
-# earlier greedy or sampled?
+# step: each round drafts for all and verifies for all. **Predict**: from how many requests on does drafting no
+# longer pay, and does sampling get there before greedy decoding?
 
 # %%
 RATES = {"greedy": greedy, "sampled": sampled}
@@ -369,8 +370,8 @@ for name, arguments in calls.items():
 # %% [markdown]
 # ## What others measured
 #
-# Drafting over plain, for 1 and for 4 requests at once, on one Mac (mlx-vlm#1166). **Predict** which of the three
-# keeps its gain: the small one, the mixture of experts, or the large dense one?
+# Drafting over plain, for 1 and for 4 requests at once (mlx-vlm#1166: one Mac, one prompt, 2 drafts). **Predict**
+# which of the three keeps its gain: the small one, the mixture of experts, or the large dense one?
 
 # %% [markdown]
 # | pair | 1 request | 4 requests |
@@ -383,10 +384,10 @@ for name, arguments in calls.items():
 # requests to the 31B got 0.78x in another program, which could not batch them (mlxcel#160).
 
 # %% [markdown]
-# More drafts are not better. 26B-A4B on a DGX Spark, vLLM, 8 requests: 303.6 tokens/s with 2 drafts, 210.0 with
-# 4; for one request they were equal (spark-vllm-docker#343). llama.cpp saw no speedup for that model at all
-# (llama.cpp#23398). And with long contexts drafting may pay again where it had stopped: reading the cache is
-# expensive then (vllm#48627, 31B).
+# More drafts are not always better. 26B-A4B on a DGX Spark, vLLM, 8 requests: 303.6 tokens/s with 2 drafts, 210.0
+# with 4; for one request they were equal (spark-vllm-docker#343, which calls its throughput with 8 requests
+# noisy). llama.cpp saw no speedup for that model at all (llama.cpp#23398). And with long contexts drafting may pay
+# again where it had stopped: reading the cache is expensive then (vllm#48627, 31B).
 
 # %% [markdown]
 # **A quantised target** is cheaper, so drafts must be cheaper, too; and it can go wrong. vLLM once prepared the
@@ -411,8 +412,8 @@ PUBLISHED = [
     ("26B-A4B", "1", "greedy", "2", "1.33x mlx-vlm#1166; none in llama.cpp#23398"),
     ("26B-A4B", "4", "greedy", "off", "0.91x mlx-vlm#1166"),
     ("26B-A4B", "8", "unsaid", "2, not 4", "spark-vllm-docker#343, no run without drafts"),
-    ("31B", "1", "greedy", "4", "1.36x mlx-vlm#1166"),
-    ("31B", "4", "greedy", "4", "1.38x mlx-vlm#1166; mixed lengths off: 0.78x mlxcel#160"),
+    ("31B", "1", "greedy", "2", "1.36x mlx-vlm#1166"),
+    ("31B", "4", "greedy", "2", "1.38x mlx-vlm#1166; mixed lengths off: 0.78x mlxcel#160"),
     ("any", "any", "sampled", "measure", "no report of both sides is known to us"),
 ]
 
@@ -430,7 +431,7 @@ mine = [
 ]  # fmt: skip
 
 # %% tags=["timing"]
-for row in [("pair", "requests", "text", "drafts", "why"), *mine, *PUBLISHED]:
+for row in [("pair", "requests", "decoding", "drafts", "why"), *mine, *PUBLISHED]:
     print("{:8} {:9} {:8} {:9} {}".format(*row))
 
 # %% [markdown]
@@ -474,10 +475,10 @@ print(sglang)
 print(llama_cpp)
 
 # %% [markdown]
-# llama.cpp needs GGUF files, made here with the script in its repository. Gemma 4 drafters since June 2026
-# (llama.cpp#23398; for E2B and E4B #24282). The 12B's drafter did not convert as it was in June (a comment
-# there). Older pages say `--draft-max`: that argument has been removed. It leaves out the centroid head, so a draft
-# of E2B or E4B costs more there.
+# llama.cpp needs GGUF files, made here with the script in its repository. It has supported Gemma 4 drafters since
+# June 2026 (llama.cpp#23398; for E2B and E4B #24282). The 12B's drafter did not convert as it was in June (a
+# comment there). Older pages say `--draft-max`: that argument has been removed. llama.cpp leaves out the centroid
+# head, so a draft of E2B or E4B costs more there.
 
 # %% [markdown]
 # Do not expect your speedup there. Measure TTFT, TPOT and throughput at *your* number of requests, with one draft
@@ -501,7 +502,7 @@ print(llama_cpp)
 # %% [markdown]
 # ## Exercises
 #
-# **1.** ●○○ (5 minutes) A target has some layers with full attention and some with a sliding window. How many cache
+# **1.** (easy, 5 minutes) A target has some layers with full attention and some with a sliding window. How many cache
 # positions does it hold, over all layers, after `context` tokens?
 #
 # <details><summary>Hint</summary>A sliding layer keeps the last <code>window</code> tokens, once there are so
@@ -518,7 +519,7 @@ def cache_positions(full, sliding, window, context):
 check("cache_positions", cache_positions)
 
 # %% [markdown]
-# **2.** ●●○ (8 minutes) `sweep` holds for each draft length the seconds of every workload; 0 is plain decoding.
+# **2.** (medium, 8 minutes) `sweep` holds for each draft length the seconds of every workload; 0 is plain decoding.
 # Which one length makes somebody who asks for all of them wait least?
 #
 # <details><summary>Hint</summary>Do you add speedups, or seconds? <code>min(sweep, key=...)</code> takes the key
@@ -533,7 +534,7 @@ def one_length(sweep):
 check("one_length", one_length)
 
 # %% [markdown]
-# **3.** ●●● (15 minutes) On a machine a pass over up to `knee` tokens takes one unit of time (it waits for the
+# **3.** (hard, 15 minutes) On a machine a pass over up to `knee` tokens takes one unit of time (it waits for the
 # weights), over more of them `tokens / knee` (it computes). A draft step takes `draft` decode steps, whatever the
 # number of requests. Drafts are right with chance `alpha`: up to how many requests at once do `gamma` drafts pay?
 # 0 if never.

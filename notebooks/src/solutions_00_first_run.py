@@ -12,26 +12,12 @@
 # ## Setup
 
 # %% tags=["setup"]
-# Installs the course where it is missing; torch, numpy and ipywidgets stay as they are.
-import importlib.util
-import re
-import subprocess
-import sys
+from importlib.util import find_spec
 
-COURSE = "git+https://github.com/gemma-mtp-edu/gemma_mtp_edu"
+find_spec("gemma_mtp_edu") or get_ipython().run_line_magic("pip", "install -q --no-deps git+https://github.com/gemma-mtp-edu/gemma_mtp_edu")  # fmt: skip
+from gemma_mtp_edu import lesson  # not found? the line above fetches it: switch the internet on
 
-new = importlib.util.find_spec("gemma_mtp_edu") is None
-if new:
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--no-deps", COURSE]
-    done = subprocess.run(pip, capture_output=True, text=True)
-    if done.returncode:
-        said = re.findall("(?:fatal|ERROR|error: ext|No module).*", done.stderr) or ["nothing"]
-        raise RuntimeError(f"could not fetch {COURSE} (is the internet on?): pip said {said[0]}")
-    importlib.invalidate_caches()
-
-from gemma_mtp_edu import lesson
-
-lesson.setup(install=new)
+lesson.setup()
 
 # %%
 import math

@@ -178,13 +178,13 @@ def use_viewer(viewer: Viewer) -> None:
     """Walk by slider and buttons; the verdict stays hidden until it is asked for."""
     last = len(viewer.trace.rounds) - 1
     viewer.wait_for(1, revealed=False)
-    viewer.button("Reveal the verdict").press("Space")
+    viewer.button("Show the result").press("Space")
     viewer.wait_for(1, revealed=True)
     viewer.press("round", "ArrowRight")
     viewer.wait_for(2, revealed=False)
     viewer.button("Next round").press("Enter")
     viewer.wait_for(3, revealed=False)
-    viewer.button("Reveal the verdict").click()
+    viewer.button("Show the result").click()
     viewer.wait_for(3, revealed=True)
     viewer.button("Round before").click()
     viewer.wait_for(2, revealed=False)

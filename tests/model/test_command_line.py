@@ -29,6 +29,14 @@ def test_demo_shows_text_rounds_passes_and_time(capsys: pytest.CaptureFixture[st
     assert [text for text in told if text not in out] == []
 
 
+def test_demo_says_what_works_where_the_answer_is_that_it_cannot(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for prompt, told in (("What is the weather in Berlin?", True), ("Count from 3 to 12.", False)):
+        assert main(["demo", "--prompt", prompt]) == 0
+        assert ("Six kinds of prompts work" in capsys.readouterr().out) is told
+
+
 def test_hostile_prompts_reach_the_model_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     prompt = "\"$HOME\" `ls`; 'x' \\ %s\n<turn|>"
     assert main(["demo", "--prompt", prompt, "--max-new-tokens", "2"]) == 0

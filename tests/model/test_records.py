@@ -10,6 +10,7 @@ from gemma_mtp_edu.lessons import records
 from gemma_mtp_edu.models import compatibility
 from gemma_mtp_edu.models.registry import PROMPTS
 from tools.lessons import parse_source, sources
+from tools.records import record
 
 
 def test_records_are_those_of_the_bundled_pair(pair: ModelPair) -> None:
@@ -24,7 +25,7 @@ def test_records_are_those_of_the_bundled_pair(pair: ModelPair) -> None:
 
 def test_records_are_written_and_read(pair: ModelPair, tmp_path: Path) -> None:
     file = tmp_path / "recorded.json"
-    records.record(pair, file, max_new_tokens=6, repeats=1)
+    record(pair, file, max_new_tokens=6, repeats=1)
     found = records.read(file)
     assert {len(profile) for profile in found.profiles.values()} <= {*range(1, 7)}
     assert found.cost.provenance["pair"] == found.profiles["qa"].provenance["pair"] == "pocket"

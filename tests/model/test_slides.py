@@ -5,23 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gemma_mtp_edu import ModelPair
-from gemma_mtp_edu.lessons import checks
-from gemma_mtp_edu.lessons.checking import RIGHT
-from tests.unit.test_teaching import exercise_answers
 from tools import slides
-
-
-def test_answers_to_exercises_about_the_pair_pass_their_checks(
-    pair: ModelPair, capsys: pytest.CaptureFixture[str]
-) -> None:
-    answers = exercise_answers()
-    checks.kv_layer(int(answers["02, 1"]), pair)
-    checks.hard_prompt(pair, answers["00, 3"].strip('"'))
-    first, second = capsys.readouterr().out.strip().splitlines()
-    assert first.startswith(RIGHT)
-    assert second.startswith(RIGHT)
-
 
 LESSON = """\
 # %% tags=["setup"]

@@ -10,6 +10,7 @@ from tools.lesson_rules import FORM_RULES, rules_for
 from tools.lesson_shape import LESSON_RULES
 from tools.lessons import ENGLISH, JAPANESE, lesson_name, notebooks, read_notebook, source_of
 from tools.notebooks import differences, text_of
+from tools.translation import missing
 
 NOTEBOOKS = [*notebooks(), *notebooks(language=JAPANESE)]
 
@@ -24,7 +25,9 @@ def lesson(request: pytest.FixtureRequest) -> Lesson:
 
 @pytest.mark.parametrize("rule", FORM_RULES + LESSON_RULES, ids=lambda rule: rule.__name__)
 def test_notebook_keeps_rule(lesson: Lesson, rule: Rule) -> None:
-    if rule in rules_for(lesson.name):
+    # Where paragraphs of a translation are stale, its shape is for later.
+    waits = lesson.language == JAPANESE and missing(source_of(Path(lesson.name)))
+    if rule in rules_for(lesson.name) and not (waits and rule in LESSON_RULES):
         assert list(rule(lesson)) == [], rule.__doc__
 
 

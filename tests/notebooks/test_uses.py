@@ -13,7 +13,7 @@ from tools.notebooks import build, executed
 # The longest ones; all with ALL_LESSONS=1, which takes a quarter of an hour.
 LONGEST = ("04_write_the_loop", "06_inside_the_drafter", "12_real_checkpoints")
 CHOSEN = [s for s in sources() if s.stem in LONGEST or "ALL_LESSONS" in os.environ]
-SOURCE = """
+SOURCE = """\
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B"]
 
@@ -54,6 +54,6 @@ def test_exports_have_pictures_and_words(tmp_path: Path) -> None:
         if kind == "Script":
             assert found["output_extension"] == ".py"
             continue
-        assert "prefix_length" in text or "tokens in 1 target pass" in text
+        assert "prefix" in text or "tokens in 1 target pass" in text
         assert "of the page" in text or "<b>of</b> the page" in text
         assert "png" in text and (kind == "Latex" or "Said of the figure." in text)

@@ -109,7 +109,7 @@ def test_which_pairs_fit_in_which_dtype(
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
     monkeypatch.setattr(memory, "free_memory", lambda _: int(free))
     found = {f.name: f for f in asked(checkup._pairs)}
-    assert list(found) == list(PAIRS)
+    assert [*found] == ["threads", *PAIRS] and "pocket takes 1" in found["threads"].found
     assert {name: found[name].status for name in status} == status
     assert any(words in found[name].found for name in status)
     if (free, device) == (16e9, "cpu"):

