@@ -280,4 +280,4 @@ check("accepted_by_text", accepted_by_text, trace)
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), Algorithm 1
 # - transformers 5.24.0, `SinglePositionMultiTokenCandidateGenerator` (what the library's loop passes to the drafter)
 #
-# [Solutions](solutions_03_watch_one_round.ipynb). Next: [04 Write the loop](04_write_the_loop.ipynb).
+# [Solutions](solutions_03_watch_one_round.ipynb) · Next: [04 Write the loop](04_write_the_loop.ipynb)

@@ -413,4 +413,4 @@ check("greedy_loop", collected, pair)
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), Algorithm 1
 # - transformers 5.24.0, `Gemma4AssistantForCausalLM`, `DynamicCache.crop` and `GenerationMixin.generate(custom_generate=...)`
 #
-# [Solutions](solutions_04_write_the_loop.ipynb). Next: [05 Same text](05_same_text.ipynb).
+# [Solutions](solutions_04_write_the_loop.ipynb) · Next: [05 Same text](05_same_text.ipynb)

@@ -128,9 +128,9 @@ assert parted[text] is None or top2_margin(one[at]) <= 2 * apart
 
 # %% [markdown]
 # The assert is no accident. To change the winner, rounding must lower its logit or raise its rival's by at least
-# half the margin, so the margin is at most twice the largest difference. That says what happened; is it rounding,
-# or an error of the loop? Take drafter and loop away: let the target read the finished text after the prompt, one
-# token per pass or five, in both dtypes. **Predict**: in which are the logits equal to the last digit?
+# half the margin, so the margin is at most twice the largest difference. Is it rounding, or an error of the loop?
+# Take drafter and loop away: let the target read the finished text after the prompt, one token per pass or five,
+# in both dtypes. **Predict**: in which are the logits equal to the last digit?
 
 # %%
 from gemma_mtp_edu.core import CachedModel
@@ -342,7 +342,7 @@ for temperature in (0.1, 0.5, 1.0, 1.5, 2.5, 10.0):
 # Only p moves with T, and at both ends the error goes to zero: near T = 0 p is 1 at the target's argmax, and d is
 # accepted only if it is that token; at a very high T p(d) is next to nothing, and so is p(d)/q(d). Between them it
 # depends on p(d) and q(d): the closer p(d) comes to q(d), the more often d is accepted. From q(d) upwards it is
-# accepted every time, however small p(d) itself is.
+# always accepted, however small p(d) is.
 
 # %% [markdown]
 # ## The right rule
@@ -565,5 +565,4 @@ check("sampling_round", sampling_round)
 # - [transformers#47932](https://github.com/huggingface/transformers/issues/47932) on the biased sampling (closed)
 # - transformers 5.24.0, `_speculative_sampling` and `SinglePositionMultiTokenCandidateGenerator`
 #
-# Solutions: [solutions_05_same_text](solutions_05_same_text.ipynb). Next:
-# [06_inside_the_drafter](06_inside_the_drafter.ipynb).
+# [Solutions](solutions_05_same_text.ipynb) · Next: [06 Inside the drafter](06_inside_the_drafter.ipynb)

@@ -524,5 +524,4 @@ check("centroid_head", centroid_head)
 # - vllm-project/recipes, Google/Gemma4.md (which drafters have centroids; it rounds the saving to 45 times);
 #   2,048 clusters and 32 searched are the defaults of `Gemma4AssistantConfig`
 #
-# Solutions: [solutions_06_inside_the_drafter](solutions_06_inside_the_drafter.ipynb). Next:
-# [07_the_speedup_formula](07_the_speedup_formula.ipynb).
+# [Solutions](solutions_06_inside_the_drafter.ipynb) · Next: [07 The speedup formula](07_the_speedup_formula.ipynb)

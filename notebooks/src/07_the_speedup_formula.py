@@ -222,8 +222,8 @@ print(f"the rest of a round: {cost.rest() / plain:.2f}")
 
 # %% [markdown]
 # `verify(1)`, a pass over 1 token, is the baseline. A decode step is such a pass and some bookkeeping around it,
-# so it should cost a little less than 1. If yours is far off, something else used the machine: calibrate again.
-# Where a longer pass looks cheaper than a shorter one, take it for noise: lesson 10.
+# so it should cost a little less than 1. Where a longer pass looks cheaper than a shorter one, take it for noise:
+# lesson 10.
 #
 # The bars below are your rounds, the diamonds are the paper's. What lies between a diamond and the top of its
 # bar is what "free" left out.
@@ -437,5 +437,4 @@ check("pooled_alpha", pooled_alpha)
 # - [llama.cpp#24536](https://github.com/ggml-org/llama.cpp/pull/24536): mean acceptance length counts the target's
 #   own token
 #
-# Solutions: [solutions_07_the_speedup_formula](solutions_07_the_speedup_formula.ipynb). Next:
-# [08_choosing_the_draft_length](08_choosing_the_draft_length.ipynb).
+# [Solutions](solutions_07_the_speedup_formula.ipynb) · Next: [08 Choosing the draft length](08_choosing_the_draft_length.ipynb)

@@ -427,5 +427,4 @@ check("best_constant", best_constant)
 #   and 3.5
 # - Google, Gemma 4 Multi-Token Prediction using Hugging Face Transformers, section on the number of draft tokens
 #
-# Solutions: [solutions_08_choosing_the_draft_length](solutions_08_choosing_the_draft_length.ipynb). Next:
-# [09_schedules](09_schedules.ipynb).
+# [Solutions](solutions_08_choosing_the_draft_length.ipynb) · Next: [09 Schedules](09_schedules.ipynb)

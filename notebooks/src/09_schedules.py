@@ -448,5 +448,4 @@ check("next_length", next_length)
 # - Leviathan, Kalman, Matias 2023, [arXiv:2211.17192](https://arxiv.org/abs/2211.17192), section 3.5
 # - Google, Gemma 4 Multi-Token Prediction using Hugging Face Transformers, section on the number of draft tokens
 #
-# Solutions: [solutions_09_schedules](solutions_09_schedules.ipynb). Next:
-# [10_measure_honestly](10_measure_honestly.ipynb).
+# [Solutions](solutions_09_schedules.ipynb) · Next: [10 Measure honestly](10_measure_honestly.ipynb)

@@ -76,7 +76,7 @@ my_list = []  # such as "..."
 #
 # The first run of a program allocates memory and loads code. Plain decoding came first above, so it paid for that.
 # Here are ten runs of one thing in a row, 8 tokens each, after half of that first run of 16 tokens. **Predict**:
-# how many times as long as the fastest does the slowest of the eleven take?
+# how many times as long as the fastest does the slowest take?
 
 # %%
 same = [stopwatch(autoregressive_generate, story, max_new_tokens=8)[0] for _ in range(10)]
@@ -402,7 +402,7 @@ def benchmark(plain, drafted, repeats):
 check("benchmark", benchmark)
 
 # %% [markdown]
-# **2.** (easy, 5 minutes) What is wrong with each? Seconds per run, in order. B to E write the same text.
+# **2.** (easy, 5 minutes) What is wrong with each? Seconds per run. B to E write the same text.
 #
 # | | plain | with drafts | claim |
 # |---|---|---|---|
@@ -446,5 +446,4 @@ check("end_to_end", end_to_end)
 # - PyTorch, [benchmark recipe](https://pytorch.org/tutorials/recipes/recipes/benchmark.html): warm-up and
 #   waiting for the device
 #
-# Solutions: [`solutions_10_measure_honestly`](solutions_10_measure_honestly.ipynb). Next:
-# [`11_train_a_drafter`](11_train_a_drafter.ipynb).
+# [Solutions](solutions_10_measure_honestly.ipynb) · Next: [11 Train a drafter](11_train_a_drafter.ipynb)

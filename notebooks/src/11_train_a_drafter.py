@@ -505,8 +505,8 @@ assert repaired > shifted.acceptance
 #
 # **1.** (hard, 15 minutes) Sampling accepts a draft with probability `sum(min(p, q))` (lesson 05). Make the chance
 # of a **rejection** a loss: from the target's `probs` and the drafter's `logits`, both `[n, vocab]`, return `n`
-# numbers that a gradient can go through. Then train with its mean in `loss_of`. Why does it start so slowly from
-# the random start?
+# numbers that a gradient can go through. Then train with its mean in `loss_of`. Why does it start slowly from the
+# random start?
 #
 # <details><summary>Hint</summary>q is a softmax. For the last question look at the gradient where p and q
 # have nothing in common.</details>
@@ -545,5 +545,4 @@ check("round_tokens", tokens_of)
 #   two distributions
 # - transformers, `Gemma4AssistantForCausalLM` and `Gemma4AssistantMaskedEmbedder`
 #
-# Solutions: [`solutions_11_train_a_drafter`](solutions_11_train_a_drafter.ipynb). Next:
-# [`12_real_checkpoints`](12_real_checkpoints.ipynb).
+# [Solutions](solutions_11_train_a_drafter.ipynb) · Next: [12 Real checkpoints](12_real_checkpoints.ipynb)

@@ -565,5 +565,6 @@ check("most_requests", most_requests)
 # - llama.cpp, [server options](https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md) and
 #   [pull request 23398](https://github.com/ggml-org/llama.cpp/pull/23398)
 #
-# All read in November 2026. Solutions:
-# [`solutions_12_real_checkpoints`](solutions_12_real_checkpoints.ipynb).
+# All read in November 2026.
+#
+# [Solutions](solutions_12_real_checkpoints.ipynb)
