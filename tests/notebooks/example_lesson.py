@@ -1,5 +1,7 @@
 """A tiny lesson that keeps every rule, for tests that break it in one place."""
 
+from pathlib import Path
+
 import nbformat
 from nbformat import NotebookNode
 
@@ -10,65 +12,7 @@ from tools.lessons import CHECKED, normalised, parse_source
 SLUG = "someone/somewhere"
 NAME = "00_example"
 
-BODY = """\
-# %% [markdown]
-# # 00 An example
-#
-# **Goal**: break a rule.
-#
-# **Minutes**: 1. **Prerequisites**: none.
-
-# %% [markdown]
-# ## Setup
-
-# %% tags=["setup"]
-# SETUP
-
-# %% [markdown]
-# ## A sum
-
-# %% tags=["nbval-check-output"]
-total = 1 + 2
-print(total)
-
-# %% [markdown]
-# ## A picture
-
-# %%
-total
-
-# %% [markdown]
-# ## Takeaways
-#
-# 1. One.
-# 2. Two.
-# 3. Three.
-
-# %% [markdown]
-# ## Exercises
-#
-# **1.** Add.
-#
-# <details><summary>Hint</summary>Use plus.</details>
-
-# %%
-check("add", None)
-
-# %% [markdown]
-# **2.** Subtract.
-#
-# <details><summary>Hint</summary>Use minus.</details>
-
-# %%
-check("subtract", None)
-
-# %% [markdown]
-# ## Sources
-#
-# - A book.
-#
-# [Solutions](solutions_00_example.ipynb) · Next: [01 Next](01_next.ipynb)
-"""
+BODY = Path(f"{__file__}.txt").read_text(encoding="utf-8")
 SOURCE = rewrite_source(BODY, SLUG, NAME)
 
 

@@ -96,33 +96,7 @@ def test_a_learner_who_imported_too_early_restarts_once(
 
 # Moves every control of both widgets and prints what each of them shows as HTML; a picture's bytes
 # are matplotlib's, its text is not.
-WIDGETS = """
-import re
-from gemma_mtp_edu import (
-    RoundViewer, TradeoffExplorer, acceptance_profile, load_pair, speculative_generate
-)
-pair = load_pair()
-viewer = RoundViewer(speculative_generate(pair, "Count from 3 to 12.", max_new_tokens=24))
-print(viewer.view.value)
-viewer.reveal.value = True
-print(viewer.view.value)
-viewer.forward.click()
-viewer.back.click()
-viewer.round.value = viewer.round.max
-print(viewer.view.value)
-text = "Write a short story about a fox who finds a drum."
-profile = acceptance_profile(pair, text, max_gamma=6, max_new_tokens=32)
-explorer = TradeoffExplorer({"story": profile}, 0.1)
-for control, value in (
-    (explorer.draft_length, 2), (explorer.cost_ratio, 0.3), (explorer.schedule, "heuristic"),
-    (explorer.draft_length, 5), (explorer.schedule, "confidence"), (explorer.threshold, 0.7),
-):
-    control.value = value
-    print(explorer.view.value)
-    figure = re.sub("base64,[^'\\"]+", "base64,", explorer.figure.value)
-    assert "base64," in figure
-    print(figure)
-"""
+WIDGETS = Path(__file__).with_name("widgets_cell.py.txt").read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=[service.COLAB, service.KAGGLE, service.VS_CODE], ids=lambda s: s.name)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "gemma_mtp_edu"
 # All lines of `*.py`. A new module needs a deleted one; whoever raises a number says in the commit
 # what the learner gains.
-LINES = {NAME: 7000, f"{NAME}/core": 1100, "tools": 6500, "tests": 12_600}
+LINES = {NAME: 7000, f"{NAME}/core": 1100, "tools": 6500, "tests": 12_500}
 MODULES = {NAME: 48, f"{NAME}/core": 7}
 LINES_OF_A_MODULE = 300
 LOADED_BY_THE_FIRST_LINES = 16
