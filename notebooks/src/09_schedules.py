@@ -107,7 +107,7 @@ assert set(made) <= {4}  # fails where a transformers version reads the setting 
 # |---|---|
 # | 5.8 to 5.17, where an assisted call does not fail | works; the first round has 2 more than set |
 # | 5.18, 5.19 | every assisted call fails |
-# | since 5.20 | ignored without a word (measured up to 5.24) |
+# | since 5.20, except 5.23 | ignored without a word (measured up to 5.24) |
 # | 5.23 | builds no Gemma 4 drafter |
 
 # %% [markdown]
@@ -118,9 +118,9 @@ assert set(made) <= {4}  # fails where a transformers version reads the setting 
 # %% [markdown]
 # ## Ask the drafter
 #
-# Both rules look back. The drafter's own probability looks at this very draft: `Confidence(0.4)` drafts on
-# until a draft is below 40%, or until there are 16. The unsure one is still verified, because it has been paid
-# for. (transformers has `assistant_confidence_threshold`; its class for Gemma 4 drafters does not read it.)
+# `Heuristic` looks back at past rounds. The drafter's own probability looks at this very draft:
+# `Confidence(0.4)` drafts on until a draft is below 40%, or until there are 16. The unsure one is still verified,
+# because it has been paid for. (transformers has `assistant_confidence_threshold`; its class for Gemma 4 drafters does not read it.)
 #
 # **Predict**: with a higher threshold, are rounds longer or shorter?
 

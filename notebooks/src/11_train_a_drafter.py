@@ -471,7 +471,7 @@ print(f"records and counts: {learned.acceptance:.0%} before, {remembered:.0%} no
 
 # %% [markdown]
 # Each line is evaluated on held-out texts of its own kind. More training on the new kind gets *some* of the loss
-# back, not all: two of the five batches are code, and 16 functions show little of what code can be. How far `STEPS
+# back, not all: two of the five batches are code, and 17 functions show little of what code can be. How far `STEPS
 # = 400` gets takes some minutes to find out.
 
 # %% tags=["nbval-check-output"]

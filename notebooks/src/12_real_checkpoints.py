@@ -467,17 +467,17 @@ print(f"{off[0]}\n\n{vllm}")
 print(sglang)
 
 # %% [markdown]
-# SGLang counts the token that a round starts from, so it gets both numbers. It can also draft several
-# continuations at once; a top-k of 1 makes a single chain, as in this course. It turns NEXTN into its FROZEN_KV_MTP
-# for these drafters (sglang#24436).
+# SGLang counts the token that a round starts from, so its `--speculative-num-draft-tokens` is one more than the
+# drafts. It can also draft several continuations at once; a top-k of 1 makes a single chain, as in this course.
+# It turns NEXTN into its FROZEN_KV_MTP for these drafters (sglang#24436).
 
 # %%
 print(llama_cpp)
 
 # %% [markdown]
 # llama.cpp needs GGUF files, made here with the script in its repository. It has supported Gemma 4 drafters since
-# June 2026 (llama.cpp#23398; for E2B and E4B #24282). The 12B's drafter did not convert as it was in June (a
-# comment there). Older pages say `--draft-max`: that argument has been removed. llama.cpp leaves out the centroid
+# June 2026 (llama.cpp#23398; for E2B and E4B #24282). In June 2026 the 12B's drafter did not convert (a comment
+# there). Older pages say `--draft-max`: that argument has been removed. llama.cpp leaves out the centroid
 # head, so a draft of E2B or E4B costs more there.
 
 # %% [markdown]
