@@ -215,7 +215,7 @@ assert 1 <= min(added) and max(added) <= 5
 # %% [markdown]
 # At least one, at most five. If the first draft is rejected, the target's *correction* still enters the text. If all
 # four are accepted, its prediction after the last draft does: the **bonus** token. A draft after a rejected one is
-# always dropped, because it continues a text that was not written.
+# always discarded, because it continues a text that was not written.
 
 # %% [markdown]
 # Many easy drafts in this story only finish a word. `pocket` knows 2,048 tokens, so it spells: `·li`, `br`, `ary`;

@@ -220,9 +220,9 @@ assert torch.equal(after[:, :, :n], before)
 print("the same predictions:", torch.equal(step.logits[0].argmax(-1), predicted))
 
 # %% [markdown]
-# Five rows for five tokens, as in the long pass. This is the pass that verifies drafts. Its queries are five, its
-# keys are all of the text's. Afterwards the cache also holds keys and values of the two guesses that are dropped; lesson 04
-# cuts them off.
+# Five rows for five tokens, as in the long pass. This is the pass that verifies drafts: five queries, and the keys
+# of the whole text. Afterwards the cache also holds keys and values of the two guesses that are discarded;
+# lesson 04 cuts them off.
 
 # %% [markdown]
 # ## Keys and values

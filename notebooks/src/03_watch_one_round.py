@@ -162,9 +162,9 @@ assert all(len(r.token_ids) >= 1 for r in trace.rounds)
 # %% [markdown]
 # ## Is the drafter's confidence worth anything?
 #
-# The drafter gives each draft a probability. If it knew itself well, unsure drafts would be rejected more often.
-# Drafts after a rejected one are thrown away, whether good or bad, so they are not counted. **Predict**: of the
-# drafts it gave less than 50%, what share was accepted?
+# The drafter gives each draft a probability. If it is *calibrated*, it is the share of such drafts that are right,
+# and unsure drafts are rejected more often. Drafts after a rejected one are thrown away, whether good or bad, so
+# they are not counted. **Predict**: of the drafts it gave less than 50%, what share was accepted?
 
 # %%
 verified = [
