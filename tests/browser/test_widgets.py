@@ -17,6 +17,7 @@ from gemma_mtp_edu.analysis.tradeoff import longest_draft
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.show.widgets import KIND_WORDS
+from tests.cases import beside
 from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
 from tools.lessons import write_notebook
 from widget_page import COST, PNG, Explorer, Viewer, wait_until
@@ -25,17 +26,7 @@ pytestmark = pytest.mark.browser
 EXAMPLE = "example.ipynb"
 MAX_GAMMA = 8
 CELLS = (
-    """\
-import json
-from pathlib import Path
-from gemma_mtp_edu import RoundViewer, TradeoffExplorer
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.core.trace import GenerationTrace
-
-stored = json.loads(Path("example.json").read_text(encoding="utf-8"))
-profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored["profiles"].items()}
-trace = GenerationTrace.from_json(stored["trace"])
-""",
+    beside(__file__, ".py.txt"),
     "explorer = TradeoffExplorer(profiles, cost=0.1)\nexplorer",
     "viewer = RoundViewer(trace)\nviewer",
 )
