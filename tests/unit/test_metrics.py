@@ -3,13 +3,8 @@
 import pytest
 
 from gemma_mtp_edu.analysis.metrics import alpha, wasted_drafts
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
-
-
-def trace(*rounds: RoundTrace) -> GenerationTrace:
-    ids = tuple(t for r in rounds for t in r.token_ids)
-    return GenerationTrace((1, 2), ids, "", rounds, "length")
-
+from gemma_mtp_edu.core.trace import RoundTrace
+from tests.unit.test_trace import make_trace as trace
 
 PREFILL = RoundTrace(2, (), 0, 5, "prefill")
 CORRECTED = RoundTrace(3, (6, 7, 8), 1, 9, "correction")

@@ -39,15 +39,6 @@ def test_the_residual_worked_by_hand() -> None:
         residual_distribution(P, P)
 
 
-def test_the_library_s_mistake_in_numbers() -> None:
-    """Argmax drafts accepted with a softmax q: (.500, .167, .250, .083) instead of p."""
-    accept = min(1.0, float(P[0] / Q[0]))
-    emitted = (1 - accept) * residual_distribution(P, Q)
-    emitted[0] += accept
-    expected = torch.tensor([0.5, 1 / 6, 0.25, 1 / 12], dtype=torch.float64)
-    torch.testing.assert_close(emitted, expected, atol=1e-12, rtol=0)
-
-
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.data())
 def test_greedy_keeps_the_longest_right_prefix(wanted: list[int], data: st.DataObject) -> None:
     drafts = data.draw(
