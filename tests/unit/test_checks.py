@@ -90,37 +90,18 @@ def test_an_alpha_of_either_side_of_a_hundredth_passes(said: Any) -> None:
 
 # Chains of three right drafts: a fourth would be paid for nothing.
 THREES = make_profile(tuple(range(17)), tuple((*range(i, i + 3), 99) for i in range(1, 17)))
-ANSWERS: list[tuple[Any, tuple[Any, ...], dict[Any, str]]] = [
-    (
-        checks.oracle_lengths,
-        (THREES, [1.0, 1.2, 1.4, 1.6, 1.8]),
-        {
-            None: NOT_TRIED,
-            (3,) * 17: f"{RIGHT} Your rounds cost 6.40 decode steps, as those of best_schedule.",
-            (4,) * 17: "7.20 steps, 6.40 can be. What is cheapest",
-            (0,) * 16: "a length for every position",
-            (9,) * 17: "that has a cost?",
-        },
-    ),
-    (
-        checks.oracle_lengths,
-        (THREES, [1.0, 1.2, 3.6, 5.6, 9.0]),
-        {(3,) * 17: "always worth its cost", (1,) * 17: RIGHT},
-    ),
-    # All drafts are wrong and half sure: the sooner drafting stops, the better.
-    (
-        checks.best_threshold,
-        (HARD, (0.1, 0.9), 0.25),
-        {None: NOT_TRIED, 0.9: RIGHT, 0.1: "faster", 0.3: "choose one of (0.1, 0.9)"},
-    ),
-]
+# All drafts of HARD are wrong and half sure: the sooner drafting stops, the better.
+LEARNER |= {"THREES": THREES, "HARD": HARD}
+ANSWERS = tables(__file__)["answers"]
 
 
 @pytest.mark.parametrize(
-    ("check", "given", "replies"), ANSWERS, ids=[check.__name__ for check, *_ in ANSWERS]
+    ("name", "arguments", "replies"), ANSWERS, ids=[name for name, *_ in ANSWERS]
 )
-def test_answers(check: Any, given: tuple[Any, ...], replies: dict[Any, str], said: Any) -> None:
-    for answer, reply in replies.items():
+def test_answers(name: str, arguments: str, replies: list[list[str]], said: Any) -> None:
+    check, given = getattr(checks, name), eval(arguments, LEARNER)
+    for text, reply in replies:
+        answer = eval(text, LEARNER)
         for form in FORMS.values() if isinstance(answer, int | float) else ():
             assert reply in said(check, form(answer), *given)
         assert reply in said(check, answer, *given)
