@@ -17,6 +17,8 @@ import gemma_mtp_edu
 from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.measure import bench
 from tests.cases import cases
+from tools.document import part
+from tools.figures import README, demo_output, picture_markdown, rounds_trace
 
 PROGRAM = [sys.executable, "-m", "gemma_mtp_edu"]
 
@@ -121,6 +123,20 @@ def test_lab_opens_the_first_lesson(monkeypatch: pytest.MonkeyPatch) -> None:
     lessons = [Path(command[-1]) for command in ran]
     assert all(lesson.is_file() for lesson in lessons)
     assert [lesson.parent.name for lesson in lessons] == ["notebooks", "ja"]
+
+
+# What README.md shows of the bundled pair is what it does: `make figures` brings it up to date.
+
+
+def test_the_demo_prints_what_the_readme_shows() -> None:
+    shown = part(README.read_text(encoding="utf-8"), "demo")
+    assert shown == f"```text\n{demo_output()}\n```"
+
+
+def test_the_alt_text_of_the_picture_is_that_of_the_rounds() -> None:
+    shown = part(README.read_text(encoding="utf-8"), "picture").splitlines()[0]
+    # Only the image: the caption names the release that drew it.
+    assert shown == picture_markdown(rounds_trace()).splitlines()[0]
 
 
 # As a program.
