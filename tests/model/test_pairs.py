@@ -7,6 +7,7 @@ import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from pkgutil import resolve_name
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
@@ -359,15 +360,11 @@ def test_a_download_that_does_not_fit_is_refused_before_it(
     check_disk([str(folder)], files.WEIGHTS)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(),
-     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
-)  # fmt: skip
+@cases
 def test_memory_that_runs_out_on_the_way_is_named(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException
+    monkeypatch: pytest.MonkeyPatch, kind: str, text: str
 ) -> None:
-    loading = Mock(side_effect=error)
+    loading = Mock(side_effect=resolve_name(kind)(text))
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loading)
     with pytest.raises(MemoryError, match=r"cannot load .*target: "):
         load_pair()
