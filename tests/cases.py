@@ -1,4 +1,4 @@
-"""Tables of cases: in the JSON beside a test's file, by the test's name."""
+"""Tables of cases in the JSON beside a test's file, by the test's name; samples in other files."""
 
 import inspect
 import json
@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 
+def beside(test_file: str, ending: str) -> str:
+    """Return the text of the file beside a test's that has its name and another ending."""
+    return Path(test_file).with_suffix(ending).read_text(encoding="utf-8")
+
+
 @cache
 def tables(test_file: str) -> Any:
     """Return all that stands in the JSON beside a file, read once."""
-    return json.loads(Path(test_file).with_suffix(".json").read_text(encoding="utf-8"))
+    return json.loads(beside(test_file, ".json"))
 
 
 def cases(test: Callable[..., Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from playwright.sync_api import Browser, Locator
 
 import lab
 from gemma_mtp_edu.analysis.cost import CostModel
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile, accepted_counts
+from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.analysis.tradeoff import longest_draft
 from gemma_mtp_edu.core.schedules import Constant
 from gemma_mtp_edu.core.trace import GenerationTrace
 from gemma_mtp_edu.show.widgets import KIND_WORDS
+from tests.cases import beside
 from tests.unit.test_contrast import GRAPHICS, TEXT, contrast
+from tests.unit.test_profile import make_profile
 from tools.lessons import write_notebook
 from widget_page import COST, PNG, Explorer, Viewer, wait_until
 
@@ -25,17 +28,7 @@ pytestmark = pytest.mark.browser
 EXAMPLE = "example.ipynb"
 MAX_GAMMA = 8
 CELLS = (
-    """\
-import json
-from pathlib import Path
-from gemma_mtp_edu import RoundViewer, TradeoffExplorer
-from gemma_mtp_edu.analysis.profile import AcceptanceProfile
-from gemma_mtp_edu.core.trace import GenerationTrace
-
-stored = json.loads(Path("example.json").read_text(encoding="utf-8"))
-profiles = {name: AcceptanceProfile.from_json(text) for name, text in stored["profiles"].items()}
-trace = GenerationTrace.from_json(stored["trace"])
-""",
+    beside(__file__, ".py.txt"),
     "explorer = TradeoffExplorer(profiles, cost=0.1)\nexplorer",
     "viewer = RoundViewer(trace)\nviewer",
 )
@@ -43,18 +36,14 @@ trace = GenerationTrace.from_json(stored["trace"])
 
 def profile(*accepted: int) -> AcceptanceProfile:
     """Return a profile of a text whose positions accept so many drafts; signs in it are no HTML."""
-    tokens = tuple(range(len(accepted)))
     chains = tuple(
         tuple(i + k if k < n else 100 + k for k in range(MAX_GAMMA))
         for i, n in enumerate(accepted)
     )  # fmt: skip
-    drafts = ((), *chains[1:])
-    probs = tuple(tuple(0.9 if d < 100 else 0.3 for d in chain) for chain in drafts)
-    words = {i: f" <b>{i}" for i in tokens} | {100 + k: f"no{k}\n" for k in range(MAX_GAMMA)}
-    return AcceptanceProfile(
-        (1, 2), tokens, "", accepted_counts(tokens, drafts), drafts, probs, MAX_GAMMA,
-        len(tokens), "length", words,
-    )  # fmt: skip
+    probs = tuple(tuple(0.9 if d < 100 else 0.3 for d in chain) for chain in ((), *chains[1:]))
+    made = make_profile(tuple(range(len(accepted))), chains[1:], probs=probs)
+    refused = {100 + k: f"no{k}\n" for k in range(MAX_GAMMA)}
+    return replace(made, vocabulary={i: f" <b>{i}" for i in made.token_ids} | refused)
 
 
 EASY = profile(*([8] * 30))

@@ -6,8 +6,8 @@ Gemma 4 pairs of their own and draw the weights here, so that no other choice of
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from random import Random
 from types import SimpleNamespace
@@ -21,30 +21,17 @@ import gemma_mtp_edu as mtp
 from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, PromptLookupDrafter, ScriptedDrafter
 from gemma_mtp_edu.core.target import CACHE
-from tests.model.tiny import WINDOW, Shape, drafter_config, generated, target_config, wrapped
+from tests.cases import tables
+from tests.model.tiny import Shape, drafter_config, generated, target_config, wrapped
 
 PROBABILITIES = ("draft_probs", "target_probs", "overlaps")
 ROUND = (
     "prefix_length", "draft_ids", "n_accepted", "next_id", "next_kind", *PROBABILITIES, "uniforms",
 )  # fmt: skip
 VOCAB = 32
-# What a tiny pair has: layers that share keys and values, a drafter's head of centroids, a mixture
-# of experts, per-layer embeddings, soft-capped logits, float64, and the class of target that the
-# real checkpoints load as.
-TINY = (
-    "shared centroids", "shared double", "perlayer centroids double", "experts",
-    "shared experts perlayer capped centroids double", "shared perlayer capped centroids wrapped",
-)  # fmt: skip
 SCHEDULES: dict[str, Any] = {f"constant {n}": mtp.Constant(n) for n in (1, 4, 9)}
 SCHEDULES |= {"heuristic": mtp.Heuristic(4), "confidence": mtp.Confidence(0.4)}
 SCHEDULES |= {"profile": mtp.FromProfile((0, 3, 0, 5, 2, 1))}
-PROMPTS = {
-    "count": "Count from 3 to 12.",
-    "story": "Tell me a short story about a fox named Ida.",
-    "code": "Write a Python function that adds two numbers.",
-    "json": "Give me a JSON object with a name and an age.",
-    "long": " ".join(["Count from 7 to 12 and then tell me a story about a heron."] * 12),
-}
 COST = mtp.CostModel(
     contexts=(32, 256), lengths=(1, 2, 5, 9, 17), plain_seconds=(0.010, 0.014),
     verify_seconds=((0.011, 0.0112, 0.0125, 0.016, 0.024), (0.015, 0.0153, 0.017, 0.022, 0.034)),
@@ -54,12 +41,12 @@ COST = mtp.CostModel(
 
 @dataclass(frozen=True)
 class Case:
-    """A run; the part of its name before the colon groups runs."""
+    """A run, in `cases.json`; the part of its name before the colon groups runs."""
 
     name: str
     pair: str  # "pocket", or what a tiny pair has
     prompt: Any  # a user's message, or the length of random token ids
-    settings: Mapping[str, Any] = field(default_factory=dict)  # of the function that is called
+    settings: Mapping[str, Any]  # of the function that is called
     run: str = "speculative"  # that function; "generate" is the library's, with our loop in it
     # Who drafts where it is not the pair: "lookup", "fixed" (a few tokens), "target" (itself),
     # "smaller" (a model), or the share of right drafts of a script.
@@ -69,90 +56,25 @@ class Case:
     turns: int = 1  # of a conversation, with one cache
 
 
-def pocket_cases() -> Iterator[Case]:
-    """Yield what is run with the bundled pair."""
-    drawn = {"temperature": 0.9, "top_k": 50, "top_p": 0.95, "seed": 3}
-    penalty = {"gamma": 4, "max_new_tokens": 40, "repetition_penalty": 1.3}
-    others: dict[str, tuple[Any, dict[str, Any]]] = {
-        "penalty": (None, penalty),
-        "penalty sampled": (None, {**penalty, "temperature": 1.0, "seed": 1}),
-        "stops": (None, {"gamma": 4, "max_new_tokens": 60, "stop_strings": [", 5", "the"]}),
-        "lookup": ("lookup", {"gamma": 4, "max_new_tokens": 60}),
-        "fixed": ("fixed", {"gamma": 4, "max_new_tokens": 20, "temperature": 1.0, "seed": 2}),
-        "target drafts": ("target", {"gamma": 3, "max_new_tokens": 40}),
-        "default": (None, {"max_new_tokens": 40}),
-    }
-    for key in ("count", "story", "code", "json"):
-        prompt = PROMPTS[key]
-        for limit in (7, 60):
-            name, short = f"{key} {limit}", {"max_new_tokens": limit}
-            yield Case(f"{name}: plain", "pocket", prompt, short, "plain")
-            for label, schedule in SCHEDULES.items():
-                asked = {"schedule": schedule, **short}
-                yield Case(f"{name}: {label}", "pocket", prompt, asked)
-                yield Case(f"{name}: {label} sampled", "pocket", prompt, asked | drawn)
-        for label, (drafts, settings) in others.items():
-            yield Case(f"{key} others: {label}", "pocket", prompt, settings, drafts=drafts)
-    for label, more in {"greedy": {}, "sampled": {"temperature": 1.0, "seed": 9}}.items():
-        settings = {"gamma": 5, "max_new_tokens": 100, **more}
-        yield Case(f"long: {label}", "pocket", PROMPTS["long"], settings)
-    yield from _generate_cases("pocket", PROMPTS["count"], PROMPTS["story"], 24)
-    for n, (key, prompt) in enumerate(PROMPTS.items()):
-        yield Case(f"pocket profiles: {key}", "pocket", prompt, {"replays": n}, "profile")
-
-
-def tiny_cases() -> Iterator[Case]:
-    """Yield what is run with pairs that are made here, or with none."""
-    limit: dict[str, Any] = {"max_new_tokens": 20}
-    scripts = [SCHEDULES[key] for key in ("constant 4", "heuristic", "profile", "constant 9")]
-    drawing = ({"temperature": 1.0}, {"temperature": 1.7, "top_k": 12})
-    drawing += ({"temperature": 0.7, "top_p": 0.9}, {"temperature": 1.7, "repetition_penalty": 1.3})
-    for n, (pair, length) in enumerate((p, k * WINDOW // 2) for p in TINY for k in (1, 2, 6)):
-        name, drawn = f"{pair}: {length} tokens,", {"gamma": 2 + n % 3, "seed": n, **drawing[n % 4]}
-        yield Case(f"{name} plain", pair, length, limit, "plain")
-        yield Case(f"{name} default", pair, length, limit)
-        asked = {"schedule": scripts[n % 4]}
-        yield Case(f"{name} script", pair, length, asked | limit, drafts=0.7)
-        yield Case(f"{name} sampled", pair, length, drawn | limit)
-    twice = hf.LogitsProcessorList([hf.NoRepeatNGramLogitsProcessor(2)])
-    for n, pair in enumerate(TINY[:4]):
-        greedy = {"gamma": 6, "max_new_tokens": 24}
-        drawn = greedy | {"temperature": 0.3, "seed": n}
-        for label, settings in (("greedy", greedy), ("sampled", drawn)):
-            for end in ("eos", "string"):
-                name = f"ends: {end} {n} {label}"
-                yield Case(name, pair, 5 + 4 * n, settings, drafts=0.9 + n / 30, end=(end, 9 + n))
-        if n < 2:
-            yield Case(f"others: smaller {n}", pair, 12, drawn, drafts="smaller")
-            repeat = greedy | {"logits_processor": twice}
-            yield Case(f"others: no repeats {n}", pair, 12, repeat, drafts="lookup")
-    yield from _generate_cases(TINY[0], 5, 12, 20)
-    yield from _generate_cases(TINY[2], 12, 30, 20)
-    for n, (pair, length) in enumerate(zip(TINY[:5], (5, WINDOW, 12, 20, 30), strict=True)):
-        yield Case(f"tiny profiles: {pair}", pair, length, {"replays": n}, "profile")
-    yield Case("cost: table", "none", None, run="cost")
-
-
-def _generate_cases(pair: str, first: Any, second: Any, limit: int) -> Iterator[Case]:
-    """Yield runs behind the library's own call, and of the library alone."""
-    sampled = {"do_sample": True, "temperature": 0.7, "top_k": 0, "seed": 5}
-    limits = {"max_new_tokens": limit, "gamma": 4}
-    for label, more in {"greedy": {}, "sampled": sampled}.items():
-        name, settings = f"generate {pair}: {label}", {"max_new_tokens": limit, **more}
-        yield Case(name, pair, first, settings, "generate")
-        yield Case(f"{name}, 2 turns", pair, second, settings | {"gamma": 3}, "generate", turns=2)
-        yield Case(f"{name}, grammar", pair, first, settings, "generate", grammar=True)
-        end = ("string", limit // 2)
-        yield Case(f"{name}, stop", pair, first, settings | {"gamma": 6}, "generate", end=end)
-    yield Case(f"generate {pair}: function, grammar", pair, first, limits, grammar=True)
-    yield Case(f"generate {pair}: reference", pair, second, limits, "reference")
-    drawn = limits | {"temperature": 1.0, "seed": 4}
-    yield Case(f"generate {pair}: reference sampled", pair, second, drawn, "reference")
+def cases_of(group: str) -> list[Case]:
+    """Return the runs of a group; what its settings call by name is put in."""
+    named = SCHEDULES | {"no repeats": hf.LogitsProcessorList([hf.NoRepeatNGramLogitsProcessor(2)])}
+    made = []
+    for row in tables(__file__)[group]:
+        given = row.get("settings", {}).items()
+        settings = {key: named[value] if isinstance(value, str) else value for key, value in given}
+        prompt = tables(__file__)["prompts"].get(row["prompt"], row["prompt"])
+        made.append(Case(**row | {"settings": settings, "prompt": prompt}))
+    return made
 
 
 @cache
 def pair_of(name: str) -> mtp.ModelPair:
-    """Return the bundled pair, or a tiny one that has what its name says."""
+    """Return the bundled pair, or a tiny one that has what its name says.
+
+    Layers that share keys and values, a drafter's head of centroids, a mixture of experts,
+    per-layer embeddings, soft-capped logits, float64, or the class that real checkpoints load as.
+    """
     if name == "pocket":
         return mtp.load_pair()
     has = set(name.split())

@@ -4,10 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from tests.goldens.cases import pocket_cases, record, tiny_cases
+from tests.goldens.cases import cases_of, record
 
 FOLDER = Path(__file__).parent
-CASES = {"pocket": list(pocket_cases()), "tiny": list(tiny_cases())}
+CASES = {group: cases_of(group) for group in ("pocket", "tiny")}
 
 
 def write(group: str) -> None:

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-WINDOW = 8
-HIDDEN = 32
-_KINDS = ["sliding_attention", "full_attention"]
+from tests.cases import tables
+
+SIZES = tables(__file__)
+WINDOW, HIDDEN, _KINDS = (SIZES[n] for n in ("sliding_window", "hidden_size", "layer_types"))
 _WRONG_ONE_IN = 4
 _QUIET = 0.1  # how much a layer adds: enough to see the text, too little to change a successor
 
@@ -93,26 +94,7 @@ def _models(vocab: int) -> tuple[Any, Any]:
 def _layers(vocab: int, shared: int) -> Any:
     from transformers import Gemma4TextConfig
 
-    return Gemma4TextConfig(
-        vocab_size=vocab,
-        vocab_size_per_layer_input=0,
-        hidden_size_per_layer_input=0,
-        hidden_size=HIDDEN,
-        intermediate_size=48,
-        num_hidden_layers=len(_KINDS),
-        num_kv_shared_layers=shared,
-        layer_types=_KINDS,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        global_head_dim=16,
-        sliding_window=WINDOW,
-        max_position_embeddings=256,
-        tie_word_embeddings=False,
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=1,
-    )
+    return Gemma4TextConfig(**SIZES, vocab_size=vocab, num_kv_shared_layers=shared)
 
 
 def _target_states(target: Any, vocab: int) -> Float[Tensor, "vocab hidden"]:

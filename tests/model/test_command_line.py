@@ -7,16 +7,17 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-import torch
-from jinja2 import TemplateError
 
 import gemma_mtp_edu
 from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.measure import bench
 from tests.cases import cases
+from tools.document import part
+from tools.figures import README, demo_output, picture_markdown, rounds_trace
 
 PROGRAM = [sys.executable, "-m", "gemma_mtp_edu"]
 
@@ -54,20 +55,12 @@ def test_errors_that_a_user_can_mend_are_a_line(
     assert told.startswith("error: ") and message in told
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), "take a smaller pair"),
-        (TemplateError("roles must alternate"), "roles must alternate"),
-        (ImportError("No module named x"), "No module named x"),
-        (OSError("401 for hf_AbCdEfGhIjKlMnOpQrStUv"), "401 for hf_***"),
-    ],
-)
+@cases
 def test_errors_of_a_run_are_no_tracebacks(
-    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    kind: str, text: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     def failing(*args: object) -> None:
-        raise error
+        raise resolve_name(kind)(text)
 
     monkeypatch.setattr(gemma_mtp_edu, "load_pair", failing)
     assert main(["demo", "--prompt", "Hi"]) == 2
@@ -121,6 +114,20 @@ def test_lab_opens_the_first_lesson(monkeypatch: pytest.MonkeyPatch) -> None:
     lessons = [Path(command[-1]) for command in ran]
     assert all(lesson.is_file() for lesson in lessons)
     assert [lesson.parent.name for lesson in lessons] == ["notebooks", "ja"]
+
+
+# What README.md shows of the bundled pair is what it does: `make figures` brings it up to date.
+
+
+def test_the_demo_prints_what_the_readme_shows() -> None:
+    shown = part(README.read_text(encoding="utf-8"), "demo")
+    assert shown == f"```text\n{demo_output()}\n```"
+
+
+def test_the_alt_text_of_the_picture_is_that_of_the_rounds() -> None:
+    shown = part(README.read_text(encoding="utf-8"), "picture").splitlines()[0]
+    # Only the image: the caption names the release that drew it.
+    assert shown == picture_markdown(rounds_trace()).splitlines()[0]
 
 
 # As a program.

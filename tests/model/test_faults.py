@@ -25,9 +25,9 @@ from gemma_mtp_edu.measure.bench import Plan as BenchPlan
 from gemma_mtp_edu.measure.bench import measure
 from gemma_mtp_edu.training import training
 from gemma_mtp_edu.training.distillation import Texts
-from gemma_mtp_edu.training.new_drafter import DrafterShape, new_drafter
 from gemma_mtp_edu.training.target_texts import held_out_texts, target_texts
 from gemma_mtp_edu.training.training import Plan, shuffled, train
+from tests.model.test_training import fresh
 from tests.model.tiny import Shape, prompt_ids, tiny_pair
 
 IDS, NEW = prompt_ids(5), 6
@@ -151,12 +151,6 @@ def test_an_exception_in_a_listener_at_any_round(run: Callable[..., Any]) -> Non
                 run(pair, IDS, max_new_tokens=NEW, streamer=SimpleNamespace(put=listen, end=None))
         assert state(pair) == before
     assert run(pair, IDS, max_new_tokens=NEW).token_ids == wanted.token_ids
-
-
-def fresh() -> ModelPair:
-    target = tiny_pair().target
-    shape = DrafterShape(32, 48, layers=2, attention_heads=2, centroids=8, top_centroids=4)
-    return ModelPair(target, new_drafter(target, shape, seed=3), name="fresh")
 
 
 def test_an_interrupt_at_any_step_of_a_training(tmp_path: Path) -> None:

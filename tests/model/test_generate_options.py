@@ -1,5 +1,6 @@
 """What callers of `generate()` bring along: ends, processors, caches and templates of their own."""
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,16 +9,25 @@ import torch
 from torch import Tensor
 from transformers import (
     DynamicCache,
+    GenerationConfig,
     LogitsProcessorList,
     StoppingCriteria,
     StoppingCriteriaList,
     SuppressTokensLogitsProcessor,
 )
 
-from gemma_mtp_edu import ModelPair, autoregressive_generate, load_pair, speculative_generate
+from gemma_mtp_edu import (
+    ModelPair,
+    autoregressive_generate,
+    load_pair,
+    reference_generate,
+    speculative_generate,
+)
 from gemma_mtp_edu.core.drafters import MTPDrafter
+from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
 from gemma_mtp_edu.core.target import CACHE
-from tests.model.tiny import WINDOW, generated, prompt_ids, tiny_pair
+from gemma_mtp_edu.training.target_texts import target_texts
+from tests.model.tiny import WINDOW, Shape, generated, prompt_ids, tiny_pair
 
 COUNT = "Count from 3 to 12."
 
@@ -120,3 +130,40 @@ def test_who_listens_cannot_change_the_text(pair: ModelPair) -> None:
         got = run(pair, COUNT, max_new_tokens=16, streamer=wiping)
         assert got.token_ids == wanted.token_ids
         assert got.prompt_ids == wanted.prompt_ids
+
+
+# A target's own settings must change no run in silence.
+
+IDS = prompt_ids(5)
+OWN = {"repetition_penalty": 1.8, "num_beams": 2, "use_cache": False, "stop_strings": ["4"]}
+OWN["return_dict_in_generate"] = True
+
+
+@pytest.fixture
+def tiny() -> Iterator[ModelPair]:
+    pair = tiny_pair(Shape(seed=6))
+    before = pair.target.generation_config
+    yield pair
+    pair.target.generation_config = before
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("assisted", [False, True])
+def test_the_checkpoints_defaults_change_no_run(tiny: ModelPair, name: str, assisted: bool) -> None:
+    plain = autoregressive_generate(tiny, IDS, max_new_tokens=12).token_ids
+    own: dict[str, Any] = {"pad_token_id": 0, "eos_token_id": None, name: OWN[name]}
+    tiny.target.generation_config = GenerationConfig(**own)
+    theirs = reference_generate(tiny, IDS, assisted=assisted, max_new_tokens=12).token_ids
+    assert theirs == plain
+    (texts,) = target_texts(tiny, [IDS], max_new_tokens=12)
+    assert tuple(texts.input_ids[0, 5:].tolist()) == plain
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_target_texts_of_a_broken_target_are_refused(tiny: ModelPair, temperature: float) -> None:
+    hook = tiny.target.lm_head.register_forward_hook(lambda m, a, o: torch.full_like(o, torch.nan))
+    try:
+        with pytest.raises(NonFiniteLogitsError, match=r"target's best scores are .*nan"):
+            target_texts(tiny, [IDS], max_new_tokens=4, temperature=temperature)
+    finally:
+        hook.remove()

@@ -3,12 +3,10 @@
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
 import pytest
-import torch
 
 from tests.goldens.cases import PROBABILITIES, ROUND, Case, record
 from tests.goldens.write import CASES, FOLDER
@@ -36,15 +34,6 @@ def difference(was: Any, now: Any, place: str = "", field: str = "") -> str | No
         same = math.isclose(was, now, rel_tol=0, abs_tol=near) if numbers else was == now
         return None if same else f"{place}: {was!r} is stored, {now!r} came"
     return next((found for part in parts if (found := difference(*part))), None)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """More of them make models as small as these slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(("file", "group"), GROUPS)

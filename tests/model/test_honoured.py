@@ -25,7 +25,6 @@ from gemma_mtp_edu.analysis.cost import round_cost
 from gemma_mtp_edu.core.decoding import Run
 from gemma_mtp_edu.core.drafters import Drafter, PromptLookupDrafter
 from gemma_mtp_edu.core.target import CACHE
-from gemma_mtp_edu.core.verification import verify_sampling
 from tests.goldens.cases import pair_of
 from tests.model.tiny import KnowingDrafter, check_rounds, generated, prompt_ids, tiny_pair
 
@@ -460,16 +459,6 @@ def test_a_prediction_without_drafts_is_exactly_one() -> None:
         assert noisy.predict(0.7, 0, context) == 1.0
     mixed = mtp.replay(profile, mtp.FromProfile((0, 2) * 10))
     assert noisy.predict_trace(mixed).speedup < 1.0
-
-
-@pytest.mark.parametrize("q", [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-def test_a_draft_that_the_target_never_writes_is_never_kept(q: list[float]) -> None:
-    """Also where the drafter's own probability of it is 0: 0 over 0 is no reason to keep it."""
-    p, generator = torch.tensor([[0.5, 0.0, 0.0, 0.5]] * 2), torch.Generator().manual_seed(0)
-    drawn = torch.tensor([[*q, 1 - sum(q)]])
-    for _ in range(20):
-        verdict = verify_sampling(p, drawn, torch.tensor([2]), generator)
-        assert verdict.n_accepted == 0 and verdict.next_id in (0, 3)
 
 
 def test_an_ordinary_pair_drafts_as_many_as_it_is_told() -> None:

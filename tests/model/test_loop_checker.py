@@ -3,62 +3,17 @@
 from typing import Any
 
 import pytest
-import torch
-from transformers import DynamicCache
 
 from gemma_mtp_edu import ModelPair, autoregressive_generate, speculative_generate
-from gemma_mtp_edu.core.target import CACHE
 from gemma_mtp_edu.lessons import checks, checks_loop
 from gemma_mtp_edu.lessons.checking import NOT_TRIED
-from tests.cases import cases
+from tests.cases import beside, cases
 from tests.model.tiny import Shape, tiny_pair
 
-
-def loop(pair: ModelPair, ids: Any, gamma: int, limit: int, fault: str = "") -> Any:
-    """Write a text as lesson 04 does; `fault` names one mistake that is made."""
-    more = {"output_hidden_states": True, "return_shared_kv_states": True, "use_cache": True}
-    cache = DynamicCache(config=pair.target.config.get_text_config())
-    out = pair.target(input_ids=ids, **{CACHE: cache}, **more)
-    cache.activate_past_recording()
-    own = int(out.logits[0, 0 if fault == "first row" else -1].argmax())
-    n, lost, text = ids.shape[1] - 1, 0, list[int]()
-    written = [] if fault == "prefill token forgotten" else [own]
-    while True:
-        for token in written:
-            text.append(token)
-            eos = token in pair.eos_ids and fault not in ("eos late", "endless")
-            if eos or (len(text) == limit and fault not in ("limit overrun", "endless")):
-                text = [*ids[0].tolist(), *text] if fault == "prompt returned" else text
-                text = torch.tensor([text]) if fault == "tensor" else text
-                return None if fault == "nothing returned" else text
-        if fault == "stops early" or (fault == "limit overrun" and len(text) >= limit):
-            return text
-        if fault == "eos late" and pair.eos_ids & {*text}:
-            return text
-        kv = {
-            kind: [x[:, :, : x.shape[2] - (0 if fault == "stale kv" else lost)] for x in both]
-            for kind, both in out.shared_kv_states.items()
-        }
-        hidden, drafts = out.hidden_states[-1][:, [-1 if fault == "wrong row" else n]], [own]
-        for i in range({"no drafter": 0, "one draft": 1}.get(fault, gamma)):
-            at = torch.tensor([[cache.get_seq_length() + i * (fault == "moving position")]])
-            fed = torch.tensor([drafts[:1] if fault == "same embedding" else drafts[-1:]])
-            fed = torch.cat([pair.target.get_input_embeddings()(fed), hidden], -1)
-            step = pair.drafter(inputs_embeds=fed, position_ids=at, shared_kv_states=kv)
-            hidden = hidden if fault == "state not fed back" else step.last_hidden_state
-            drafts.append(int(step.logits.argmin() if fault == "worst" else step.logits.argmax()))
-        passed = torch.tensor([drafts[fault == "newest not fed" :]])
-        used = {} if fault == "no cache" else {CACHE: cache}
-        keep = {"logits_to_keep": 1} if fault == "one row" else {}
-        out = pair.target(input_ids=passed, **used, **more, **keep)
-        rows, drafts = out.logits[0].argmax(-1).tolist(), drafts[1:]
-        held = (i for i, draft in enumerate(drafts) if draft != rows[i])
-        n = {"never accepted": 0, "all accepted": len(drafts)}.get(fault, next(held, len(drafts)))
-        lost, own = len(drafts) - n, rows[-1 if fault == "last row" else n]
-        crop = {"never cropped": 0, "one too few": max(0, lost - 1), "one too many": lost + 1}
-        cache.crop(-crop.get(fault, lost))
-        own = drafts[n - 1] if fault == "no own token" and n else own
-        written = [*drafts[:n], own]
+# Right loops and wrong ones as learners write them in lesson 04: one function, told which mistake.
+LEARNER: dict[str, Any] = {}
+exec(beside(__file__, ".py.txt"), LEARNER)
+loop = LEARNER["loop"]
 
 
 def package(pair: ModelPair, ids: Any, gamma: int, limit: int) -> Any:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from pkgutil import resolve_name
 from threading import Thread
 from types import SimpleNamespace
 from typing import Any
@@ -55,14 +56,10 @@ def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
     assert not pair.target.training and not pair.drafter.training
 
 
-def test_dtypes(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dtypes(pair: ModelPair) -> None:
     assert pair.target.dtype == pair.drafter.dtype == torch.float32
     half = load_pair("pocket", device="cpu", dtype="bfloat16")
     assert half.target.dtype == half.drafter.dtype == torch.bfloat16
-    for capability, expected in (((7, 5), torch.float16), ((8, 0), torch.bfloat16)):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
-        assert choose_dtype(torch.device("cuda")) == expected
-    assert choose_dtype(torch.device("cpu")) == torch.float32
     assert choose_dtype(torch.device("mps")) == torch.float16
 
 
@@ -363,15 +360,11 @@ def test_a_download_that_does_not_fit_is_refused_before_it(
     check_disk([str(folder)], files.WEIGHTS)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(),
-     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
-)  # fmt: skip
+@cases
 def test_memory_that_runs_out_on_the_way_is_named(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException
+    monkeypatch: pytest.MonkeyPatch, kind: str, text: str
 ) -> None:
-    loading = Mock(side_effect=error)
+    loading = Mock(side_effect=resolve_name(kind)(text))
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", loading)
     with pytest.raises(MemoryError, match=r"cannot load .*target: "):
         load_pair()

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gemma_mtp_edu import ModelPair, reference_generate, speculative_generate
-from tests.cases import tables
+from tests.cases import beside, tables
 
 PROMPTS = tables(__file__)["prompts"]
 
@@ -44,18 +44,7 @@ def test_our_prefill_skips_what_the_library_s_plain_one_skips(pair: ModelPair) -
 
 
 def test_no_warning_about_old_names_reaches_a_learner() -> None:
-    code = """if True:
-        import gemma_mtp_edu as mtp, torch
-        from gemma_mtp_edu.analysis import custom, profile
-        pair, prompt = mtp.load_pair(), "Count from 3 to 9."
-        mtp.speculative_generate(pair, prompt, max_new_tokens=8)
-        mtp.reference_generate(pair, prompt, gamma=2, max_new_tokens=8)
-        profile.acceptance_profile(pair, prompt, max_gamma=2, max_new_tokens=8)
-        own = {"custom_generate": custom.draft_and_verify, "drafter": pair.drafter}
-        for more in ({}, {"return_dict_in_generate": True}):
-            pair.target.generate(pair.encode(prompt), max_new_tokens=8, **own, **more)
-    """
-    command = [sys.executable, "-W", "error::FutureWarning", "-c", code]
+    command = [sys.executable, "-W", "error::FutureWarning", "-c", beside(__file__, ".py.txt")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "deprecated" not in done.stderr

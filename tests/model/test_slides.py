@@ -5,24 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.cases import beside
 from tools import slides
 
-LESSON = """\
-# %% tags=["setup"]
-raise AssertionError("the setup cell is not run")
-
-# %% [markdown]
-# ## Two [figures]
-
-# %%
-import matplotlib.pyplot as plt
-from gemma_mtp_edu import plots
-
-for height in (1, 2):
-    figure, ax = plt.subplots()
-    ax.bar([0], [height])
-    plots.show_figure(figure, alt=f"A bar of height {height} [cm].")
-"""
+LESSON = beside(__file__, ".py.txt")
 
 
 def test_slides_are_the_figures_of_a_lesson(tmp_path: Path) -> None:

@@ -15,37 +15,13 @@ import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from tests.cases import beside
 from tools.lessons import CHECKED, ROOT, has_cells_of, read_notebook, write_notebook
 from tools.notebooks import build, differences
 
-SOURCE = """\
-# %% [markdown]
-# # Title
-
-# %% tags=["nbval-check-output"]
-print("one")
-print("two")
-
-# %% tags=["nbval-check-output"]
-import os
-
-os.environ["HF_HUB_OFFLINE"]
-"""
+SOURCE = beside(__file__, ".py.txt")
 # Differs at every run, in ways that must not count.
-VARYING = """
-# %% tags=["timing"]
-import sys
-import time
-
-print(time.time())
-
-# %% tags=["nbval-check-output"]
-from IPython.display import HTML, display
-
-display(HTML(f"<b>{time.time()}</b>"))
-print(time.time(), file=sys.stderr)
-print("three")
-"""
+VARYING = beside(__file__, ".varying.py.txt")
 
 
 # As in `make nbval`.
@@ -79,7 +55,7 @@ def test_build_is_repeatable(lesson: tuple[Path, Path]) -> None:
 
 def test_nbval_compares_the_text_of_checked_cells(lesson: tuple[Path, Path]) -> None:
     source, notebook = lesson
-    source.write_text(SOURCE + VARYING)
+    source.write_text(f"{SOURCE}\n{VARYING}")
     build(source.read_text(), notebook)
     assert "4 passed" in run_nbval(notebook.parent).stdout
     stored = read_notebook(notebook)

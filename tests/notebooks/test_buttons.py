@@ -5,18 +5,11 @@ from pathlib import Path
 import pytest
 
 import example_lesson as example
-from tests.cases import cases
+from tests.cases import beside, cases
 from tools import buttons
 from tools.lessons import read_notebook, write_notebook
 
-README = """\
-| [00](notebooks/00_example.ipynb) | <!-- buttons 00_example --><!-- /buttons --> |
-
-    git clone https://github.com/someone/somewhere
-    pip install git+https://github.com/someone/somewhere.git
-
-Unlike https://github.com/someone/somewhere-else, and https://github.com/other/somewhere.
-"""
+README = beside(__file__, ".txt")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from nbformat import NotebookNode
 
-from tests.cases import cases, tables
+from tests.cases import beside, cases, tables
 from tools import notebooks as building
 from tools import translation
 from tools import translation_rules as rules
@@ -21,28 +21,7 @@ from tools.lessons import (
     write_notebook,
 )
 
-SOURCE = """\
-# %% [markdown] tags=["buttons"]
-# Buttons.
-
-# %% [markdown]
-# # Title
-#
-# One
-# paragraph.
-
-# %%
-print(1)
-
-# %% [markdown]
-# # Title
-#
-# ```python
-# a = 1
-#
-# b = 2
-# ```
-"""
+SOURCE = beside(__file__, ".py.txt")
 SETUP = """
 # %% tags=["setup"]
 from gemma_mtp_edu import lesson

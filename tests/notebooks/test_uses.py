@@ -7,28 +7,14 @@ from pathlib import Path
 import nbconvert
 import pytest
 
+from tests.cases import beside
 from tools.lessons import parse_source, read_notebook, sources
 from tools.notebooks import build, executed
 
 # The longest ones; all with ALL_LESSONS=1, which takes a quarter of an hour.
 LONGEST = ("04_write_the_loop", "06_inside_the_drafter", "12_real_checkpoints")
 CHOSEN = [s for s in sources() if s.stem in LONGEST or "ALL_LESSONS" in os.environ]
-SOURCE = """\
-# %%
-PAIR = "pocket"  # @param ["pocket", "E2B"]
-
-# %%
-from IPython.display import HTML
-from gemma_mtp_edu import GenerationTrace, RoundTrace, plots
-
-first = RoundTrace(1, (), 0, 5, "prefill")
-trace = GenerationTrace((1,), (5,), "fox", (first,), "length", {5: "fox"})
-plots.show_figure(plots.plot_rounds(trace), "Said of the figure.")
-trace
-
-# %%
-HTML("<p>Said <b>of</b> the page.</p>")
-"""
+SOURCE = beside(__file__, ".py.txt")
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
@@ -36,8 +36,8 @@ class Service:
     name: str
     variables: Mapping[str, str]
     releases: Mapping[str, str] = field(default_factory=dict)
-    loaded: tuple[str, ...] = ()
-    replaced: tuple[str, ...] = ("transformers",)
+    loaded: Sequence[str] = ()
+    replaced: Sequence[str] = ("transformers",)
 
     def furnish(self, environment: Environment) -> None:
         """Bring an environment that holds `BARE` to this service's state."""
@@ -50,25 +50,11 @@ class Service:
             environment.pip("--no-deps", *alone)
 
 
-# googlecolab/backend-info, pip-freeze.gpu.txt of June 2026, as far as the course meets it. Its
-# torch is 2.11.0+cu128 on Python 3.12.
-COLAB = Service(
-    "Colab",
-    {"COLAB_RELEASE_TAG": "release-colab_20260601", "COLAB_GPU": "0"},
-    tables(__file__)["Colab"],
-    loaded=("transformers",),
-    replaced=("transformers", "huggingface_hub", "tokenizers", "safetensors"),
-)
-# Its image is built on Colab's, so that Colab's variable may be there too. It holds matplotlib
+# Colab: googlecolab/backend-info, pip-freeze.gpu.txt of June 2026, as far as the course meets it.
+# Its torch is 2.11.0+cu128 on Python 3.12.
+# Kaggle's image is built on Colab's, so that Colab's variable may be there too. It holds matplotlib
 # back, and its kernels load it for inline pictures (Kaggle/docker-python).
-KAGGLE = Service(
-    "Kaggle",
-    {"KAGGLE_KERNEL_RUN_TYPE": "Interactive", "COLAB_RELEASE_TAG": "release-colab_20260601"},
-    {"ipywidgets": "8.1.5", "matplotlib": "3.8.4", "transformers": "5.23.0"},
-    loaded=("matplotlib",),
-    replaced=("matplotlib", "transformers"),
-)
-VS_CODE = Service("VS Code", {"VSCODE_PID": "4711", "VSCODE_CWD": "."}, {"transformers": "5.19.0"})
+COLAB, KAGGLE, VS_CODE = (Service(**row) for row in tables(__file__))
 
 
 def the_setup_cell(repository: str) -> str:

@@ -19,7 +19,7 @@ from gemma_mtp_edu.lessons import language
 from gemma_mtp_edu.lessons import setup as lesson
 from gemma_mtp_edu.lessons.language import called, speaking
 from gemma_mtp_edu.models.registry import PAIRS
-from tests.cases import cases
+from tests.cases import beside, cases
 
 ROOT = Path(__file__).resolve().parents[2]
 STATUSES: tuple[Status, ...] = ("ok", "note", "warning", "fail")
@@ -174,18 +174,10 @@ def test_whatever_a_question_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch
 
 # Broken installations, each in a Python of its own.
 
-BLOCK_ALL = """
-import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] not in {"gemma_mtp_edu", *sys.stdlib_module_names}:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Block())
-"""
 ABSENT = {
     "torch": "import sys; sys.modules['torch'] = None",
     "transformers": "import sys; sys.modules['transformers'] = None",
-    "packages": BLOCK_ALL,
+    "packages": beside(__file__, ".py.txt"),
 }
 
 

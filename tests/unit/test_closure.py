@@ -4,13 +4,10 @@ import importlib.metadata
 
 import pytest
 
+from tests.cases import tables
 from tools import fresh_environment
 
-NEEDS = {
-    "torch": ["toolkit[cublas,cufile]==13; python_version > '3'", "optree; extra == 'optree'"],
-    "toolkit": ["cublas; extra == 'cublas'", "cufile; extra == 'cufile'", "nvcc; extra == 'x'"],
-    "cublas": ["Torch"], "cufile": ["absent"], "optree": [], "nvcc": [],
-}  # fmt: skip
+NEEDS = tables(__file__)
 
 
 def test_extras_that_are_asked_for_come_along(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
 from gemma_mtp_edu.analysis.theory import expected_tokens
 from gemma_mtp_edu.core.schedules import FromProfile
-from gemma_mtp_edu.core.trace import GenerationTrace, RoundTrace
+from gemma_mtp_edu.core.trace import RoundTrace
 from tests.cases import cases
 from tests.unit.test_profile import make_profile, profiles
+from tests.unit.test_trace import make_trace
 
 
 def make_cost(
@@ -42,11 +43,6 @@ ROUNDS = (
     RoundTrace(7, (14, 15, 1), 1, 16, "correction"),
     RoundTrace(60, (), 0, 17, "plain"),
 )
-
-
-def make_trace(*rounds: RoundTrace) -> GenerationTrace:
-    ids = tuple(i for r in rounds for i in r.token_ids)
-    return GenerationTrace((5, 6, 7), ids, "text", rounds, "length")
 
 
 def same_chain(n_tokens: int, right: int, gamma: int) -> AcceptanceProfile:

@@ -1,4 +1,4 @@
-"""Figures of the drafter's inside without any weights, and the checkers of their lesson."""
+"""Figures of the drafter's inside, without any weights, and of cost: drawings and alt texts."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -15,8 +15,6 @@ from gemma_mtp_edu.analysis.ablation import AblationResult
 from gemma_mtp_edu.show import plots
 from tests.cases import tables
 
-ONE_KV = {"num_key_value_heads": 1, "head_dim": 256, "global_head_dim": 512}
-
 
 @pytest.fixture(autouse=True)
 def _close_figures() -> Iterator[None]:
@@ -26,21 +24,8 @@ def _close_figures() -> Iterator[None]:
 
 def e2b(*, clusters: bool = True) -> tuple[Gemma4TextConfig, Gemma4AssistantConfig]:
     """Return configurations of the real pair's shapes."""
-    target = Gemma4TextConfig(
-        hidden_size=1536,
-        num_hidden_layers=35,
-        layer_types=(["sliding_attention"] * 4 + ["full_attention"]) * 7,
-        num_kv_shared_layers=20,
-        **ONE_KV,
-    )
-    own = Gemma4TextConfig(
-        hidden_size=256,
-        num_hidden_layers=4,
-        layer_types=["sliding_attention"] * 3 + ["full_attention"],
-        num_attention_heads=4,
-        hidden_size_per_layer_input=0,
-        vocab_size_per_layer_input=0,
-        **ONE_KV,
+    target, own = (
+        Gemma4TextConfig(**tables(__file__)[f"E2B's {n}"]) for n in ("target", "drafter")
     )
     drafter = Gemma4AssistantConfig(
         text_config=own, backbone_hidden_size=1536, use_ordered_embeddings=clusters
@@ -205,3 +190,29 @@ def test_a_draft_s_number_stands_at_its_share() -> None:
     text = ax.get_label()
     assert "as is: draft 1 0.80, draft 2 0.60, in all 1.40, whole drafter 1.40" in text
     assert "fed back: draft 1 0.80, draft 2 0.25, in all 1.05, whole drafter 1.40" in text
+
+
+# Of the lessons on cost.
+
+
+def test_lines_are_drawn_as_told() -> None:
+    lines = {"one": {n: n / 2 for n in range(4)}, "two": {n: 1.0 for n in range(12)}}
+    ax = plots.lines_chart(lines, "steps", "speed", {"plain": 1.0})
+    assert list(ax.lines[0].get_ydata()) == [0.0, 0.5, 1.0, 1.5]
+    assert ax.get_ylim() == pytest.approx((0, 1.575)), "room for the topmost marker"
+    assert len({line.get_linestyle() for line in ax.lines}) == 3
+    alt = ax.get_label()
+    assert alt.startswith("Chart of 'speed' by 'steps'. one: 0.00 at 0, 0.50 at 1, ")
+    assert alt.endswith("two: 1.00 at 0, 1.00 at 6, 1.00 at 11; lines across: plain 1.00.")
+
+
+def test_predictions_stand_beside_what_was_measured() -> None:
+    speedups = {"a": {"measured": 1.5, "predicted": 1.4}, "b": {"measured": 0.9, "predicted": 1.0}}
+    ax = plots.plot_speeds(speedups)
+    drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+    assert drawn["measured"] == [1.5, 0.9]
+    assert drawn["predicted"] == [1.4, 1.0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert ax.get_label().endswith(
+        "a: measured 1.50, predicted 1.40; b: measured 0.90, predicted 1.00."
+    )

@@ -20,7 +20,8 @@ from gemma_mtp_edu.show.style import figure_html
 from gemma_mtp_edu.show.views import html_view, step_html, text_view, visible
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
 from tests.cases import tables
-from tests.unit.test_profile import make_profile
+from tests.unit.test_profile import HAND
+from tests.unit.test_views import trace
 
 HOSTILE = tables(__file__)["hostile"]
 texts = st.one_of(
@@ -59,19 +60,14 @@ def words(page: str) -> str:
 
 
 def trace_of(text: str) -> GenerationTrace:
-    rounds = (
-        RoundTrace(2, (), 0, 5, "prefill"),
-        RoundTrace(3, (6, 7), 1, 6, "correction", (0.9, 0.4), (0.8, 0.1)),
-        RoundTrace(5, (6, 7), 2, 6, "bonus", (0.9, 0.4), (0.8, 0.9)),
-        RoundTrace(8, (), 0, 6, "plain"),
-    )
-    ids = tuple(t for r in rounds for t in r.token_ids)
-    return GenerationTrace((1, 2), ids, text, rounds, "length", {5: text, 6: text, 7: text})
+    made, more = trace(), RoundTrace(8, (), 0, 6, "plain")
+    rounds, ids = (*made.rounds, more), (*made.token_ids, *more.token_ids)
+    spoken = dict.fromkeys((5, 6, 7, 8, 9), text)
+    return replace(made, rounds=rounds, token_ids=ids, text=text, vocabulary=spoken)
 
 
 def profile_of(text: str) -> Any:
-    profile = make_profile((5, 6, 7, 8), ((6, 7, 9), (1, 8, 9), (8, 8, 8)))
-    return replace(profile, vocabulary=dict.fromkeys((1, 5, 6, 7, 8, 9), text))
+    return replace(HAND, vocabulary=dict.fromkeys((1, 5, 6, 7, 8, 9), text))
 
 
 def alt_of(text: str) -> str:

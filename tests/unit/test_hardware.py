@@ -1,10 +1,10 @@
-"""The table of hardware says what `load_pair` does."""
+"""The registry finds names in any case, and the table of hardware says what `load_pair` does."""
 
 import pytest
 import torch
 
 from gemma_mtp_edu.models.pairs import choose_dtype
-from gemma_mtp_edu.models.registry import PAIRS
+from gemma_mtp_edu.models.registry import PAIRS, find, hint
 from tests.cases import cases
 from tools.hardware import PLACES, Place, fits, table
 
@@ -26,3 +26,24 @@ def test_every_pair_has_a_row() -> None:
     rows = table().splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(PAIRS)
     assert len({row.count("|") for row in table().splitlines()}) == 1
+
+
+# The registry.
+
+
+@pytest.mark.parametrize("name", ["E2B", "e2b", "google/gemma-4-E2B-it", "GOOGLE/gemma-4-e2b-IT"])
+def test_names_and_ids_are_found_in_any_case(name: str) -> None:
+    info = find(name)
+    assert info is not None
+    assert info.drafter_id == "google/gemma-4-E2B-it-assistant"
+
+
+@cases
+def test_misspelt_names_are_not_found_but_get_a_suggestion(typed: str, meant: str | None) -> None:
+    assert find(typed) is None
+    assert hint(typed) == (f" Did you mean {meant!r}?" if meant else "")
+
+
+def test_every_pair_has_its_figures() -> None:
+    for info in PAIRS.values():
+        assert min(info.memory_gb, info.draft_length, info.target, info.drafter) > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import beside
 from tools.mutation.faults import ROOT, TABLE, Fault, StaleFaultError, mutated, page, read_faults
 
 FAULTS = read_faults()
@@ -50,27 +51,14 @@ def test_a_fault_whose_text_moved_is_named(tmp_path: Path) -> None:
             mutated(Fault("a.py", old, "y", "why", ()), tmp_path)
 
 
-TOY = """
-def test_it():
-    from toy import double
-    assert double(2) == 4
-"""
-LINES = (("{caught}", "n * 3"), ("return n or 0", "return n or 1"), ("import math", "import no"))
-LIST = "".join(
-    f"[[fault]]\nfile = 'toy.py'\nold = '{old}'\nnew = '{new}'\n"
-    "why = 'why'\ntests = ['test_toy.py']\n"
-    for old, new in LINES
-)
-
-
 def run_toy(folder: Path, old: str = "n * 2") -> subprocess.CompletedProcess[str]:
     """Run the runner on a package of two functions."""
     (folder / "toy.py").write_text(
         "import math\n\ndef double(n):\n    return n * 2\n\ndef other(n):\n    return n or 0\n"
     )
-    (folder / "test_toy.py").write_text("from toy import double\n" + TOY)
+    (folder / "test_toy.py").write_text(beside(__file__, ".py.txt"))
     faults = folder / "faults.toml"
-    faults.write_text(LIST.replace("{caught}", old))
+    faults.write_text(beside(__file__, ".toml.txt").replace("{caught}", old))
     command = ["-m", "tools.mutation", "--root", folder, "--faults", faults, "--preload"]
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False

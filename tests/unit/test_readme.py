@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gemma_mtp_edu.lessons.language import catalogue
+from tests.cases import beside
 from tests.unit.test_project import run
 from tools import bench_table, buttons, figures, hardware, screenshots
 from tools.document import part
@@ -151,16 +152,7 @@ def test_messages_speak_the_field_s_words(message: str) -> None:
     assert list(homely_words(message)) == []
 
 
-SAMPLE = """\
-# A title, with signs!
-Run `make demo PROMPT="make lunch"` or `make lint type`, see `tools/no_such.py`, `x / y` and
-`google/gemma-4-E2B-it`. [gone](no/such.md) [here](#a-title-with-signs) [not](#b)
-
-```sh
-make nonsense
-python -m no_such_module
-```
-"""
+SAMPLE = beside(__file__, ".txt")
 
 
 def test_the_checks_see_what_is_wrong() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.test_readme import blocks
 from tools import bench_table, buttons, figures, hardware, readme_ja
 from tools.document import part
 from tools.lessons import lesson_name, notebooks
@@ -33,11 +34,7 @@ def addresses(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", ["sh", "python"])
 def test_blocks_are_the_same(language: str) -> None:
-    pattern = rf"^```{language}\n(.*?)^```"
-    english, japanese = (
-        re.findall(pattern, text, flags=re.DOTALL | re.MULTILINE) for text in (ENGLISH, JAPANESE)
-    )
-    assert japanese == english
+    assert blocks(JAPANESE, language) == blocks(ENGLISH, language)
 
 
 def test_no_name_command_or_address_is_lost() -> None:

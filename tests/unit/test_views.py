@@ -20,6 +20,7 @@ from gemma_mtp_edu.lessons import checks, language
 from gemma_mtp_edu.lessons.checking import NOT_TRIED
 from gemma_mtp_edu.show.views import MARKS, html_view, step_html, text_view
 from gemma_mtp_edu.show.widgets import RoundViewer, TradeoffExplorer, summary_html
+from tests.cases import beside
 from tests.unit.test_replay import HAND
 
 JAPANESE = re.compile("[぀-ヿ一-鿿]")
@@ -131,15 +132,7 @@ def test_moving_hides_the_verdict_and_stays_in_range() -> None:
 
 def test_a_notebook_shows_a_trace_as_html() -> None:
     """IPython knows the view by the name of the record's class."""
-    code = (
-        "from IPython.core.interactiveshell import InteractiveShell\n"
-        "shell = InteractiveShell.instance()\n"
-        "import gemma_mtp_edu\n"
-        "from tests.unit.test_views import trace\n"
-        "from gemma_mtp_edu.show.views import html_view\n"
-        "shown = shell.display_formatter.format(trace())[0]\n"
-        "print(shown['text/html'] == html_view(trace()))\n"
-    )
+    code = beside(__file__, ".py.txt")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
 
