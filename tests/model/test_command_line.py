@@ -16,7 +16,7 @@ from jinja2 import TemplateError
 import gemma_mtp_edu
 from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.measure import bench
-from tests.cases import cases
+from tests.cases import cases, posix
 
 PROGRAM = [sys.executable, "-m", "gemma_mtp_edu"]
 
@@ -134,6 +134,7 @@ def test_a_terminal_without_the_signs_gets_them_escaped() -> None:
     assert r"What\u2019s 3 to 5?" in told and "round   1" in told and "+ accepted" in told
 
 
+@posix
 @pytest.mark.parametrize("arguments", [["doctor"], ["demo", "--prompt", "Hi"], ["bench"]])
 def test_an_interrupt_says_so_in_a_line(arguments: list[str], tmp_path: Path) -> None:
     """While torch is loaded, which makes an error of its own of what interrupts it."""
@@ -160,6 +161,7 @@ def test_an_interrupt_says_so_in_a_line(arguments: list[str], tmp_path: Path) ->
     assert (process.returncode, said) == (130, "interrupted\n")
 
 
+@posix
 def test_an_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
     """As in a job that runs on when its terminal is closed."""
     (tmp_path / "torch.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
@@ -172,6 +174,7 @@ def test_an_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert "interrupted" not in done.stderr
 
 
+@posix
 @pytest.mark.parametrize("command", ["doctor", "demo --prompt Hi"])
 def test_output_that_nobody_takes_is_no_traceback(command: str) -> None:
     program = f"{' '.join(PROGRAM)} {command}"

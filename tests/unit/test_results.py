@@ -16,6 +16,7 @@ from gemma_mtp_edu.measure.results import (
     write_results,
     write_text,
 )
+from tests.cases import posix
 
 RUN = {"pair": "pocket", "gammas": [2, 4]}
 
@@ -65,6 +66,7 @@ def test_no_file_of_another_kind_or_run_is_taken(content: str, tmp_path: Path) -
     assert out.read_text(encoding="utf-8") == content
 
 
+@posix
 def test_what_cannot_be_written_or_replaced_is_told_first(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("x" * 250, "no/such/folder", ".", "pipe"):
@@ -74,6 +76,7 @@ def test_what_cannot_be_written_or_replaced_is_told_first(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
+@posix
 def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
     place, link = tmp_path / "place", tmp_path / "link"
     place.touch(mode=0o600)
