@@ -333,14 +333,6 @@ def test_an_answer_computed_in_16_bits_counts(check: Any, dtype: torch.dtype, sa
     assert said(check, lambda *case: right(*(part.to(dtype) for part in case))) == RIGHT
 
 
-def test_in_16_bits_a_round_s_two_parts_may_differ_in_dtype(said: Any) -> None:
-    def mixed_dtypes(*case: Any) -> Any:
-        n, last = sampling_round(*case)
-        return n, last.bfloat16()
-
-    assert said(checks.sampling_round, mixed_dtypes) == RIGHT
-
-
 @pytest.mark.parametrize("answer", ["seven", {}, object(), [["a"]], [1.0] * 9, torch.zeros(3, 3)])
 @pytest.mark.parametrize("check", FUNCTIONS, ids=lambda check: check.__name__)
 def test_an_answer_of_another_kind_gets_a_question(check: Any, answer: Any, said: Any) -> None:

@@ -16,13 +16,7 @@ from hypothesis import strategies as st
 
 from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.models import files
-from gemma_mtp_edu.models.files import (
-    BUNDLED,
-    TOKEN_VARIABLES,
-    sources,
-    verify,
-    without_tokens,
-)
+from gemma_mtp_edu.models.files import BUNDLED, TOKEN_VARIABLES, sources, verify, without_tokens
 from tests.cases import cases, posix
 
 ROOT = Path(__file__).resolve().parents[2]
