@@ -18,6 +18,7 @@ from tools.notebooks import build, executed
 LONGEST = ("04_write_the_loop", "06_inside_the_drafter", "12_real_checkpoints")
 CHOSEN = [s for s in sources() if s.stem in LONGEST or "ALL_LESSONS" in os.environ]
 BARE = re.compile(r"<[\w.]+( [^>]*)? at 0x|<(IPython|Figure|Axes)\b|prompt_ids=\(")
+OF_PANDOC = ("convert_pandoc", "resolve_references", "convert_explicitly_relative_paths")
 SOURCE = """\
 # %%
 PAIR = "pocket"  # @param ["pocket", "E2B"]
@@ -53,7 +54,7 @@ def exports(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
     """Yield a notebook in each format, with no bare name of an object in it."""
     for kind in ("Script", "HTML", "Slides", "Markdown", "Latex"):
         exporter = getattr(nbconvert, f"{kind}Exporter")()
-        for name in ("convert_pandoc", "resolve_references"):  # no pandoc is needed
+        for name in OF_PANDOC:  # which is not needed
             exporter.register_filter(name, lambda text, *_, **__: text)
         text, found = exporter.from_notebook_node(notebook)
         assert not BARE.search(unescape(text))
@@ -71,7 +72,7 @@ def test_what_a_lesson_shows_is_exported_as_picture_and_words(path: Path) -> Non
             assert "image/png" in data and re.search('(alt|aria-label)="[^"]', picture)
         pictures += "image/png" in data
     for kind, text in exports(notebook) if source_of(path) in CHOSEN else ():
-        shown = r"\\includegraphics\{" if kind == "Latex" else r'<img[^>]* alt="[^"]'
+        shown = r"\\adjustimage\{" if kind == "Latex" else r'<img[^>]* alt="[^"]'
         assert kind == "Script" or len(re.findall(shown, text)) >= pictures
 
 

@@ -27,7 +27,7 @@ def guarded(node: ast.AST) -> bool:
     """Return whether a part of the code asks for the system, or tries what it has."""
     text = ast.unparse(node.test if isinstance(node, ast.If) else node)
     if isinstance(node, ast.FunctionDef):  # an `if` leaves it, or a mark leaves the test out
-        return bool(re.search(rf"^ *if .*({ASKED})|^@posix$", text, re.M))
+        return bool(re.search(rf"^( *if |@).*({ASKED})|^@posix$", text, re.M))
     if isinstance(node, ast.Try):
         return "except ImportError" in text
     whole = isinstance(node, ast.If) or not hasattr(node, "body")
