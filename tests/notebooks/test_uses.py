@@ -53,9 +53,8 @@ def test_every_cell_runs_twice_in_a_row(source: Path, tmp_path: Path) -> None:
 def exports(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
     """Yield a notebook in each format, with no bare name of an object in it."""
     for kind in ("Script", "HTML", "Slides", "Markdown", "Latex"):
-        exporter = getattr(nbconvert, f"{kind}Exporter")()
-        for name in OF_PANDOC:  # which is not needed
-            exporter.register_filter(name, lambda text, *_, **__: text)
+        without_pandoc = dict.fromkeys(OF_PANDOC, lambda text, *_, **__: text)
+        exporter = getattr(nbconvert, f"{kind}Exporter")(filters=without_pandoc)
         text, found = exporter.from_notebook_node(notebook)
         assert not BARE.search(unescape(text))
         assert kind != "Script" or found["output_extension"] == ".py"
