@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,7 +51,8 @@ def test_threads_are_compared_in_turns_beside_a_process_that_ends(
 ) -> None:
     loads, chosen, before = [], [], torch.get_num_threads()
     begin, choose = threads.subprocess.Popen, torch.set_num_threads
-    monkeypatch.setattr(threads.subprocess, "Popen", lambda c: loads.append(begin(c)) or loads[-1])
+    begun = SimpleNamespace(Popen=lambda c: loads.append(begin(c)) or loads[-1])
+    monkeypatch.setattr(threads, "subprocess", begun)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: chosen.append(n) or choose(n))
     told = threads.measured(SPELLED, PROMPT, repeats=2)
     row = r"^\| (nothing|a busy process) \| ([12]) \| ([\d.]+) \| ([\d.]+) \|$"
