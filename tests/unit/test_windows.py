@@ -52,7 +52,6 @@ def without_encoding(code: str) -> list[str]:
     for node in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
         name = re.split(r"\W", ast.unparse(node.func))[-1]
         at = ENCODING_AT.get(name, (-1, -1))[isinstance(node.func, ast.Attribute)]
-        # Also in bytes, and what opens no text.
         given = r"encoding=|'[rwxa+]*b[rwxa+]*'|^(os|Image|wheel)\.open\("
         if len(node.args) <= at and not re.search(given, ast.unparse(node)):
             found.append(ast.unparse(node))
