@@ -170,7 +170,7 @@ def _torch() -> Iterator[Answer]:
     """Load torch in a Python of its own: a wrong build may crash it, or hang."""
     command = [sys.executable, "-c", "import torch"]
     if "torch" not in sys.modules:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, errors="replace", timeout=120)
         if done.returncode:
             found = tr("loading torch ends Python with exit code {code}", code=done.returncode)
             said = "".join(done.stderr.strip().splitlines()[-1:])

@@ -2,12 +2,18 @@
 
 import inspect
 import json
+import os
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+posix = pytest.mark.skipif(
+    os.name == "nt" or not shutil.which("make"), reason="needs make, a shell, signals and links"
+)
 
 
 def beside(test_file: str, ending: str) -> str:

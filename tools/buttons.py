@@ -16,15 +16,8 @@ from urllib.parse import quote
 
 from nbformat import NotebookNode
 
-from tools.lessons import (
-    JAPANESE,
-    ROOT,
-    lesson_name,
-    notebooks,
-    read_notebook,
-    sources,
-    write_notebook,
-)
+from tools import lessons
+from tools.lessons import JAPANESE, ROOT, lesson_name, notebooks, read_notebook, sources
 
 BRANCH = "main"
 DOCUMENTS = ("README.md", "README.ja.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -176,7 +169,7 @@ def write(root: Path = ROOT) -> list[Path]:
         path.write_text(text, encoding="utf-8")
     stale = stale_notebooks(root)
     for path, notebook in stale.items():
-        write_notebook(notebook, path)
+        lessons.write_notebook(notebook, path)
     return [*changed, *stale]
 
 

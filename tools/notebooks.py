@@ -14,22 +14,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
-from tools import translation
-from tools.lessons import (
-    ENGLISH,
-    JAPANESE,
-    ROOT,
-    chosen,
-    has_cells_of,
-    lesson_name,
-    notebook_of,
-    notebooks,
-    parse_source,
-    read_notebook,
-    source_of,
-    sources,
-    write_notebook,
-)
+from tools import lessons, translation
+from tools.lessons import ENGLISH, JAPANESE, ROOT, notebook_of, read_notebook, source_of
 
 # Lessons use the bundled pair: no network, and no progress bars in what is committed.
 KERNEL_ENVIRONMENT = {
@@ -50,10 +36,10 @@ def build(source: str, notebook: Path) -> None:
     Raises:
         CellExecutionError: A cell failed; the old notebook is left as it was.
     """
-    cells = parse_source(source)
+    cells = lessons.parse_source(source)
     notebook.parent.mkdir(parents=True, exist_ok=True)
     executed(cells, notebook.parent)
-    write_notebook(cells, notebook)
+    lessons.write_notebook(cells, notebook)
 
 
 def executed(cells: NotebookNode, folder: Path) -> NotebookNode:
@@ -72,13 +58,15 @@ def text_of(source: Path, language: str = ENGLISH, root: Path = ROOT) -> str:
 
 def differences(root: Path = ROOT, language: str = ENGLISH) -> list[str]:
     """Return one sentence for each source and notebook that do not belong together."""
-    built = [notebook_of(source, root, language) for source in sources(root)]
-    found = [f"{lesson_name(p, root)} has not been built" for p in built if not p.exists()]
-    for path in notebooks(root, language):
+    built = [notebook_of(source, root, language) for source in lessons.sources(root)]
+    found = [f"{lessons.lesson_name(p, root)} has not been built" for p in built if not p.exists()]
+    for path in lessons.notebooks(root, language):
         if path not in built:
-            found.append(f"{lesson_name(path, root)} has no source")
-        elif not has_cells_of(read_notebook(path), text_of(source_of(path, root), language, root)):
-            found.append(f"{lesson_name(path, root)} differs from its source")
+            found.append(f"{lessons.lesson_name(path, root)} has no source")
+        elif not lessons.has_cells_of(
+            read_notebook(path), text_of(source_of(path, root), language, root)
+        ):
+            found.append(f"{lessons.lesson_name(path, root)} differs from its source")
     return found
 
 
@@ -91,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.language == JAPANESE and (wrong := translation.complaints()):
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
-    for source in chosen(args.names):
+    for source in lessons.chosen(args.names):
         start = time.perf_counter()
         print(f"{source.stem} ...", end=" ", flush=True)
         try:

@@ -35,6 +35,14 @@ def numbers(answer: Any) -> list[Any]:
     return [plain] if isinstance(plain, int | float) else [n for p in plain for n in numbers(p)]
 
 
+def dtype_of(answer: Any) -> torch.dtype:
+    """Return a dtype of 16 bits if it holds all fractions of an answer, else float64."""
+    found = torch.tensor([n for n in numbers(answer) if isinstance(n, float)], dtype=torch.float64)
+    kinds = (torch.bfloat16, torch.float16) if len(found) else ()
+    holding = (kind for kind in kinds if torch.equal(found.to(kind).to(found), found))
+    return next(holding, torch.float64)
+
+
 def like(answer: Any, best: Any) -> Any:
     """Return an answer in the form of the right one: a number, a tuple or a tensor."""
     found = numbers(answer)
@@ -46,8 +54,13 @@ def like(answer: Any, best: Any) -> Any:
 
 def agrees(answer: Any, best: Any, **within: float) -> bool:
     """Return whether an answer's numbers are those of the right one, but for rounding."""
-    within = {"rel_tol": 1e-5, "abs_tol": 1e-8, **within}
-    pairs = zip_longest(numbers(answer), numbers(best), fillvalue=math.nan)
+    within, dtype = {"rel_tol": 1e-5, "abs_tol": 1e-8, **within}, dtype_of(answer)
+    right = numbers(best)
+    if {*map(type, right)} == {int}:  # these are rounded once, when they are stored
+        right = torch.tensor(right).to(dtype).tolist()
+    else:
+        within["abs_tol"] += 2 * torch.finfo(dtype).eps * max(map(abs, right), default=0)
+    pairs = zip_longest(numbers(answer), right, fillvalue=math.nan)
     return all(math.isclose(*pair, **within) for pair in pairs)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gemma_mtp_edu.core.verification import residual_distribution
-from gemma_mtp_edu.lessons.checking import Rows, agrees, numbers, tried
+from gemma_mtp_edu.lessons.checking import Rows, agrees, dtype_of, numbers, tried
 
 
 def _rounds(seeds: Sequence[int]) -> Iterator[tuple[Any, ...]]:
@@ -53,7 +53,8 @@ def argmax_rule(function: Callable[..., Any]) -> None:
         try:
             whole = torch.tensor(numbers(given)).to(p)
             own = torch.nn.functional.one_hot(torch.tensor(draft), len(p))
-            return torch.cat([whole[:1], whole[0] * own + (1 - whole[0]) * whole[1:]])
+            whole = torch.cat([whole[:1], whole[0] * own + (1 - whole[0]) * whole[1:]])
+            return whole.to(dtype_of(given))
         except (TypeError, IndexError, RuntimeError):  # of another form, which is said
             return given
 
@@ -68,26 +69,14 @@ def _round(p: Tensor, q: Tensor, drafts: list[int], uniforms: list[float]) -> Te
 
 
 @tried([*_rounds(range(1, 13))], _round, got="")
-def _sampling_round(answer: Tensor, best: Tensor, p: Tensor, *_: Any) -> Rows:
+def sampling_round(answer: Tensor, best: Tensor, p: Tensor, *_: Any) -> Rows:
+    """Lesson 05: how many drafts of a round are accepted, and what the next token is drawn from."""
     n, right, last = int(answer[0]), int(best[0]), answer[1:]
     yield n > right, "{n} accepted, not {right}. Does a draft count that follows a rejected one?"
     yield n < right, "{n} accepted, not {right}. Is it the uniform number that p/q is compared to?"
     yield n == 3, "All drafts are accepted. Which row of p comes after the last one?"
     yield agrees(last, p[n]), "That is p. Of which tokens has the accepted share come already?"
     yield True, "Which row was rejected, and what has p there that q lacks: is it normalised?"
-
-
-def sampling_round(function: Callable[..., Any]) -> None:
-    """Lesson 05: how many drafts of a round are accepted, and what the next token is drawn from."""
-
-    def joined(*given: Any) -> Any:
-        told = function(*given)
-        try:
-            return numbers(told)
-        except TypeError:  # of another form, which is said
-            return told
-
-    _sampling_round(joined)
 
 
 def _heads(seeds: Sequence[int]) -> Iterator[tuple[Any, ...]]:

@@ -135,7 +135,8 @@ def best_threshold(answer: float, profile: Any, thresholds: list[float], cost: A
     """Lesson 09: the threshold of a confidence schedule that is fastest on a text."""
     choices = ((value, Setting("confidence", threshold=value)) for value in thresholds)
     speeds = {value: outcome(profile, choice, cost).speedup for value, choice in choices}
-    answer = round(answer, 6) if isinstance(answer, float) else answer  # from a float32 tensor
+    if isinstance(answer, float):  # perhaps of 16 bits
+        answer = next((value for value in thresholds if agrees(answer, value)), answer)
     yield speeds.get(answer) == max(speeds.values()), "None of the others is faster."
     yield answer not in speeds, "Not {answer}: choose one of {thresholds}."
     yield True, "Another is faster. Did you count what every draft and every pass costs?"

@@ -167,7 +167,7 @@ def bring(needed: list[Requirement], how: str) -> None:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-color", "--constraint"]
         # Captured: pip's complaints about other packages of the service would only frighten.
         command += [str(pins), *map(str, wanted)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, errors="replace")
     importlib.invalidate_caches()
     if done.returncode:
         said = re.findall("(?im)^error:.*", done.stderr) or re.findall(r"\w.*", done.stderr)

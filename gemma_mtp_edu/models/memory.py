@@ -103,7 +103,7 @@ def free_memory(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     free = int(psutil.virtual_memory().available)
     with suppress(OSError, ValueError):  # no container, or the word max
-        limit, used = (int((_CGROUP / f"memory.{n}").read_text()) for n in ("max", "current"))
+        limit, used = (int((_CGROUP / f"memory.{n}").read_bytes()) for n in ("max", "current"))
         free = max(0, min(free, limit - used))
     return free
 
@@ -112,7 +112,7 @@ def usable_threads() -> int:
     """Return how many threads run at once here: a container may give a part of its cores."""
     for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
         with suppress(OSError, ValueError):  # another version of cgroups, none, or the word max
-            quota, period = map(int, " ".join((_CGROUP / n).read_text() for n in names).split())
+            quota, period = map(int, b" ".join((_CGROUP / n).read_bytes() for n in names).split())
             return max(1, min(_THREADS, quota // period)) if quota > 0 else _THREADS
     return _THREADS
 

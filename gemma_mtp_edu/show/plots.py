@@ -106,15 +106,11 @@ def _draw_token(ax: Axes, x: int, y: int, token: ShownToken) -> None:
                  boxstyle="round,pad=0,rounding_size=0.08", edgecolor=token.mark.color,
                  facecolor=(token.mark.color, 0.12)))  # fmt: skip
     text: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False, "family": FONT}
-    ax.text(x + 0.49, y - 0.11, _drawable(token.text), fontsize=10, **text)
+    has = get_font(findfont(FONT)).get_char_index  # what the font lacks is escaped
+    plain = "".join(c if has(ord(c)) else ascii(c)[1:-1] for c in token.text)
+    fitting = plain if len(plain) <= 11 else plain[:9] + ".."
+    ax.text(x + 0.49, y - 0.11, fitting, fontsize=10, **text)
     ax.text(x + 0.49, y + 0.18, f"{token.mark.symbol} {token.role}", fontsize=8, **text)
-
-
-def _drawable(text: str) -> str:
-    """Return token text that fits its box, with escapes for what the font lacks."""
-    font = get_font(findfont(FONT))
-    plain = "".join(c if font.get_char_index(ord(c)) else ascii(c)[1:-1] for c in text)
-    return plain if len(plain) <= 11 else plain[:9] + ".."
 
 
 def plot_speeds(speedups: style.Numbers) -> Axes:

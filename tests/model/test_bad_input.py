@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from gemma_mtp_edu import (
-    Constant,
-    ModelPair,
-    acceptance_profile,
-    autoregressive_generate,
-    reference_generate,
-    speculative_generate,
-)
+from gemma_mtp_edu import Constant, ModelPair, acceptance_profile, reference_generate
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.models.compatibility import IncompatiblePairError
 from tests.cases import cases
 from tests.model.tiny import prompt_ids, tiny_pair

@@ -15,7 +15,7 @@ import pytest
 import gemma_mtp_edu
 from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.measure import bench
-from tests.cases import cases
+from tests.cases import cases, posix
 from tools.document import part
 from tools.figures import README, demo_output, picture_markdown, rounds_trace
 
@@ -141,6 +141,7 @@ def test_a_terminal_without_the_signs_gets_them_escaped() -> None:
     assert r"What\u2019s 3 to 5?" in told and "round   1" in told and "+ accepted" in told
 
 
+@posix
 @pytest.mark.parametrize("arguments", [["doctor"], ["demo", "--prompt", "Hi"], ["bench"]])
 def test_an_interrupt_says_so_in_a_line(arguments: list[str], tmp_path: Path) -> None:
     """While torch is loaded, which makes an error of its own of what interrupts it."""
@@ -167,6 +168,7 @@ def test_an_interrupt_says_so_in_a_line(arguments: list[str], tmp_path: Path) ->
     assert (process.returncode, said) == (130, "interrupted\n")
 
 
+@posix
 def test_an_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
     """As in a job that runs on when its terminal is closed."""
     (tmp_path / "torch.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
@@ -179,6 +181,7 @@ def test_an_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
     assert "interrupted" not in done.stderr
 
 
+@posix
 @pytest.mark.parametrize("command", ["doctor", "demo --prompt Hi"])
 def test_output_that_nobody_takes_is_no_traceback(command: str) -> None:
     program = f"{' '.join(PROGRAM)} {command}"

@@ -9,17 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from gemma_mtp_edu import (
-    CostModel,
-    ModelPair,
-    acceptance_profile,
-    autoregressive_generate,
-    reference_generate,
-    speculative_generate,
-)
+from gemma_mtp_edu import CostModel, ModelPair, acceptance_profile, reference_generate
 from gemma_mtp_edu.analysis.ablation import ablate
 from gemma_mtp_edu.analysis.custom import draft_and_verify
 from gemma_mtp_edu.analysis.reference import drawing
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.sampling import NonFiniteLogitsError
 from gemma_mtp_edu.measure.bench import Plan as BenchPlan
 from gemma_mtp_edu.measure.bench import measure

@@ -20,14 +20,8 @@ from safetensors.torch import load, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, LlamaConfig
 from transformers.utils import logging as transformers_logging
 
-from gemma_mtp_edu import (
-    ModelPair,
-    autoregressive_generate,
-    load_pair,
-    model_ids,
-    reference_generate,
-    speculative_generate,
-)
+from gemma_mtp_edu import ModelPair, load_pair, model_ids, reference_generate
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.core.drafters import PromptLookupDrafter
 from gemma_mtp_edu.models import files, memory, pairs, registry
 from gemma_mtp_edu.models.compatibility import (

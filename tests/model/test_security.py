@@ -15,7 +15,7 @@ from gemma_mtp_edu.__main__ import main
 from gemma_mtp_edu.models.files import BUNDLED
 from gemma_mtp_edu.show.views import html_view
 from gemma_mtp_edu.training.training import load_checkpoint, save_checkpoint
-from tests.cases import cases
+from tests.cases import cases, posix
 
 TOKEN = "hf_" + "NotARealTokenButLooksLikeOne1234"
 
@@ -117,6 +117,7 @@ def test_weights_in_several_files_load(folder: Path) -> None:
     assert all(torch.equal(loaded[name], weights[name]) for name in names)
 
 
+@posix
 def test_a_checkpoint_s_write_follows_no_link(tmp_path: Path) -> None:
     victim, inside = tmp_path / "victim", tmp_path / "training"
     victim.write_text("mine")

@@ -11,15 +11,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gemma_mtp_edu import (
-    ModelPair,
-    acceptance_profile,
-    autoregressive_generate,
-    load_pair,
-    speculative_generate,
-)
+from gemma_mtp_edu import ModelPair, acceptance_profile, load_pair
 from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.analysis.reference import reference_generate
+from gemma_mtp_edu.core.decoding import autoregressive_generate, speculative_generate
 from gemma_mtp_edu.training.distillation import (
     LOSSES,
     DistillationBatch,

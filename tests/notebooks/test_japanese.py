@@ -6,20 +6,11 @@ import pytest
 from nbformat import NotebookNode
 
 from tests.cases import beside, cases, tables
+from tools import lessons, translation
 from tools import notebooks as building
-from tools import translation
 from tools import translation_rules as rules
 from tools.buttons import buttons, repository_slug
-from tools.lessons import (
-    JAPANESE,
-    ROOT,
-    has_cells_of,
-    notebook_of,
-    parse_source,
-    read_notebook,
-    sources,
-    write_notebook,
-)
+from tools.lessons import JAPANESE, ROOT, has_cells_of, notebook_of, parse_source, read_notebook
 
 SOURCE = beside(__file__, ".py.txt")
 SETUP = """
@@ -92,7 +83,7 @@ def code_cells(notebook: NotebookNode) -> list[tuple[str, list[str]]]:
     return [(cell.source, cell.metadata.get("tags", [])) for cell in cells]
 
 
-@pytest.mark.parametrize("source", sources(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", lessons.sources(), ids=lambda path: path.stem)
 def test_code_is_the_english_one_and_a_cell_that_chooses_the_language(source: Path) -> None:
     english = code_cells(read_notebook(notebook_of(source)))
     code = code_cells(read_notebook(notebook_of(source, language=JAPANESE)))
@@ -115,7 +106,7 @@ def translated_checkout(checkout: Path) -> Path:
 
 
 def test_an_edition_is_made_cell_by_cell(translated_checkout: Path) -> None:
-    (source,) = sources(translated_checkout)
+    (source,) = lessons.sources(translated_checkout)
     text = translation.edition(source, translated_checkout)
     cells = parse_source(text).cells
     assert has_cells_of(parse_source(text), text)
@@ -131,10 +122,10 @@ def test_an_edition_is_made_cell_by_cell(translated_checkout: Path) -> None:
 
 def test_notebooks_that_differ_are_named(translated_checkout: Path) -> None:
     root = translated_checkout
-    (source,) = sources(root)
+    (source,) = lessons.sources(root)
     path = notebook_of(source, root, JAPANESE)
     assert building.differences(root, JAPANESE) == ["ja/00_tiny has not been built"]
-    write_notebook(parse_source(translation.edition(source, root)), path)
+    lessons.write_notebook(parse_source(translation.edition(source, root)), path)
     assert building.differences(root, JAPANESE) == []
     path.write_text(path.read_text().replace("print(1)", "print(2)"))
     assert building.differences(root, JAPANESE) == ["ja/00_tiny differs from its source"]

@@ -53,19 +53,40 @@ FORMS: dict[str, Any] = {
     "of tensors": lambda value: [torch.tensor(number) for number in numbers(value)],
     "float32": lambda value: torch.tensor(value, dtype=torch.float32),
     "float64": lambda value: np.array(value, dtype=np.float64),
+    "float16": lambda value: np.array(value, dtype=np.float16),
+    "bfloat16": lambda value: torch.tensor(value, dtype=torch.bfloat16),
+    "once bfloat16": lambda value: torch.tensor(numbers(value)).bfloat16().tolist(),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("check", FUNCTIONS, ids=lambda check: check.__name__)
 def test_an_answer_counts_in_any_form(check: Any, form: str, said: Any) -> None:
-    right = FUNCTIONS[check][0][0]
+    assert said(check, in_form(FUNCTIONS[check][0][0], form)).startswith(RIGHT)
+
+
+def in_form(function: Any, form: str) -> Any:
+    """Return a function whose answers have another form."""
 
     def other(*case: Any) -> Any:
-        answer = right(*case)
+        answer = function(*case)
         return FORMS[form](answer if isinstance(answer, int | float) else numbers(answer))
 
-    assert said(check, other).startswith(RIGHT)
+    return other
+
+
+@pytest.mark.parametrize("form", ["float16", "bfloat16", "once bfloat16"])
+@pytest.mark.parametrize("check", FUNCTIONS, ids=lambda check: check.__name__)
+def test_of_16_bits_only_what_they_lack_is_forgiven(check: Any, form: str, said: Any) -> None:
+    for wrong, _ in FUNCTIONS[check][1:]:
+        assert not said(check, in_form(wrong, form)).startswith(RIGHT)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("check", [checks.attend, checks.emitted, checks.acceptance_loss])
+def test_an_answer_computed_in_16_bits_counts(check: Any, dtype: torch.dtype, said: Any) -> None:
+    right = FUNCTIONS[check][0][0]
+    assert said(check, lambda *case: right(*(part.to(dtype) for part in case))) == RIGHT
 
 
 @pytest.mark.parametrize("answer", ["seven", {}, object(), [["a"]], [1.0] * 9, torch.zeros(3, 3)])

@@ -1,20 +1,16 @@
 """Memory plans: sizes against the library's own models, what fits where, and what is said of it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from transformers import (
-    DynamicCache,
-    Gemma4AssistantConfig,
-    Gemma4AudioConfig,
-    Gemma4Config,
-    Gemma4TextConfig,
-    Gemma4VisionConfig,
-)
+import transformers
 
 from gemma_mtp_edu.analysis.profile import CHUNK_BYTES
 from gemma_mtp_edu.core.target import PREFILL_TOKENS
@@ -30,16 +26,16 @@ SHAPES = json.loads(Path(__file__).with_name("gemma4_shapes.json").read_text(enc
 TEXTS, VISION = SHAPES["text"], SHAPES["vision"]
 
 
-def target_config(name: str) -> Gemma4Config:
+def target_config(name: str) -> transformers.Gemma4Config:
     edge = name in ("E2B", "E4B")
-    return Gemma4Config(
-        text_config=Gemma4TextConfig(**TEXTS[name]),
-        vision_config=Gemma4VisionConfig(**VISION["small" if edge else "large"]),
-        audio_config=Gemma4AudioConfig() if edge else None,
+    return transformers.Gemma4Config(
+        text_config=transformers.Gemma4TextConfig(**TEXTS[name]),
+        vision_config=transformers.Gemma4VisionConfig(**VISION["small" if edge else "large"]),
+        audio_config=transformers.Gemma4AudioConfig() if edge else None,
     )
 
 
-def cache_of(text: Gemma4TextConfig) -> list[list[int | None]]:
+def cache_of(text: transformers.Gemma4TextConfig) -> list[list[int | None]]:
     """Return the layers with keys and values of their own, as the registry groups them."""
     own = text.num_hidden_layers - text.num_kv_shared_layers
     groups: dict[tuple[int, int | None], int] = {}
@@ -53,9 +49,9 @@ def cache_of(text: Gemma4TextConfig) -> list[list[int | None]]:
 @pytest.mark.parametrize("name", [*sorted(TEXTS), POCKET])
 def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
     size, folder = PAIRS[name], BUNDLED
-    target: Any = Gemma4TextConfig.from_pretrained(folder / "target")
+    target: Any = transformers.Gemma4TextConfig.from_pretrained(folder / "target")
     if name == POCKET:
-        drafter = Gemma4AssistantConfig.from_pretrained(folder / "drafter")
+        drafter = transformers.Gemma4AssistantConfig.from_pretrained(folder / "drafter")
         assert count_parameters(drafter) == size.drafter
     else:
         target = target_config(name)
@@ -68,8 +64,8 @@ def test_sizes_are_those_of_the_library_s_models(name: str) -> None:
 
 
 def test_cache_is_what_the_library_allocates() -> None:
-    text = Gemma4TextConfig.from_pretrained(BUNDLED / "target")
-    cache = DynamicCache(config=text)
+    text = transformers.Gemma4TextConfig.from_pretrained(BUNDLED / "target")
+    cache = transformers.DynamicCache(config=text)
     for index, kind in enumerate(text.layer_types[:15]):
         layer = text.per_layer_config[index]
         for step in (64, 36):  # a sliding layer keeps what its window reaches of all of them
@@ -151,3 +147,12 @@ def test_threads_are_those_that_can_run_at_once(
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     monkeypatch.setattr(memory, "_THREADS", 8)
     assert memory.usable_threads() == threads
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process")
+def test_a_process_that_is_bound_to_a_core_takes_one_thread() -> None:
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+    code += "from gemma_mtp_edu.models.memory import usable_threads as n; print(n())"
+    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
+    assert done.stdout == b"1\n"

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from gemma_mtp_edu import __version__
 from gemma_mtp_edu.models.compatibility import NEWEST, REQUIREMENT
-from tests.cases import cases
+from tests.cases import cases, posix
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -86,12 +86,14 @@ def stub(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@posix
 @cases
 def test_make_demo_hands_over_any_prompt(prompt: str, stub: Path) -> None:
     command = ["make", "--no-print-directory", "demo", "READY=", f"BIN={stub}", f"PROMPT={prompt}"]
     assert run(command).stdout == f"<-m>\n<gemma_mtp_edu>\n<demo>\n<--prompt={prompt}>\n"
 
 
+@posix
 def test_make_says_what_to_do_about_an_old_python(stub: Path) -> None:
     # A "python" that answers every question with failure is one that is too old.
     (stub / "python").write_text("#!/bin/sh\nexit 1\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gemma_mtp_edu.lessons.language import catalogue
-from tests.cases import beside
+from tests.cases import beside, posix
 from tests.unit.test_project import run
 from tools import bench_table, buttons, figures, hardware, screenshots
 from tools.document import part
@@ -63,6 +63,7 @@ def test_python_blocks_run(
         exec(compile(block, name, "exec"), namespace)
 
 
+@posix
 @pytest.mark.parametrize("name", [*DOCUMENTS, "gemma_mtp_edu/data/pocket/README.md"])
 def test_shell_blocks_are_commands_of_the_makefile(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")

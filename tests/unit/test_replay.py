@@ -6,16 +6,10 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
+from gemma_mtp_edu import Confidence, Constant, FromProfile, Heuristic
 from gemma_mtp_edu.analysis.profile import AcceptanceProfile
 from gemma_mtp_edu.analysis.replay import best_schedule, replay
-from gemma_mtp_edu.core.schedules import (
-    Confidence,
-    Constant,
-    FromProfile,
-    Heuristic,
-    LastRound,
-    Schedule,
-)
+from gemma_mtp_edu.core.schedules import LastRound, Schedule
 from gemma_mtp_edu.core.trace import RoundTrace
 from tests.unit.test_profile import make_profile, profiles
 

@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from gemma_mtp_edu.measure.results import (
-    LINES_SCHEMA,
-    append,
-    check_writable,
-    read_results,
-    write_results,
-    write_text,
-)
+from gemma_mtp_edu.measure import results
+from gemma_mtp_edu.measure.results import LINES_SCHEMA, check_writable, read_results, write_text
+from tests.cases import posix
 
 RUN = {"pair": "pocket", "gammas": [2, 4]}
 
@@ -27,12 +22,12 @@ def line(key: str) -> dict[str, Any]:
 @pytest.mark.parametrize("cut", range(1, 40, 6))
 def test_a_line_that_a_kill_cut_off_spoils_no_other(cut: int, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    append(out, 0, line("1-a"))
-    append(out, 0, line("2-b"))
+    results.append(out, 0, line("1-a"))
+    results.append(out, 0, line("2-b"))
     part = tmp_path / "out.jsonl.part-0"
     part.write_bytes(part.read_bytes()[:-cut])
     assert set(read_results(out, RUN)) == ({"1-a", "2-b"} if cut == 1 else {"1-a"})
-    append(out, 0, line("3-c"))
+    results.append(out, 0, line("3-c"))
     assert {"1-a", "3-c"} <= set(read_results(out, RUN))
 
 
@@ -41,12 +36,12 @@ def test_parts_end_in_one_file_and_what_is_only_called_like_one_stays(tmp_path: 
     others = {tmp_path / name: "mine" for name in (f"{out.name}.part-prompts", "r1x.jsonl.part-0")}
     for path, text in others.items():
         path.write_text(text)
-    write_results(out, [line("1-a")])
-    append(out, 0, line("2-b"))
-    append(out, 5, line("3-c"))
+    results.write_results(out, [line("1-a")])
+    results.append(out, 0, line("2-b"))
+    results.append(out, 5, line("3-c"))
     found = read_results(out, RUN)
     assert set(found) == {"1-a", "2-b", "3-c"}
-    write_results(out, [found[key] for key in ("3-c", "1-a", "2-b")])
+    results.write_results(out, [found[key] for key in ("3-c", "1-a", "2-b")])
     assert {path: path.read_text() for path in tmp_path.iterdir() if path != out} == others
     assert list(read_results(out, RUN)) == ["3-c", "1-a", "2-b"]
 
@@ -65,6 +60,7 @@ def test_no_file_of_another_kind_or_run_is_taken(content: str, tmp_path: Path) -
     assert out.read_text(encoding="utf-8") == content
 
 
+@posix
 def test_what_cannot_be_written_or_replaced_is_told_first(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("x" * 250, "no/such/folder", ".", "pipe"):
@@ -74,6 +70,7 @@ def test_what_cannot_be_written_or_replaced_is_told_first(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
+@posix
 def test_a_link_stays_one_and_a_file_keeps_its_mode(tmp_path: Path) -> None:
     place, link = tmp_path / "place", tmp_path / "link"
     place.touch(mode=0o600)

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -15,14 +16,8 @@ from hypothesis import strategies as st
 
 from gemma_mtp_edu.checkup import Finding, Report
 from gemma_mtp_edu.models import files
-from gemma_mtp_edu.models.files import (
-    BUNDLED,
-    TOKEN_VARIABLES,
-    sources,
-    verify,
-    without_tokens,
-)
-from tests.cases import cases
+from gemma_mtp_edu.models.files import BUNDLED, TOKEN_VARIABLES, sources, verify, without_tokens
+from tests.cases import cases, posix
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted(
@@ -148,6 +143,8 @@ def test_the_doctor_tells_no_token() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    if os.name == "nt":
+        pytest.skip("needs links")
     (tmp_path / "weights").write_bytes(b"12345")
     (tmp_path / "again").symlink_to(tmp_path / "weights")
     write_sums(tmp_path, dict.fromkeys(("weights", "again"), b"12345"))
@@ -182,6 +179,7 @@ def test_altered_cut_and_missing_files_are_refused(
         sources("pocket")
 
 
+@posix
 @pytest.mark.parametrize("name", ["../other", "/etc/hosts", ".", "a/../../other", "link", "sub/w"])
 def test_a_manifest_names_no_files_outside(folder: Path, name: str, tmp_path: Path) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-elsewhere"

@@ -9,14 +9,7 @@ from transformers import GenerationConfig
 
 from gemma_mtp_edu import ModelPair
 from gemma_mtp_edu.core import schedules
-from gemma_mtp_edu.core.schedules import (
-    Confidence,
-    Constant,
-    FromProfile,
-    Heuristic,
-    LastRound,
-    Schedule,
-)
+from gemma_mtp_edu.core.schedules import Confidence, Constant, FromProfile, Heuristic, Schedule
 from tests.cases import cases
 from tests.model.tiny import tiny_pair
 
@@ -27,20 +20,21 @@ def test_heuristic_worked_by_hand() -> None:
     for n_accepted in (3, 5, 2, 0, 0, 0, 0, 0, 0, 1):
         gamma = rule.gamma(1, last)
         asked.append(gamma)
-        last = LastRound(gamma, gamma, min(n_accepted, gamma))
+        last = schedules.LastRound(gamma, gamma, min(n_accepted, gamma))
     assert asked == [3, 5, 7, 6, 5, 4, 3, 2, 1, 1]
     assert rule.gamma(1, last) == 3
 
 
 def test_fewer_drafts_than_asked_for_are_no_full_success() -> None:
-    assert Heuristic(4).gamma(1, LastRound(4, 2, 2)) == 3
+    assert Heuristic(4).gamma(1, schedules.LastRound(4, 2, 2)) == 3
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 9))
 def test_constant_never_moves(drafts: int, position: int, n_accepted: int) -> None:
     rule = Constant(drafts)
     assert rule.gamma(position, None) == drafts
-    assert rule.gamma(position, LastRound(drafts, drafts, min(n_accepted, drafts))) == drafts
+    last = schedules.LastRound(drafts, drafts, min(n_accepted, drafts))
+    assert rule.gamma(position, last) == drafts
     assert not rule.watches_probs
     assert rule.keeps_drafting(0.0)
 

@@ -11,16 +11,9 @@ from gemma_mtp_edu import AcceptanceProfile
 from gemma_mtp_edu.analysis.profile import profile_of
 from gemma_mtp_edu.core.decoding import autoregressive_generate
 from gemma_mtp_edu.core.trace import GenerationTrace
+from tools.fuzz import models
 from tools.fuzz.cases import Setting
-from tools.fuzz.models import (
-    EndsAfter,
-    Stop,
-    ending_at,
-    make_pair,
-    processors_of,
-    prompt_of,
-    stop_of,
-)
+from tools.fuzz.models import Stop, ending_at, make_pair, processors_of, prompt_of, stop_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ def library_stop(setting: Setting, stop: Stop) -> dict[str, Any]:
         pair = make_pair(setting.shape, setting.wrapped, setting.double)
         return {"stop_strings": [stop.string], "tokenizer": pair.tokenizer}
     if stop.divisor is not None:
-        return {"stopping_criteria": StoppingCriteriaList([EndsAfter(stop.divisor)])}
+        return {"stopping_criteria": StoppingCriteriaList([models.EndsAfter(stop.divisor)])}
     return {}
 
 

@@ -13,17 +13,10 @@ from gemma_mtp_edu.core.drafters import Drafter
 from gemma_mtp_edu.core.schedules import FromProfile
 from gemma_mtp_edu.core.trace import GenerationTrace
 from tools.fuzz import audit, distributions
+from tools.fuzz import plain as expected
 from tools.fuzz.cases import Case
 from tools.fuzz.models import Heard, drafter_of, ending_at, pair_of, prompt_of
-from tools.fuzz.plain import (
-    Plain,
-    function_arguments,
-    generate_arguments,
-    library_stop,
-    plain_of,
-    profile_of_plain,
-    shortened,
-)
+from tools.fuzz.plain import Plain, function_arguments, generate_arguments, plain_of
 
 # One sampled case in so many is run twice, with the same seed.
 REPEATED = 4
@@ -114,7 +107,7 @@ def _check_greedy(case: Case, trace: GenerationTrace, plain: Plain, outcome: Out
     audit.accepts_what_is_equal(trace, plain.free)
     # In float32 a profile's passes over many places may take the other of two equal drafts.
     if case.drafts in ("mtp", "mixed") and case.setting.double:
-        profile = profile_of_plain(case.setting)
+        profile = expected.profile_of_plain(case.setting)
         if profile is not None:
             audit.is_its_replay(trace, case, profile)
             outcome.seen.append("check: equal to its replay")
@@ -129,7 +122,7 @@ def _check_sampled(
     outcome: Outcome,
 ) -> None:
     setting, text = case.setting, list(trace.token_ids)
-    wanted, reason = shortened(setting, prompt_of(setting), text, plain.stop)
+    wanted, reason = expected.shortened(setting, prompt_of(setting), text, plain.stop)
     assert (text, trace.stop_reason) == (wanted, reason), "the stop came too late, or for nothing"
     assert trace.stop_reason != "length" or len(text) == setting.max_new_tokens
     target = distributions.of_tokens(pair.target, setting, trace.prompt_ids, text)
@@ -168,7 +161,7 @@ def _by_place(trace: GenerationTrace, guesses: list[torch.Tensor]) -> dict[int, 
 def _check_generate(case: Case, pair: ModelPair, plain: Plain, outcome: Outcome) -> None:
     """Check our loop behind the library's own call."""
     setting, ids = case.setting, prompt_of(case.setting)
-    stops = library_stop(setting, plain.stop)
+    stops = expected.library_stop(setting, plain.stop)
     if plain.stop.string:  # generate() keeps the tokenizer from custom functions
         criterion = StopStringCriteria(stops["tokenizer"], stops["stop_strings"])
         stops = {"stopping_criteria": [criterion]}
@@ -185,7 +178,7 @@ def _check_generate(case: Case, pair: ModelPair, plain: Plain, outcome: Outcome)
     if setting.is_greedy:
         assert text == plain.wanted, "behind generate() the text is not the plain one"
         return
-    wanted, reason = shortened(setting, ids, text, plain.stop)
+    wanted, reason = expected.shortened(setting, ids, text, plain.stop)
     assert text == wanted, "behind generate() the stop came too late"
     assert reason != "length" or len(text) == setting.max_new_tokens
     target = distributions.of_tokens(pair.target, setting, ids[0].tolist(), text)

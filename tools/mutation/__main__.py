@@ -17,16 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.mutation.faults import (
-    FAULTS,
-    ROOT,
-    TABLE,
-    Fault,
-    StaleFaultError,
-    mutated,
-    page,
-    read_faults,
-)
+from tools.mutation import faults as listed
+from tools.mutation.faults import FAULTS, ROOT, TABLE, Fault, StaleFaultError, mutated
 
 # transformers imports its parts on first use, so those that tests use are named.
 PRELOADED = (
@@ -53,7 +45,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout that is copied")
     parser.add_argument("--preload", nargs="*", default=PRELOADED, help="libraries to import once")
     args = parser.parse_args()
-    faults = [f for f in read_faults(args.faults) if _wanted(f, args.words)]
+    faults = [f for f in listed.read_faults(args.faults) if _wanted(f, args.words)]
     # A file that changes twice within a second must not be taken from its compiled copy.
     sys.dont_write_bytecode = True
     for name in args.preload:
@@ -72,7 +64,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if (args.faults, args.root) == (FAULTS, ROOT) and not args.words:
-        TABLE.write_text(page(caught_by), encoding="utf-8")
+        TABLE.write_text(listed.page(caught_by), encoding="utf-8")
     caught = sum(map(bool, caught_by.values()))
     print(f"{caught} of {len(faults)} faults caught")
     return int(caught < len(faults))
@@ -106,6 +98,8 @@ def first_failure(arguments: Sequence[str], copy: Path) -> str:
     Raises:
         BrokenRunError: No test could be run.
     """
+    if not hasattr(os, "fork"):
+        raise BrokenRunError("this system cannot fork: run it on Linux or macOS")
     log, deadline = copy / "pytest.log", time.monotonic() + LONGEST
     child = os.fork()
     if child == 0:

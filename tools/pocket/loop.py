@@ -67,7 +67,7 @@ class TrainingLog:
         self.path = path
         self.rows: list[dict[str, str]] = []
         if path.exists():
-            with path.open(newline="") as file:
+            with path.open(newline="", encoding="utf-8") as file:
                 self.rows = list(csv.DictReader(file))
         self.started = time.perf_counter() - (float(self.rows[-1]["seconds"]) if self.rows else 0)
 
@@ -77,7 +77,7 @@ class TrainingLog:
         row |= {key: f"{value:.4f}" for key, value in values.items()}
         self.rows = [earlier for earlier in self.rows if int(earlier["step"]) < step] + [row]
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
-        with self.path.open("w", newline="") as file:
+        with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)

@@ -44,7 +44,8 @@ def package(built: Path, destination: Path) -> None:
     if total > MAX_BYTES:
         raise ValueError(f"the pair has {total:,} bytes, at most {MAX_BYTES:,} may be shipped")
     manifest = {"name": "pocket", "bytes": total, "sha256": sums}
-    (destination / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    text = json.dumps(manifest, indent=2) + "\n"
+    (destination / "manifest.json").write_text(text, encoding="utf-8", newline="\n")
 
 
 def report(built: Path, destination: Path) -> None:
