@@ -104,10 +104,10 @@ class CostModel:
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
-        start = len(trace.prompt_ids)
+        rounds = trace.draft_rounds
         return Prediction(
-            sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
-            sum(self.plain(start + i) for i in range(1, len(trace.token_ids))),
+            sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in rounds),
+            sum(self.plain(r.prefix_length + i) for r in rounds for i in range(len(r.token_ids))),
         )
 
     def to_json(self, indent: int | None = None) -> str:
@@ -152,7 +152,7 @@ def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> Roun
     >>> round_cost(0.1)(4)
     1.4
     """
-    if not isinstance(cost, CostModel):
+    if not hasattr(cost, "plain"):  # of a module that was loaded anew, too
         ratio = cost if cost_ratio is None else cost_ratio
         return lambda n_drafted: 1.0 + ratio * n_drafted
     plain, rest = cost.plain(), cost.rest()

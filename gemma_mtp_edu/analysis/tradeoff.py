@@ -81,7 +81,7 @@ def outcome(
 
 def draft_cost(cost: Cost) -> float:
     """Return the cost of a draft in plain passes."""
-    return cost.drafter_step() / cost.plain() if isinstance(cost, CostModel) else cost
+    return cost.drafter_step() / cost.plain() if hasattr(cost, "plain") else cost
 
 
 def longest_draft(profile: AcceptanceProfile, cost: Cost) -> int:
@@ -105,4 +105,4 @@ def _total(trace: GenerationTrace, cost_of: RoundCost) -> float:
 
 def _speedup(trace: GenerationTrace, cost: float) -> float:
     # The prefill's token is no round's; a text of that one token has nothing to speed up.
-    return (len(trace.token_ids) - 1) / cost if cost else 1.0
+    return sum(len(r.token_ids) for r in trace.draft_rounds) / cost if cost else 1.0

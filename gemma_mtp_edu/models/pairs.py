@@ -38,9 +38,13 @@ class ModelPair:
     def __post_init__(self) -> None:
         compatibility.check_release()
         for model in (self.target, self.drafter):  # or compiled ones
-            if not isinstance(getattr(model, "_orig_mod", model), PreTrainedModel | None):
-                need = "need one of transformers itself: merge an adapter, or pass the inner model"
-                raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {need}")
+            inner = getattr(model, "_orig_mod", model)
+            whole = isinstance(inner, PreTrainedModel) and inner.can_generate()
+            if inner is not None and (not whole or inner._is_stateful):
+                need = "need one of transformers itself, with its head and no recurrent state"
+                told = f"got a {type(model).__name__}, {need}"
+                how = "merge an adapter, or pass the inner model"
+                raise compatibility.IncompatiblePairError(f"{told}: {how}")
         if self.drafter is not None:
             compatibility.check_pair(self.target.config, self.drafter.config)
             self.drafter.eval()
@@ -49,6 +53,8 @@ class ModelPair:
     @property
     def tokenizer(self) -> Any:
         """The tokenizer, also where the processor wraps one."""
+        if self.processor is None:
+            raise ValueError("this pair has no processor, which stop_strings need: pass one to it")
         return getattr(self.processor, "tokenizer", self.processor)
 
     @property
@@ -106,9 +112,7 @@ class ModelPair:
         known = sorted(set(token_ids)) if self.processor else ()
         texts = {i: self.decode([i], skip_special_tokens=False) for i in known}
         for i in (i for i, text in texts.items() if "\ufffd" in text):  # a part of a character
-            name = self.tokenizer.convert_ids_to_tokens(
-                i
-            )  # letters that stand for bytes, or <0xE6>
+            name = self.tokenizer.convert_ids_to_tokens(i)  # letters for bytes, or <0xE6>
             texts[i] = name if name[:3] == "<0x" else "".join(_BYTES.get(c, c) for c in name)
         return texts
 
