@@ -142,7 +142,7 @@ def check_grid(lengths: Ints, contexts: Ints) -> None:
         )
 
 
-def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> RoundCost:
+def round_cost(cost: Any, cost_ratio: float | None = None) -> RoundCost:
     """Return what a round of that many drafts costs, in plain passes; of none, one.
 
     `cost` is a measured machine, taken at its shortest context; or the cost of a draft in plain

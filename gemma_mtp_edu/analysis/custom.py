@@ -9,7 +9,6 @@ without looking at `tokenizer`, pass a `StopStringCriteria` among `stopping_crit
 
 import inspect
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +53,7 @@ def draft_and_verify(
     Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     # `generate()` hands a function neither all that it was given nor its streamer.
-    caller: Any = sys._getframe(1)
-    while caller is not None and caller.f_code.co_name != "generate":  # a wrapper stands between
-        caller = caller.f_back
-    call = caller.f_locals if caller else {}
+    call = next((f.frame.f_locals for f in inspect.stack(0) if f.function == "generate"), {})
     assistant, cache = call.get("assistant_model"), model_kwargs.get(CACHE)
     if drafter is not None and assistant not in (None, drafter):
         raise ValueError("got drafter and another assistant_model, need one of them")

@@ -175,7 +175,7 @@ def only_numbers(input_ids: Tensor, scores: Tensor) -> Tensor:
 
 
 @contextmanager
-def drawing(device: torch.device, seed: int | None) -> Iterator[None]:
+def drawing(device: torch.device, seed: Any) -> Iterator[None]:
     """Seed the global generators, for code that draws from no others, and put their state back."""
     devices = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices, seed is not None, device_type=device.type):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsInt
 
 import torch
 import transformers as hf
@@ -40,7 +40,7 @@ class Settings:
     repetition_penalty: float | None = None  # divides scores of tokens that occur; 1 is off
     logits_processor: Sequence[Any] | None = None  # more of transformers', before the warpers
     stop_strings: str | Sequence[str] | None = None  # that end the text, in drafts too
-    seed: int | None = None  # of the sampling; None draws another one each time
+    seed: SupportsInt | None = None  # of the sampling; None draws another one each time
     on_tokens: Callable[[tuple[int, ...]], Any] | None = None  # called with a round's new ids
     streamer: Any = None  # of transformers, such as `TextStreamer(pair.tokenizer)`
 

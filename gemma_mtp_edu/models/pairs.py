@@ -42,9 +42,8 @@ class ModelPair:
             whole = isinstance(inner, PreTrainedModel) and inner.can_generate()
             if inner is not None and (not whole or inner._is_stateful):
                 need = "need one of transformers itself, with its head and no recurrent state"
-                told = f"got a {type(model).__name__}, {need}"
-                how = "merge an adapter, or pass the inner model"
-                raise compatibility.IncompatiblePairError(f"{told}: {how}")
+                how = f"{need}: merge an adapter, or pass the inner model"
+                raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {how}")
         if self.drafter is not None:
             compatibility.check_pair(self.target.config, self.drafter.config)
             self.drafter.eval()
