@@ -11,7 +11,7 @@ import torch
 import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.utils import logging
 
@@ -39,8 +39,9 @@ class ModelPair:
         compatibility.check_release()
         for model in (self.target, self.drafter):  # or compiled ones
             inner = getattr(model, "_orig_mod", model)
-            whole = isinstance(inner, PreTrainedModel) and inner.can_generate()
-            if inner is not None and (not whole or inner._is_stateful):
+            # Models with a head have it; the loop, which passes by it, is right for the library's.
+            module = getattr(getattr(inner, "prepare_inputs_for_generation", 0), "__module__", "")
+            if inner is not None and (module[:13] != "transformers." or inner._is_stateful):
                 need = "need one of transformers itself, with its head and no recurrent state"
                 how = f"{need}: merge an adapter, or pass the inner model"
                 raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {how}")
