@@ -104,10 +104,11 @@ class CostModel:
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
-        rounds = trace.draft_rounds
+        start, rounds = len(trace.prompt_ids), trace.draft_rounds
+        first = len(trace.rounds) - len(rounds)  # 0 where a first pass has drafts already
         return Prediction(
             sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in rounds),
-            sum(self.plain(r.prefix_length + i) for r in rounds for i in range(len(r.token_ids))),
+            sum(self.plain(start + i) for i in range(first, len(trace.token_ids))),
         )
 
     def to_json(self, indent: int | None = None) -> str:

@@ -102,9 +102,7 @@ class Sampler:
         rows, all_rows = list(scores.split(1)), self.forgetful == self.processors
         for j in range(len(rows)):
             rows[j] = self.processors(torch.cat([ids, drafts[:, :j]], dim=1), rows[j])
-            # A grammar may have nothing to say about a text that it does not allow.
-            more = j < drafts.shape[1] and rows[j][0, drafts[0, j]] != -torch.inf
-            if not (more and (all_rows or goes_on(j, rows))):
+            if j == drafts.shape[1] or not (all_rows or goes_on(j, rows)):
                 break
         return torch.cat(rows)
 
