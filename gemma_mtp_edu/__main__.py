@@ -97,11 +97,11 @@ def demo(
         settings = {"gamma": gamma, "max_new_tokens": limit}
         runs.append(reference_generate(models, prompt, assisted=assisted, **settings))
     plain, run = runs[2:]
-    saved, ratio = plain.target_passes - run.target_passes, plain.seconds / run.seconds
+    one, other = (trace.seconds / len(trace.token_ids) for trace in (plain, run))
     n = run.provenance["threads"]
     cores = tr("{n} thread" if n == "1" else "{n} threads", n=n)
-    told = {"run": run, "plain": plain, "saved": saved, "ratio": ratio, "cores": cores}
-    told |= run.provenance
+    told = {"run": run, "plain": plain, "ratio": one / other, "cores": cores}
+    told |= {**run.provenance, "saved": plain.target_passes - run.target_passes}
     print(f"{tr('prompt')}: {prompt}\n\n{run.text}\n\n{text_view(run)}")
     if pair == "pocket" and 'Try "' in run.text:  # so end all answers that it cannot do something
         kinds = marked(

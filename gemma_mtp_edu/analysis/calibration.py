@@ -45,7 +45,7 @@ def _at_context(pair: Any, context: int, lengths: Grid, repeats: int) -> Parts:
     Every round starts from it: what a round passes is forgotten after it. So rounds of all lengths,
     and plain steps, take turns under the same conditions.
     """
-    ids = _context_ids(pair, context - 1)  # the prefill writes the context's last token
+    ids = pair.encode(_context_ids(pair, context - 1), 1 + lengths[-1])  # the prefill writes one
     settings = Settings(max_new_tokens=1 + (repeats + 1) * sum(lengths))
     drafter = pair.new_drafter()
     drafted = Run(pair, ids, settings, shares_state=drafter.needs_state)

@@ -104,10 +104,11 @@ class CostModel:
 
     def predict_trace(self, trace: GenerationTrace) -> Prediction:
         """Return what the rounds of a trace cost, and its tokens one by one without drafts."""
-        start = len(trace.prompt_ids)
+        start, rounds = len(trace.prompt_ids), trace.draft_rounds
+        first = len(trace.rounds) - len(rounds)  # 0 where a first pass has drafts already
         return Prediction(
-            sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in trace.draft_rounds),
-            sum(self.plain(start + i) for i in range(1, len(trace.token_ids))),
+            sum(self.round_seconds(len(r.draft_ids), r.prefix_length) for r in rounds),
+            sum(self.plain(start + i) for i in range(first, len(trace.token_ids))),
         )
 
     def to_json(self, indent: int | None = None) -> str:
@@ -142,7 +143,7 @@ def check_grid(lengths: Ints, contexts: Ints) -> None:
         )
 
 
-def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> RoundCost:
+def round_cost(cost: Any, cost_ratio: float | None = None) -> RoundCost:
     """Return what a round of that many drafts costs, in plain passes; of none, one.
 
     `cost` is a measured machine, taken at its shortest context; or the cost of a draft in plain
@@ -152,7 +153,7 @@ def round_cost(cost: CostModel | float, cost_ratio: float | None = None) -> Roun
     >>> round_cost(0.1)(4)
     1.4
     """
-    if not isinstance(cost, CostModel):
+    if not hasattr(cost, "plain"):  # of a module that was loaded anew, too
         ratio = cost if cost_ratio is None else cost_ratio
         return lambda n_drafted: 1.0 + ratio * n_drafted
     plain, rest = cost.plain(), cost.rest()

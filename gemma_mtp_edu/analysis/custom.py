@@ -9,7 +9,6 @@ without looking at `tokenizer`, pass a `StopStringCriteria` among `stopping_crit
 
 import inspect
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +53,7 @@ def draft_and_verify(
     Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     # `generate()` hands a function neither all that it was given nor its streamer.
-    caller = sys._getframe(1)
-    call = caller.f_locals if caller.f_code.co_name == "generate" else {}
+    call = next((f.frame.f_locals for f in inspect.stack(0) if f.function == "generate"), {})
     assistant, cache = call.get("assistant_model"), model_kwargs.get(CACHE)
     if drafter is not None and assistant not in (None, drafter):
         raise ValueError("got drafter and another assistant_model, need one of them")
@@ -82,7 +80,7 @@ def draft_and_verify(
         run = Run(pair, prompt, settings, shares_state=proposer.needs_state, cache=cache)
         run.eos_ids, generator, run.criteria = eos, None, hf.StoppingCriteriaList(criteria)
         if generation_config.do_sample:
-            start = int(torch.randint(2**62, ())) if seed is None else seed
+            start = int(torch.randint(2**62, ()) if seed is None else seed)
             generator = torch.Generator(prompt.device).manual_seed(start)
         run.sampler = Sampler(logits_processor, generator)
         speculate(run, proposer, choose_schedule(pair, schedule, gamma))
@@ -143,8 +141,8 @@ def _refuse(config: hf.GenerationConfig, given: dict[str, Any], call: dict[str, 
 
 def _check(ids: Tensor, drafter: Any, config: hf.GenerationConfig, given: dict[str, Any]) -> None:
     """Raise where a value of what is honoured is one that the loop cannot follow."""
-    if drafter is None:
-        raise ValueError("draft_and_verify needs drafter=...: what you passed as assistant_model")
+    if not hasattr(drafter, "modules"):
+        raise ValueError("draft_and_verify needs drafter=..., a model: your assistant_model")
     if ids.shape[0] != 1:
         raise ValueError(f"got {ids.shape[0]} sequences, need 1: call generate() once for each")
     if given.get("use_cache") is False:
@@ -160,7 +158,7 @@ def _check(ids: Tensor, drafter: Any, config: hf.GenerationConfig, given: dict[s
 def _tokens_before(ids: Tensor, config: hf.GenerationConfig, given: dict[str, Any]) -> int:
     """Return how many tokens the cache holds before `ids`: none where these are the whole text."""
     cache, mask, n_ids = given.get(CACHE), given.get("attention_mask"), ids.shape[1]
-    if mask is not None and not bool(mask.all()):
+    if mask is not None and bool((mask != 1).any()):
         how = "pass attention_mask=torch.ones_like(input_ids) where that token is part of the text"
         raise ValueError(f"got padding, by attention_mask or pad_token_id, need none: {how}")
     length = getattr(config, "_mask_length", n_ids) if mask is None else mask.shape[1]

@@ -147,9 +147,9 @@ def view_of(model: Any) -> Any:
     return view
 
 
-def plain_view(target: Any) -> Any:
-    """Return a view of the target without the checkpoint's defaults (beams, penalties, limits)."""
-    view, own = view_of(target), target.generation_config
+def plain_view(model: Any) -> Any:
+    """Return a view of a model without the checkpoint's defaults (beams, penalties, limits)."""
+    view, own = view_of(model), model.generation_config
     ids = {k: getattr(own, k) for k in ("bos_token_id", "eos_token_id", "pad_token_id")}
     view.generation_config = GenerationConfig(**ids)
     return view
@@ -158,7 +158,7 @@ def plain_view(target: Any) -> Any:
 def drafter_with(pair: ModelPair, gamma: int | None) -> Any:
     """Return a view of the drafter with the number of drafts where the library reads it."""
     pair.new_drafter()  # raises where there is none
-    drafter = view_of(pair.drafter)
+    drafter = plain_view(pair.drafter)
     drafts = pair.default_gamma() if gamma is None else check_gamma(gamma)
     if drafter.dtype != pair.target.dtype:
         drafter = view_of(copy.deepcopy(drafter).to(dtype=pair.target.dtype))
@@ -175,7 +175,7 @@ def only_numbers(input_ids: Tensor, scores: Tensor) -> Tensor:
 
 
 @contextmanager
-def drawing(device: torch.device, seed: int | None) -> Iterator[None]:
+def drawing(device: torch.device, seed: Any) -> Iterator[None]:
     """Seed the global generators, for code that draws from no others, and put their state back."""
     devices = [] if device.type == "cpu" else [device]
     with torch.random.fork_rng(devices, seed is not None, device_type=device.type):

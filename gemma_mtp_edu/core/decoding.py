@@ -123,7 +123,8 @@ class Run:
             self.criteria.append(StopStringCriteria(pair.tokenizer, settings.stop_strings))
         # One buffer for the whole run: appending would copy the prompt in every round.
         self._buffer = torch.cat([ids, ids.new_zeros(1, settings.max_new_tokens)], dim=1)
-        self._length, self._no_draft = self.prompt_length, fixed_draft([], ids.device)
+        self._length = self._start = self.prompt_length  # now, and when the round began
+        self._no_draft = fixed_draft([], ids.device)
         self.stop_reason: StopReason | None = None  # None while the text goes on
         self.rounds: list[RoundTrace] = []
         self._record: dict[str, Any] = {}
@@ -167,9 +168,9 @@ class Run:
             return verify_sampling(scores.softmax(-1), draft.probs, drafts, generator)
 
         def goes_on(j: int, rows: list[Tensor]) -> bool:
-            same = generator and generator.clone_state()  # draws what is drawn below
-            kept = judge(torch.cat(rows), same).n_accepted > j
-            return kept and int(drafts[j]) not in self.eos_ids
+            # A copy draws what is drawn below. And written at once: the text may end with it.
+            kept = judge(torch.cat(rows), generator and generator.clone_state()).n_accepted > j
+            return kept and bool(self._append(drafts[: j + 1].tolist())) and not self.stop_reason
 
         scores = self.sampler.processed(output.logits, self.ids, draft.ids, goes_on)
         verification = judge(scores, generator)
@@ -184,11 +185,10 @@ class Run:
         drafts: list[int] = draft.ids[0].tolist()
         n_accepted, next_id = verification.n_accepted, verification.next_id
         kind = kind_after(len(drafts), n_accepted, first=not self.rounds)
-        prefix_length = self._length
         written = self._append([*drafts[:n_accepted], next_id])
         ended_inside = len(written) <= n_accepted
         self._record = {
-            "prefix_length": prefix_length,
+            "prefix_length": self._start,
             "draft_ids": tuple(drafts),
             "n_accepted": min(n_accepted, len(written)),
             "next_id": None if ended_inside else next_id,
@@ -216,6 +216,7 @@ class Run:
         """Record the round that was committed; what was not drafting or verifying is "other"."""
         self.lap("other")
         self.rounds.append(RoundTrace(**self._record, **self._seconds))
+        self._start = self._length
 
     def trace(self, method: str) -> GenerationTrace:
         """Return the trace of the finished run."""
@@ -224,11 +225,13 @@ class Run:
         return self.pair.trace(ids[:start], ids[start:], self.rounds, self.stop_reason, method)
 
     def _append(self, tokens: list[int]) -> list[int]:
-        """Write tokens up to the first one that ends the text, and return them."""
-        start = self._length
-        new = torch.tensor(tokens[: self.remaining], device=self._buffer.device)
+        """Write a round's tokens so far, up to the first that ends the text, and return them."""
+        start = self._start
+        new = torch.tensor(tokens[: self._buffer.shape[1] - start], device=self._buffer.device)
         self._buffer[0, start : start + len(new)] = new
-        for token in tokens[: len(new)]:
+        for token in tokens[self._length - start : len(new)]:
+            if self.stop_reason is not None:
+                break
             self._length += 1
             # Asked after every token: the library asks once per round, and misses a stop inside.
             if token in self.eos_ids:
@@ -237,8 +240,6 @@ class Run:
                 self.stop_reason = "stop"
             elif not self.remaining:
                 self.stop_reason = "length"
-            if self.stop_reason is not None:
-                break
         return tokens[: self._length - start]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsInt
 
 import torch
 import transformers as hf
@@ -40,7 +40,7 @@ class Settings:
     repetition_penalty: float | None = None  # divides scores of tokens that occur; 1 is off
     logits_processor: Sequence[Any] | None = None  # more of transformers', before the warpers
     stop_strings: str | Sequence[str] | None = None  # that end the text, in drafts too
-    seed: int | None = None  # of the sampling; None draws another one each time
+    seed: SupportsInt | None = None  # of the sampling; None draws another one each time
     on_tokens: Callable[[tuple[int, ...]], Any] | None = None  # called with a round's new ids
     streamer: Any = None  # of transformers, such as `TextStreamer(pair.tokenizer)`
 
@@ -57,10 +57,12 @@ class Settings:
 
     def sampler(self, device: torch.device) -> "Sampler":
         """Return how tokens are chosen; processors in the order in which `generate()` has them."""
-        processors = LogitsProcessorList()
+        processors = LogitsProcessorList(self.logits_processor or ())
         if self.repetition_penalty not in (None, 1.0):
-            processors.append(hf.RepetitionPenaltyLogitsProcessor(self.repetition_penalty))
-        processors.extend(self.logits_processor or ())
+            penalty = hf.RepetitionPenaltyLogitsProcessor(self.repetition_penalty)
+            if any(type(p) is type(penalty) for p in processors):
+                raise ValueError("got repetition_penalty and a processor that does it, need one")
+            processors.insert(0, penalty)
         if self.temperature == 0:
             return Sampler(processors)
         if self.temperature != 1:
@@ -70,7 +72,7 @@ class Settings:
         if self.top_p is not None and self.top_p < 1:
             processors.append(hf.TopPLogitsWarper(top_p=float(self.top_p)))
         generator = torch.Generator(device)
-        generator.seed() if self.seed is None else generator.manual_seed(self.seed)
+        generator.seed() if self.seed is None else generator.manual_seed(int(self.seed))
         return Sampler(processors, generator)
 
 
@@ -100,11 +102,7 @@ class Sampler:
         rows, all_rows = list(scores.split(1)), self.forgetful == self.processors
         for j in range(len(rows)):
             rows[j] = self.processors(torch.cat([ids, drafts[:, :j]], dim=1), rows[j])
-            if j == drafts.shape[1]:
-                break
-            # Nothing after a draft that is not allowed counts; and a grammar may have nothing to
-            # say about a text that it does not allow.
-            if rows[j][0, drafts[0, j]] == -torch.inf or not (all_rows or goes_on(j, rows)):
+            if j == drafts.shape[1] or not (all_rows or goes_on(j, rows)):
                 break
         return torch.cat(rows)
 

@@ -85,9 +85,7 @@ def residual_distribution(target_probs: Probs, draft_probs: Probs) -> Probs:
     """
     left = (target_probs - draft_probs).clamp(min=0)
     if left.sum() <= 0:
-        raise ValueError(
-            "p is nowhere above q: are both normalised, and is the first the target's?"
-        )
+        raise ValueError("p is nowhere above q: are both normalised, the first the target's?")
     return left / left.sum()
 
 

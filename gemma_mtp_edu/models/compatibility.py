@@ -82,9 +82,8 @@ def _fault() -> str:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode():
             torch.manual_seed(0)
-            shapes = json.loads(
-                Path(__file__).parents[1].joinpath("data/tiny.json").read_text("utf-8")
-            )
+            tiny = Path(__file__).parents[1] / "data/tiny.json"
+            shapes = json.loads(tiny.read_text("utf-8"))
             model = hf.Gemma4ForCausalLM(hf.Gemma4TextConfig(**shapes["target"])).float().eval()
             model.lm_head.weight.normal_(0, 0.5)  # so that the text varies
             config = hf.Gemma4AssistantConfig(**shapes["drafter"])

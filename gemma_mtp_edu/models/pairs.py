@@ -11,7 +11,7 @@ import torch
 import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.utils import logging
 
@@ -38,9 +38,13 @@ class ModelPair:
     def __post_init__(self) -> None:
         compatibility.check_release()
         for model in (self.target, self.drafter):  # or compiled ones
-            if not isinstance(getattr(model, "_orig_mod", model), PreTrainedModel | None):
-                need = "need one of transformers itself: merge an adapter, or pass the inner model"
-                raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {need}")
+            inner = getattr(model, "_orig_mod", model)
+            # Models with a head have it; the loop, which passes by it, is right for the library's.
+            module = getattr(getattr(inner, "prepare_inputs_for_generation", 0), "__module__", "")
+            if inner is not None and (module[:13] != "transformers." or inner._is_stateful):
+                need = "need one of transformers itself, with its head and no recurrent state"
+                how = f"{need}: merge an adapter, or pass the inner model"
+                raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {how}")
         if self.drafter is not None:
             compatibility.check_pair(self.target.config, self.drafter.config)
             self.drafter.eval()
@@ -49,6 +53,8 @@ class ModelPair:
     @property
     def tokenizer(self) -> Any:
         """The tokenizer, also where the processor wraps one."""
+        if self.processor is None:
+            raise ValueError("this pair has no processor, which stop_strings need: pass one to it")
         return getattr(self.processor, "tokenizer", self.processor)
 
     @property
@@ -106,9 +112,7 @@ class ModelPair:
         known = sorted(set(token_ids)) if self.processor else ()
         texts = {i: self.decode([i], skip_special_tokens=False) for i in known}
         for i in (i for i, text in texts.items() if "\ufffd" in text):  # a part of a character
-            name = self.tokenizer.convert_ids_to_tokens(
-                i
-            )  # letters that stand for bytes, or <0xE6>
+            name = self.tokenizer.convert_ids_to_tokens(i)  # letters for bytes, or <0xE6>
             texts[i] = name if name[:3] == "<0x" else "".join(_BYTES.get(c, c) for c in name)
         return texts
 

@@ -194,9 +194,8 @@ def step_html(trace: GenerationTrace, index: int, *, revealed: bool = True,
         if revealed:
             own = "" if record.next_id is None else visible(trace.token_text(record.next_id))
             kept = tr("{kept} of {drafted} accepted.", kept=record.n_accepted, drafted=drafted)
-            ending = tr(
-                _ENDINGS.get(record.next_kind, marked("The target writes {own!r}.")), own=own
-            )
+            plain = marked("The target writes {own!r}.")
+            ending = tr(_ENDINGS.get(record.next_kind, plain), own=own)
             passed = tr("Tokens written in one target pass: {written}.",
                         written=len(record.token_ids))  # fmt: skip
             verdict = sentences(kept if drafted else "", ending, passed)

@@ -83,11 +83,11 @@ def stops_at_the_end_of_a_round(patch: pytest.MonkeyPatch) -> None:
 
     def append(self: Run, tokens: list[int]) -> list[int]:
         whole = tokens[: self.remaining]
-        for token in whole[:-1]:
+        for n in range(1, len(whole)):
             ends, self.eos_ids = self.eos_ids, ()
-            real(self, [token])
+            real(self, whole[:n])
             self.eos_ids, self.stop_reason = ends, None
-        return whole[:-1] + real(self, whole[-1:])
+        return real(self, whole)
 
     real = Run._append
     patch.setattr(Run, "_append", append)

@@ -104,7 +104,7 @@ class Counting:
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         self.seen.append(input_ids[0].tolist())
         scores = scores.clone()
-        scores[:, (7 * len(self.seen)) % 61] += 4.0
+        scores[:, (7 * len(self.seen)) % 31] += 4.0
         return scores
 
 
@@ -288,7 +288,7 @@ def arguments_of(pair: ModelPair, name: str) -> Iterator[dict[str, Any]]:
         "custom_generate": [], "input_ids": [], "is_first_iteration": [True],
         "attention_mask": [ones, ones.bool(), ones.float(), torch.ones(1, 16), torch.ones(1, 4),
                            torch.ones(1, 1, 9, 9), torch.tensor([[0, 0] + [1] * 7]),
-                           torch.tensor([[1, 0] * 4 + [1]])],
+                           torch.tensor([[1, 0] * 4 + [1]]), 2 * ones],
         "position_ids": [places, 2 * places, places + 3, places * 0, places[:, -1:]],
         "cache_position": [places[0], places[0] + 1], "inputs_embeds": [torch.zeros(1, 9, 32)],
         "token_type_ids": [ones, 0 * ones], "mm_token_type_ids": [ones, 0 * ones],

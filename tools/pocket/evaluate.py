@@ -85,7 +85,7 @@ def speed(pair: ModelPair, count: int, gamma: int) -> pd.DataFrame:
         for example in held_out(name, count):
             plain = generate(example.prompt, assisted=False)
             assisted = generate(example.prompt, gamma=gamma)
-            plain_seconds += plain.seconds
+            plain_seconds += plain.seconds * len(assisted.token_ids) / len(plain.token_ids)
             assisted_seconds += assisted.seconds
             same.append(plain.token_ids == assisted.token_ids)
             accepted += assisted.n_accepted
