@@ -106,9 +106,8 @@ class ModelPair:
         known = sorted(set(token_ids)) if self.processor else ()
         texts = {i: self.decode([i], skip_special_tokens=False) for i in known}
         for i in (i for i, text in texts.items() if "\ufffd" in text):  # a part of a character
-            name = self.tokenizer.convert_ids_to_tokens(
-                i
-            )  # letters that stand for bytes, or <0xE6>
+            # Letters that stand for bytes, or <0xE6>.
+            name = self.tokenizer.convert_ids_to_tokens(i)
             texts[i] = name if name[:3] == "<0x" else "".join(_BYTES.get(c, c) for c in name)
         return texts
 
