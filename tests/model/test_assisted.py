@@ -34,6 +34,7 @@ def plain(kind: str, ids: Tensor | None = IDS, **given: Any) -> Any:
     """Return what the library's call gives, greedily."""
     # An int, as by default, fails in 5.24.0 where layers share KV without per-layer embeddings.
     usual = {"logits_to_keep": torch.tensor([-1]), "max_new_tokens": NEW, "do_sample": False}
+    usual |= {"attention_mask": None if ids is None else torch.ones_like(ids)}  # 0 is no padding
     return pair_of(kind).target.generate(ids, **usual | {"return_dict_in_generate": True} | given)
 
 
@@ -82,7 +83,7 @@ def test_whoever_drafts_the_text_is_the_library_s(kind: str, drafter: str, runs:
 
 
 @kinds
-@pytest.mark.parametrize("length", [0, 1, 4 * WINDOW])
+@pytest.mark.parametrize("length", [0, 4 * WINDOW])
 def test_prompts_of_any_length_and_eager_attention(kind: str, length: int) -> None:
     ids = prompt_ids(length, VOCAB) if length else None  # `generate()` begins by itself
     for name in ("eager", "sdpa"):
@@ -166,8 +167,8 @@ def test_a_drafter_s_own_schedule_is_followed_and_stays(runs: list[Run]) -> None
     config = (drafter := deepcopy(pair_of(KINDS["text"]).target)).generation_config
     config.num_assistant_tokens, config.num_assistant_tokens_schedule = 2, "heuristic"
     ours(KINDS["text"], drafter=drafter, gamma=None)
-    assert [len(r.draft_ids) for r in runs[0].rounds[1:]] == [2, 4, 2]
-    assert config.num_assistant_tokens == 2
+    lengths = [len(r.draft_ids) for r in runs[0].rounds[1:]]
+    assert (lengths, config.num_assistant_tokens) == ([2, 4, 2], 2)
 
 
 @kinds

@@ -138,8 +138,8 @@ def wrapped(config: Gemma4TextConfig) -> Gemma4Config:
     return whole
 
 
-def unified(target: Gemma4TextConfig, drafter: Gemma4AssistantConfig) -> tuple[Any, Any]:
-    """Return a pair of the classes that the 12B checkpoints load as, which are dense."""
+def dense(target: Gemma4TextConfig, drafter: Gemma4AssistantConfig) -> tuple[Any, Any]:
+    """Return a pair of the classes that the 12B checkpoints load as, which have no experts."""
     text, own = {"model_type": "gemma4_unified_text"}, {"model_type": "gemma4_unified_assistant"}
     texts = [config.to_dict() | text for config in (target, drafter.text_config)]
     whole = hf.Gemma4UnifiedConfig(text_config=texts[0], vision_config=None, audio_config=None)
