@@ -71,7 +71,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
 @kinds
 @pytest.mark.parametrize("drafter", ["own", "same", "other"])
 def test_whoever_drafts_the_text_is_the_library_s(kind: str, drafter: str, runs: list[Run]) -> None:
-    pair, stranger = pair_of(kind), pair_of("capped").target
+    pair, stranger = pair_of(kind), pair_of("stranger").target
     models = {"own": pair.drafter, "same": pair.target, "other": stranger}
     heard: list[int] = []
     ears = SimpleNamespace(put=lambda ids: heard.extend(ids.flatten()), end=lambda: heard.append(0))
