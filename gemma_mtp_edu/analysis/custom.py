@@ -9,6 +9,7 @@ without looking at `tokenizer`, pass a `StopStringCriteria` among `stopping_crit
 
 import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,10 @@ def draft_and_verify(
     Source: transformers 5.22.2, `GenerationMixin.generate(custom_generate=...)`.
     """
     # `generate()` hands a function neither all that it was given nor its streamer.
-    call = next((f.frame.f_locals for f in inspect.stack(0) if f.function == "generate"), {})
+    caller: Any = sys._getframe(1)
+    while caller and caller.f_code.co_qualname != "GenerationMixin.generate":
+        caller = caller.f_back  # a function of the caller's own may stand between
+    call = caller.f_locals if caller else {}
     assistant, cache = call.get("assistant_model"), model_kwargs.get(CACHE)
     if drafter is not None and assistant not in (None, drafter):
         raise ValueError("got drafter and another assistant_model, need one of them")
@@ -129,7 +133,7 @@ def _refuse(config: hf.GenerationConfig, given: dict[str, Any], call: dict[str, 
     known = {CACHE, *_HONOURED["arguments"]}
     found = {k: v for k, v in found.items() if k not in known and v is not None}
     # Made of `pixel_values` and others; empty where there are none.
-    if seen := found.pop("mm_encoder_outputs", None):
+    if (seen := found.pop("mm_encoder_outputs", {})) != {}:
         content = {k: v for k, v in written.items() if k not in known | fields.keys()}
         found |= content or {"mm_encoder_outputs": seen}
     if found:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from gemma_mtp_edu.core.sampling import Ids, Sampler
-from gemma_mtp_edu.core.schedules import Schedule
+from gemma_mtp_edu.core.schedules import Schedule, check_gamma
 from gemma_mtp_edu.core.target import ALL_ROWS, CachedModel, SharedKV, TargetState
 
 # A state's KV holds exactly what a step sees, one window before the newest token of a sliding
@@ -163,7 +163,7 @@ class PromptLookupDrafter(Drafter):
     """
 
     def __init__(self, max_ngram: int = 3) -> None:
-        self.max_ngram = max_ngram
+        self.max_ngram = check_gamma(max_ngram, name="max_ngram", of="tokens")
 
     def draft(self, ids: Any, state: Any, gamma: int, sampler: Any, schedule: Any) -> Draft:
         """Copy from the text; nothing is drafted where nothing is found."""

@@ -116,9 +116,9 @@ class FromProfile(Schedule):
         return self.lengths[position] if position < len(self.lengths) else 0
 
 
-def check_gamma(gamma: Any, least: int = 1) -> int:
-    """Return a number of drafts as an int; a ValueError says what else was given."""
+def check_gamma(gamma: Any, least: int = 1, name: str = "gamma", of: str = "drafts") -> int:
+    """Return a number of tokens as an int; a ValueError says what else was given."""
     whole = hasattr(gamma, "__index__") and not isinstance(gamma, bool)  # tensors, too
     if not whole or gamma != int(gamma) or gamma < least:
-        raise ValueError(f"got gamma {gamma!r}, need a whole number of drafts, at least {least}")
+        raise ValueError(f"got {name} {gamma!r}, need a whole number of {of}, at least {least}")
     return int(gamma)

@@ -156,9 +156,8 @@ def check_pair(target: Any, drafter: Any) -> None:
         given = text.per_layer_config[producers[kind]]
         needed = heads.per_layer_config[heads.layer_types.index(kind)]
         for name in ("head_dim", "num_key_value_heads"):
-            _check_same(
-                f"{kind} {name}", getattr(given, name), f"{kind} {name}", getattr(needed, name)
-            )
+            told, has, needs = f"{kind} {name}", getattr(given, name), getattr(needed, name)
+            _check_same(told, has, told, needs)
     centroids, searched = drafter.num_centroids, drafter.centroid_intermediate_top_k
     fits = 1 <= searched <= centroids and heads.vocab_size % centroids == 0
     if drafter.use_ordered_embeddings and not fits:

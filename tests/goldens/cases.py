@@ -22,7 +22,7 @@ from gemma_mtp_edu.analysis.replay import replay
 from gemma_mtp_edu.core.drafters import CausalLMDrafter, PromptLookupDrafter, ScriptedDrafter
 from gemma_mtp_edu.core.target import CACHE
 from tests.cases import tables
-from tests.model.tiny import Shape, drafter_config, generated, target_config, wrapped
+from tests.model.tiny import Shape, dense, drafter_config, generated, target_config, wrapped
 
 PROBABILITIES = ("draft_probs", "target_probs", "overlaps")
 ROUND = (
@@ -90,6 +90,8 @@ def pair_of(name: str) -> mtp.ModelPair:
     if "experts" in has:
         target.set_experts_implementation("eager")  # torch's grouped product takes no float64
     drafter: Any = hf.Gemma4AssistantForCausalLM(assistant)
+    if "unified" in has:
+        target, drafter = dense(config, assistant)
     _draw_weights(target, drafter, torch.Generator().manual_seed(len(name)))
     dtype = torch.float64 if "double" in has else torch.float32
     target.generation_config = hf.GenerationConfig(pad_token_id=0, eos_token_id=None)

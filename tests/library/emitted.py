@@ -80,7 +80,7 @@ def total_variation(one: Tensor, other: Tensor) -> float:
 def _verified(loop: Loop, choices: tuple[int, ...]) -> tuple[float, Tensor]:
     """Return the chance that the draft is kept, and what the token in its place is drawn from."""
     with ForcedDraws(0.0, choices) as draws:
-        draft = loop()[1]
+        draft = (loop()[1], *choices[1:])[-1]  # one with probability 0 is never kept
     low, high, instead = 0.0, 2.0, draws.drawn_from[0]  # above 1: not rejected yet
     while high - low > _PRECISION:
         middle = min((low + high) / 2, _ALMOST_ONE)

@@ -329,17 +329,6 @@ def test_arguments_of_generate(name: str) -> None:
         assert holds(named, *calls) in ("same", "raises", "refused"), ours
 
 
-def test_a_streamer_hears_what_the_library_s_hears() -> None:
-    heard: list[list[Any]] = [[], []]
-    for call, log in zip((plain_text, our_text), heard, strict=True):
-        ends = SimpleNamespace(
-            put=lambda value, log=log: log.extend(value.flatten().tolist()),
-            end=lambda log=log: log.append("end"),
-        )
-        call(tiny_pair(), streamer=ends)
-    assert heard[0] == heard[1] and heard[0][-1] == "end"
-
-
 HOOKS: dict[str, tuple[str, Callable[..., Any]]] = {
     "logits": ("", lambda m, a, out: type(out)({**out, "logits": out.logits.roll(1, -1)})),
     "layer": ("model.layers.1", lambda m, a, out: out * 1.5),

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import torch
+import transformers as hf
 from transformers import (
     Gemma4AssistantConfig,
     Gemma4AssistantForCausalLM,
@@ -135,6 +136,17 @@ def wrapped(config: Gemma4TextConfig) -> Gemma4Config:
     whole = Gemma4Config(text_config=config, vision_config=None, audio_config=None)
     whole.tie_word_embeddings = False
     return whole
+
+
+def dense(target: Gemma4TextConfig, drafter: Gemma4AssistantConfig) -> tuple[Any, Any]:
+    """Return a pair of the classes that the 12B checkpoints load as, which have no experts."""
+    text, own = {"model_type": "gemma4_unified_text"}, {"model_type": "gemma4_unified_assistant"}
+    texts = [config.to_dict() | text for config in (target, drafter.text_config)]
+    whole = hf.Gemma4UnifiedConfig(text_config=texts[0], vision_config=None, audio_config=None)
+    whole.tie_word_embeddings = False
+    given = drafter.to_dict() | own | {"text_config": texts[1]}
+    small = hf.Gemma4UnifiedAssistantForCausalLM(hf.Gemma4UnifiedAssistantConfig.from_dict(given))
+    return hf.Gemma4UnifiedForConditionalGeneration(whole), small
 
 
 def wrapped_pair(shape: Shape = Shape()) -> ModelPair:
