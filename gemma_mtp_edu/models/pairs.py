@@ -37,8 +37,9 @@ class ModelPair:
 
     def __post_init__(self) -> None:
         compatibility.check_release()
-        for model in (self.target, self.drafter):  # or compiled ones
-            if not isinstance(getattr(model, "_orig_mod", model), PreTrainedModel | None):
+        for model in (self.target, self.drafter):  # or compiled ones; a wrapper may lend attributes
+            inner = getattr(model, "_modules", {}).get("_orig_mod", model)
+            if not isinstance(inner, PreTrainedModel | None):
                 need = "need one of transformers itself: merge an adapter, or pass the inner model"
                 raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {need}")
         if self.drafter is not None:
@@ -75,8 +76,8 @@ class ModelPair:
 
     def default_gamma(self) -> int:
         """Return the drafter's own number of drafts, or else the one that the registry has."""
-        drafts = self._own("num_assistant_tokens")
-        drafts = registry.recommended(self.name) if drafts is None else drafts
+        drafts, info = self._own("num_assistant_tokens"), registry.find(self.name)
+        drafts = info.draft_length if drafts is None and info else drafts
         if drafts is None:
             raise ValueError("no num_assistant_tokens in the drafter's configuration: pass gamma=4")
         return check_gamma(drafts)
@@ -106,9 +107,8 @@ class ModelPair:
         known = sorted(set(token_ids)) if self.processor else ()
         texts = {i: self.decode([i], skip_special_tokens=False) for i in known}
         for i in (i for i, text in texts.items() if "\ufffd" in text):  # a part of a character
-            name = self.tokenizer.convert_ids_to_tokens(
-                i
-            )  # letters that stand for bytes, or <0xE6>
+            # Letters that stand for bytes, or <0xE6>.
+            name = self.tokenizer.convert_ids_to_tokens(i)
             texts[i] = name if name[:3] == "<0x" else "".join(_BYTES.get(c, c) for c in name)
         return texts
 
@@ -140,11 +140,14 @@ class ModelPair:
             raise ValueError(f"got id {unknown[0]}, need ids from 0 to {last} of this tokenizer")
         return prompt.to(self.device, torch.long)
 
-    def encode_messages(self, messages: list[dict[str, Any]]) -> Ids:
-        """Return the ids of a conversation: turns with "role", the last "user", and "content"."""
+    def encode_messages(self, messages: list[dict[str, Any]], **template: Any) -> Ids:
+        """Return the ids of a conversation: turns with "role", the last "user", and "content".
+
+        The chat template gets what else is given, such as `enable_thinking=True` for Gemma 4's.
+        """
         if self.processor is None:
             raise ValueError("got text, but this pair has no processor to encode it: pass ids")
-        how = {"tokenize": False, "add_generation_prompt": True}
+        how = template | {"tokenize": False, "add_generation_prompt": True}
         if messages[-1]["role"] in ("assistant", "model"):
             raise ValueError("got a conversation that the model ends, need one that the user ends")
         text = self.processor.apply_chat_template(messages, **how)
@@ -179,12 +182,14 @@ def load_pair(
     """
     if sys.flags.optimize > 1:
         raise ValueError("Python ran with -OO, which drops the docstrings that transformers reads")
+    place = choose_device(device)
+    if torch.nn.Linear(1, 1, device="cpu").weight.is_meta or place.type == "meta":
+        raise ValueError("got meta, a device without data: leave init_empty_weights() or name cpu")
     compatibility.check_release()
     name, *sources = files.sources(target, drafter)
     if drafter is None and Path(sources[0]).is_dir() and not Path(sources[1]).is_dir():
         sources.pop()  # the target alone
     small = Path(sources[0]).parent == files.BUNDLED
-    place = choose_device(device)
     if dtype == "auto":
         dtype = torch.float32 if small else choose_dtype(place)
     number = getattr(torch, str(dtype).removeprefix("torch."))
@@ -223,8 +228,7 @@ def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
 
 def configured_eos_ids(config: Any) -> set[int]:
     """Return the token ids that end a text, as a generation configuration says."""
-    eos = config.eos_token_id
-    # The library takes -1 for none.
+    eos = config.eos_token_id  # the library takes -1 for none
     return set() if eos is None else set(torch.as_tensor(eos).flatten().tolist()) - {-1}
 
 

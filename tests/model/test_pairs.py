@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -38,6 +39,7 @@ from gemma_mtp_edu.models.files import BUNDLED, sources
 from gemma_mtp_edu.models.memory import check_disk
 from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
 from tests.cases import cases
+from tests.model.tiny import prompt_ids, tiny_pair
 
 
 def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
@@ -63,7 +65,6 @@ def test_dtypes(pair: ModelPair, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
         assert choose_dtype(torch.device("cuda")) == expected
     assert choose_dtype(torch.device("cpu")) == torch.float32
-    assert choose_dtype(torch.device("mps")) == torch.float16
 
 
 def test_folders_with_both_models_and_side_by_side_load(folder: Path, tmp_path: Path) -> None:
@@ -217,6 +218,29 @@ def test_models_in_a_wrapper_are_refused_with_the_remedy(pair: ModelPair) -> Non
         with pytest.raises(IncompatiblePairError, match="merge an adapter, or pass the inner mod"):
             ModelPair(*models)
     ModelPair(torch.compile(pair.target), pair.drafter)
+    lending = Lending()
+    lending.base_model = torch.compile(pair.target)
+    with pytest.raises(IncompatiblePairError, match=r"got a Lending, .* merge an adapter"):
+        ModelPair(lending, pair.drafter)
+
+
+class Lending(torch.nn.Module):
+    """Has its inner model's attributes too, as what peft puts around one."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self._modules.get(name) or getattr(self._modules["base_model"], name)
+
+
+def test_adapters_inside_a_model_are_followed() -> None:
+    """As peft's `add_adapter` leaves it: a layer is inside another that adds to it."""
+    pair, ids = deepcopy(tiny_pair()), prompt_ids(6)
+    before = autoregressive_generate(pair, ids, max_new_tokens=12)
+    for layer in pair.target.model.layers:
+        old = layer.self_attn.q_proj
+        layer.self_attn.q_proj = torch.nn.Sequential(old, torch.nn.Linear(32, old.out_features))
+    ways = (autoregressive_generate, speculative_generate, reference_generate)
+    (text,) = {way(pair, ids, max_new_tokens=12).token_ids for way in ways}
+    assert text != before.token_ids
 
 
 @pytest.mark.parametrize(
