@@ -1,7 +1,6 @@
 """Each published pair with its widths divided: its folders load, and every tool works on it.
 
-Kept: the order of layers, who shares keys and values, per-layer embeddings, experts, vision, audio,
-the drafter's layers and head, control tokens, the template. All but E2B are slow.
+All but E2B are slow; what is kept of them and where it comes from, the JSON says.
 """
 
 import json
@@ -16,9 +15,8 @@ import torch
 import transformers as hf
 
 import gemma_mtp_edu as course
-from gemma_mtp_edu.analysis.inside import layers
-from gemma_mtp_edu.models import files, memory
-from gemma_mtp_edu.models.registry import PAIRS, POCKET
+from gemma_mtp_edu.analysis import ablation, inside
+from gemma_mtp_edu.models import files, memory, registry
 from gemma_mtp_edu.training import Plan, distillation, new_drafter, train
 from tests.cases import tables
 from tests.model.tiny import check_rounds, generated
@@ -27,6 +25,7 @@ from tools.lessons import parse_source, sources
 FACTS = tables(__file__)
 PUBLISHED = tables(str(Path(__file__).parents[1] / "unit" / "gemma4_shapes"))["text"]
 LARGE = ("12B", "26B-A4B", "31B")
+NAMES = ["E2B", *(pytest.param(name, marks=pytest.mark.slow) for name in ("E4B", *LARGE))]
 # The bundled tokenizer has those of a turn; the others take its last places.
 NEW = FACTS["new tokens"]
 IDS = {token: 2048 - len(NEW) + place for place, token in enumerate(NEW)}
@@ -35,7 +34,6 @@ TURN = [{"role": "user", "content": "Count from 3 to 9, then write a JSON record
 
 
 def narrow(record: Any, key: str = "") -> Any:
-    """Return a configuration with its widths divided."""
     if isinstance(record, dict):
         return {name: narrow(value, name) for name, value in record.items()}
     return record // FACTS["divided"].get(key, 1) if type(record) is int else record
@@ -65,10 +63,7 @@ def save_tokenizer(folder: Path, template: str) -> None:
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
 
 
-@pytest.fixture(
-    scope="module",
-    params=["E2B", *(pytest.param(n, marks=pytest.mark.slow) for n in ("E4B", *LARGE))],
-)
+@pytest.fixture(scope="module", params=NAMES)
 def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A pair from its folders; its drafter has learned half of a plain text, to be right there."""
     torch.manual_seed(0)
@@ -91,8 +86,8 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_it_has_the_published_shape_and_its_sizes_are_counted(real: Any) -> None:
-    name, (target, drafter) = real.pair.name, layers(real.pair)
-    assert {*FACTS["targets"]} == {*FACTS["drafters"]} == {*PAIRS} - {POCKET}
+    name, (target, drafter) = real.pair.name, inside.layers(real.pair)
+    assert {*FACTS["targets"]} == {*FACTS["drafters"]} == {*registry.PAIRS} - {registry.POCKET}
     own = FACTS["own layers"][name]
     wanted = ["own"] * (own - 2) + ["handed over"] * 2 + ["shared"] * (len(target) - own)
     assert [layer.kv for layer in target] == wanted
@@ -104,7 +99,7 @@ def test_it_has_the_published_shape_and_its_sizes_are_counted(real: Any) -> None
         assert memory.count_parameters(model.config) == model.num_parameters()
     # By its folder's name: what is known of the published pair counts for it.
     assert course.memory_plan(name).name == name and name in real.home.name
-    assert real.pair.default_gamma() == PAIRS[name].draft_length
+    assert real.pair.default_gamma() == registry.PAIRS[name].draft_length
 
 
 @pytest.mark.parametrize("thinking", [True, False])
@@ -139,20 +134,21 @@ def test_every_route_writes_the_plain_text(real: Any) -> None:
     profile = course.acceptance_profile(pair, ids, max_gamma=3, max_new_tokens=TOKENS)
     assert profile.token_ids == plain.token_ids and max(profile.n_accepted) > 0
     assert course.AcceptanceProfile.from_json(profile.to_json()) == profile
+    changed = ablation.ablate(pair, [ids], gamma=3, max_new_tokens=TOKENS)
+    assert [result.part for result in changed] == [*ablation.PARTS]
 
 
 def test_its_own_drafter_learns(real: Any) -> None:
     """With its head; and a folder without processor files loads, for which one is made as well."""
     assert real.losses[-1] < real.losses[0] - 1
     (real.home / "processor_config.json").unlink()
-    before = course.load_pair(real.home, device="cpu")
-    for part in ("target", "drafter"):
-        learned = getattr(real.pair, part)
-        names = {n for n, p in getattr(before, part).named_parameters()
-                 if not torch.equal(p, learned.get_parameter(n))}  # fmt: skip
-        wanted = {"masked_embedding.centroids.weight"} if before.name not in LARGE else set()
-        wanted |= {"pre_projection.weight", "post_projection.weight"}
-        assert wanted < names if part == "drafter" else not names
+    before, now = course.load_pair(real.home, device="cpu"), real.pair
+    changed = [
+        {n for n, p in old.named_parameters() if not torch.equal(p, new.get_parameter(n))}
+        for old, new in ((before.target, now.target), (before.drafter, now.drafter))
+    ]
+    wanted = {"masked_embedding.centroids.weight"} if before.name not in LARGE else set()
+    assert not changed[0] and wanted | {"pre_projection.weight"} < changed[1]
     assert torch.equal(before.encode_messages(TURN), real.ids)
     made = new_drafter.new_drafter(before.target, SMALL)
     fresh = course.ModelPair(before.target, made, before.processor)
@@ -160,14 +156,15 @@ def test_its_own_drafter_learns(real: Any) -> None:
     assert len({run.token_ids for run in runs}) == 1
 
 
-def test_on_mps_it_is_loaded_in_float16(real: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("device", "dtype"), [("mps", torch.float16), ("cpu", torch.float32)])
+def test_where_it_goes_and_how(real: Any, device: str, dtype: Any, monkeypatch: Any) -> None:
     loading = Mock(side_effect=InterruptedError)
     monkeypatch.setattr(files, "load_model", loading)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: device == "mps")
     with pytest.raises(InterruptedError):
         course.load_pair(real.home)
-    loading.assert_called_once_with(real.home.resolve(), {"": torch.device("mps")}, torch.float16)
+    loading.assert_called_once_with(real.home.resolve(), {"": torch.device(device)}, dtype)
 
 
 @pytest.mark.slow
