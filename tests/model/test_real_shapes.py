@@ -171,7 +171,7 @@ def test_where_it_goes_and_how(real: Any, device: str, dtype: Any, monkeypatch: 
 def test_lesson_12_runs_on_it(real: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (source,) = (path for path in sources() if path.stem[:2] == "12")
     names: dict[str, Any] = {"lesson": course.lesson, "display": print}
-    less = {" else 96": " else 18", "range(5)": "range(1)", '"auto"  # @param': f'"{real.home}"  #'}
+    less = FACTS["less of the lesson"] | {'"auto"  # @param': f'"{real.home}"  #'}
     for cell in parse_source(source.read_text(encoding="utf-8")).cells:
         if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", []):
             for old, new in less.items():
