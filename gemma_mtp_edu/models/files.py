@@ -35,7 +35,8 @@ def sources(target: str | Path, drafter: str | Path | None = None) -> tuple[str,
         name, found = info.name, [info.target_id, info.drafter_id]
     elif folder.is_dir():
         folder = folder.resolve()  # "." has a name too
-        name, found = folder.name, [str(folder), f"{folder}-assistant"]
+        known = registry.find(f"google/{folder.name}")  # downloaded: its sizes are known
+        name, found = known.name if known else folder.name, [str(folder), f"{folder}-assistant"]
         if (folder / "target").is_dir():
             found = [str(folder / "target"), str(folder / "drafter")]
     elif isinstance(target, str) and re.fullmatch(r"\w[\w.-]*/[\w.-]+", target):

@@ -11,7 +11,7 @@ import torch
 import transformers
 from jaxtyping import Int  # an edge: arguments are checked here
 from torch import Tensor
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 from transformers.utils import logging
 
@@ -37,11 +37,12 @@ class ModelPair:
 
     def __post_init__(self) -> None:
         compatibility.check_release()
-        for model in (self.target, self.drafter):  # or compiled ones
-            inner = getattr(model, "_orig_mod", model)
+        for model in (self.target, self.drafter):  # or compiled ones; a wrapper may lend attributes
+            inner = getattr(model, "_modules", {}).get("_orig_mod", model)
             # Models with a head have it; the loop, which passes by it, is right for the library's.
             module = getattr(getattr(inner, "prepare_inputs_for_generation", 0), "__module__", "")
-            if inner is not None and (module[:13] != "transformers." or inner._is_stateful):
+            known = isinstance(inner, PreTrainedModel) and module.startswith("transformers.")
+            if inner is not None and (not known or inner._is_stateful):
                 need = "need one of transformers itself, with its head and no recurrent state"
                 how = f"{need}: merge an adapter, or pass the inner model"
                 raise compatibility.IncompatiblePairError(f"got a {type(model).__name__}, {how}")
@@ -81,8 +82,8 @@ class ModelPair:
 
     def default_gamma(self) -> int:
         """Return the drafter's own number of drafts, or else the one that the registry has."""
-        drafts = self._own("num_assistant_tokens")
-        drafts = registry.recommended(self.name) if drafts is None else drafts
+        drafts, info = self._own("num_assistant_tokens"), registry.find(self.name)
+        drafts = info.draft_length if drafts is None and info else drafts
         if drafts is None:
             raise ValueError("no num_assistant_tokens in the drafter's configuration: pass gamma=4")
         return check_gamma(drafts)
@@ -144,11 +145,14 @@ class ModelPair:
             raise ValueError(f"got id {unknown[0]}, need ids from 0 to {last} of this tokenizer")
         return prompt.to(self.device, torch.long)
 
-    def encode_messages(self, messages: list[dict[str, Any]]) -> Ids:
-        """Return the ids of a conversation: turns with "role", the last "user", and "content"."""
+    def encode_messages(self, messages: list[dict[str, Any]], **template: Any) -> Ids:
+        """Return the ids of a conversation: turns with "role", the last "user", and "content".
+
+        The chat template gets what else is given, such as `enable_thinking=True` for Gemma 4's.
+        """
         if self.processor is None:
             raise ValueError("got text, but this pair has no processor to encode it: pass ids")
-        how = {"tokenize": False, "add_generation_prompt": True}
+        how = template | {"tokenize": False, "add_generation_prompt": True}
         if messages[-1]["role"] in ("assistant", "model"):
             raise ValueError("got a conversation that the model ends, need one that the user ends")
         text = self.processor.apply_chat_template(messages, **how)
@@ -183,12 +187,14 @@ def load_pair(
     """
     if sys.flags.optimize > 1:
         raise ValueError("Python ran with -OO, which drops the docstrings that transformers reads")
+    place = choose_device(device)
+    if torch.nn.Linear(1, 1, device="cpu").weight.is_meta or place.type == "meta":
+        raise ValueError("got meta, a device without data: leave init_empty_weights() or name cpu")
     compatibility.check_release()
     name, *sources = files.sources(target, drafter)
     if drafter is None and Path(sources[0]).is_dir() and not Path(sources[1]).is_dir():
         sources.pop()  # the target alone
     small = Path(sources[0]).parent == files.BUNDLED
-    place = choose_device(device)
     if dtype == "auto":
         dtype = torch.float32 if small else choose_dtype(place)
     number = getattr(torch, str(dtype).removeprefix("torch."))
@@ -227,8 +233,7 @@ def model_ids(target: str | Path = registry.POCKET) -> tuple[str, str]:
 
 def configured_eos_ids(config: Any) -> set[int]:
     """Return the token ids that end a text, as a generation configuration says."""
-    eos = config.eos_token_id
-    # The library takes -1 for none.
+    eos = config.eos_token_id  # the library takes -1 for none
     return set() if eos is None else set(torch.as_tensor(eos).flatten().tolist()) - {-1}
 
 

@@ -62,11 +62,6 @@ def find(name: str) -> PairInfo | None:
     return _NAMES.get(name.casefold(), (name, None))[1]
 
 
-def recommended(name: str) -> int | None:
-    """Return the recommended number of drafts for a registered pair, or None for any other."""
-    return info.draft_length if (info := find(name)) else None
-
-
 def hint(name: str) -> str:
     """Return the question whether the registered name or id that `name` is most like was meant."""
     near = [_NAMES[found][0] for found in difflib.get_close_matches(name.casefold(), _NAMES, n=1)]

@@ -27,7 +27,7 @@ class DrafterShape:
     hidden_size: int = 128
     intermediate_size: int = 256
     layers: int = 4  # all sliding but the last, which is full
-    attention_heads: int = 4  # of the queries; the KV heads are the target's
+    attention_heads: int = 0  # of the queries; 0: 4, or as many as the target's KV heads if more
     centroids: int = 128  # clusters of the vocabulary; 0 for a dense head
     top_centroids: int = 16  # clusters whose tokens are the candidates of a draft
 
@@ -64,20 +64,20 @@ def new_drafter(
 def drafter_config(target: Any, shape: DrafterShape) -> library.Gemma4AssistantConfig:
     """Return the configuration of a drafter that fits `target`'s KV heads and hidden size."""
     text = target.config.get_text_config()
-    of = {kind: text.per_layer_config[place] for kind, place in kv_layers(text).items()}
-    sliding, full = of["sliding_attention"], of["full_attention"]
+    full, sliding = (text.per_layer_config[i] for i in kv_layers(text).values())  # as KV_TYPES
     if shape.centroids and text.vocab_size % shape.centroids:
         wanted = f"a number that divides the vocabulary of {text.vocab_size}, or 0 for a dense head"
         raise ValueError(f"got {shape.centroids} centroids, need {wanted}")
     kv_heads = sliding.num_key_value_heads, full.num_key_value_heads
-    if any(shape.attention_heads % heads for heads in kv_heads):
+    attention_heads = shape.attention_heads or max(4, *kv_heads)
+    if any(attention_heads % heads for heads in kv_heads):
         wanted = "a multiple of the target's {} sliding and {} full KV heads".format(*kv_heads)
-        raise ValueError(f"got {shape.attention_heads} attention heads, need {wanted}")
+        raise ValueError(f"got {attention_heads} attention heads, need {wanted}")
     layers = library.Gemma4TextConfig(
         **{name: getattr(text, name) for name in SAME_AS_TARGET},
         vocab_size_per_layer_input=0, hidden_size_per_layer_input=0, hidden_size=shape.hidden_size,
         intermediate_size=shape.intermediate_size, num_hidden_layers=shape.layers,
-        num_kv_shared_layers=shape.layers, num_attention_heads=shape.attention_heads,
+        num_kv_shared_layers=shape.layers, num_attention_heads=attention_heads,
         layer_types=["sliding_attention"] * (shape.layers - 1) + ["full_attention"],
         num_key_value_heads=kv_heads[0], num_global_key_value_heads=kv_heads[1],
         head_dim=sliding.head_dim, global_head_dim=full.head_dim,

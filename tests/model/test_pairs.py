@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from pkgutil import resolve_name
@@ -31,8 +32,9 @@ from gemma_mtp_edu.models.compatibility import (
 )
 from gemma_mtp_edu.models.files import BUNDLED, sources
 from gemma_mtp_edu.models.memory import check_disk
-from gemma_mtp_edu.models.pairs import choose_device, choose_dtype, configured_eos_ids
+from gemma_mtp_edu.models.pairs import choose_dtype, configured_eos_ids
 from tests.cases import cases
+from tests.model.tiny import prompt_ids, tiny_pair
 
 
 def test_the_bundled_pair_has_the_family_s_features(pair: ModelPair) -> None:
@@ -202,12 +204,31 @@ def test_a_target_alone_serves_drafters_without_a_model(tmp_path: Path) -> None:
             run(alone, prompt)
 
 
+class Lending(torch.nn.Module):
+    """Has its inner model's attributes too, as what peft puts around one."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self._modules.get(name) or getattr(self._modules["base_model"], name)
+
+
 def test_models_in_a_wrapper_are_refused_with_the_remedy(pair: ModelPair) -> None:
-    wrapper = torch.nn.DataParallel(pair.target)
-    for models in ((wrapper, pair.drafter), (pair.target, torch.nn.Sequential(pair.drafter))):
+    wrapper, compiled, lending = torch.nn.Sequential, torch.compile(pair.target), Lending()
+    lending.base_model = compiled
+    ModelPair(compiled, pair.drafter)
+    for models in ((lending, pair.drafter), (pair.target, wrapper(pair.drafter))):
         with pytest.raises(IncompatiblePairError, match="merge an adapter, or pass the inner mod"):
             ModelPair(*models)
-    ModelPair(torch.compile(pair.target), pair.drafter)
+
+
+def test_adapters_inside_a_model_are_followed() -> None:
+    """As peft's `add_adapter` leaves it: a layer is inside another that adds to it."""
+    pair, ids = deepcopy(tiny_pair()), prompt_ids(6)
+    before = autoregressive_generate(pair, ids, max_new_tokens=12)
+    for attention in (layer.self_attn for layer in pair.target.model.layers):
+        attention.q_proj = torch.nn.Sequential(attention.q_proj, torch.nn.Linear(32, 32))
+    ways = (autoregressive_generate, speculative_generate, reference_generate)
+    (text,) = {way(pair, ids, max_new_tokens=12).token_ids for way in ways}
+    assert text != before.token_ids
 
 
 @pytest.mark.parametrize(
@@ -235,14 +256,6 @@ def test_damaged_folders_are_refused(
         save_file(held, damaged, metadata={"format": "pt"})
     with pytest.raises(getattr(builtins, error), match=message):
         load_pair(folder)
-
-
-def test_devices_are_chosen_by_what_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_device("cpu") == torch.device("cpu")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    for here, wanted in ((True, "mps"), (False, "cpu")):
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda here=here: here)
-        assert choose_device() == torch.device(wanted)
 
 
 @pytest.mark.parametrize("config", [LlamaConfig(vocab_size=2048), GPT2Config(vocab_size=2048)])
