@@ -36,7 +36,9 @@ TOOLS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("row", "call"), zip(ROWS, TOOLS, strict=True), ids=[r[0] for r in ROWS])
+@pytest.mark.parametrize(
+    ("row", "call"), [*zip(ROWS, TOOLS, strict=True)], ids=[r[0] for r in ROWS]
+)
 def test_each_tool_takes_or_refuses_what_the_table_says(row: list[str], call: Any) -> None:
     for told, pair in zip(row[1:], PAIRS, strict=True):
         if told == "yes":
