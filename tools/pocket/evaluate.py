@@ -108,7 +108,8 @@ def speed(pair: ModelPair, count: int, gamma: int) -> pd.DataFrame:
 def conditions(pair: ModelPair, args: argparse.Namespace) -> dict[str, str]:
     """Return all that the measured numbers depend on."""
     return {
-        "machine": f"{machine()}, {torch.get_num_threads()} threads",
+        "machine": machine(),
+        "threads": str(torch.get_num_threads()),
         "dtype": str(pair.target.dtype).removeprefix("torch."),
         "decoding": "greedy",
         "held-out prompts a workload": f"{args.prompts} for quality, {args.timed} for time",

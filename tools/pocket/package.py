@@ -59,7 +59,9 @@ def report(built: Path, destination: Path) -> None:
         logs[phase] = pd.read_csv(destination / f"{phase}.csv")
     figure, (losses, agreement) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     start = 0
-    for phase, style in zip(TARGET_PHASES, ("-", "--", "-.", ":", "-", "--", "-."), strict=True):
+    for phase, style in zip(
+        TARGET_PHASES, ("-", "--", "-.", ":", "-", "--", "-.", ":"), strict=True
+    ):
         log = logs[phase]
         losses.plot(log["step"] + start, log["loss"], style, label=f"{phase}, training")
         if "held_out_loss" in log:

@@ -29,7 +29,7 @@ class Recipe(Phase):
 
 DISTIL = Recipe("drafter", 600, 3072, 3e-3, 50, 260, data_seed=3)
 POLISH = Recipe("drafter-polish", 150, 3072, 1.5e-3, 20, 20, data_seed=5, shares=MIXES["exact"])
-WIDE = Recipe("drafter-wide", 250, 3072, 2e-3, 20, 60, data_seed=10, shares=MIXES["wide"])
+WIDE = Recipe("drafter-wide", 700, 3072, 2e-3, 20, 150, data_seed=10, shares=MIXES["wide"])
 RECIPES = (DISTIL, POLISH, WIDE)
 
 

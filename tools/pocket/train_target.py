@@ -22,8 +22,11 @@ DRILL = Phase("drill", 1000, 3072, 3e-3, 30, 250, data_seed=6, shares=MIXES["dri
 BLEND = Phase("blend", 300, 3072, 2e-3, 20, 40, data_seed=7, shares=MIXES["blend"])
 WIDE = Phase("wide", 1300, 3072, 4e-3, 30, 1300, data_seed=8, shares=MIXES["wide"], lanes=2)
 SETTLE = Phase("settle", 700, 3072, 3e-3, 10, 10, data_seed=9, shares=MIXES["settle"], lanes=2)
+PRACTICE = Phase(
+    "practice", 1600, 3072, 4e-3, 20, 400, data_seed=11, shares=MIXES["practice"], lanes=2
+)
 DEEP_PHASES = (DEEP, POLISH, DRILL, BLEND)
-WIDE_PHASES = (WIDE, SETTLE)  # these can also go on from a pair that is there
+WIDE_PHASES = (WIDE, SETTLE, PRACTICE)  # these can also go on from a pair that is there
 
 
 def answer_loss(model: Gemma4ForCausalLM, batch: Batch) -> torch.Tensor:

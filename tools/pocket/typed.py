@@ -25,9 +25,9 @@ def typed(rng: Random, example: Example) -> Example:
     roll = rng.random()
     if roll < 0.12:
         prompt = _each_word(prompt, example.answer, str.lower)
-    elif roll < 0.18 and example.workload in SHOUTED and not re.search("[`_(]", prompt):
+    elif roll < 0.21 and example.workload in SHOUTED and not re.search("[`_(]", prompt):
         prompt = prompt.upper()
-    elif roll < 0.22:
+    elif roll < 0.25:
         prompt = _each_word(prompt, example.answer, str.upper)
     if rng.random() < 0.13:
         prompt = _misspelt(rng, prompt, example.answer)

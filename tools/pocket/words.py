@@ -127,6 +127,8 @@ def spin(rng: Random, template: str) -> str:
 def ask(rng: Random, request: str) -> str:
     """Turn an imperative without a final stop into a plain, polite, casual or asking prompt."""
     roll = rng.random()
+    if request.split()[0].lower() in PHRASES["fragments"]:
+        return request
     forms = next(forms for below, forms in PHRASES["asking"] if roll < below)
     form = rng.choice(forms) if len(forms) > 1 else forms[0]
     casual = request[0].lower() + request[1:]
