@@ -63,14 +63,14 @@ def report(built: Path, destination: Path) -> None:
         TARGET_PHASES, ("-", "--", "-.", ":", "-", "--", "-.", ":"), strict=True
     ):
         log = logs[phase]
-        losses.plot(log["step"] + start, log["loss"], style, label=f"{phase}, training")
+        losses.plot(log["step"] + start, log["loss"], style, label=phase)
         if "held_out_loss" in log:
             measured = log.dropna(subset="held_out_loss")
-            steps, label = measured["step"] + start, f"{phase}, held-out"
-            losses.plot(steps, measured["held_out_loss"], "o", label=label)
+            label = "held-out" if phase == TARGET_PHASES[0] else None
+            losses.plot(measured["step"] + start, measured["held_out_loss"], "k.", label=label)
         start += int(log["step"].iloc[-1])
     losses.set(title="target", xlabel="step", ylabel="nats per answer token", yscale="log")
-    losses.legend()
+    losses.legend(fontsize="small", ncols=2)
     for column in [name for name in logs["drafter"] if name.startswith("draft_")]:
         agreement.plot(logs["drafter"]["step"], logs["drafter"][column], label=column)
     agreement.set(title="drafter", xlabel="step", ylabel="drafts the target agrees with")
