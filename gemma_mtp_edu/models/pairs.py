@@ -55,7 +55,7 @@ class ModelPair:
     def tokenizer(self) -> Any:
         """The tokenizer, also where the processor wraps one."""
         if self.processor is None:
-            raise ValueError("this pair has no processor, which stop_strings need: pass one to it")
+            raise ValueError("no processor, which text and stop_strings need: pass one to the pair")
         return getattr(self.processor, "tokenizer", self.processor)
 
     @property

@@ -38,7 +38,7 @@ MAMBA = hf.MambaForCausalLM(hf.MambaConfig(vocab_size=32, hidden_size=16, num_hi
 REFUSED: dict[str, Any] = {
     "got repetition_penalty and a processor that does it": lambda: autoregressive_generate(
         TINY, IDS, repetition_penalty=1.9, logits_processor=[PENALTY]),
-    "which stop_strings need": lambda: speculative_generate(TINY, IDS, stop_strings="a"),
+    "which text and stop_strings need": lambda: speculative_generate(TINY, IDS, stop_strings="a"),
     "need at most 2: the target has 256": lambda: FLAT.calibrate(TINY, contexts=(255,)),
     "drafter=..., a model": lambda: generated(TINY, IDS, drafter=PromptLookupDrafter()),
     "got num_assistant_tokens=20": lambda: TINY.target.generate(IDS, num_assistant_tokens=20,
