@@ -188,7 +188,7 @@ def load_pair(
     if sys.flags.optimize > 1:
         raise ValueError("Python ran with -OO, which drops the docstrings that transformers reads")
     place = choose_device(device)
-    if torch.nn.Linear(1, 1, device="cpu").weight.is_meta or place.type == "meta":
+    if torch.nn.LayerNorm(1, device="cpu").weight.is_meta or place.type == "meta":
         raise ValueError("got meta, a device without data: leave init_empty_weights() or name cpu")
     compatibility.check_release()
     name, *sources = files.sources(target, drafter)
