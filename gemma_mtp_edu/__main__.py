@@ -42,6 +42,7 @@ app = typer.Typer(add_completion=False, help=f"{__doc__} Or `--version`.")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code; errors that a user can mend go to stderr."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # closed, as by `>&-`
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["bench"]:  # `--gammas 1 2` too, though typer's options take one value
         given = re.sub(r"(?<=\d)\0(?=\d+(\0|$))", ",", "\0".join(given)).split("\0")

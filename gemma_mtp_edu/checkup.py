@@ -235,16 +235,11 @@ def _widgets() -> Iterator[Answer]:
         yield name, "note", tr(found), ""
 
 
-def library_parts() -> dict[str, bool]:
-    """Return what the installed transformers was measured to do right or wrong; {} if untested."""
-    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
-    return dict(rows.get(importlib.metadata.version("transformers"), {"parts": {}})["parts"])
-
-
 def _release() -> Iterator[Answer]:
     """Tell what the installed transformers was measured to do right and wrong."""
-    release, parts = importlib.metadata.version("transformers"), library_parts()
-    if not parts:
+    release = importlib.metadata.version("transformers")
+    rows = json.loads(RELEASES.read_text(encoding="utf-8"))
+    if not (parts := rows.get(release, {}).get("parts", {})):
         from gemma_mtp_edu.models.compatibility import check_release
 
         told = "{release} is newer than tested, the check passed" if check_release() else ""

@@ -57,15 +57,13 @@ def ablate(
     if unknown := {*chosen} - {*PARTS}:
         raise ValueError(f"got part {unknown.pop()!r}, need one of {[*PARTS]}")
     plains = [autoregressive_generate(pair, p, max_new_tokens=max_new_tokens) for p in prompts]
-    whole = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-    if not (clean := _chains(whole)):
+    if not (clean := _chains([profile_of(pair, plain, max_gamma=gamma) for plain in plains])):
         raise ValueError(f"got no chain of {gamma} drafts for {chosen[0]!r}: give longer texts")
     as_is, results = _shares(clean, gamma), []
     for part in chosen:
         with without(pair, part):
             ablated = [profile_of(pair, plain, max_gamma=gamma) for plain in plains]
-        kept = _shares(_chains(ablated), gamma)
-        results.append(AblationResult(part, kept, as_is, len(clean)))
+        results.append(AblationResult(part, _shares(_chains(ablated), gamma), as_is, len(clean)))
     return tuple(results)
 
 

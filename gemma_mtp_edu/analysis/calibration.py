@@ -45,7 +45,10 @@ def _at_context(pair: Any, context: int, lengths: Grid, repeats: int) -> Parts:
     Every round starts from it: what a round passes is forgotten after it. So rounds of all lengths,
     and plain steps, take turns under the same conditions.
     """
-    ids = pair.encode(_context_ids(pair, context - 1), 1 + lengths[-1])  # the prefill writes one
+    chats, config = getattr(pair.processor, "chat_template", None), pair.target.config
+    some = pair.encode(_TEXT) if chats else torch.arange(config.get_text_config().vocab_size)[None]
+    some = some.repeat(1, -(-context // some.shape[1]))[:, : context - 1]  # the prefill writes one
+    ids = pair.encode(some, 1 + lengths[-1])
     settings = Settings(max_new_tokens=1 + (repeats + 1) * sum(lengths))
     drafter = pair.new_drafter()
     drafted = Run(pair, ids, settings, shares_state=drafter.needs_state)
@@ -98,14 +101,6 @@ def _round(
     run.target.crop(passed.shape[1])
     run.target.state_after(output, verification.n_accepted, gamma - verification.n_accepted)
     run.end_round()
-
-
-def _context_ids(pair: Any, length: int) -> Ids:
-    """Return a prompt of that many tokens: a text again and again, without a template all ids."""
-    vocabulary = pair.target.config.get_text_config().vocab_size
-    chats = getattr(pair.processor, "chat_template", None)
-    once = pair.encode(_TEXT) if chats else torch.arange(vocabulary)[None]
-    return once.repeat(1, -(-length // once.shape[1]))[:, :length].to(pair.device)
 
 
 def timed_runs(

@@ -154,8 +154,7 @@ def round_cost(cost: Any, cost_ratio: float | None = None) -> RoundCost:
     1.4
     """
     if not hasattr(cost, "plain"):  # of a module that was loaded anew, too
-        ratio = cost if cost_ratio is None else cost_ratio
-        return lambda n_drafted: 1.0 + ratio * n_drafted
+        return lambda n_drafted: 1.0 + (cost if cost_ratio is None else cost_ratio) * n_drafted
     plain, rest = cost.plain(), cost.rest()
     ratio = cost.drafter_step() / plain if cost_ratio is None else cost_ratio
     return lambda n: ratio * n + (cost.verify(n + 1) + rest) / plain if n else 1.0

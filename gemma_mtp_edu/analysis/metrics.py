@@ -39,5 +39,4 @@ def first_difference(one: Sequence[int], other: Sequence[int]) -> int | None:
     >>> first_difference([1, 2, 3], [1, 5, 3]), first_difference([1], [1])
     (1, None)
     """
-    pairs = enumerate(zip_longest(one, other))
-    return next((i for i, (a, b) in pairs if a != b), None)
+    return next((i for i, (a, b) in enumerate(zip_longest(one, other)) if a != b), None)

@@ -50,7 +50,8 @@ def reference_generate(
             input_ids=ids, attention_mask=torch.ones_like(ids), streamer=recorder, **arguments
         )
     token_ids = output[0, ids.shape[1] :].tolist()
-    reason: StopReason = "length" if len(token_ids) >= chosen.max_new_tokens else "stop"
+    ended = any(c(output, None) for c in arguments.get("stopping_criteria", ()))
+    reason: StopReason = "stop" if ended or len(token_ids) < chosen.max_new_tokens else "length"
     reason = "eos" if token_ids[-1] in pair.eos_ids else reason
     method = "generate, assisted" if assisted else "generate, plain"
     return pair.trace(ids[0].tolist(), token_ids, recorder.rounds, reason, method)

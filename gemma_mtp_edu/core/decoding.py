@@ -84,6 +84,9 @@ def speculative_generate(
         drafter: Proposes instead of the pair's drafter, such as `PromptLookupDrafter()`.
         **settings: See `Settings`.
     """
+    if isinstance(drafter, type) or not hasattr(drafter or Drafter, "draft"):
+        need = "an object such as PromptLookupDrafter(); a model goes into its ModelPair"
+        raise ValueError(f"got a {type(drafter).__name__} as drafter, need {need}")
     drafter, schedule = drafter or pair.new_drafter(), choose_schedule(pair, schedule, gamma)
     run = new_run(pair, prompt, settings, shares_state=drafter.needs_state)
     speculate(run, drafter, schedule)

@@ -36,6 +36,7 @@ class Drafter:
 
     needs_state = False
     """Whether `start` reads the target's state."""
+    positions = 10**9  # tokens of a text that it can read; nothing is drafted past them
 
     def draft(
         self, ids: Ids, state: TargetState | None, gamma: int, sampler: Sampler, schedule: Schedule
@@ -43,12 +44,11 @@ class Drafter:
         """Choose up to `gamma` tokens after `ids`; the schedule may end the round before."""
         text, own, drawn = ids, [], []
         self.start(ids, state)
-        for _ in range(gamma):
+        for _ in range(min(gamma, self.positions + 1 - ids.shape[1])):
             token, prob, probs = sampler.choose(self.next_logits(text), text)
             text = torch.cat([text, token], dim=1)
             own.append(prob)
-            if probs is not None:
-                drawn.append(probs)
+            drawn += [] if probs is None else [probs]
             if schedule.watches_probs and not schedule.keeps_drafting(float(prob)):
                 break
         own_probs = torch.stack(own) if own else torch.zeros(0, device=ids.device)
@@ -137,6 +137,7 @@ class CausalLMDrafter(Drafter):
 
     def __init__(self, model: Any) -> None:
         self.reader = CachedModel(model)
+        self.positions = getattr(model.config, "max_position_embeddings", self.positions)
         self.passed: list[int] = []
 
     def start(self, ids: Ids, state: TargetState | None) -> None:

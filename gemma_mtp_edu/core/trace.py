@@ -37,8 +37,7 @@ class RoundTrace:
     @property
     def token_ids(self) -> tuple[int, ...]:
         """Tokens that this round added to the text."""
-        own = () if self.next_id is None else (self.next_id,)
-        return self.draft_ids[: self.n_accepted] + own
+        return self.draft_ids[: self.n_accepted] + (() if self.next_id is None else (self.next_id,))
 
     @property
     def seconds(self) -> float:

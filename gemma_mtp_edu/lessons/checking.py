@@ -81,10 +81,11 @@ def answered(rows: Call) -> Call:
             (answer,) = numbers(answer)
         several = isinstance(answer, list | tuple) or hasattr(answer, "tolist")
         one = rows.__annotations__.get("answer") in (int, float)
-        if several and one:
-            print(tr(NEED, shown=answer))
-        else:
-            print(tr(NOT_TRIED) if answer is None else _told(rows(answer, *given), RIGHT))
+        reply = tr(NEED, shown=answer)
+        if not (several and one):
+            with suppress(Exception):
+                reply = tr(NOT_TRIED) if answer is None else _told(rows(answer, *given), RIGHT)
+        print(reply)
 
     return update_wrapper(check, rows)
 
@@ -107,12 +108,12 @@ def tried(cases: Any, right_for: Call, got: str = GOT, praise: str = "", **withi
             best = right_for(*case, *given)
             try:
                 answer = like(answer, best)
-            except (TypeError, ValueError, RuntimeError):
+                if not agrees(answer, best, **within):
+                    shown = f"{answer:g}" if isinstance(answer, float) else answer
+                    asked = rows(answer, best, *case, *given)
+                    return _told(asked, got, arguments=listed, shown=shown)
+            except Exception:  # whatever an answer that is none makes of the comparison
                 return tr(NEED, shown=answer)
-            if not agrees(answer, best, **within):
-                shown = f"{answer:g}" if isinstance(answer, float) else answer
-                asked = rows(answer, best, *case, *given)
-                return _told(asked, got, arguments=listed, shown=shown)
         return sentences(tr(RIGHT), tr(praise))
 
     return lambda rows: update_wrapper(lambda *given: print(reply(rows, *given)), rows)

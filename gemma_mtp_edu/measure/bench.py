@@ -92,8 +92,7 @@ def bench(
         for context, cases in (("short", short), ("long", long))
         for row in rows_of(run(pair, cases, plan) or ())
     ]
-    record = {"schema": SCHEMA, "conditions": conditions(pair, plan), "rows": rows}
-    return record if rows else None
+    return {"schema": SCHEMA, "conditions": conditions(pair, plan), "rows": rows} if rows else None
 
 
 def run(

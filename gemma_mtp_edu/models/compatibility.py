@@ -82,8 +82,7 @@ def _fault() -> str:
     try:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.inference_mode():
             torch.manual_seed(0)
-            tiny = Path(__file__).parents[1] / "data/tiny.json"
-            shapes = json.loads(tiny.read_text("utf-8"))
+            shapes = json.loads((Path(__file__).parents[1] / "data/tiny.json").read_text("utf-8"))
             model = hf.Gemma4ForCausalLM(hf.Gemma4TextConfig(**shapes["target"])).float().eval()
             model.lm_head.weight.normal_(0, 0.5)  # so that the text varies
             config = hf.Gemma4AssistantConfig(**shapes["drafter"])
@@ -155,7 +154,7 @@ def check_pair(target: Any, drafter: Any) -> None:
         # The drafter attends to the target's keys and values, so heads must have one size.
         given = text.per_layer_config[producers[kind]]
         needed = heads.per_layer_config[heads.layer_types.index(kind)]
-        for name in ("head_dim", "num_key_value_heads"):
+        for name in ("head_dim", "num_key_value_heads", "sliding_window"):
             told, has, needs = f"{kind} {name}", getattr(given, name), getattr(needed, name)
             _check_same(told, has, told, needs)
     centroids, searched = drafter.num_centroids, drafter.centroid_intermediate_top_k

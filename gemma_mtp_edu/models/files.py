@@ -59,7 +59,7 @@ def fetch(source: str, patterns: list[str]) -> Path:
     if not folder.is_dir():
         try:
             folder = Path(snapshot_download(source, allow_patterns=patterns))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # of the network's library, too
             # Not chained: a token of the hub may stand in its causes.
             told = f"it is not cached, and the hub said: {first_line(error)}."
             advice = f"{registry.hint(source)} Either {_remedy(error)}, or take load_pair('pocket')"
@@ -74,7 +74,7 @@ def _remedy(error: BaseException | None) -> str:
     while error is not None:
         answer = getattr(error, "response", None)
         signs += [type(error).__name__, str(getattr(answer, "status_code", ""))]
-        error = error.__cause__
+        error = error.__cause__ or error.__context__
     return next(remedy for sign, remedy in _REMEDIES.items() if sign in signs)
 
 

@@ -4,6 +4,7 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from gemma_mtp_edu.models.registry import PAIRS, find
 CONTEXT = 2048  # tokens of prompt and answer, where the caller says nothing
 _ROWS, _COPIES = 17, 4  # of a verify pass's logits, and their float32 copies at once
 _PROFILE_BYTES = 2**28  # what an acceptance profile may take at once
-_CGROUP = Path("/sys/fs/cgroup")
+_QUOTAS = ["{}/cpu.max"], ["cpu/{}/cpu.cfs_quota_us", "cpu/{}/cpu.cfs_period_us"]
+_CGROUP, _GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _THREADS = torch.get_num_threads()  # the cores that this process may use, or what a learner chose
 
 
@@ -50,8 +52,7 @@ def memory_plan(pair: str, dtype: Any = "bfloat16", context_length: int = CONTEX
     parts["cache"] = 2 * width * sum(numbers)
     # A prompt is read in chunks: of each the mask, one byte for every token of the context, and
     # gate, up and their product exist at once. Scores of attention count for kernels without any.
-    chunk = min(context_length, PREFILL_TOKENS)
-    prefill = chunk * (width * 3 * info.widest + context_length)
+    prefill = min(context_length, PREFILL_TOKENS) * (width * 3 * info.widest + context_length)
     parts["activations"] = _PROFILE_BYTES + 4 * _ROWS * _COPIES * info.vocabulary + prefill
     return MemoryPlan(info.name, dtype, parts)
 
@@ -110,11 +111,17 @@ def free_memory(device: torch.device) -> int:
 
 def usable_threads() -> int:
     """Return how many threads run at once here: a container may give a part of its cores."""
-    for names in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+    groups, found = [Path()], [_THREADS]
+    with suppress(OSError):  # not Linux
+        for line in _GROUPS.read_text("utf-8").splitlines():  # as 0::/outer/inner
+            inner = Path(line.partition(":/")[2])
+            groups += [inner, *inner.parents]
+    for group, names in product(groups, _QUOTAS):
         with suppress(OSError, ValueError):  # another version of cgroups, none, or the word max
-            quota, period = map(int, b" ".join((_CGROUP / n).read_bytes() for n in names).split())
-            return max(1, min(_THREADS, quota // period)) if quota > 0 else _THREADS
-    return _THREADS
+            both = b" ".join((_CGROUP / name.format(group)).read_bytes() for name in names)
+            quota, period = map(int, both.split())
+            found.append(max(1, quota // period) if quota > 0 else _THREADS)
+    return min(found)
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -129,10 +129,12 @@ class ModelPair:
         if isinstance(prompt, str):
             if not prompt.strip():
                 raise ValueError("got an empty prompt, need a question or task of at least a word")
+            if any("\ud800" <= letter <= "\udfff" for letter in prompt):
+                raise ValueError(f"got {prompt!r}, need text: these bytes are no UTF-8")
             prompt = self.encode_messages([{"role": "user", "content": prompt}])
-        shape = tuple(getattr(prompt, "shape", ()))
+        shape = tuple(prompt.shape) if isinstance(prompt, Tensor) else ()
         if len(shape) != 2 or shape[0] != 1 or shape[1] == 0 or prompt.is_floating_point():
-            kind = f"{getattr(prompt, 'dtype', type(prompt).__name__)} and shape {shape}"
+            kind = f"{prompt.dtype if shape else type(prompt).__name__} and shape {shape}"
             need = "integer ids of shape (1, seq) as torch.tensor([ids]), at least one token"
             raise ValueError(f"got a prompt of {kind}, need text or {need}: one prompt at a time")
         room = (self.positions or sys.maxsize) - shape[1]
@@ -153,8 +155,13 @@ class ModelPair:
         if self.processor is None:
             raise ValueError("got text, but this pair has no processor to encode it: pass ids")
         how = template | {"tokenize": False, "add_generation_prompt": True}
-        if messages[-1]["role"] in ("assistant", "model"):
+        if not messages or messages[-1]["role"] in ("assistant", "model"):
             raise ValueError("got a conversation that the model ends, need one that the user ends")
+        parts = [
+            part for m in messages for part in m.get("content") or () if isinstance(part, dict)
+        ]
+        if seen := [part for part in parts if part.get("type") != "text"]:
+            raise ValueError(f"got content of type {seen[0].get('type')!r}, need text alone")
         text = self.processor.apply_chat_template(messages, **how)
         # The template writes the mark of the beginning itself; some tokenizers would add another.
         encoded = self.processor(text=text, return_tensors="pt", add_special_tokens=False)
@@ -210,8 +217,9 @@ def load_pair(
             compatibility.check_pair(*configs)
         tokenizer = files.load(AutoTokenizer, folders[0])
         # All that can be known is checked before the gigabytes come.
-        bundled = small and drafter is None
-        spread = not bundled and memory.check_memory(name, configs, place, number)
+        spread = not (small and drafter is None) and memory.check_memory(
+            name, configs, place, number
+        )
         memory.check_disk(sources, files.WEIGHTS)
         folders = [files.fetch(source, files.SETTINGS + files.WEIGHTS) for source in sources]
         model = files.load_model(folders[0], "auto" if spread else {"": place}, number)

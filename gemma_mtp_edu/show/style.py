@@ -55,8 +55,7 @@ def bars(ax: Axes, parts: Numbers, *, upright: bool = True) -> list[BarContainer
     ends, at, drawn = [0.0] * len(places), range(len(places)), []
     draw, start = (ax.bar, "bottom") if upright else (ax.barh, "left")
     for (name, sizes), look in zip(parts.items(), BARS, strict=False):
-        how = {**look, start: ends, "label": name}
-        drawn.append(draw(at, list(sizes.values()), 0.6, **how))
+        drawn.append(draw(at, list(sizes.values()), 0.6, **{**look, start: ends, "label": name}))
         ends = [end + size for end, size in zip(ends, sizes.values(), strict=True)]
     if upright:
         ax.set_xticks(at, list(map(str, places)))

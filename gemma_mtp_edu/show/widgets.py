@@ -177,8 +177,7 @@ def _counts(result: Outcome, setting: Setting, measured: Measured | None) -> Mar
     rows = numbers(result)
     if measured is not None:
         speed = measured.get(setting.draft_length) if setting.kind == "constant" else None
-        shown = tr("not measured") if speed is None else f"{speed:.2f}x"
-        rows.insert(-2, (tr("measured"), shown))
+        rows.insert(-2, (tr("measured"), tr("not measured") if speed is None else f"{speed:.2f}x"))
     return page(
         "<div{{ lang }} class='mtp-counts' role='status' aria-live='polite' style='display:flex;"
         "flex-wrap:wrap;gap:0 1em;font-size:95%'>{% for label, value in rows %}<div>"

@@ -46,6 +46,15 @@ REFUSED: dict[str, Any] = {
     "got a LlamaModel, need one": lambda: mtp.ModelPair(CAUSAL.target.model, None),
     "got a Own, need one": lambda: mtp.ModelPair(OWN(CAUSAL.target.config), None),
     "got a MambaForCausalLM, need one": lambda: mtp.ModelPair(CAUSAL.target, MAMBA),
+    "got a LlamaForCausalLM as drafter, need an object": lambda: speculative_generate(
+        CAUSAL, PROMPT, drafter=CAUSAL.drafter),
+    "got a type as drafter, need an object": lambda: speculative_generate(
+        CAUSAL, PROMPT, drafter=PromptLookupDrafter),
+    "got a prompt of ndarray .* need text or integer ids": lambda: TINY.encode(IDS.numpy()),
+    "need text: these bytes are no UTF-8": lambda: SPELLED.encode("Hi \udcff"),
+    "need one that the user ends": lambda: SPELLED.encode_messages([]),
+    "got content of type 'image', need text alone": lambda: SPELLED.encode_messages(
+        [{"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "image"}]}]),
 }  # fmt: skip
 
 
@@ -79,3 +88,45 @@ def test_demo_compares_times_per_token(monkeypatch: Any, capsys: Any) -> None:
     monkeypatch.setattr(mtp, "reference_generate", lambda *a, **k: next(runs))
     assert main(["demo", "--prompt", "Hi!"]) == 0
     assert ", 0.50x (" in capsys.readouterr().out
+
+
+def ordinary(name: str, positions: int) -> Any:
+    kinds = {"gpt2": {"n_positions": positions}, "opt": {"max_position_embeddings": positions}}
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 16,
+             "word_embed_proj_dim": 16, "vocab_size": 32, "pad_token_id": 0}  # fmt: skip
+    config = hf.AutoConfig.for_model(name, **sizes | kinds[name])
+    return hf.AutoModelForCausalLM.from_config(config)
+
+
+@cases
+def test_an_ordinary_drafter_drafts_up_to_its_last_position(name: str, positions: int) -> None:
+    pair = mtp.ModelPair(CAUSAL.target, ordinary(name, positions))
+    plain = autoregressive_generate(pair, PROMPT, max_new_tokens=20)
+    ours = speculative_generate(pair, PROMPT, gamma=4, max_new_tokens=20)
+    check_rounds(ours)
+    assert ours.token_ids == plain.token_ids
+    for record in ours.rounds[1:]:
+        room = max(0, positions + 1 - record.prefix_length)
+        assert len(record.draft_ids) == min(4, room, 27 - record.prefix_length)
+    text = generated(pair, PROMPT, gamma=4, max_new_tokens=20).sequences[0, PROMPT.shape[1] :]
+    assert tuple(text.tolist()) == plain.token_ids
+
+
+def test_a_stop_at_exactly_the_limit_is_called_one() -> None:
+    text = autoregressive_generate(SPELLED, PROMPT, max_new_tokens=20).token_ids
+    stop, end = [SPELLED.decode(text[8:10])], 6  # the two letters stand before that, too
+    for limit, reason in ((end - 1, "length"), (end, "stop"), (end + 1, "stop")):
+        settings: Any = {"max_new_tokens": limit, "stop_strings": stop}
+        for run in (autoregressive_generate, speculative_generate):
+            assert run(SPELLED, PROMPT, **settings).stop_reason == reason
+        library = mtp.reference_generate(SPELLED, PROMPT, assisted=False, **settings)
+        assert library.stop_reason == reason
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--prompt", "Hi!"]])
+def test_without_standard_output_commands_run(arguments: list[str], monkeypatch: Any) -> None:
+    plain = autoregressive_generate(SPELLED, PROMPT, max_new_tokens=4)
+    monkeypatch.setattr(mtp, "load_pair", lambda pair: SPELLED)
+    monkeypatch.setattr(mtp, "reference_generate", lambda *a, **k: plain)
+    monkeypatch.setattr("sys.stdout", None)  # what `>&-` and pythonw give
+    assert main(arguments) == 0

@@ -65,6 +65,14 @@ def test_an_answer_counts_in_any_form(check: Any, form: str, said: Any) -> None:
     assert said(check, in_form(FUNCTIONS[check][0][0], form)).startswith(RIGHT)
 
 
+@pytest.mark.parametrize("value", [[], [float("nan")], [-float("inf")], [10**400], 1j, "2"])
+@pytest.mark.parametrize("check", FUNCTIONS, ids=lambda check: check.__name__)
+def test_what_is_no_answer_gets_a_question(check: Any, value: Any, said: Any) -> None:
+    right = FUNCTIONS[check][0][0]
+    reply = said(check, lambda *case: value * len(numbers(right(*case))))
+    assert reply.endswith("?") or "from 0 to 1" in reply
+
+
 def in_form(function: Any, form: str) -> Any:
     """Return a function whose answers have another form."""
 
