@@ -37,7 +37,8 @@ class RoundTrace:
     @property
     def token_ids(self) -> tuple[int, ...]:
         """Tokens that this round added to the text."""
-        return self.draft_ids[: self.n_accepted] + (() if self.next_id is None else (self.next_id,))
+        own = () if self.next_id is None else (self.next_id,)
+        return self.draft_ids[: self.n_accepted] + own
 
     @property
     def seconds(self) -> float:

@@ -58,7 +58,7 @@ def test_weights_in_a_pickle_are_refused_and_never_read(
     with pytest.raises(ValueError, match="safetensors"):
         load_pair(folder)
     path.rename(folder / "target/model.safetensors")
-    with pytest.raises(ValueError, match=r"(?i)header|metadata"):
+    with pytest.raises(ValueError, match="its weights are no safetensors"):
         load_pair(folder)
     assert not mark.exists()
     pickle.loads(pickle.dumps(Touch(mark)))
