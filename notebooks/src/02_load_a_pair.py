@@ -211,9 +211,12 @@ before = cache.layers[layer].keys.clone()
 # and how many tokens are in the cache then?
 
 # %% tags=["nbval-check-output"]
+from copy import deepcopy
+
 print("keys of a layer [batch, heads, tokens, size]:", tuple(before.shape))
-step = target(text[:, n:], **{CACHE: cache})
-after = cache.layers[layer].keys
+longer = deepcopy(cache)  # a pass adds to its cache, and this cell may run twice
+step = target(text[:, n:], **{CACHE: longer})
+after = longer.layers[layer].keys
 print("rows of logits:", step.logits.shape[1])
 print("keys then:                                   ", tuple(after.shape))
 assert torch.equal(after[:, :, :n], before)
