@@ -17,7 +17,6 @@ from urllib.parse import quote
 from nbformat import NotebookNode
 
 from tools import lessons
-from tools.lessons import JAPANESE, ROOT, lesson_name, notebooks, read_notebook, sources
 
 BRANCH = "main"
 DOCUMENTS = ("README.md", "README.ja.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -32,7 +31,7 @@ _BUTTONS_HEADER = '# %% [markdown] tags=["buttons"]'
 _SETUP_HEADER = '# %% tags=["setup"]'
 
 
-def repository_slug(root: Path = ROOT) -> str:
+def repository_slug(root: Path = lessons.ROOT) -> str:
     """Return OWNER/NAME of the repository, as pyproject.toml says.
 
     Raises:
@@ -44,7 +43,7 @@ def repository_slug(root: Path = ROOT) -> str:
     return match.group(2)
 
 
-def set_repository(address: str, root: Path = ROOT) -> None:
+def set_repository(address: str, root: Path = lessons.ROOT) -> None:
     """Write another address into pyproject.toml.
 
     Args:
@@ -91,7 +90,7 @@ _IN_JAPANESE = {
 
 def buttons(slug: str, name: str) -> list[str]:
     """Return the buttons of the lesson `name` in Markdown; their alt text says what they do."""
-    words = _IN_JAPANESE if name.startswith(f"{JAPANESE}/") else {}
+    words = _IN_JAPANESE if name.startswith(f"{lessons.JAPANESE}/") else {}
     return [
         f"[![{words.get(label, label)}]({_IMAGES[label]})]({address})"
         for label, address in addresses(slug, name).items()
@@ -135,26 +134,26 @@ def rewrite_document(text: str, slug: str, old: frozenset[str]) -> str:
     return text
 
 
-def pending(root: Path = ROOT) -> dict[Path, str]:
+def pending(root: Path = lessons.ROOT) -> dict[Path, str]:
     """Return the new text of every source and document that is not yet as it should be."""
     slug = repository_slug(root)
     texts = {path: path.read_text(encoding="utf-8") for path in _documents(root)}
     # A fork that edits pyproject.toml by hand leaves the old address in the documents' buttons.
     old = frozenset(name for text in texts.values() for name in _IN_COLAB.findall(text))
     new = {path: rewrite_document(text, slug, old) for path, text in texts.items()}
-    for source in sources(root):
+    for source in lessons.sources(root):
         texts[source] = source.read_text(encoding="utf-8")
         new[source] = rewrite_source(texts[source], slug, source.stem)
     return {path: text for path, text in new.items() if text != texts[path]}
 
 
-def stale_notebooks(root: Path = ROOT) -> dict[Path, NotebookNode]:
+def stale_notebooks(root: Path = lessons.ROOT) -> dict[Path, NotebookNode]:
     """Return the notebooks whose buttons or setup cell are not as they should be, with them so."""
     slug, found = repository_slug(root), {}
-    for path in [*notebooks(root), *notebooks(root, JAPANESE)]:
-        name = lesson_name(path, root)
+    for path in [*lessons.notebooks(root), *lessons.notebooks(root, lessons.JAPANESE)]:
+        name = lessons.lesson_name(path, root)
         wanted = {"buttons": "\n".join(buttons(slug, name)), "setup": setup_cell(slug)}
-        notebook = read_notebook(path)
+        notebook = lessons.read_notebook(path)
         for cell in notebook.cells:
             for tag in wanted.keys() & set(cell.metadata.get("tags", [])):
                 if cell.source != wanted[tag]:
@@ -162,7 +161,7 @@ def stale_notebooks(root: Path = ROOT) -> dict[Path, NotebookNode]:
     return found
 
 
-def write(root: Path = ROOT) -> list[Path]:
+def write(root: Path = lessons.ROOT) -> list[Path]:
     """Bring everything up to date, without executing it, and return the files that were changed."""
     changed = pending(root)
     for path, text in changed.items():
@@ -186,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.repository:
             set_repository(args.repository)
         for path in write():
-            print(f"rewrote {path.relative_to(ROOT)}")
+            print(f"rewrote {path.relative_to(lessons.ROOT)}")
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

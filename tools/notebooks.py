@@ -15,7 +15,6 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from tools import lessons, translation
-from tools.lessons import ENGLISH, JAPANESE, ROOT, notebook_of, read_notebook, source_of
 
 # Lessons use the bundled pair: no network, and no progress bars in what is committed.
 KERNEL_ENVIRONMENT = {
@@ -49,22 +48,22 @@ def executed(cells: NotebookNode, folder: Path) -> NotebookNode:
     return client.execute(env=os.environ | KERNEL_ENVIRONMENT)
 
 
-def text_of(source: Path, language: str = ENGLISH, root: Path = ROOT) -> str:
+def text_of(source: Path, language: str = lessons.ENGLISH, root: Path = lessons.ROOT) -> str:
     """Return what a notebook in a language is built from."""
-    if language == JAPANESE:
+    if language == lessons.JAPANESE:
         return translation.edition(source, root)
     return source.read_text(encoding="utf-8")
 
 
-def differences(root: Path = ROOT, language: str = ENGLISH) -> list[str]:
+def differences(root: Path = lessons.ROOT, language: str = lessons.ENGLISH) -> list[str]:
     """Return one sentence for each source and notebook that do not belong together."""
-    built = [notebook_of(source, root, language) for source in lessons.sources(root)]
+    built = [lessons.notebook_of(source, root, language) for source in lessons.sources(root)]
     found = [f"{lessons.lesson_name(p, root)} has not been built" for p in built if not p.exists()]
     for path in lessons.notebooks(root, language):
         if path not in built:
             found.append(f"{lessons.lesson_name(path, root)} has no source")
         elif not lessons.has_cells_of(
-            read_notebook(path), text_of(source_of(path, root), language, root)
+            lessons.read_notebook(path), text_of(lessons.source_of(path, root), language, root)
         ):
             found.append(f"{lessons.lesson_name(path, root)} differs from its source")
     return found
@@ -74,16 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build lessons and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks")
     parser.add_argument("names", nargs="*", help="lessons such as 00_first_run; all by default")
-    parser.add_argument("--language", choices=(ENGLISH, JAPANESE), default=ENGLISH)
+    parser.add_argument(
+        "--language", choices=(lessons.ENGLISH, lessons.JAPANESE), default=lessons.ENGLISH
+    )
     args = parser.parse_args(arguments)
-    if args.language == JAPANESE and (wrong := translation.complaints()):
+    if args.language == lessons.JAPANESE and (wrong := translation.complaints()):
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
     for source in lessons.chosen(args.names):
         start = time.perf_counter()
         print(f"{source.stem} ...", end=" ", flush=True)
         try:
-            build(text_of(source, args.language), notebook_of(source, language=args.language))
+            build(
+                text_of(source, args.language), lessons.notebook_of(source, language=args.language)
+            )
         except CellExecutionError as error:
             print(f"failed\n{error}", file=sys.stderr)
             return 1

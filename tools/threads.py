@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ def measured(pair: Any, prompt: Any, threads: Sequence[int] = (1, 2), repeats: i
     for beside in ("nothing", "a busy process") * (repeats + 1):
         loads = [subprocess.Popen(BUSY) for _ in range(beside != "nothing")]
         try:
-            for n, method in ((n, method) for n in threads for method in METHODS):
+            for n, method in product(threads, METHODS):
                 torch.set_num_threads(n)
                 start = clock(pair.device)
                 METHODS[method](pair, prompt, max_new_tokens=48)
